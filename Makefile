@@ -1,0 +1,113 @@
+# `make help` lists the targets. Everything that is built goes to bin/.
+
+MODULE  := github.com/shoal-dev/shoal
+BIN     := $(CURDIR)/bin
+TOOLS   := $(BIN)/tools
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# The version of Kubernetes that Shoal is compiled with; components report it, and clients compare it.
+KUBERNETES_VERSION = $(shell sed -n 's|^\tk8s.io/kubernetes \(v[0-9.]*\).*|\1|p' go.mod)
+
+# One set of flags for everything that links Kubernetes, so that it is compiled once. -trimpath must stay off: it would
+# double the cache, and tests of Kubernetes' that we run find their files by path.
+export CGO_ENABLED := 0
+export GOFLAGS     := -buildvcs=false
+export GOWORK      := off
+export KUBEBUILDER_ASSETS ?= $(BIN)/k8s
+
+LDFLAGS = -s -w -X main.version=$(VERSION) -X k8s.io/component-base/version.gitVersion=$(KUBERNETES_VERSION)
+
+# Rooms without side effects: tested with the race detector, and benchmarked.
+PURE_ROOMS := reason placement podspec slots instanceset/decide
+PURE       := $(foreach room,$(PURE_ROOMS),$(if $(wildcard $(room)/*.go),./$(room)/...))
+NOT_PURE   = $(shell go list ./... | grep -vE '^$(MODULE)/($(subst $() ,|,$(PURE_ROOMS)))(/|$$)')
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# Targets named together run one after another: verify writes what lint reads.
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##### build and run
+
+.PHONY: build
+build: ## build scheduler, manager and playground into bin/
+	go build -ldflags '$(LDFLAGS)' -o $(BIN)/shoal-scheduler ./cmd/scheduler
+	go build -ldflags '$(LDFLAGS)' -o $(BIN)/shoal-manager ./cmd/manager
+	go build -ldflags '$(LDFLAGS)' -o $(BIN)/playground ./cmd/playground
+
+.PHONY: controlplane
+controlplane: ## build Kubernetes' control plane from source into bin/k8s/ (the first time: over ten minutes on two cores)
+	go run ./hack/controlplane
+
+.PHONY: demo
+demo: controlplane build ## place two Redis clusters on 60 simulated nodes and lose a node; KEEP=1 leaves it running
+	$(BIN)/playground demo
+
+##### test
+
+.PHONY: test
+test: ## run all tests on a control plane built from source, with the time of each stage
+	@hack/stage --new
+	@hack/stage build $(MAKE) --no-print-directory controlplane build
+	@hack/stage unit $(MAKE) --no-print-directory unit
+	@hack/stage integration $(MAKE) --no-print-directory integration
+	@hack/stage --report
+
+.PHONY: unit
+unit: ## run the tests that need no control plane
+	@if command -v "$$(go env CC)" >/dev/null; then \
+		echo "go test -race $(PURE)"; CGO_ENABLED=1 go test -race $(PURE); \
+	else \
+		echo "no C compiler here, so the pure rooms are tested without -race"; go test $(PURE); \
+	fi
+	go test $(NOT_PURE)
+
+.PHONY: integration
+integration: controlplane build ## run the tests against a real etcd and kube-apiserver
+	go test -tags integration -count=1 -p 1 -timeout 20m ./test/integration/...
+
+BENCH ?= .
+COUNT ?= 1
+
+.PHONY: bench
+bench: ## run the benchmarks; BENCH=regexp chooses, COUNT=10 gives benchstat enough to compare
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PURE) $(if $(wildcard plugins),./plugins/...)
+
+##### keep the tree in order
+
+.PHONY: generate
+generate: $(TOOLS)/controller-gen ## rewrite generated code, CRDs and whatever the folders hack/gen-* make
+	$(TOOLS)/controller-gen object paths=./api/...
+	rm -f manifests/crds/*.yaml
+	$(TOOLS)/controller-gen crd:generateEmbeddedObjectMeta=true paths=./api/v1alpha1 output:crd:dir=manifests/crds
+	go run ./hack/trimcrd manifests/crds/*.yaml
+	$(foreach generator,$(wildcard hack/gen-*),go run ./$(generator) &&) true
+
+.PHONY: verify
+verify: $(TOOLS)/controller-gen ## fail if anything generated, go.mod or the formatting is out of date, or go vet complains
+	@hack/stage verify hack/verify
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint ## run the linters
+	@hack/stage lint $(TOOLS)/golangci-lint run ./...
+
+.PHONY: tools
+tools: $(TOOLS)/controller-gen $(TOOLS)/golangci-lint ## build the pinned tools into bin/tools/
+
+$(TOOLS)/controller-gen: PACKAGE := sigs.k8s.io/controller-tools/cmd/controller-gen
+$(TOOLS)/golangci-lint:  PACKAGE := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+$(TOOLS)/%: hack/tools/go.mod hack/tools/go.sum
+	@hack/stage tools go -C hack/tools build -ldflags '-s -w' -o $@ $(PACKAGE)
+	@touch $@
+
+.PHONY: clean
+clean: ## remove what was built, except the control plane and the tools
+	rm -rf $(BIN)/shoal-scheduler $(BIN)/shoal-manager $(BIN)/playground $(BIN)/stages coverage.out
+
+.PHONY: distclean
+distclean: ## remove everything that was built
+	rm -rf $(BIN) coverage.out

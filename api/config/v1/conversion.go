@@ -1,0 +1,74 @@
+package v1
+
+import (
+	"k8s.io/apimachinery/pkg/conversion"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/shoal-dev/shoal/api/config"
+)
+
+// AddConversions registers the conversions between this package and package config, in both directions: the scheduler
+// publishes its configuration in the versioned form.
+func AddConversions(s *runtime.Scheme) error {
+	pairs := []struct {
+		from, to any
+		convert  conversion.ConversionFunc
+	}{
+		{&DispersionArgs{}, &config.DispersionArgs{}, func(from, to any, _ conversion.Scope) error {
+			dispersionToInternal(from.(*DispersionArgs), to.(*config.DispersionArgs))
+			return nil
+		}},
+		{&config.DispersionArgs{}, &DispersionArgs{}, func(from, to any, _ conversion.Scope) error {
+			dispersionFromInternal(from.(*config.DispersionArgs), to.(*DispersionArgs))
+			return nil
+		}},
+		{&LoadBalanceArgs{}, &config.LoadBalanceArgs{}, func(from, to any, _ conversion.Scope) error {
+			loadBalanceToInternal(from.(*LoadBalanceArgs), to.(*config.LoadBalanceArgs))
+			return nil
+		}},
+		{&config.LoadBalanceArgs{}, &LoadBalanceArgs{}, func(from, to any, _ conversion.Scope) error {
+			loadBalanceFromInternal(from.(*config.LoadBalanceArgs), to.(*LoadBalanceArgs))
+			return nil
+		}},
+	}
+	for _, p := range pairs {
+		if err := s.AddConversionFunc(p.from, p.to, p.convert); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func dispersionToInternal(in *DispersionArgs, out *config.DispersionArgs) {
+	out.Defaults = config.GroupLimits(*in.Defaults.DeepCopy())
+	out.MaxInstancesPerNode = valueOf(in.MaxInstancesPerNode)
+}
+
+func dispersionFromInternal(in *config.DispersionArgs, out *DispersionArgs) {
+	out.Defaults = GroupLimits(*in.Defaults.DeepCopy())
+	out.MaxInstancesPerNode = new(in.MaxInstancesPerNode)
+}
+
+func loadBalanceToInternal(in *LoadBalanceArgs, out *config.LoadBalanceArgs) {
+	out.Resources = make([]config.ResourceWeight, len(in.Resources))
+	for i, r := range in.Resources {
+		out.Resources[i] = config.ResourceWeight{Name: r.Name, Weight: valueOf(r.Weight)}
+	}
+	out.WorstDimensionPercent = valueOf(in.WorstDimensionPercent)
+}
+
+func loadBalanceFromInternal(in *config.LoadBalanceArgs, out *LoadBalanceArgs) {
+	out.Resources = make([]ResourceWeight, len(in.Resources))
+	for i, r := range in.Resources {
+		out.Resources[i] = ResourceWeight{Name: r.Name, Weight: new(r.Weight)}
+	}
+	out.WorstDimensionPercent = new(in.WorstDimensionPercent)
+}
+
+// valueOf reads a field that has been defaulted.
+func valueOf(n *int32) int32 {
+	if n == nil {
+		return 0
+	}
+	return *n
+}

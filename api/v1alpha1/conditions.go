@@ -1,0 +1,29 @@
+package v1alpha1
+
+// Condition types of an InstanceSet. Each is always set, with observedGeneration; reasons come from the catalogue in
+// package reason, and each reason has a page in docs/reasons/.
+const (
+	// ConditionReady is True when every wanted instance (offline ones excepted) is Ready at the current generation.
+	// `kubectl wait --for=condition=Ready` waits for it. When False: look at the other conditions.
+	ConditionReady = "Ready"
+	// ConditionProgressing is True while instances are being created or removed. When it stays True: look at Placed.
+	ConditionProgressing = "Progressing"
+	// ConditionPlaced is False while an instance has no node; the message is the scheduler's own. What to do stands on
+	// the page of the code in the message.
+	ConditionPlaced = "Placed"
+	// ConditionRebuilding is True while instances of dead nodes are being replaced, and False with the reason why not
+	// when instances sit on nodes that do not answer.
+	ConditionRebuilding = "Rebuilding"
+	// ConditionPaused is True while spec.paused holds every write to pods and claims.
+	ConditionPaused = "Paused"
+)
+
+// Condition types of a PlacementPolicy.
+const (
+	// ConditionFeasible is False when the wanted replicas cannot all be placed within the limits on the nodes of
+	// today; the message has the numbers and what would help.
+	ConditionFeasible = "Feasible"
+	// ConditionWithinLimits is False when more instances or nodes are in use than the limits allow, because the limits
+	// were lowered or a pod was bound by another scheduler. Nothing is evicted.
+	ConditionWithinLimits = "WithinLimits"
+)

@@ -1,0 +1,57 @@
+package v1alpha1
+
+// Labels. They stand on pods and on claims (PVCs) alike, because only a change of a label raises an event that
+// wakes the scheduler's queue: an annotation would be seen too late.
+const (
+	// LabelPlacementPolicy names the PlacementPolicy of the same namespace whose limits hold for the instance.
+	// Pods with the same value in one namespace are one placement group. Written by users (on StatefulSets' pod
+	// templates and claim templates) and by the InstanceSet controller.
+	LabelPlacementPolicy = GroupName + "/placement-policy"
+	// LabelCluster names the Redis cluster that the instance belongs to. Pods with this label and without
+	// LabelPlacementPolicy form the group (namespace, cluster) under the defaults of the scheduler's DispersionArgs.
+	LabelCluster = GroupName + "/cluster"
+	// LabelComponent names the component of the cluster (server, sentinel, proxy). For people and dashboards.
+	LabelComponent = GroupName + "/component"
+	// LabelInstanceSet names the InstanceSet. Written by the InstanceSet controller alone.
+	LabelInstanceSet = GroupName + "/instance-set"
+	// LabelOrdinal is the instance's ordinal in its set, in decimal. Written by the InstanceSet controller alone.
+	LabelOrdinal = GroupName + "/ordinal"
+	// LabelShard names the shard: instances of one group with the same value hold copies of the same data. Written by
+	// the InstanceSet controller as <set>-<i> when shardSize is set, and by users on StatefulSets (one per shard).
+	LabelShard = GroupName + "/shard"
+	// LabelTemplate names the entry of spec.templates that the instance was made from; absent for spec.template.
+	LabelTemplate = GroupName + "/template"
+	// LabelRevision is the hash of the template that the pod was made from. Pods only; written by the controller.
+	LabelRevision = GroupName + "/revision"
+	// LabelLost marks the pod and the claims of an instance whose node is proven dead; the value is that Node's UID.
+	// A lost instance holds no slot. Written by shoal-manager alone (an admission policy enforces it), the first write
+	// of a rebuild, and never taken back.
+	LabelLost = GroupName + "/lost"
+	// LabelRetired marks a retained claim whose ordinal is no longer wanted. It holds no slot. Written and removed by
+	// shoal-manager alone (an admission policy enforces it). The value is always RetiredValue.
+	LabelRetired = GroupName + "/retired"
+)
+
+// RetiredValue is the value of LabelRetired.
+const RetiredValue = "true"
+
+// Annotations.
+const (
+	// AnnotationPolicyVersion is the resourceVersion of the PlacementPolicy that the controller had seen when it created
+	// the pod. The scheduler holds the pod until it has seen that version or a later one: policy and pods arrive by
+	// different watches, and a guard that works with an outdated total can dead-lock. On pods.
+	AnnotationPolicyVersion = GroupName + "/placement-policy-version"
+	// AnnotationRebuildGeneration counts how often the instance's data was replaced: "0" for a first start. A positive
+	// value means that the instance held data before and starts empty now, so that an entrypoint must join as a replica
+	// and never start as a master: an empty master wipes its replicas. On pods, claims and retained volumes.
+	AnnotationRebuildGeneration = GroupName + "/rebuild-generation"
+	// AnnotationRetainedFor is <namespace>/<instance> on a PersistentVolume that was set to Retain by a rebuild. It finds
+	// the data again.
+	AnnotationRetainedFor = GroupName + "/retained-for"
+)
+
+// SchedulerName is the scheduler that enforces Shoal's placement rules.
+const SchedulerName = "shoal-scheduler"
+
+// Finalizer is held by an InstanceSet until its volumes were treated as its retention policy says.
+const Finalizer = GroupName + "/instance-set"

@@ -1,0 +1,53 @@
+// Command playground runs a Kubernetes cluster with simulated nodes and Shoal in it, on this machine, without root and
+// without containers. See docs/playground.md.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := newCommand().ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "playground:", err)
+		os.Exit(1)
+	}
+}
+
+// location is the flag that all commands share.
+type location struct {
+	dir string
+}
+
+func newCommand() *cobra.Command {
+	at := &location{}
+	cmd := &cobra.Command{
+		Use:   "playground",
+		Short: "Run a local Kubernetes cluster with simulated nodes and Shoal in it",
+		Long: `Runs a Kubernetes cluster on loopback: a real control plane, nodes simulated by kwok, local volumes, and Shoal
+installed from its manifests. Nodes can be made to fail. Everything lives in one directory and ends with 'down'.`,
+		Example: `  playground up --nodes 60
+  export KUBECONFIG=.playground/kubeconfig
+  kubectl get nodes
+  playground node fail node-007 --mode out-of-service
+  playground node recover node-007
+  playground down`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w (see '%s --help')", err, cmd.CommandPath())
+	})
+	cmd.PersistentFlags().StringVar(&at.dir, "dir", ".playground", "directory of the cluster")
+	_ = cmd.MarkPersistentFlagDirname("dir")
+	cmd.AddCommand(newUp(at), newDown(at), newStatus(at), newNode(at), newSupervise(), newProvision())
+	return cmd
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shoal-dev/shoal/playground"
+)
+
+func newUp(at *location) *cobra.Command {
+	options := playground.Options{Schedulers: 1, Managers: 1, KubeScheduler: true}
+	shape := playground.Shape{}
+	noShoal := false
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Start a cluster and return when it is ready",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			options.Dir, options.Nodes, options.Install = at.dir, []playground.Shape{shape}, !noShoal
+			if noShoal {
+				options.Schedulers, options.Managers = 0, 0
+			}
+			if err := options.Check(); err != nil {
+				return err
+			}
+			if err := detach(cmd.Context(), options, cmd.OutOrStdout()); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "\nReady. Use it with:\n  export KUBECONFIG=%s\n", filepath.Join(at.dir, "kubeconfig"))
+			return nil
+		},
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&shape.Count, "nodes", 3, "simulated nodes")
+	flags.StringVar(&shape.CPU, "node-cpu", "8", "CPUs of each node")
+	flags.StringVar(&shape.Memory, "node-memory", "32Gi", "memory of each node")
+	flags.IntVar(&shape.Pods, "node-pods", 110, "pods that each node takes")
+	flags.IntVar(&shape.Zones, "zones", 3, "zones that the nodes take turns in")
+	flags.IntVar(&options.Schedulers, "schedulers", 1, "processes of shoal-scheduler; one leads, the others wait")
+	flags.IntVar(&options.Managers, "managers", 1, "processes of shoal-manager; one leads, the others wait")
+	flags.BoolVar(&options.KubeScheduler, "kube-scheduler", true, "run the stock kube-scheduler too, for pods that name no scheduler")
+	flags.BoolVar(&noShoal, "no-shoal", false, "leave Shoal out: control plane, nodes and volumes only")
+	return cmd
+}
+
+// message is what the supervisor tells the command that started it, one in a line. Exactly one field is set.
+type message struct {
+	Progress string `json:"progress,omitempty"`
+	Ready    bool   `json:"ready,omitempty"`
+	Error    string `json:"error,omitempty"`
+}
+
+// messages is the file descriptor on which the supervisor writes them. Stdout would do, but for SIGPIPE: the supervisor
+// outlives the reader.
+const messages = 3
+
+// detach starts a supervisor in a session of its own and shows its progress until the cluster is ready. If ctx ends
+// before, so does the supervisor.
+func detach(ctx context.Context, options playground.Options, progress io.Writer) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	log, err := supervisorLog(options.Dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("making a pipe: %w", err)
+	}
+	defer func() { _ = reader.Close() }()
+	supervisor := exec.Command(self, "supervise") // not with ctx: that would kill it without its cleaning up
+	supervisor.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	supervisor.Stdout, supervisor.Stderr = log, log
+	supervisor.ExtraFiles = []*os.File{writer} // becomes descriptor 3
+	input, err := supervisor.StdinPipe()
+	if err != nil {
+		return fmt.Errorf("making a pipe: %w", err)
+	}
+	err = supervisor.Start()
+	_ = writer.Close() // the supervisor has its own: when that is closed, reading ends
+	if err != nil {
+		return fmt.Errorf("starting the supervisor: %w", err)
+	}
+	if err := errors.Join(json.NewEncoder(input).Encode(options), input.Close()); err != nil {
+		return fmt.Errorf("telling the supervisor what to do: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = supervisor.Process.Signal(syscall.SIGTERM) })
+	defer stop()
+	if err := follow(reader, progress); err != nil {
+		_ = supervisor.Wait() // it cleans up before it ends
+		if ctx.Err() != nil {
+			return errors.New("interrupted: the cluster is stopped")
+		}
+		return err
+	}
+	return nil
+}
+
+func supervisorLog(dir string) (*os.File, error) {
+	logs := filepath.Join(dir, "logs")
+	if err := os.MkdirAll(logs, 0o700); err != nil {
+		return nil, fmt.Errorf("making the directory of the cluster: %w", err)
+	}
+	log, err := os.OpenFile(filepath.Join(logs, "supervisor.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the supervisor's log: %w", err)
+	}
+	return log, nil
+}
+
+// follow copies the progress until the cluster is ready or has failed.
+func follow(reader io.Reader, progress io.Writer) error {
+	lines := bufio.NewScanner(reader)
+	lines.Buffer(nil, 1<<20) // an error can hold the tail of a log
+	for lines.Scan() {
+		var m message
+		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
+			return fmt.Errorf("reading the supervisor's progress: %w", err)
+		}
+		switch {
+		case m.Ready:
+			return nil
+		case m.Error != "":
+			return errors.New(m.Error)
+		default:
+			_, _ = io.WriteString(progress, m.Progress)
+		}
+	}
+	return errors.New("the supervisor ended: its log is logs/supervisor.log in the directory of the cluster")
+}

@@ -1,0 +1,213 @@
+package playground
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Options is what a cluster should be. The zero value is a control plane without nodes and without Shoal.
+type Options struct {
+	Dir  string // where the cluster lives; made by Up, removed by Down
+	Root string // the repository, where bin/ and manifests/ are; if empty, found above the working directory
+
+	Nodes     []Shape
+	NodeGrace time.Duration // without a heartbeat for this long a node is NotReady; 0 picks 12 s, and more for more than 100 nodes
+
+	KubeScheduler bool // run the stock kube-scheduler, for pods that name no scheduler
+
+	Install    bool // apply manifests/install
+	Schedulers int  // processes of shoal-scheduler; needs Install
+	Managers   int  // processes of shoal-manager; needs Install
+
+	// Binaries replaces programs by component, for example "shoal-scheduler": a build with a planted bug.
+	Binaries map[string]string
+	// Args adds arguments by component.
+	Args map[string][]string
+
+	KeepLogs bool      // Down leaves the logs
+	Progress io.Writer `json:"-"` // a line for each step; nil for silence
+}
+
+// Shape is a number of equal nodes.
+type Shape struct {
+	Prefix string            // of the names; "node-" if empty
+	First  int               // number of the first name, so that nodes can be added later
+	Count  int               // how many
+	CPU    string            // "8" if empty
+	Memory string            // "32Gi" if empty
+	Pods   int               // 110 if zero
+	Zones  int               // number of zones that the nodes take turns in; 3 if zero
+	Labels map[string]string // beside the usual ones
+}
+
+// A failed node should be noticed soon, but every heartbeat is a write that costs the control plane 4 to 8 ms of CPU:
+// 75 in a second kept half a core busy.
+const (
+	shortestGrace       = 12 * time.Second
+	heartbeatsPerSecond = 25
+)
+
+// grace is the time without heartbeats after which a node is NotReady, if there are so many of them.
+func grace(nodes int) time.Duration {
+	seconds := leaseRenewals * nodes / heartbeatsPerSecond
+	return max(shortestGrace, time.Duration(seconds)*time.Second)
+}
+
+// withDefaults fills in what is empty, and makes the paths absolute.
+func (o Options) withDefaults() (Options, error) {
+	if o.Dir == "" {
+		return o, errors.New("no directory is given")
+	}
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return o, fmt.Errorf("resolving %s: %w", o.Dir, err)
+	}
+	o.Dir = dir
+	if o.Root == "" {
+		if o.Root, err = FindRoot(); err != nil {
+			return o, err
+		}
+	}
+	if o.Root, err = filepath.Abs(o.Root); err != nil {
+		return o, fmt.Errorf("resolving %s: %w", o.Root, err)
+	}
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+	nodes := 0
+	for i := range o.Nodes {
+		nodes += o.Nodes[i].Count
+	}
+	if o.NodeGrace == 0 {
+		o.NodeGrace = grace(nodes)
+	}
+	return o, o.validate()
+}
+
+// Check says in advance, without doing anything, why Up would fail: impossible options, programs that are not built, a
+// directory with other files in it.
+func (o Options) Check() error {
+	filled, err := o.withDefaults()
+	if err != nil {
+		return err
+	}
+	return layout(filled.Dir).refuseForeign()
+}
+
+func (o Options) validate() error {
+	var errs []error
+	if !o.Install && o.Schedulers+o.Managers > 0 {
+		errs = append(errs, errors.New("schedulers and managers of Shoal need its manifests: set Install too"))
+	}
+	if o.Schedulers < 0 || o.Managers < 0 {
+		errs = append(errs, fmt.Errorf("schedulers %d and managers %d: neither may be negative", o.Schedulers, o.Managers))
+	}
+	if o.NodeGrace < 4*time.Second {
+		errs = append(errs, fmt.Errorf("node grace %s: at least 4s, or a busy machine looks like a failed node", o.NodeGrace))
+	}
+	for _, shape := range o.Nodes {
+		if err := shape.validate(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if o.Install {
+		if _, err := os.Stat(o.manifests()); err != nil {
+			errs = append(errs, fmt.Errorf("%s is missing: run this from the repository", o.manifests()))
+		}
+	}
+	return errors.Join(append(errs, o.missingBinaries())...)
+}
+
+// missingBinaries names at once everything that has to be built, and how.
+func (o Options) missingBinaries() error {
+	var missing []string
+	targets := map[string]bool{}
+	for _, component := range o.components() {
+		path := o.binary(component)
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			continue
+		}
+		missing = append(missing, path)
+		if filepath.Base(filepath.Dir(path)) == "k8s" {
+			targets["make controlplane"] = true
+		} else {
+			targets["make build"] = true
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	var run []string
+	for _, target := range []string{"make controlplane", "make build"} {
+		if targets[target] {
+			run = append(run, target)
+		}
+	}
+	return fmt.Errorf("not built yet: %s (run: %s)", strings.Join(missing, ", "), strings.Join(run, "; "))
+}
+
+func (o Options) components() []string {
+	list := []string{etcd, apiServer, controllerManager, simulator, provisioner}
+	if o.KubeScheduler {
+		list = append(list, kubeScheduler)
+	}
+	if o.Install {
+		list = append(list, kubectl)
+	}
+	if o.Schedulers > 0 {
+		list = append(list, shoalScheduler)
+	}
+	if o.Managers > 0 {
+		list = append(list, shoalManager)
+	}
+	return list
+}
+
+// Names of components: of their processes, logs, binaries and kubeconfigs. Shoal's processes have a number appended.
+const (
+	etcd              = "etcd"
+	apiServer         = "kube-apiserver"
+	controllerManager = "kube-controller-manager"
+	kubeScheduler     = "kube-scheduler"
+	simulator         = "kwok"
+	provisioner       = "provisioner"
+	shoalScheduler    = "shoal-scheduler"
+	shoalManager      = "shoal-manager"
+	kubectl           = "kubectl"
+)
+
+func (o Options) binary(component string) string {
+	if path, ok := o.Binaries[component]; ok {
+		return path
+	}
+	switch component {
+	case provisioner:
+		return filepath.Join(o.Root, "bin", "playground")
+	case shoalScheduler, shoalManager:
+		return filepath.Join(o.Root, "bin", component)
+	}
+	return filepath.Join(o.Root, "bin", "k8s", component)
+}
+
+func (o Options) manifests() string { return filepath.Join(o.Root, "manifests", "install") }
+
+// FindRoot is the closest directory at or above the working directory that holds a go.mod.
+func FindRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("finding the repository: %w", err)
+	}
+	for start := dir; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("no go.mod at or above %s: run this from the repository of Shoal", start)
+		}
+	}
+}

@@ -1,0 +1,10 @@
+// Package dispersion is the scheduler plugin that keeps a placement group within its limits: at most M instances on a
+// node, at most K nodes, at most m instances of a shard on a node, and a cap over all groups. It decides from the
+// scheduler's own snapshot, the claims and volumes of the informer cache, and the group's PlacementPolicy. It keeps no
+// state of its own between pods, so that a restart changes nothing.
+//
+// Filter alone would dead-lock at K: see package placement for the guard.
+//
+// It never evicts, never writes to the API server, and never trusts a label to free a slot except shoal.dev/lost and
+// shoal.dev/retired, which only the manager may write.
+package dispersion

@@ -1,0 +1,13 @@
+package dispersion
+
+import (
+	"os"
+	"testing"
+
+	"k8s.io/kubernetes/pkg/scheduler/metrics"
+)
+
+func TestMain(m *testing.M) {
+	metrics.Register() // the scheduler's cache reports to them
+	os.Exit(m.Run())
+}

@@ -1,0 +1,156 @@
+package dispersion
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/shoal-dev/shoal/api/config"
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// Name of the plugin in a KubeSchedulerConfiguration.
+const Name = "Dispersion"
+
+const (
+	podIndex   = "shoal.dev/group"
+	claimIndex = "shoal.dev/group"
+)
+
+// Plugin implements the rules of a placement group.
+type Plugin struct {
+	args     *config.DispersionArgs
+	handle   fwk.Handle
+	policies policySource
+	pods     cache.Indexer
+	claims   cache.Indexer
+	volumes  corelisters.PersistentVolumeLister
+}
+
+// policySource finds policies: the informer of the running scheduler, or what a test hands over.
+type policySource interface {
+	policyOf(slots.Group) (policy, bool)
+}
+
+var (
+	_ fwk.PreFilterPlugin     = &Plugin{}
+	_ fwk.PreFilterExtensions = &Plugin{}
+	_ fwk.FilterPlugin        = &Plugin{}
+	_ fwk.ScorePlugin         = &Plugin{}
+	_ fwk.EnqueueExtensions   = &Plugin{}
+	_ fwk.SignPlugin          = &Plugin{}
+)
+
+// New makes the plugin and starts its informer of PlacementPolicies, which waits for the CRD if it is missing.
+func New(ctx context.Context, args runtime.Object, h fwk.Handle) (fwk.Plugin, error) {
+	p, err := newPlugin(args, h)
+	if err != nil {
+		return nil, err
+	}
+	source, err := newPolicyInformer(h.KubeConfig(), func(before, after *v1alpha1.PlacementPolicy) {
+		p.wake(ctx, before, after)
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.policies = source
+	go source.run(ctx)
+	return p, nil
+}
+
+func newPlugin(args runtime.Object, h fwk.Handle) (*Plugin, error) {
+	typed, ok := args.(*config.DispersionArgs)
+	if !ok {
+		return nil, fmt.Errorf("reading the arguments of %s: want DispersionArgs, got %T", Name, args)
+	}
+	core := h.SharedInformerFactory().Core().V1()
+	p := &Plugin{args: typed, handle: h, volumes: core.PersistentVolumes().Lister()}
+	var err error
+	if p.pods, err = indexed(core.Pods().Informer(), podIndex); err != nil {
+		return nil, fmt.Errorf("indexing pods by group: %w", err)
+	}
+	if p.claims, err = indexed(core.PersistentVolumeClaims().Informer(), claimIndex); err != nil {
+		return nil, fmt.Errorf("indexing claims by group: %w", err)
+	}
+	return p, nil
+}
+
+// indexed adds the index of groups to an informer, once: every profile of the scheduler makes a plugin of its own.
+func indexed(informer cache.SharedIndexInformer, name string) (cache.Indexer, error) {
+	if _, there := informer.GetIndexer().GetIndexers()[name]; there {
+		return informer.GetIndexer(), nil
+	}
+	return informer.GetIndexer(), informer.AddIndexers(cache.Indexers{name: byGroup})
+}
+
+func byGroup(obj any) ([]string, error) {
+	object, ok := obj.(interface {
+		GetNamespace() string
+		GetLabels() map[string]string
+	})
+	if !ok {
+		return nil, fmt.Errorf("indexing %T by group: it has no labels", obj)
+	}
+	if g, grouped := slots.GroupOf(object.GetNamespace(), object.GetLabels()); grouped {
+		return []string{g.String()}, nil
+	}
+	return nil, nil
+}
+
+// Name of the plugin.
+func (p *Plugin) Name() string { return Name }
+
+// SignPod refuses to sign pods of a group: their verdict depends on where their siblings are, so that a result cannot
+// be reused for the next pod. Other pods are none of the plugin's business and need no fragment.
+func (p *Plugin) SignPod(_ context.Context, pod *corev1.Pod) ([]fwk.SignFragment, *fwk.Status) {
+	if _, grouped := slots.GroupOf(pod.Namespace, pod.Labels); grouped {
+		return nil, fwk.NewStatus(fwk.Unschedulable, "the verdict depends on where the other pods of the group are")
+	}
+	return nil, nil
+}
+
+// wake retries the waiting pods of a group, because its policy came or changed (before is nil when it came). The
+// scheduler registers its own events only at start, when the CRD may not exist yet. A status that changed without
+// another total wakes only the pods that were created under a newer version of the policy than the one before: the
+// manager writes the status whenever a pod is placed, and waking all pods each time would be a hot loop.
+func (p *Plugin) wake(ctx context.Context, before, after *v1alpha1.PlacementPolicy) {
+	all := before == nil || before.Generation != after.Generation ||
+		before.Status.ObservedGeneration != after.Status.ObservedGeneration || before.Status.Replicas != after.Status.Replicas
+	waiting := map[string]*corev1.Pod{}
+	for _, pod := range p.podsOf(slots.Group{Namespace: after.Namespace, Policy: after.Name}) {
+		if pod.Spec.NodeName == "" && (all || olderThan(before.ResourceVersion, pod.Annotations[v1alpha1.AnnotationPolicyVersion])) {
+			waiting[pod.Namespace+"/"+pod.Name] = pod
+		}
+	}
+	if len(waiting) > 0 {
+		p.handle.Activate(loggerOf(ctx), waiting)
+	}
+}
+
+func (p *Plugin) podsOf(g slots.Group) []*corev1.Pod {
+	return ofGroup[*corev1.Pod](p.pods, podIndex, g)
+}
+
+func (p *Plugin) claimsOf(g slots.Group) []*corev1.PersistentVolumeClaim {
+	return ofGroup[*corev1.PersistentVolumeClaim](p.claims, claimIndex, g)
+}
+
+func ofGroup[T any](indexer cache.Indexer, index string, g slots.Group) []T {
+	objects, err := indexer.ByIndex(index, g.String())
+	if err != nil { // only for an index that does not exist, and newPlugin made it
+		return nil
+	}
+	typed := make([]T, 0, len(objects))
+	for _, o := range objects {
+		if t, ok := o.(T); ok {
+			typed = append(typed, t)
+		}
+	}
+	return typed
+}

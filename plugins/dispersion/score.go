@@ -1,0 +1,40 @@
+package dispersion
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/shoal-dev/shoal/placement"
+)
+
+// Score prefers nodes that hold fewer instances of the group.
+func (p *Plugin) Score(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, info fwk.NodeInfo) (int64, *fwk.Status) {
+	s, status := stateOf(cs)
+	if !status.IsSuccess() {
+		return 0, status
+	}
+	return placement.Evenness(s.heldOn(info.Node().Name), s.level), nil
+}
+
+// ScoreExtensions is nil: the score depends on the node alone.
+func (p *Plugin) ScoreExtensions() fwk.ScoreExtensions { return nil }
+
+// maxLevel keeps one more instance worth at least one point of 100.
+const maxLevel = 100
+
+// level is the number of instances at which a node scores 0: its limit, or, without one, twice the even share of the
+// nodes that may be used, so that nodes above the share still differ.
+func level(l placement.Limits, replicas, nodes int) int {
+	if l.MaxPerNode > 0 {
+		return min(l.MaxPerNode, maxLevel)
+	}
+	if l.MaxNodes > 0 {
+		nodes = min(nodes, l.MaxNodes)
+	}
+	if nodes == 0 {
+		return 1
+	}
+	return max(1, min(2*((replicas+nodes-1)/nodes), maxLevel))
+}

@@ -1,0 +1,153 @@
+package dispersion
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/placement"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+const stateKey fwk.StateKey = "PreFilter" + Name
+
+// state is what Filter and Score need for one pod. The base is shared by all clones and never written after PreFilter;
+// the delta holds what preemption and nominated pods add or take away.
+type state struct {
+	*base
+	delta delta
+}
+
+// base is the group as it was when the pod's cycle began.
+type base struct {
+	group    slots.Group
+	instance slots.Instance
+	shard    string
+	pinned   string // node that holds the pod's local volume, "" when it may go anywhere
+	limits   placement.Limits
+	total    int // cap over all groups, 0 for none
+
+	counted  map[slots.Instance]bool // instances of the group with a slot, the pod's own excepted
+	held     map[string]int          // node -> slots of the group
+	shards   map[string]int          // node -> slots of the pod's shard
+	all      map[string]int          // node -> slots of all groups; only with a cap over all groups
+	weaker   map[string]bool         // nodes with a pod of the group that has a lower priority
+	capacity map[string]int          // node -> further instances that it can take
+	guard    placement.Guard
+	level    int
+}
+
+// delta is written by AddPod and RemovePod.
+type delta struct {
+	held, shards, all map[string]int
+	added             map[slots.Instance]bool
+}
+
+// Clone copies the delta, so that dry runs of preemption on different nodes do not see each other.
+func (s *state) Clone() fwk.StateData {
+	return &state{base: s.base, delta: delta{
+		held: copied(s.delta.held), shards: copied(s.delta.shards), all: copied(s.delta.all), added: copied(s.delta.added),
+	}}
+}
+
+func copied[K comparable, V any](m map[K]V) map[K]V {
+	if len(m) == 0 {
+		return nil
+	}
+	out := make(map[K]V, len(m))
+	for k, v := range m {
+		out[k] = v
+	}
+	return out
+}
+
+func (s *state) heldOn(node string) int  { return s.held[node] + s.delta.held[node] }
+func (s *state) shardOn(node string) int { return s.shards[node] + s.delta.shards[node] }
+func (s *state) allOn(node string) int   { return s.all[node] + s.delta.all[node] }
+
+// used is |S|, the number of nodes on which the group holds a slot.
+func (s *state) used() int {
+	n := len(s.held)
+	for node := range s.delta.held {
+		before, after := s.held[node] > 0, s.heldOn(node) > 0
+		if before && !after {
+			n--
+		}
+		if !before && after {
+			n++
+		}
+	}
+	return n
+}
+
+func stateOf(cs fwk.CycleState) (*state, *fwk.Status) {
+	data, err := cs.Read(stateKey)
+	if err != nil {
+		return nil, fwk.AsStatus(err)
+	}
+	return data.(*state), nil
+}
+
+// PreFilterExtensions keep the state exact during preemption and for nominated pods.
+func (p *Plugin) PreFilterExtensions() fwk.PreFilterExtensions { return p }
+
+// AddPod counts a pod on a node. The node may be a remote one: nothing is read from nodeInfo but its name.
+func (p *Plugin) AddPod(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, added fwk.PodInfo, nodeInfo fwk.NodeInfo) *fwk.Status {
+	return p.adjust(cs, added.GetPod(), nodeInfo.Node().Name, +1)
+}
+
+// RemovePod takes a pod off a node.
+func (p *Plugin) RemovePod(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, removed fwk.PodInfo, nodeInfo fwk.NodeInfo) *fwk.Status {
+	return p.adjust(cs, removed.GetPod(), nodeInfo.Node().Name, -1)
+}
+
+func (p *Plugin) adjust(cs fwk.CycleState, pod *corev1.Pod, node string, by int) *fwk.Status {
+	s, status := stateOf(cs)
+	if !status.IsSuccess() {
+		return status
+	}
+	group, grouped := slots.GroupOf(pod.Namespace, pod.Labels)
+	if !grouped || slots.Lost(pod.Labels, nil) {
+		return nil
+	}
+	instance := slots.InstanceOfPod(pod)
+	present, changed := s.delta.added[instance]
+	if !changed {
+		present = s.counted[instance]
+	}
+	if group == s.group && (by > 0) == present {
+		return nil // a nominated pod that PreFilter counted already, or one that it never counted
+	}
+	if by < 0 && p.pinnedBy(pod) {
+		return nil // the pod would go, but its local volume keeps the slot
+	}
+	s.delta.add(s, instance, group == s.group, pod.Labels[v1alpha1.LabelShard], node, by)
+	return nil
+}
+
+func (d *delta) add(s *state, instance slots.Instance, ours bool, shard, node string, by int) {
+	if d.held == nil {
+		d.held, d.shards, d.all, d.added = map[string]int{}, map[string]int{}, map[string]int{}, map[slots.Instance]bool{}
+	}
+	d.all[node] += by
+	if !ours {
+		return
+	}
+	d.added[instance] = by > 0
+	d.held[node] += by
+	if shard != "" && shard == s.shard {
+		d.shards[node] += by
+	}
+}
+
+// pinnedBy reports whether a claim of the pod is local to a node.
+func (p *Plugin) pinnedBy(pod *corev1.Pod) bool {
+	for _, claim := range p.claimsOfPod(pod) {
+		if p.nodeOfClaim(claim) != "" && claim.Labels[v1alpha1.LabelLost] == "" && claim.Labels[v1alpha1.LabelRetired] == "" {
+			return true
+		}
+	}
+	return false
+}

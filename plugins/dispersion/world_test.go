@@ -1,0 +1,219 @@
+package dispersion
+
+import (
+	"context"
+	"fmt"
+	"math/rand"
+	"sort"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
+	internalcache "k8s.io/kubernetes/pkg/scheduler/backend/cache"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/noderesources"
+
+	"github.com/shoal-dev/shoal/api/config"
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/placement"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// world drives the real plugin over the scheduler's real cache and snapshot, one pod after the other.
+type world struct {
+	t        *testing.T
+	ctx      context.Context
+	plugin   *Plugin
+	cache    internalcache.Cache
+	snapshot *internalcache.Snapshot
+	factory  informers.SharedInformerFactory
+	policies map[slots.Group]policy
+	// unguarded switches the guard off, to show that it is needed.
+	unguarded bool
+}
+
+// handle is the part of the framework's handle that the plugin uses.
+type handle struct {
+	fwk.Handle
+	snapshot  *internalcache.Snapshot
+	factory   informers.SharedInformerFactory
+	activated map[string]*corev1.Pod
+}
+
+func (h *handle) SnapshotSharedLister() fwk.SharedLister                 { return h.snapshot }
+func (h *handle) SharedInformerFactory() informers.SharedInformerFactory { return h.factory }
+func (h *handle) Activate(_ klog.Logger, pods map[string]*corev1.Pod)    { h.activated = pods }
+
+func (w *world) policyOf(g slots.Group) (policy, bool) {
+	p, ok := w.policies[g]
+	return p, ok
+}
+
+func newWorld(t *testing.T, args config.DispersionArgs) *world {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	w := &world{
+		t: t, ctx: ctx, cache: internalcache.New(ctx, nil, false, false), snapshot: internalcache.NewEmptySnapshot(),
+		factory: informers.NewSharedInformerFactory(fake.NewClientset(), 0), policies: map[slots.Group]policy{},
+	}
+	plugin, err := newPlugin(&args, &handle{snapshot: w.snapshot, factory: w.factory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plugin.policies = w
+	w.plugin = plugin
+	return w
+}
+
+func (w *world) limit(name string, replicas int, l placement.Limits) {
+	w.policies[slots.Group{Namespace: "ns", Policy: name}] = policy{version: "1", counted: true, replicas: replicas, limits: l}
+	// perNode stays nil: limitsFor then takes M as it is given here
+}
+
+func (w *world) node(name string, cpu, pods int64, change ...func(*corev1.Node)) {
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelHostname: name}}}
+	n.Status.Allocatable = corev1.ResourceList{
+		corev1.ResourceCPU:  *resource.NewQuantity(cpu, resource.DecimalSI),
+		corev1.ResourcePods: *resource.NewQuantity(pods, resource.DecimalSI),
+	}
+	for _, f := range change {
+		f(n)
+	}
+	w.cache.AddNode(klog.Background(), n)
+}
+
+// instance is a pod of group p that wants one CPU.
+func instance(name, group, shard string) *corev1.Pod {
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, UID: types.UID(name), Labels: map[string]string{}}}
+	if group != "" {
+		p.Labels[v1alpha1.LabelPlacementPolicy] = group
+	}
+	if shard != "" {
+		p.Labels[v1alpha1.LabelShard] = shard
+	}
+	p.Spec.Containers = []corev1.Container{{Name: "redis", Resources: corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")},
+	}}}
+	return p
+}
+
+func (w *world) add(indexer cache.Indexer, o any) {
+	w.t.Helper()
+	if err := indexer.Add(o); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// arrive makes a pod known, as its creation would.
+func (w *world) arrive(pods ...*corev1.Pod) {
+	for _, p := range pods {
+		w.add(w.plugin.pods, p)
+	}
+}
+
+// schedule runs one cycle and assumes the pod on the best node; the refusals are per node.
+func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
+	w.t.Helper()
+	if err := w.cache.UpdateSnapshot(klog.Background(), w.snapshot); err != nil {
+		w.t.Fatal(err)
+	}
+	nodes, err := w.snapshot.List()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	cs := framework.NewCycleState()
+	_, status := w.plugin.PreFilter(w.ctx, cs, pod, nodes)
+	if status != nil && !status.IsSuccess() && !status.IsSkip() {
+		return "", map[string]*fwk.Status{"": status}
+	}
+	if w.unguarded {
+		s, _ := stateOf(cs)
+		s.guard = placement.Guard{Openable: len(nodes)}
+	}
+	best, score, refused := "", int64(-1), map[string]*fwk.Status{}
+	for _, info := range nodes {
+		name := info.Node().Name
+		if !status.IsSkip() {
+			if st := w.plugin.Filter(w.ctx, cs, pod, info); !st.IsSuccess() {
+				refused[name] = st
+				continue
+			}
+		}
+		if len(noderesources.Fits(pod, info, nil, noderesources.ResourceRequestsOptions{})) > 0 {
+			refused[name] = fwk.NewStatus(fwk.Unschedulable, "no room")
+			continue
+		}
+		points := int64(0)
+		if !status.IsSkip() {
+			points, _ = w.plugin.Score(w.ctx, cs, pod, info)
+		}
+		if points > score || points == score && name < best {
+			best, score = name, points
+		}
+	}
+	if best != "" {
+		w.bind(pod, best)
+	}
+	return best, refused
+}
+
+func (w *world) bind(pod *corev1.Pod, node string) {
+	w.t.Helper()
+	bound := pod.DeepCopy()
+	bound.Spec.NodeName = node
+	if err := w.cache.AddPod(klog.Background(), bound); err != nil {
+		w.t.Fatal(err)
+	}
+	w.add(w.plugin.pods, bound)
+}
+
+// perNode counts the pods of a group with the dumbest possible loop.
+func (w *world) perNode(group string) map[string]int {
+	n := map[string]int{}
+	for _, o := range w.plugin.pods.List() {
+		if p := o.(*corev1.Pod); p.Labels[v1alpha1.LabelPlacementPolicy] == group && p.Spec.NodeName != "" {
+			n[p.Spec.NodeName]++
+		}
+	}
+	return n
+}
+
+// mixed makes n nodes of three sizes, with a background pod that leaves each a free room of 1 to m.
+func (w *world) mixed(n, m int, seed int64) []int {
+	random := rand.New(rand.NewSource(seed))
+	free := make([]int, n)
+	for i := range free {
+		size := []int{m + 4, 2*m + 4, 4*m + 4}[random.Intn(3)]
+		free[i] = 1 + random.Intn(m)
+		name := fmt.Sprintf("node-%03d", i)
+		w.node(name, int64(size), 200)
+		other := instance(fmt.Sprintf("background-%d", i), "", "")
+		other.Spec.NodeName = name
+		other.Spec.Containers[0].Resources.Requests[corev1.ResourceCPU] = *resource.NewQuantity(int64(size-free[i]), resource.DecimalSI)
+		if err := w.cache.AddPod(klog.Background(), other); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return free
+}
+
+// fewest is the smallest number of nodes that can hold the replicas.
+func fewest(free []int, m, replicas int) int {
+	sorted := append([]int(nil), free...)
+	sort.Sort(sort.Reverse(sort.IntSlice(sorted)))
+	total := 0
+	for i, f := range sorted {
+		if total += min(f, m); total >= replicas {
+			return i + 1
+		}
+	}
+	return 0
+}

@@ -1,0 +1,440 @@
+package reason
+
+// The catalogue, in ascending order. Add a row, run `make generate`, and read the page that it makes.
+const (
+	// PolicyNotFound: the PlacementPolicy that the pod names does not exist yet.
+	PolicyNotFound Code = 1100
+	// NodeInstanceLimit: node(s) already held the most instances of the group that maxInstancesPerNode allows.
+	NodeInstanceLimit Code = 1101
+	// NodeCountLimit: node(s) would be one more than maxNodes allows for the group.
+	NodeCountLimit Code = 1102
+	// NodeTooSmall: node(s) have too little room: the instances that are still to come would not fit in the nodes that may yet be opened.
+	NodeTooSmall Code = 1103
+	// ShardSpreadLimit: node(s) already held the most instances of the same shard that shardSpread allows.
+	ShardSpreadLimit Code = 1104
+	// NodeTotalLimit: node(s) already held the most instances of all groups that the scheduler allows.
+	NodeTotalLimit Code = 1105
+	// PolicyOutdated: the scheduler has not yet seen the version of the PlacementPolicy under which the pod was created.
+	PolicyOutdated Code = 1106
+	// PolicyNotCounted: the replicas of the policy's scaleTargetRefs have not been summed yet for its current generation.
+	PolicyNotCounted Code = 1107
+	// VolumePinned: node(s) did not hold the pod's local volume.
+	VolumePinned Code = 1108
+	// VolumeLost: the pod's local volume is on a node that was declared lost.
+	VolumeLost Code = 1109
+	// Feasible: all replicas can be placed.
+	Feasible Code = 1200
+	// LimitsTooTight: maxNodes times maxInstancesPerNode is less than the replicas.
+	LimitsTooTight Code = 1201
+	// NotEnoughRoom: the nodes of today do not have room for all replicas within the limits.
+	NotEnoughRoom Code = 1202
+	// WithinLimits: every limit is kept.
+	WithinLimits Code = 1203
+	// OverLimits: more nodes or instances per node are in use than the limits allow.
+	OverLimits Code = 1204
+	// TargetNotFound: a workload named by scaleTargetRefs does not exist.
+	TargetNotFound Code = 1205
+	// CreateInstance: the ordinal is wanted and has no pod.
+	CreateInstance Code = 2001
+	// ScaleIn: the ordinal is no longer wanted.
+	ScaleIn Code = 2002
+	// TakeOffline: the ordinal is listed in offlineInstances.
+	TakeOffline Code = 2003
+	// ReplaceTerminal: the pod has ended and will not run again.
+	ReplaceTerminal Code = 2004
+	// RetireClaim: the ordinal is no longer wanted: its volume is kept and no longer counts.
+	RetireClaim Code = 2005
+	// ReviveClaim: the ordinal is wanted again: its volume counts again.
+	ReviveClaim Code = 2006
+	// DeleteClaim: the ordinal is no longer wanted, and the retention policy is Delete.
+	DeleteClaim Code = 2007
+	// RaisePolicy: more replicas are wanted: the policy is raised before pods are created.
+	RaisePolicy Code = 2008
+	// LowerPolicy: fewer replicas are wanted: the policy is lowered after the pods are gone.
+	LowerPolicy Code = 2009
+	// CreateService: the set has a headless Service.
+	CreateService Code = 2010
+	// ForeignObject: an object of that name belongs to somebody else.
+	ForeignObject Code = 2011
+	// WriteFailed: a write was refused by the API server.
+	WriteFailed Code = 2012
+	// ReleaseSet: the set is being deleted.
+	ReleaseSet Code = 2013
+	// NodeOutOfService: the node was declared out of service.
+	NodeOutOfService Code = 2101
+	// RetainVolume: the old volume is kept until somebody deletes it.
+	RetainVolume Code = 2102
+	// ReplaceClaim: the claim is bound to a volume of a dead node.
+	ReplaceClaim Code = 2103
+	// ReplacePod: the pod is on a dead node.
+	ReplacePod Code = 2104
+	// RebuildManual: the instance could be rebuilt, but rebuild.mode is Manual.
+	RebuildManual Code = 2105
+	// RebuildNever: rebuild.mode is Never.
+	RebuildNever Code = 2106
+	// NodeUnreachable: the node does not answer, and nobody has vouched that it is off.
+	NodeUnreachable Code = 2107
+	// NodeDeleted: the Node object is gone, which does not prove that the machine is off.
+	NodeDeleted Code = 2108
+	// NoReadyPeer: no other instance on a healthy node is Ready.
+	NoReadyPeer Code = 2109
+	// ShardBusy: another instance of the shard is being rebuilt.
+	ShardBusy Code = 2110
+	// HolderUnproven: no other instance of the shard answered as a master that has replicated.
+	HolderUnproven Code = 2111
+	// RebuildDone: no instance waits for a rebuild.
+	RebuildDone Code = 2112
+	// Rebuilding: instances of dead nodes are being replaced.
+	Rebuilding Code = 2113
+	// AllReady: every wanted instance is Ready.
+	AllReady Code = 2201
+	// NotAllReady: some instances are not Ready.
+	NotAllReady Code = 2202
+	// Settled: nothing is being created or removed.
+	Settled Code = 2203
+	// Working: instances are being created or removed.
+	Working Code = 2204
+	// AllPlaced: every pod has a node.
+	AllPlaced Code = 2205
+	// Unschedulable: some pods have no node.
+	Unschedulable Code = 2206
+	// Paused: spec.paused is set.
+	Paused Code = 2207
+	// NotPaused: spec.paused is not set.
+	NotPaused Code = 2208
+	// PolicyMissing: the PlacementPolicy that the set names does not exist.
+	PolicyMissing Code = 2209
+	// UnknownContainer: a template names a container that spec.template does not have.
+	UnknownContainer Code = 2210
+	// VolumeGoneNodeDeleted: the instance has no pod, and its volume is on a node that is gone.
+	VolumeGoneNodeDeleted Code = 2211
+)
+
+type row struct {
+	code Code
+	Entry
+}
+
+// catalogue is a function, not a variable, so that nobody can change it.
+func catalogue() []row {
+	return []row{
+		{PolicyNotFound, Entry{
+			Name:    "PolicyNotFound",
+			Text:    "the PlacementPolicy that the pod names does not exist yet",
+			Meaning: "The label shoal.dev/placement-policy names a policy that the scheduler has not seen. The pod is held until it has: without the policy its limits are unknown.",
+			Advice:  "Create the policy, or correct the label in the pod template. If the policy exists, check that the CRD placementpolicies.shoal.dev is installed and that the scheduler's ServiceAccount may list it.",
+		}},
+		{NodeInstanceLimit, Entry{
+			Name:    "NodeInstanceLimit",
+			Text:    "node(s) already held the most instances of the group that maxInstancesPerNode allows",
+			Meaning: "Placing the pod there would break M, the limit of instances per node. Terminating pods and bound local volumes count.",
+			Advice:  "Raise maxInstancesPerNode, or maxNodes, or add nodes. The policy's condition Feasible has the numbers.",
+		}},
+		{NodeCountLimit, Entry{
+			Name:    "NodeCountLimit",
+			Text:    "node(s) would be one more than maxNodes allows for the group",
+			Meaning: "The group already holds slots on K nodes, so that it may only use those. A node counts until its last instance is gone or declared lost: neither NotReady nor a terminating pod frees it.",
+			Advice:  "Raise maxNodes, or free room on the nodes in use. If one of them is dead for good, declare it out of service (taint node.kubernetes.io/out-of-service) so that its instances are rebuilt elsewhere.",
+		}},
+		{NodeTooSmall, Entry{
+			Name:    "NodeTooSmall",
+			Text:    "node(s) have too little room: the instances that are still to come would not fit in the nodes that may yet be opened",
+			Meaning: "Only a few more nodes may be opened (maxNodes). Opening a small one now would leave too little room for the rest of the group, which would dead-lock.",
+			Advice:  "Nothing, as long as other nodes are feasible. Otherwise raise maxNodes, or free room: the policy's condition Feasible has the numbers.",
+		}},
+		{ShardSpreadLimit, Entry{
+			Name:    "ShardSpreadLimit",
+			Text:    "node(s) already held the most instances of the same shard that shardSpread allows",
+			Meaning: "Instances of one shard hold copies of the same data and must not be lost together.",
+			Advice:  "Add nodes, raise maxNodes, or allow more instances of a shard per node with shardSpread.",
+		}},
+		{NodeTotalLimit, Entry{
+			Name:    "NodeTotalLimit",
+			Text:    "node(s) already held the most instances of all groups that the scheduler allows",
+			Meaning: "DispersionArgs.maxInstancesPerNode caps the instances of all groups together on one node.",
+			Advice:  "Add nodes, or raise maxInstancesPerNode in the arguments of the plugin Dispersion.",
+		}},
+		{PolicyOutdated, Entry{
+			Name:    "PolicyOutdated",
+			Text:    "the scheduler has not yet seen the version of the PlacementPolicy under which the pod was created",
+			Meaning: "Policy and pods reach the scheduler by different watches. Working with an older total could dead-lock the group, so the pod waits.",
+			Advice:  "Nothing: it passes within seconds. If it lasts, the scheduler's watch of placementpolicies.shoal.dev is broken: look at its log.",
+		}},
+		{PolicyNotCounted, Entry{
+			Name:    "PolicyNotCounted",
+			Text:    "the replicas of the policy's scaleTargetRefs have not been summed yet for its current generation",
+			Meaning: "shoal-manager writes the sum into the policy's status. The scheduler holds the group until it is current.",
+			Advice:  "Check that shoal-manager runs. If a target does not exist, the policy's condition Feasible names it.",
+		}},
+		{VolumePinned, Entry{
+			Name:    "VolumePinned",
+			Text:    "node(s) did not hold the pod's local volume",
+			Meaning: "A claim of the pod is bound to a local volume, or was promised to a node, so that the pod can only run there.",
+			Advice:  "Make that node schedulable again. If it is dead for good, declare it out of service, and the instance is rebuilt elsewhere if its set allows.",
+		}},
+		{VolumeLost, Entry{
+			Name:    "VolumeLost",
+			Text:    "the pod's local volume is on a node that was declared lost",
+			Meaning: "The instance is being rebuilt: the claim that pins the pod to the dead node is about to be replaced.",
+			Advice:  "Nothing: shoal-manager replaces the claim and the pod. If it lasts, look at the set's condition Rebuilding.",
+		}},
+		{Feasible, Entry{
+			Name:    "Feasible",
+			Text:    "all replicas can be placed",
+			Meaning: "Within the limits, the nodes of today have room for all instances of the group.",
+			Advice:  "Nothing.",
+		}},
+		{LimitsTooTight, Entry{
+			Name:    "LimitsTooTight",
+			Text:    "maxNodes times maxInstancesPerNode is less than the replicas",
+			Meaning: "No cluster, however large, could place all replicas within these limits.",
+			Advice:  "Raise maxNodes or maxInstancesPerNode, or lower replicas; the message says by how much.",
+		}},
+		{NotEnoughRoom, Entry{
+			Name:    "NotEnoughRoom",
+			Text:    "the nodes of today do not have room for all replicas within the limits",
+			Meaning: "The limits would allow it, but too few nodes have enough free CPU, memory or pod slots, or too many are cordoned or not ready.",
+			Advice:  "Add or uncordon nodes, or raise maxNodes or maxInstancesPerNode; the message has the numbers.",
+		}},
+		{WithinLimits, Entry{
+			Name:    "WithinLimits",
+			Text:    "every limit is kept",
+			Meaning: "No node holds more instances than allowed, and no more nodes are used than allowed.",
+			Advice:  "Nothing.",
+		}},
+		{OverLimits, Entry{
+			Name:    "OverLimits",
+			Text:    "more nodes or instances per node are in use than the limits allow",
+			Meaning: "The limits were lowered while pods were running, or another scheduler placed pods of the group. Nothing is evicted.",
+			Advice:  "Raise the limits again, or delete surplus pods one by one: their replacements are placed within the limits.",
+		}},
+		{TargetNotFound, Entry{
+			Name:    "TargetNotFound",
+			Text:    "a workload named by scaleTargetRefs does not exist",
+			Meaning: "The wanted replicas cannot be summed, so that new pods of the group are held.",
+			Advice:  "Create the workload, or take it out of scaleTargetRefs.",
+		}},
+		{CreateInstance, Entry{
+			Name:    "CreateInstance",
+			Text:    "the ordinal is wanted and has no pod",
+			Meaning: "The controller creates the claims and the pod.",
+			Advice:  "Nothing.",
+		}},
+		{ScaleIn, Entry{
+			Name:    "ScaleIn",
+			Text:    "the ordinal is no longer wanted",
+			Meaning: "The controller deletes the pod; the claims follow the retention policy.",
+			Advice:  "Nothing.",
+		}},
+		{TakeOffline, Entry{
+			Name:    "TakeOffline",
+			Text:    "the ordinal is listed in offlineInstances",
+			Meaning: "The pod is deleted; its claims, node and place in the shard are kept.",
+			Advice:  "Take the ordinal out of offlineInstances to bring it back.",
+		}},
+		{ReplaceTerminal, Entry{
+			Name:    "ReplaceTerminal",
+			Text:    "the pod has ended and will not run again",
+			Meaning: "A pod in phase Failed or Succeeded (evicted, preempted, completed) is deleted and created anew, with growing delays if it ends again and again.",
+			Advice:  "If it repeats, look at the pod's last state and at the node.",
+		}},
+		{RetireClaim, Entry{
+			Name:    "RetireClaim",
+			Text:    "the ordinal is no longer wanted: its volume is kept and no longer counts",
+			Meaning: "The claim carries shoal.dev/retired: its data is kept, and its node is free for other instances.",
+			Advice:  "Delete the claim when the data is no longer needed. Scaling out again uses it again.",
+		}},
+		{ReviveClaim, Entry{
+			Name:    "ReviveClaim",
+			Text:    "the ordinal is wanted again: its volume counts again",
+			Meaning: "The label shoal.dev/retired is removed before the pod is created.",
+			Advice:  "Nothing.",
+		}},
+		{DeleteClaim, Entry{
+			Name:    "DeleteClaim",
+			Text:    "the ordinal is no longer wanted, and the retention policy is Delete",
+			Meaning: "The claim is deleted once its pod is gone.",
+			Advice:  "Nothing.",
+		}},
+		{RaisePolicy, Entry{
+			Name:    "RaisePolicy",
+			Text:    "more replicas are wanted: the policy is raised before pods are created",
+			Meaning: "The scheduler must know the total before it places the first pod.",
+			Advice:  "Nothing.",
+		}},
+		{LowerPolicy, Entry{
+			Name:    "LowerPolicy",
+			Text:    "fewer replicas are wanted: the policy is lowered after the pods are gone",
+			Meaning: "A lower total while pods still run would understate what is needed.",
+			Advice:  "Nothing.",
+		}},
+		{CreateService, Entry{
+			Name:    "CreateService",
+			Text:    "the set has a headless Service",
+			Meaning: "It gives each instance a stable DNS name.",
+			Advice:  "Nothing.",
+		}},
+		{ForeignObject, Entry{
+			Name:    "ForeignObject",
+			Text:    "an object of that name belongs to somebody else",
+			Meaning: "The controller never takes over an object that it did not create.",
+			Advice:  "Delete or rename the foreign object, or rename the set.",
+		}},
+		{WriteFailed, Entry{
+			Name:    "WriteFailed",
+			Text:    "a write was refused by the API server",
+			Meaning: "Other instances go on; this one is tried again.",
+			Advice:  "The message is the API server's own: a quota, an admission policy or missing rights are the usual causes.",
+		}},
+		{ReleaseSet, Entry{
+			Name:    "ReleaseSet",
+			Text:    "the set is being deleted",
+			Meaning: "Pods are deleted, and claims are treated as whenDeleted says.",
+			Advice:  "Nothing.",
+		}},
+		{NodeOutOfService, Entry{
+			Name:    "NodeOutOfService",
+			Text:    "the node was declared out of service",
+			Meaning: "A person or a fencing agent vouches that the machine is off (taint node.kubernetes.io/out-of-service). It is the proof that allows a rebuild.",
+			Advice:  "Nothing.",
+		}},
+		{RetainVolume, Entry{
+			Name:    "RetainVolume",
+			Text:    "the old volume is kept until somebody deletes it",
+			Meaning: "Before a claim is deleted, its volume is set to Retain and annotated, so that the data survives.",
+			Advice:  "When the set is healthy again, delete volumes with the annotation shoal.dev/retained-for.",
+		}},
+		{ReplaceClaim, Entry{
+			Name:    "ReplaceClaim",
+			Text:    "the claim is bound to a volume of a dead node",
+			Meaning: "The claim is deleted and created anew, so that a volume on another node can be made.",
+			Advice:  "Nothing.",
+		}},
+		{ReplacePod, Entry{
+			Name:    "ReplacePod",
+			Text:    "the pod is on a dead node",
+			Meaning: "The pod is removed without waiting for its kubelet, which is proven dead.",
+			Advice:  "Nothing.",
+		}},
+		{RebuildManual, Entry{
+			Name:    "RebuildManual",
+			Text:    "the instance could be rebuilt, but rebuild.mode is Manual",
+			Meaning: "Nothing is done without a person.",
+			Advice:  "If the data is safe elsewhere, set rebuild.mode: Automatic on the set; back to Manual afterwards if you like.",
+		}},
+		{RebuildNever, Entry{
+			Name:    "RebuildNever",
+			Text:    "rebuild.mode is Never",
+			Meaning: "The set does not want rebuilds. Its instances wait for their node.",
+			Advice:  "Bring the node back, or change rebuild.mode.",
+		}},
+		{NodeUnreachable, Entry{
+			Name:    "NodeUnreachable",
+			Text:    "the node does not answer, and nobody has vouched that it is off",
+			Meaning: "The process may still run and serve clients. A rebuild now could lose writes, so the instance waits.",
+			Advice:  "Bring the node back, or power it off and add the taint node.kubernetes.io/out-of-service=nodeshutdown:NoExecute.",
+		}},
+		{NodeDeleted, Entry{
+			Name:    "NodeDeleted",
+			Text:    "the Node object is gone, which does not prove that the machine is off",
+			Meaning: "A partitioned kubelet keeps its containers running after its Node was deleted. The instance waits.",
+			Advice:  "Make sure that the machine is off, then create the Node again with the taint node.kubernetes.io/out-of-service=nodeshutdown:NoExecute; or bring it back.",
+		}},
+		{NoReadyPeer, Entry{
+			Name:    "NoReadyPeer",
+			Text:    "no other instance on a healthy node is Ready",
+			Meaning: "The lost volume may be the last copy of the data.",
+			Advice:  "Bring another instance of the shard back to Ready, or bring the node back.",
+		}},
+		{ShardBusy, Entry{
+			Name:    "ShardBusy",
+			Text:    "another instance of the shard is being rebuilt",
+			Meaning: "One instance of a shard is rebuilt at a time, until it is Ready.",
+			Advice:  "Nothing: it goes on by itself. If it lasts, look at the instance that is named.",
+		}},
+		{HolderUnproven, Entry{
+			Name:    "HolderUnproven",
+			Text:    "no other instance of the shard answered as a master that has replicated",
+			Meaning: "With holderCheck: Redis a master must be acting and reachable before a volume is given up.",
+			Advice:  "Check that Sentinel has promoted a replica, and that the manager may reach the Redis port.",
+		}},
+		{RebuildDone, Entry{
+			Name:    "RebuildDone",
+			Text:    "no instance waits for a rebuild",
+			Meaning: "All instances are on nodes that answer.",
+			Advice:  "Nothing.",
+		}},
+		{Rebuilding, Entry{
+			Name:    "Rebuilding",
+			Text:    "instances of dead nodes are being replaced",
+			Meaning: "They come back on other nodes under their old names.",
+			Advice:  "Nothing. If it lasts, look at the condition Placed.",
+		}},
+		{AllReady, Entry{
+			Name:    "AllReady",
+			Text:    "every wanted instance is Ready",
+			Meaning: "The set is as wanted.",
+			Advice:  "Nothing.",
+		}},
+		{NotAllReady, Entry{
+			Name:    "NotAllReady",
+			Text:    "some instances are not Ready",
+			Meaning: "They are starting, pending or failing.",
+			Advice:  "Look at the conditions Placed and Rebuilding and at status.exceptions.",
+		}},
+		{Settled, Entry{
+			Name:    "Settled",
+			Text:    "nothing is being created or removed",
+			Meaning: "The set has the pods that it should have.",
+			Advice:  "Nothing.",
+		}},
+		{Working, Entry{
+			Name:    "Working",
+			Text:    "instances are being created or removed",
+			Meaning: "The controller is at work.",
+			Advice:  "Nothing.",
+		}},
+		{AllPlaced, Entry{
+			Name:    "AllPlaced",
+			Text:    "every pod has a node",
+			Meaning: "The scheduler has placed all instances.",
+			Advice:  "Nothing.",
+		}},
+		{Unschedulable, Entry{
+			Name:    "Unschedulable",
+			Text:    "some pods have no node",
+			Meaning: "The message is the scheduler's own.",
+			Advice:  "Follow the page of the code in the message.",
+		}},
+		{Paused, Entry{
+			Name:    "Paused",
+			Text:    "spec.paused is set",
+			Meaning: "No pod or claim is written; status goes on.",
+			Advice:  "Set spec.paused to false to go on.",
+		}},
+		{NotPaused, Entry{
+			Name:    "NotPaused",
+			Text:    "spec.paused is not set",
+			Meaning: "The controller works as usual.",
+			Advice:  "Nothing.",
+		}},
+		{PolicyMissing, Entry{
+			Name:    "PolicyMissing",
+			Text:    "the PlacementPolicy that the set names does not exist",
+			Meaning: "placementPolicyRef names a policy that is not there. No pods are created, as their limits are unknown.",
+			Advice:  "Create the policy, or correct placementPolicyRef.",
+		}},
+		{UnknownContainer, Entry{
+			Name:    "UnknownContainer",
+			Text:    "a template names a container that spec.template does not have",
+			Meaning: "The override would have no effect, so no pod of that template is created.",
+			Advice:  "Correct the name in templates[].containers.",
+		}},
+		{VolumeGoneNodeDeleted, Entry{
+			Name:    "VolumeGoneNodeDeleted",
+			Text:    "the instance has no pod, and its volume is on a node that is gone",
+			Meaning: "Creating the pod would leave it Pending for ever. It waits for its node or for a rebuild.",
+			Advice:  "See SHOAL2108.",
+		}},
+	}
+}

@@ -1,0 +1,16 @@
+// Package slots counts what placement rules count: instances, not pods. From pods, claims, volumes and nodes it
+// derives which instance holds a slot on which node. It is the one implementation of that rule, used by the
+// scheduler's plugin, by the policy status, and by every checker.
+//
+// Instance i holds a slot on node n
+//
+//   - while its pod is there: bound, assumed, nominated (where the caller says so), or terminating; or
+//   - while no pod of it is placed, and one of its claims is bound to a local volume of n or carries the annotation
+//     volume.kubernetes.io/selected-node: n, which pins the pod before any volume exists.
+//
+// A pod and its volume count once. Claims labelled shoal.dev/retired do not count. An instance labelled shoal.dev/lost
+// holds no slot; nothing else frees one: not NotReady, not a terminating pod, not a deleted Node. Pods without an
+// InstanceSet (those of StatefulSets) have nobody who labels them: for them the taint out-of-service frees the slot.
+//
+// The package never reads a clock, never talks to an API server, and never decides where a pod goes.
+package slots

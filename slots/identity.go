@@ -1,0 +1,73 @@
+package slots
+
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+)
+
+// Group is a placement group: the pods and claims of a namespace that name the same PlacementPolicy, or, without
+// that, the same cluster. Exactly one of Policy and Cluster is set.
+type Group struct {
+	Namespace string
+	Policy    string
+	Cluster   string
+}
+
+// String is namespace/policy, or namespace/cluster with a mark.
+func (g Group) String() string {
+	if g.Policy != "" {
+		return g.Namespace + "/" + g.Policy
+	}
+	return g.Namespace + "/" + g.Cluster + " (by cluster)"
+}
+
+// GroupOf is the group of an object with these labels; false when it belongs to none.
+func GroupOf(namespace string, labels map[string]string) (Group, bool) {
+	if policy := labels[v1alpha1.LabelPlacementPolicy]; policy != "" {
+		return Group{Namespace: namespace, Policy: policy}, true
+	}
+	if cluster := labels[v1alpha1.LabelCluster]; cluster != "" {
+		return Group{Namespace: namespace, Cluster: cluster}, true
+	}
+	return Group{}, false
+}
+
+// Instance identifies an instance over the lives of its pods.
+type Instance struct {
+	Namespace string
+	Name      string
+}
+
+// InstanceOfPod is the instance of a pod: instances of an InstanceSet and of a StatefulSet keep the name of their pod.
+func InstanceOfPod(pod *corev1.Pod) Instance {
+	return Instance{Namespace: pod.Namespace, Name: pod.Name}
+}
+
+// instanceOfClaim is the instance of a claim: by the labels of its InstanceSet, by the pod that mounts it, or, when it
+// has neither, an instance of its own.
+func instanceOfClaim(claim *corev1.PersistentVolumeClaim, mountedBy map[Instance]*corev1.Pod) Instance {
+	set, ordinal := claim.Labels[v1alpha1.LabelInstanceSet], claim.Labels[v1alpha1.LabelOrdinal]
+	if set != "" && ordinal != "" {
+		return Instance{Namespace: claim.Namespace, Name: set + "-" + ordinal}
+	}
+	if pod := mountedBy[Instance{claim.Namespace, claim.Name}]; pod != nil {
+		return InstanceOfPod(pod)
+	}
+	return Instance{Namespace: claim.Namespace, Name: "claim/" + claim.Name}
+}
+
+// ClaimNames are the names of the claims that a pod mounts.
+func ClaimNames(pod *corev1.Pod) []string {
+	var names []string
+	for i := range pod.Spec.Volumes {
+		v := &pod.Spec.Volumes[i]
+		switch {
+		case v.PersistentVolumeClaim != nil:
+			names = append(names, v.PersistentVolumeClaim.ClaimName)
+		case v.Ephemeral != nil: // the API server names the claim of a generic ephemeral volume like this
+			names = append(names, pod.Name+"-"+v.Name)
+		}
+	}
+	return names
+}
