@@ -82,9 +82,9 @@ bench: ## run the benchmarks; BENCH=regexp chooses, COUNT=10 gives benchstat eno
 .PHONY: generate
 generate: $(TOOLS)/controller-gen ## rewrite generated code, CRDs and whatever the folders hack/gen-* make
 	$(TOOLS)/controller-gen object paths=./api/...
-	rm -f manifests/crds/*.yaml
+	rm -f manifests/crds/shoal.dev_*.yaml
 	$(TOOLS)/controller-gen crd:generateEmbeddedObjectMeta=true paths=./api/v1alpha1 output:crd:dir=manifests/crds
-	go run ./hack/trimcrd manifests/crds/*.yaml
+	go run ./hack/trimcrd manifests/crds/shoal.dev_*.yaml
 	$(foreach generator,$(wildcard hack/gen-*),go run ./$(generator) &&) true
 
 .PHONY: verify

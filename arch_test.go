@@ -53,16 +53,20 @@ type purity struct {
 
 var kubernetesTypes = []string{"k8s.io/api", "k8s.io/apimachinery"}
 
+// kubernetesFunctions adds the pure functions of component-helpers (requests of a pod, taints, node affinity), and the
+// logger type that some of them take.
+var kubernetesFunctions = append([]string{"k8s.io/component-helpers", "github.com/go-logr/logr"}, kubernetesTypes...)
+
 var pureRooms = []purity{
 	{"api/v1alpha1", kubernetesTypes},
 	{"reason", nil},
 	{"placement", nil},
 	{"podspec", kubernetesTypes},
-	{"slots", kubernetesTypes},
-	{"instanceset/decide", kubernetesTypes},
-	{"cluster/decide", kubernetesTypes},
-	{"opsrequest/decide", kubernetesTypes},
-	{"federation/decide", kubernetesTypes},
+	{"slots", kubernetesFunctions},
+	{"instanceset/decide", kubernetesFunctions},
+	{"cluster/decide", kubernetesFunctions},
+	{"opsrequest/decide", kubernetesFunctions},
+	{"federation/decide", kubernetesFunctions},
 }
 
 // impureStd are the packages of the standard library, with everything below them, through which the world leaks in.

@@ -113,7 +113,7 @@ func (c *Cluster) bringUp(ctx context.Context, detached bool) error {
 	}
 	started := time.Now()
 	c.state = State{
-		Supervisor: self, Detached: detached, Started: started, NodeGrace: c.options.NodeGrace,
+		Supervisor: self, Detached: detached, Root: c.options.Root, Started: started, NodeGrace: c.options.NodeGrace,
 		Server: "https://" + loopback(c.ports.apiServer), Simulator: loopback(c.ports.simulator),
 	}
 	c.record(nil)
@@ -204,14 +204,11 @@ func Open(dir string, progress io.Writer) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := FindRoot()
-	if err != nil {
-		return nil, err
-	}
-	c := &Cluster{layout: layout(absolute), options: Options{Root: root, Progress: progress}}
+	c := &Cluster{layout: layout(absolute), options: Options{Progress: progress}}
 	if c.state, err = c.layout.readState(); err != nil {
 		return nil, err
 	}
+	c.options.Root = c.state.Root
 	if !c.state.Supervisor.Alive() {
 		return nil, fmt.Errorf("the supervisor of %s is gone, and the cluster with it: run 'playground down', then 'playground up'", absolute)
 	}
@@ -284,8 +281,7 @@ func Remove(ctx context.Context, dir string, keepLogs bool) error {
 	l := layout(absolute)
 	state, err := l.readState()
 	if errors.Is(err, errNotUp) {
-		// Without the lock the directory is none of ours: there is nothing to stop, and nothing of it may be removed.
-		if _, err := os.Stat(l.lock()); err != nil {
+		if !l.isOurs() {
 			return nil
 		}
 	} else if err != nil {

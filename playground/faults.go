@@ -54,7 +54,7 @@ func (c *Cluster) FailNode(ctx context.Context, name string, fault Fault) error 
 	if err := c.waitLetGo(ctx, name); err != nil {
 		return err
 	}
-	if fault != Deleted {
+	if before == kubeletRunning && fault != Deleted {
 		fmt.Fprintf(c.options.Progress, "The heartbeats of %s have stopped; the control plane notices within %s.\n", name, c.noticedWithin())
 	}
 	switch fault {

@@ -42,24 +42,25 @@ func (s Shape) withDefaults() Shape {
 	return s
 }
 
-func (s Shape) validate() error {
+// wrong says what no nodes can be made of.
+func (s Shape) wrong() []string {
 	s = s.withDefaults()
-	var errs []error
+	var wrong []string
 	if s.Count < 0 || s.Count > 10000 {
-		errs = append(errs, fmt.Errorf("nodes %d: between 0 and 10000", s.Count))
+		wrong = append(wrong, fmt.Sprintf("nodes %d: between 0 and 10000", s.Count))
 	}
 	if s.Zones < 1 || s.Zones > 26 {
-		errs = append(errs, fmt.Errorf("zones %d: between 1 and 26", s.Zones))
+		wrong = append(wrong, fmt.Sprintf("zones %d: between 1 and 26", s.Zones))
 	}
 	if s.Pods < 1 {
-		errs = append(errs, fmt.Errorf("pods per node %d: at least 1", s.Pods))
+		wrong = append(wrong, fmt.Sprintf("pods per node %d: at least 1", s.Pods))
 	}
-	for name, text := range map[string]string{"cpu": s.CPU, "memory": s.Memory} {
-		if quantity, err := resource.ParseQuantity(text); err != nil || quantity.Sign() <= 0 {
-			errs = append(errs, fmt.Errorf("node %s %q: a quantity above zero is needed, like 8 or 32Gi", name, text))
+	for _, q := range []struct{ name, text string }{{"cpu", s.CPU}, {"memory", s.Memory}} {
+		if quantity, err := resource.ParseQuantity(q.text); err != nil || quantity.Sign() <= 0 {
+			wrong = append(wrong, fmt.Sprintf("node %s %q: a quantity above zero is needed, like 8 or 32Gi", q.name, q.text))
 		}
 	}
-	return errors.Join(errs...)
+	return wrong
 }
 
 // names are of equal width, so that they sort by number.
@@ -109,7 +110,15 @@ func describe(shapes []Shape) string {
 }
 
 func (c *Cluster) addFirstNodes(ctx context.Context) error {
-	return c.AddNodes(ctx, c.options.Nodes...)
+	if err := c.AddNodes(ctx, c.options.Nodes...); err != nil {
+		return err
+	}
+	for _, shape := range c.options.Nodes {
+		if names := shape.withDefaults().names(); len(names) > 0 {
+			return c.warmUp(ctx, names[0])
+		}
+	}
+	return nil
 }
 
 // AddNodes makes simulated nodes and returns when all of them are ready.
@@ -118,8 +127,8 @@ func (c *Cluster) AddNodes(ctx context.Context, shapes ...Shape) error {
 	group.SetLimit(createWorkers)
 	wanted := map[string]bool{}
 	for _, shape := range shapes {
-		if err := shape.validate(); err != nil {
-			return err
+		if wrong := shape.wrong(); len(wrong) > 0 {
+			return errors.New(strings.Join(wrong, "; "))
 		}
 		for _, node := range shape.nodes() {
 			wanted[node.Name] = true

@@ -100,27 +100,28 @@ func (o Options) Check() error {
 }
 
 func (o Options) validate() error {
-	var errs []error
+	var wrong []string
 	if !o.Install && o.Schedulers+o.Managers > 0 {
-		errs = append(errs, errors.New("schedulers and managers of Shoal need its manifests: set Install too"))
+		wrong = append(wrong, "schedulers and managers of Shoal need its manifests: set Install too")
 	}
 	if o.Schedulers < 0 || o.Managers < 0 {
-		errs = append(errs, fmt.Errorf("schedulers %d and managers %d: neither may be negative", o.Schedulers, o.Managers))
+		wrong = append(wrong, fmt.Sprintf("schedulers %d and managers %d: neither may be negative", o.Schedulers, o.Managers))
 	}
 	if o.NodeGrace < 4*time.Second {
-		errs = append(errs, fmt.Errorf("node grace %s: at least 4s, or a busy machine looks like a failed node", o.NodeGrace))
+		wrong = append(wrong, fmt.Sprintf("node grace %s: at least 4s, or a busy machine looks like a failed node", o.NodeGrace))
 	}
 	for _, shape := range o.Nodes {
-		if err := shape.validate(); err != nil {
-			errs = append(errs, err)
-		}
+		wrong = append(wrong, shape.wrong()...)
+	}
+	if len(wrong) > 0 {
+		return errors.New(strings.Join(wrong, "; ")) // one line, however many
 	}
 	if o.Install {
 		if _, err := os.Stat(o.manifests()); err != nil {
-			errs = append(errs, fmt.Errorf("%s is missing: run this from the repository", o.manifests()))
+			return fmt.Errorf("%s is missing: run this from the repository", o.manifests())
 		}
 	}
-	return errors.Join(append(errs, o.missingBinaries())...)
+	return o.missingBinaries()
 }
 
 // missingBinaries names at once everything that has to be built, and how.

@@ -29,7 +29,7 @@ func freePorts(n int) ([]int, error) {
 		if len(ports) == n {
 			return ports, nil
 		}
-		port := lowestPort + rand.IntN(highestPort-lowestPort) //nolint:gosec // chance only keeps two clusters apart
+		port := lowestPort + rand.IntN(highestPort-lowestPort)
 		listener, err := net.Listen("tcp", loopback(port))
 		if err != nil {
 			continue

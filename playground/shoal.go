@@ -25,7 +25,6 @@ const (
 
 	schedulerConfigMap = "shoal-scheduler-config"
 	schedulerConfigKey = "scheduler-config.yaml"
-	apiGroup           = "shoal.dev"
 )
 
 // installShoal applies the manifests with the command that the README tells users to run, and waits until the API server
@@ -34,7 +33,7 @@ func (c *Cluster) installShoal(ctx context.Context) error {
 	if err := c.kubectl(ctx, "apply", "--server-side", "-k", c.options.manifests()); err != nil {
 		return fmt.Errorf("installing Shoal: %w", err)
 	}
-	if err := c.kubectl(ctx, "wait", "--for=condition=Established", "--timeout=60s", "crd", "-l", "app.kubernetes.io/part-of=shoal"); err != nil {
+	if err := c.kubectl(ctx, "wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"); err != nil {
 		return fmt.Errorf("waiting for the kinds of Shoal: %w", err)
 	}
 	return c.scaleToZero(ctx)

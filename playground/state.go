@@ -45,6 +45,7 @@ func (l layout) entries() []string {
 type State struct {
 	Supervisor process.Identity `json:"supervisor"`
 	Detached   bool             `json:"detached"` // the supervisor serves this cluster only: Remove may end it
+	Root       string           `json:"root"`
 	Started    time.Time        `json:"started"`
 	Ready      bool             `json:"ready"`
 	Server     string           `json:"server"`
@@ -128,6 +129,17 @@ func (l layout) refuseForeign() error {
 		return fmt.Errorf("%s has files in it that are no cluster's: choose another --dir", l)
 	}
 	return nil
+}
+
+// isOurs says whether a cluster was here, though perhaps only its logs are left. Of other directories nothing may be
+// removed.
+func (l layout) isOurs() bool {
+	for _, mark := range []string{l.lock(), l.path("logs", etcd+".log")} {
+		if _, err := os.Stat(mark); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // remove deletes the cluster's files, and the directory if nothing else is in it.

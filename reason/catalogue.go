@@ -22,6 +22,8 @@ const (
 	VolumePinned Code = 1108
 	// VolumeLost: the pod's local volume is on a node that was declared lost.
 	VolumeLost Code = 1109
+	// RoomPromised: node(s) keep their room for an absent instance of the group whose volume is there.
+	RoomPromised Code = 1110
 	// Feasible: all replicas can be placed.
 	Feasible Code = 1200
 	// LimitsTooTight: maxNodes times maxInstancesPerNode is less than the replicas.
@@ -60,6 +62,10 @@ const (
 	WriteFailed Code = 2012
 	// ReleaseSet: the set is being deleted.
 	ReleaseSet Code = 2013
+	// ChangeLimits: the limits of the set were changed.
+	ChangeLimits Code = 2014
+	// HoldSet: the set is held until its volumes are treated as its retention policy says.
+	HoldSet Code = 2015
 	// NodeOutOfService: the node was declared out of service.
 	NodeOutOfService Code = 2101
 	// RetainVolume: the old volume is kept until somebody deletes it.
@@ -86,6 +92,10 @@ const (
 	RebuildDone Code = 2112
 	// Rebuilding: instances of dead nodes are being replaced.
 	Rebuilding Code = 2113
+	// FencingWithdrawn: the node lost its taint out-of-service in the middle of a rebuild.
+	FencingWithdrawn Code = 2114
+	// VolumeUnknown: the claim names a volume that cannot be found.
+	VolumeUnknown Code = 2115
 	// AllReady: every wanted instance is Ready.
 	AllReady Code = 2201
 	// NotAllReady: some instances are not Ready.
@@ -108,6 +118,8 @@ const (
 	UnknownContainer Code = 2210
 	// VolumeGoneNodeDeleted: the instance has no pod, and its volume is on a node that is gone.
 	VolumeGoneNodeDeleted Code = 2211
+	// InstanceNotReady: the pod is not Ready.
+	InstanceNotReady Code = 2212
 )
 
 type row struct {
@@ -177,6 +189,12 @@ func catalogue() []row {
 			Text:    "the pod's local volume is on a node that was declared lost",
 			Meaning: "The instance is being rebuilt: the claim that pins the pod to the dead node is about to be replaced.",
 			Advice:  "Nothing: shoal-manager replaces the claim and the pod. If it lasts, look at the set's condition Rebuilding.",
+		}},
+		{RoomPromised, Entry{
+			Name:    "RoomPromised",
+			Text:    "node(s) keep their room for an absent instance of the group whose volume is there",
+			Meaning: "An instance whose pod is being created anew can only run where its volume is. Its siblings must not take its room meanwhile.",
+			Advice:  "Nothing: other nodes are used. If none is left, free room, or raise maxNodes.",
 		}},
 		{Feasible, Entry{
 			Name:    "Feasible",
@@ -292,6 +310,18 @@ func catalogue() []row {
 			Meaning: "Pods are deleted, and claims are treated as whenDeleted says.",
 			Advice:  "Nothing.",
 		}},
+		{ChangeLimits, Entry{
+			Name:    "ChangeLimits",
+			Text:    "the limits of the set were changed",
+			Meaning: "The set writes its limits into its own PlacementPolicy. Running pods stay where they are.",
+			Advice:  "Nothing.",
+		}},
+		{HoldSet, Entry{
+			Name:    "HoldSet",
+			Text:    "the set is held until its volumes are treated as its retention policy says",
+			Meaning: "A finalizer is put on the set before anything is created, so that its deletion cannot pass by without its claims having been looked at.",
+			Advice:  "Nothing. If a set cannot be deleted, look at its pods: it waits for them.",
+		}},
 		{NodeOutOfService, Entry{
 			Name:    "NodeOutOfService",
 			Text:    "the node was declared out of service",
@@ -370,6 +400,18 @@ func catalogue() []row {
 			Meaning: "They come back on other nodes under their old names.",
 			Advice:  "Nothing. If it lasts, look at the condition Placed.",
 		}},
+		{FencingWithdrawn, Entry{
+			Name:    "FencingWithdrawn",
+			Text:    "the node lost its taint out-of-service in the middle of a rebuild",
+			Meaning: "The instance was declared lost and its replacement has begun, but nobody vouches any more that its node is off. Nothing more is removed.",
+			Advice:  "If the node is off, put the taint node.kubernetes.io/out-of-service=nodeshutdown:NoExecute back, and the rebuild goes on. If it came back for good, delete the pod and its claims by hand: the instance starts anew.",
+		}},
+		{VolumeUnknown, Entry{
+			Name:    "VolumeUnknown",
+			Text:    "the claim names a volume that cannot be found",
+			Meaning: "Before a claim is deleted its volume is set to Retain. A volume that cannot be seen cannot be kept, so the claim stays.",
+			Advice:  "Look for the PersistentVolume. If it was deleted, there is nothing left to keep: delete the claim by hand.",
+		}},
 		{AllReady, Entry{
 			Name:    "AllReady",
 			Text:    "every wanted instance is Ready",
@@ -435,6 +477,12 @@ func catalogue() []row {
 			Text:    "the instance has no pod, and its volume is on a node that is gone",
 			Meaning: "Creating the pod would leave it Pending for ever. It waits for its node or for a rebuild.",
 			Advice:  "See SHOAL2108.",
+		}},
+		{InstanceNotReady, Entry{
+			Name:    "InstanceNotReady",
+			Text:    "the pod is not Ready",
+			Meaning: "The instance is starting, or its readiness probe fails.",
+			Advice:  "Look at the pod: its events, its log and its readiness probe.",
 		}},
 	}
 }

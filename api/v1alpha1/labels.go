@@ -45,6 +45,10 @@ const (
 	// value means that the instance held data before and starts empty now, so that an entrypoint must join as a replica
 	// and never start as a master: an empty master wipes its replicas. On pods, claims and retained volumes.
 	AnnotationRebuildGeneration = GroupName + "/rebuild-generation"
+	// AnnotationTerminalFailures counts how many pods of the instance ended (phase Failed or Succeeded) one soon after the
+	// other before this one. It lengthens the wait before the next replacement. Written by the InstanceSet controller on
+	// pods that replace one that ended.
+	AnnotationTerminalFailures = GroupName + "/terminal-failures"
 	// AnnotationRetainedFor is <namespace>/<instance> on a PersistentVolume that was set to Retain by a rebuild. It finds
 	// the data again.
 	AnnotationRetainedFor = GroupName + "/retained-for"

@@ -37,7 +37,7 @@ Terminating.
                   soon as the node is NotReady, which lets the control plane remove its pods for good
   deleted         and the Node object is deleted, as a cloud does when the machine is gone`,
 		Example: "  playground node fail node-007 --mode out-of-service",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneNode,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return fail(cmd, at.dir, args[0], playground.Fault(mode), wait)
 		},
@@ -72,7 +72,7 @@ func newRecover(at *location) *cobra.Command {
 		Short: "Bring a failed node back",
 		Long: `Brings a failed node back and returns when it is ready. A deleted node is registered again under its name, the
 out-of-service taint is removed. Pods that are still there run again; those that were deleted meanwhile go.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneNode,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := playground.Open(at.dir, cmd.OutOrStdout())
 			if err != nil {
@@ -86,6 +86,13 @@ out-of-service taint is removed. Pods that are still there run again; those that
 		},
 		ValidArgsFunction: at.completeNodes,
 	}
+}
+
+func oneNode(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("%d nodes are named, one is needed (see '%s --help')", len(args), cmd.CommandPath())
+	}
+	return nil
 }
 
 func joinFaults(separator string) string {

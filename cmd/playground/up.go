@@ -26,6 +26,15 @@ func newUp(at *location) *cobra.Command {
 		Short: "Start a cluster and return when it is ready",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			// In a Shape zero stands for the default: whoever asks for zero here should hear that it is impossible.
+			if shape.Pods == 0 || shape.Zones == 0 {
+				return fmt.Errorf("--node-pods %d and --zones %d: at least 1", shape.Pods, shape.Zones)
+			}
+			root, err := repository()
+			if err != nil {
+				return err
+			}
+			options.Root = root
 			options.Dir, options.Nodes, options.Install = at.dir, []playground.Shape{shape}, !noShoal
 			if noShoal {
 				options.Schedulers, options.Managers = 0, 0
@@ -51,6 +60,23 @@ func newUp(at *location) *cobra.Command {
 	flags.BoolVar(&options.KubeScheduler, "kube-scheduler", true, "run the stock kube-scheduler too, for pods that name no scheduler")
 	flags.BoolVar(&noShoal, "no-shoal", false, "leave Shoal out: control plane, nodes and volumes only")
 	return cmd
+}
+
+// repository is the one that the caller stands in, or else the one that this program was built in.
+func repository() (string, error) {
+	root, notHere := playground.FindRoot()
+	if notHere == nil {
+		return root, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", notHere
+	}
+	root = filepath.Dir(filepath.Dir(self))
+	if _, err := os.Stat(filepath.Join(root, "go.mod")); err != nil {
+		return "", notHere
+	}
+	return root, nil
 }
 
 // message is what the supervisor tells the command that started it, one in a line. Exactly one field is set.

@@ -2,6 +2,7 @@ package dispersion
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/shoal-dev/shoal/api/config"
@@ -11,51 +12,56 @@ import (
 // TestTightGroupNeverDeadlocks places 1,000 instances on 300 nodes of three sizes with background pods, with 1.05 times
 // the fewest nodes that could hold them. With the guard all are placed; without it most seeds are stuck.
 func TestTightGroupNeverDeadlocks(t *testing.T) {
-	const nodes, replicas, m, seeds = 300, 1000, 8, 10
-	stuck := 0
-	for seed := range int64(seeds) {
-		for _, unguarded := range []bool{false, true} {
-			placed, used, worst := tightGroup(t, nodes, replicas, m, seed, unguarded)
-			if unguarded {
-				if placed < replicas {
-					stuck++
+	const seeds = 10
+	var stuck atomic.Int32
+	t.Run("seeds", func(t *testing.T) {
+		for seed := range int64(seeds) {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				t.Parallel()
+				g := tightGroup{nodes: 300, replicas: 1000, m: 8, seed: seed}
+				g.place(t, false)
+				if g.place(t, true) < g.replicas {
+					stuck.Add(1)
 				}
-				continue
-			}
-			if placed < replicas {
-				t.Errorf("seed %d: %d of %d placed", seed, placed, replicas)
-			}
-			if worst > m {
-				t.Errorf("seed %d: %d instances on one node, more than %d", seed, worst, m)
-			}
-			t.Logf("seed %d: all %d placed on %d nodes, at most %d on one", seed, placed, used, worst)
+			})
 		}
-	}
-	t.Logf("without the guard %d of %d seeds were stuck", stuck, seeds)
-	if stuck <= seeds/2 {
-		t.Errorf("without the guard only %d of %d seeds were stuck: the test proves nothing", stuck, seeds)
+	})
+	t.Logf("without the guard %d of %d seeds were stuck", stuck.Load(), seeds)
+	if stuck.Load() <= seeds/2 {
+		t.Errorf("without the guard only %d of %d seeds were stuck: the test proves nothing", stuck.Load(), seeds)
 	}
 }
 
-func tightGroup(t *testing.T, nodes, replicas, m int, seed int64, unguarded bool) (placed, used, worst int) {
+type tightGroup struct {
+	nodes, replicas, m int
+	seed               int64
+}
+
+// place returns how many instances were placed. Guarded, all of them must be; the limits hold either way.
+func (g tightGroup) place(t *testing.T, unguarded bool) int {
 	w := newWorld(t, config.DispersionArgs{})
 	w.unguarded = unguarded
-	free := w.mixed(nodes, m, seed)
-	k := (fewest(free, m, replicas)*105 + 99) / 100
-	w.limit("p", replicas, placement.Limits{MaxPerNode: m, MaxNodes: k, MaxPerShard: 1})
-	for i := range replicas {
+	free := w.mixed(g.nodes, g.m, g.seed)
+	k := (fewest(free, g.m, g.replicas)*105 + 99) / 100
+	w.limit("p", g.replicas, placement.Limits{MaxPerNode: g.m, MaxNodes: k, MaxPerShard: 1})
+	placed := 0
+	for i := range g.replicas {
 		pod := instance(fmt.Sprintf("r-%d", i), "p", "")
 		w.arrive(pod)
 		if node, _ := w.schedule(pod); node != "" {
 			placed++
 		}
 	}
-	perNode := w.perNode("p")
+	perNode, worst := w.perNode("p"), 0
 	for _, n := range perNode {
 		worst = max(worst, n)
 	}
-	if len(perNode) > k {
-		t.Errorf("seed %d: %d nodes in use, more than %d", seed, len(perNode), k)
+	if len(perNode) > k || worst > g.m {
+		t.Errorf("%d nodes in use and %d instances on one, at most %d and %d are allowed", len(perNode), worst, k, g.m)
 	}
-	return placed, len(perNode), worst
+	if !unguarded && placed < g.replicas {
+		t.Errorf("%d of %d placed", placed, g.replicas)
+	}
+	t.Logf("guarded %v: %d of %d placed on %d of %d nodes, at most %d on one", !unguarded, placed, g.replicas, len(perNode), k, worst)
+	return placed
 }

@@ -73,6 +73,9 @@ var rules = [...]rule{
 	newRule(reason.NodeCountLimit, func(s *state, node string) bool {
 		return s.limits.MaxNodes > 0 && s.heldOn(node) == 0 && s.used() >= s.limits.MaxNodes
 	}),
+	newRule(reason.RoomPromised, func(s *state, node string) bool {
+		return s.promised[node] > 0 && s.room[node] <= 0
+	}),
 	newRule(reason.NodeTooSmall, func(s *state, node string) bool {
 		// Without a limit of nodes nothing can be cut off. Zero capacity is left to the plugin that knows the shortage.
 		return s.limits.MaxNodes > 0 && s.heldOn(node) == 0 && s.capacity[node] > 0 && !s.guard.Opens(s.capacity[node])

@@ -6,11 +6,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/shoal-dev/shoal/api/config"
+	"github.com/shoal-dev/shoal/api/config/validation"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/slots"
 )
@@ -42,6 +44,7 @@ var (
 	_ fwk.PreFilterPlugin     = &Plugin{}
 	_ fwk.PreFilterExtensions = &Plugin{}
 	_ fwk.FilterPlugin        = &Plugin{}
+	_ fwk.PreScorePlugin      = &Plugin{}
 	_ fwk.ScorePlugin         = &Plugin{}
 	_ fwk.EnqueueExtensions   = &Plugin{}
 	_ fwk.SignPlugin          = &Plugin{}
@@ -68,6 +71,9 @@ func newPlugin(args runtime.Object, h fwk.Handle) (*Plugin, error) {
 	typed, ok := args.(*config.DispersionArgs)
 	if !ok {
 		return nil, fmt.Errorf("reading the arguments of %s: want DispersionArgs, got %T", Name, args)
+	}
+	if err := validation.Validate(typed, field.NewPath("pluginConfig").Key(Name).Child("args")).ToAggregate(); err != nil {
+		return nil, err
 	}
 	core := h.SharedInformerFactory().Core().V1()
 	p := &Plugin{args: typed, handle: h, volumes: core.PersistentVolumes().Lister()}

@@ -16,7 +16,7 @@ import (
 
 // PreFilter counts the slots of the pod's group and computes the guard. A pod that must wait for its policy is refused
 // here, so that the reason stands in its event; wake retries it.
-func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod, nodes []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
+func (p *Plugin) PreFilter(_ context.Context, cs fwk.CycleState, pod *corev1.Pod, nodes []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
 	group, grouped := slots.GroupOf(pod.Namespace, pod.Labels)
 	if !grouped {
 		return nil, fwk.NewStatus(fwk.Skip)
@@ -36,7 +36,7 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 	}
 	v := p.view(group, pod, nodes)
 	s.count(v, group, pod)
-	s.judge(ctx, v, rules, pod, nodes)
+	s.judge(v, rules, pod, nodes)
 	cs.Write(stateKey, &state{base: s})
 	return nil, nil
 }
@@ -107,22 +107,23 @@ func (s *base) count(v view, group slots.Group, pod *corev1.Pod) {
 }
 
 // judge computes the guard and what each node can still take.
-func (s *base) judge(ctx context.Context, v view, rules policy, pod *corev1.Pod, nodes []fwk.NodeInfo) {
+func (s *base) judge(v view, rules policy, pod *corev1.Pod, nodes []fwk.NodeInfo) {
 	replicas, shards := s.totals(v, rules)
 	s.limits = rules.limitsFor(replicas)
-	s.capacity = make(map[string]int, len(nodes))
+	s.capacity, s.room = make(map[string]int, len(nodes)), make(map[string]int, len(nodes))
 	g := placement.Group{Limits: s.limits, Shards: shards, Remaining: replicas - len(s.counted), Nodes: make([]placement.Node, 0, len(nodes))}
 
-	promised := s.promised(v)
-	room := newRoom(ctx, pod)
+	s.promised = s.promises(v)
+	room := slots.RoomFor(pod)
 	alive := map[string]bool{}
 	for _, info := range nodes {
 		name := info.Node().Name
 		alive[name] = true
-		free := room.on(info) - promised[name]
+		free := roomOn(room, info) - s.promised[name]
 		if s.total > 0 {
 			free = min(free, s.total-s.all[name])
 		}
+		s.room[name] = free
 		n := placement.Node{Held: s.held[name], Free: max(free, 0)}
 		s.capacity[name] = g.Capacity(n)
 		g.Nodes = append(g.Nodes, n)
@@ -162,8 +163,8 @@ func (s *base) totals(v view, rules policy) (replicas, shards int) {
 	return replicas, 0
 }
 
-// promised counts, per node, the group's slots that only a claim holds: their pods will come back and need the room.
-func (s *base) promised(v view) map[string]int {
+// promises counts, per node, the group's slots that only a claim holds: their pods will come back and need the room.
+func (s *base) promises(v view) map[string]int {
 	out := map[string]int{}
 	for _, slot := range v.slots {
 		if slot.Pod == nil && slot.Group == s.group && slot.Instance != s.instance {

@@ -9,6 +9,14 @@ import (
 	"github.com/shoal-dev/shoal/placement"
 )
 
+// PreScore leaves out pods of no group: PreFilter made no state for them.
+func (p *Plugin) PreScore(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, _ []fwk.NodeInfo) *fwk.Status {
+	if _, err := cs.Read(stateKey); err != nil {
+		return fwk.NewStatus(fwk.Skip)
+	}
+	return nil
+}
+
 // Score prefers nodes that hold fewer instances of the group.
 func (p *Plugin) Score(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, info fwk.NodeInfo) (int64, *fwk.Status) {
 	s, status := stateOf(cs)

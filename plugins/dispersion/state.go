@@ -34,7 +34,9 @@ type base struct {
 	shards   map[string]int          // node -> slots of the pod's shard
 	all      map[string]int          // node -> slots of all groups; only with a cap over all groups
 	weaker   map[string]bool         // nodes with a pod of the group that has a lower priority
-	capacity map[string]int          // node -> further instances that it can take
+	room     map[string]int          // node -> further instances that it has room for, beside those promised
+	promised map[string]int          // node -> absent instances of the group whose volumes are there
+	capacity map[string]int          // node -> further instances that it can take within the limits
 	guard    placement.Guard
 	level    int
 }

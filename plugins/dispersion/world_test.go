@@ -18,7 +18,6 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	internalcache "k8s.io/kubernetes/pkg/scheduler/backend/cache"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
-	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/noderesources"
 
 	"github.com/shoal-dev/shoal/api/config"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -147,7 +146,7 @@ func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 				continue
 			}
 		}
-		if len(noderesources.Fits(pod, info, nil, noderesources.ResourceRequestsOptions{})) > 0 {
+		if roomOn(slots.RoomFor(pod), info) == 0 { // stands for upstream's plugins
 			refused[name] = fwk.NewStatus(fwk.Unschedulable, "no room")
 			continue
 		}

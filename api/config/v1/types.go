@@ -20,8 +20,8 @@ type DispersionArgs struct {
 	MaxInstancesPerNode *int32 `json:"maxInstancesPerNode,omitempty"`
 }
 
-// GroupLimits are the limits of one group. The guard against dead-locks cannot know how many instances such a group
-// will have: maxNodes is kept, but a group that must be placed completely should have a PlacementPolicy.
+// GroupLimits are the limits of one group. Without a policy its total is the pods that exist so far: maxNodes always
+// holds, but only a PlacementPolicy lets the guard against dead-locks keep room for pods that are created later.
 type GroupLimits struct {
 	// maxInstancesPerNode (M) is the most instances of the group on one node, from 1 to 10000. Unset is no limit. There
 	// is no percentage, because the total is not known.

@@ -1,0 +1,44 @@
+// Command shoal-manager runs Shoal's controllers: instanceset, which manages pods and claims, and policy, which writes
+// the status of PlacementPolicies.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := command().ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		// One line, whatever a library put into its message.
+		fmt.Fprintln(os.Stderr, "shoal-manager:", strings.Join(strings.Fields(err.Error()), " "))
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	o := defaults()
+	c := &cobra.Command{
+		Use:           "shoal-manager",
+		Short:         "Runs the controllers of Shoal",
+		Long:          "shoal-manager runs the controllers of Shoal. Several may run at once: one leads, the others wait for its lease.",
+		Version:       version,
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(c *cobra.Command, _ []string) error { return run(c.Context(), o) },
+	}
+	o.addFlags(c.Flags())
+	return c
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/shoal-dev/shoal/instanceset"
+	"github.com/shoal-dev/shoal/policy"
+)
+
+// options are the flags.
+type options struct {
+	kubeconfig  string
+	qps         float32
+	burst       int
+	controllers []string
+
+	instanceSets, policies, writers int
+
+	leaderElect                  bool
+	leaseNamespace, leaseName    string
+	leaseDuration, renewDeadline time.Duration
+	retryPeriod                  time.Duration
+	metricsAddress, probeAddress string
+	verbosity                    int
+}
+
+func defaults() *options {
+	return &options{
+		qps: 200, burst: 400, controllers: []string{"*"},
+		instanceSets: 8, policies: 4, writers: 32,
+		leaderElect: true, leaseName: "shoal-manager",
+		leaseDuration: 15 * time.Second, renewDeadline: 10 * time.Second, retryPeriod: 2 * time.Second,
+		metricsAddress: ":8080", probeAddress: ":8081",
+	}
+}
+
+func (o *options) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.kubeconfig, "kubeconfig", o.kubeconfig, "path of a kubeconfig; in a pod the ServiceAccount is used")
+	f.Float32Var(&o.qps, "kube-api-qps", o.qps, "requests per second to the API server on average")
+	f.IntVar(&o.burst, "kube-api-burst", o.burst, "requests to the API server at once, above the average")
+	f.StringSliceVar(&o.controllers, "controllers", o.controllers, "controllers to run: * for all, or some of "+strings.Join(controllerNames(), ", "))
+	f.IntVar(&o.instanceSets, "concurrent-instancesets", o.instanceSets, "InstanceSets that are worked on at once")
+	f.IntVar(&o.policies, "concurrent-policies", o.policies, "PlacementPolicies that are worked on at once")
+	f.IntVar(&o.writers, "write-concurrency", o.writers, "writes at once for one InstanceSet")
+	f.BoolVar(&o.leaderElect, "leader-elect", o.leaderElect, "work only while holding the lease; switch off only if there is one manager for sure")
+	f.StringVar(&o.leaseNamespace, "leader-election-namespace", o.leaseNamespace, "namespace of the lease; in a pod, the pod's by default")
+	f.StringVar(&o.leaseName, "leader-election-id", o.leaseName, "name of the lease")
+	f.DurationVar(&o.leaseDuration, "leader-elect-lease-duration", o.leaseDuration, "how long others wait for a leader that is silent")
+	f.DurationVar(&o.renewDeadline, "leader-elect-renew-deadline", o.renewDeadline, "how long a leader tries to renew before it gives up")
+	f.DurationVar(&o.retryPeriod, "leader-elect-retry-period", o.retryPeriod, "time between tries")
+	f.StringVar(&o.metricsAddress, "metrics-bind-address", o.metricsAddress, "address for /metrics; 0 switches it off")
+	f.StringVar(&o.probeAddress, "health-probe-bind-address", o.probeAddress, "address for /healthz and /readyz")
+	f.IntVarP(&o.verbosity, "v", "v", o.verbosity, "log level: 0 what a person would want to know, 2 each reconcile, 5 each verdict")
+}
+
+// controllerSetup is one controller and how it is added to the manager.
+type controllerSetup struct {
+	name  string
+	setup func(ctrl.Manager, *options) error
+}
+
+// allControllers lists every controller of Shoal.
+func allControllers() []controllerSetup {
+	return []controllerSetup{
+		{"instanceset", func(m ctrl.Manager, o *options) error {
+			return instanceset.Setup(m, instanceset.Options{MaxConcurrentReconciles: o.instanceSets, WriteConcurrency: o.writers})
+		}},
+		{"policy", func(m ctrl.Manager, o *options) error {
+			return policy.Setup(m, policy.Options{Concurrency: o.policies})
+		}},
+	}
+}
+
+func controllerNames() []string {
+	var names []string
+	for _, c := range allControllers() {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+func (o *options) validate() error {
+	known := controllerNames()
+	for _, name := range o.controllers {
+		if name != "*" && !slices.Contains(known, name) {
+			return fmt.Errorf("--controllers: unknown controller %q: want * or some of %s", name, strings.Join(known, ", "))
+		}
+	}
+	for _, n := range []struct {
+		flag  string
+		value int
+	}{
+		{"kube-api-burst", o.burst}, {"concurrent-instancesets", o.instanceSets},
+		{"concurrent-policies", o.policies}, {"write-concurrency", o.writers},
+	} {
+		if n.value < 1 {
+			return fmt.Errorf("--%s: %d: must be at least 1", n.flag, n.value)
+		}
+	}
+	if o.qps <= 0 {
+		return fmt.Errorf("--kube-api-qps: %g: must be greater than 0", o.qps)
+	}
+	if o.renewDeadline >= o.leaseDuration || o.retryPeriod >= o.renewDeadline {
+		return fmt.Errorf("leader election: the retry period (%s) must be shorter than the renew deadline (%s), and that shorter than the lease (%s)",
+			o.retryPeriod, o.renewDeadline, o.leaseDuration)
+	}
+	return nil
+}
+
+// runs reports whether a controller was asked for.
+func (o *options) runs(name string) bool {
+	return slices.Contains(o.controllers, "*") || slices.Contains(o.controllers, name)
+}

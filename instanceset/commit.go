@@ -1,0 +1,170 @@
+package instanceset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/shoal-dev/shoal/instanceset/decide"
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// outcome is what became of one change.
+type outcome struct {
+	change decide.Change
+	err    error
+}
+
+// enoughFailures ends a commit. When so many instances in a row were refused, a quota or an outage is the cause, and the
+// rest of 10,000 would only add load. The next reconcile begins from the start.
+const enoughFailures = 100
+
+// commit carries out a plan: what belongs to the set as a whole first and in order, then the instances side by side, the
+// status last. Again reports that a write came too late and should be decided anew.
+func (r *reconciler) commit(ctx context.Context, o decide.Objects, s decide.Snapshot, plan decide.Plan) (again bool, err error) {
+	var done []outcome
+	var instances [][]decide.Change
+	for _, c := range plan.Changes {
+		switch last := len(instances) - 1; {
+		case c.Ordinal == decide.SetWide:
+			done = append(done, outcome{c, r.write(ctx, o, c)})
+		case last >= 0 && instances[last][0].Ordinal == c.Ordinal:
+			instances[last] = append(instances[last], c)
+		default:
+			instances = append(instances, []decide.Change{c})
+		}
+	}
+	done = append(done, r.writeInstances(ctx, o, merged(instances))...)
+
+	var failures []decide.Failure
+	var errs []error
+	var succeeded []decide.Change
+	for _, d := range done {
+		switch {
+		case d.err == nil:
+			succeeded = append(succeeded, d.change)
+		case isLate(d.err):
+			again = true
+			log.FromContext(ctx).V(2).Info("a write came too late", "change", d.change.String(), "error", d.err.Error())
+		default:
+			failures = append(failures, failureOf(d))
+			errs = append(errs, d.err)
+		}
+	}
+	r.count(succeeded, failures)
+	err = r.writeStatus(ctx, o, decide.Report(s, plan, failures))
+	r.tell(o.Set, succeeded, failures)
+	return again, errors.Join(err, summary(errs))
+}
+
+// merged brings the changes of each instance together, in their order: different phases of a plan may each have something
+// to do for the same instance.
+func merged(groups [][]decide.Change) [][]decide.Change {
+	at := map[int32]int{}
+	var out [][]decide.Change
+	for _, g := range groups {
+		n, known := at[g[0].Ordinal]
+		if !known {
+			at[g[0].Ordinal] = len(out)
+			out = append(out, g)
+			continue
+		}
+		out[n] = append(out[n], g...)
+	}
+	return out
+}
+
+// writeInstances works on 1, 2, 4, ... instances at the same time, up to the number of workers, and on fewer again while
+// writes fail: an API server in trouble is not met by all workers at once.
+func (r *reconciler) writeInstances(ctx context.Context, o decide.Objects, instances [][]decide.Change) []outcome {
+	var done []outcome
+	size, failed := 1, 0
+	for len(instances) > 0 && failed < enoughFailures && ctx.Err() == nil {
+		batch := instances[:min(size, len(instances))]
+		instances = instances[len(batch):]
+		before := failed
+		for _, d := range r.writeBatch(ctx, o, batch) {
+			done = append(done, d)
+			if d.err != nil && !isLate(d.err) {
+				failed++
+			}
+		}
+		if failed == before {
+			size = min(size*2, r.workers)
+		} else {
+			size = max(size/2, 1)
+		}
+	}
+	return done
+}
+
+func (r *reconciler) writeBatch(ctx context.Context, o decide.Objects, batch [][]decide.Change) []outcome {
+	results := make([][]outcome, len(batch))
+	var all sync.WaitGroup
+	for n, changes := range batch {
+		all.Go(func() {
+			for _, c := range changes {
+				err := r.write(ctx, o, c)
+				results[n] = append(results[n], outcome{c, err})
+				if err != nil {
+					return // what comes after rests on it
+				}
+			}
+		})
+	}
+	all.Wait()
+	var done []outcome
+	for _, r := range results {
+		done = append(done, r...)
+	}
+	return done
+}
+
+// writeStatus is the last write, and there is none when nothing changed.
+func (r *reconciler) writeStatus(ctx context.Context, o decide.Objects, status decideStatus) error {
+	if equality.Semantic.DeepEqual(o.Set.Status, status) {
+		return nil
+	}
+	set := o.Set.DeepCopy()
+	set.Status = status
+	err := r.writer.Status().Patch(ctx, set, client.MergeFrom(o.Set))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("writing the status: %w", err)
+	}
+	if err == nil {
+		r.own.wrote(client.ObjectKeyFromObject(o.Set), set)
+	}
+	return nil
+}
+
+func failureOf(d outcome) decide.Failure {
+	f := decide.Failure{Change: d.change, Reason: reason.WriteFailed, Message: d.err.Error()}
+	var foreign *foreignError
+	if errors.As(d.err, &foreign) {
+		f.Reason = reason.ForeignObject
+	}
+	return f
+}
+
+// summary is the first error and the number of the others: thousands of the same would fill the log.
+func summary(errs []error) error {
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	return fmt.Errorf("%d writes failed, the first: %w", len(errs), errs[0])
+}
+
+// isLate reports that the object is not the one that was decided upon: it has changed since, or is on its way out.
+func isLate(err error) bool {
+	var late *lateError
+	return apierrors.IsConflict(err) || errors.As(err, &late)
+}

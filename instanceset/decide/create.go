@@ -1,0 +1,198 @@
+package decide
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// Waiting times before a pod that ended is replaced: none the first time, then 10 s, doubled each time up to 5 minutes.
+// A pod that lived for steadyAfter starts the count anew.
+const (
+	firstBackoff = 10 * time.Second
+	maxBackoff   = 5 * time.Minute
+	steadyAfter  = 10 * time.Minute
+)
+
+const foreignRecheck = 30 * time.Second
+
+// create makes what wanted instances lack: claims first, then the pod, in one worker. It also gives retired claims of
+// ordinals that are wanted again their slot back.
+func (p *planner) create() {
+	for n := range p.instances {
+		i := &p.instances[n]
+		if !i.wanted {
+			continue
+		}
+		if i.online() && i.pod == nil {
+			p.missing++
+		}
+		if p.spec.Paused || i.pod != nil && i.pod.ended() || i.offline && i.pod == nil && i.gone() {
+			continue
+		}
+		if !p.creatable(i) {
+			continue
+		}
+		p.reviveClaims(i)
+		if !i.online() || i.pod != nil && !p.waitsForClaims(i) {
+			continue
+		}
+		p.createClaims(i)
+		if i.pod == nil {
+			p.createPod(i, 0)
+		}
+	}
+}
+
+// waitsForClaims reports whether a pod without a node can use claims that are made now.
+func (p *planner) waitsForClaims(i *instance) bool {
+	return i.pod.Node == "" && !i.pod.Terminating && !i.pod.Lost && p.generation(i) == i.pod.Generation
+}
+
+// blockers are the reasons why nothing may be created for an instance now, in the order in which they are told. A code of
+// 0 is a wait that passes by itself.
+var blockers = []func(*planner, *instance) (code reason.Code, detail string, ok bool){
+	notForeign, knownContainers, settledClaims, livingNode, notHeld,
+}
+
+func (p *planner) creatable(i *instance) bool {
+	for _, blocker := range blockers {
+		if code, detail, ok := blocker(p, i); !ok {
+			if code != 0 {
+				p.note(i, code, detail)
+				p.again(foreignRecheck) // objects of others raise no event here
+			}
+			return false
+		}
+	}
+	return true
+}
+
+func notForeign(_ *planner, i *instance) (reason.Code, string, bool) {
+	return reason.ForeignObject, i.foreign, i.foreign == ""
+}
+
+func knownContainers(p *planner, i *instance) (reason.Code, string, bool) {
+	if i.template == plain || i.offline || i.pod != nil && !i.pod.ended() {
+		return 0, "", true
+	}
+	template := &p.spec.Templates[i.template]
+	unknown := podspec.UnknownContainers(p.Set, template)
+	return reason.UnknownContainer, "template " + template.Name + ", container " + strings.Join(unknown, ", "), len(unknown) == 0
+}
+
+// settledClaims waits for claims that are going away: the new pod would wait for them anyway, and one that is being
+// rebuilt must not be met by a pod before its data is given up.
+func settledClaims(_ *planner, i *instance) (reason.Code, string, bool) {
+	moving := slices.ContainsFunc(i.claims, func(c *Claim) bool { return c != nil && (c.Terminating || c.Lost) })
+	return 0, "", !moving
+}
+
+// livingNode keeps an instance whose volume is on a dead node from plain creation: the pod would wait for ever. A node
+// that is only silent may come back, and the pod with it.
+func livingNode(p *planner, i *instance) (reason.Code, string, bool) {
+	pin := i.pin()
+	switch {
+	case pin == "" || i.offline || i.pod != nil && !i.pod.ended():
+		return 0, "", true
+	case p.state(pin) == NodeGone:
+		return reason.VolumeGoneNodeDeleted, "node " + pin, false
+	}
+	return 0, "", p.state(pin) != NodeOutOfService
+}
+
+func notHeld(p *planner, _ *instance) (reason.Code, string, bool) { return 0, "", !p.hold }
+
+func (p *planner) reviveClaims(i *instance) {
+	for _, c := range i.claims {
+		if c != nil && c.Retired {
+			change := p.claimChange(UnlabelClaim, c, reason.ReviveClaim)
+			change.Label = v1alpha1.LabelRetired
+			p.add(change)
+		}
+	}
+}
+
+func (p *planner) build(i *instance) podspec.Instance {
+	b := p.policy
+	b.Ordinal, b.Revision, b.RebuildGeneration = i.ordinal, p.revision(i), p.generation(i)
+	if i.template != plain {
+		b.Template = &p.spec.Templates[i.template]
+	}
+	return b
+}
+
+func (p *planner) createClaims(i *instance) {
+	b := p.build(i)
+	for t, c := range i.claims {
+		if c != nil {
+			continue
+		}
+		p.add(Change{
+			Kind: CreateClaim, Ordinal: i.ordinal, Reason: reason.CreateInstance, Words: p.because(reason.CreateInstance),
+			Object:   podspec.ClaimName(p.spec.VolumeClaimTemplates[t].Metadata.Name, p.Set.Name, i.ordinal),
+			Instance: b, Volumes: t,
+		})
+	}
+}
+
+func (p *planner) createPod(i *instance, failures int) {
+	b := p.build(i)
+	b.TerminalFailures = failures
+	if i.pod != nil && len(i.claims) == 0 { // in place of a pod that ended: what it held is gone
+		b.RebuildGeneration = max(b.RebuildGeneration, p.nextGeneration(i))
+	}
+	code := reason.CreateInstance
+	if failures > 0 {
+		code = reason.ReplaceTerminal
+	}
+	p.add(Change{
+		Kind: CreatePod, Ordinal: i.ordinal, Object: p.name(i.ordinal), Reason: code, Words: p.because(code), Instance: b,
+	})
+}
+
+// replaceEnded replaces pods that will not run again. The pod that ended is left in place until it is due, so that what
+// is known of it survives a restart of the controller, and its successor is created right after it in the same worker,
+// because it carries the count of failures on.
+func (p *planner) replaceEnded() {
+	for n := range p.instances {
+		i := &p.instances[n]
+		if !i.online() || i.pod == nil || !i.pod.ended() || i.pod.Terminating {
+			continue
+		}
+		p.missing++
+		if p.spec.Paused || i.lost() || !p.creatable(i) || !p.safeToRemove(i) {
+			continue
+		}
+		failures, due := p.dueAfterEnd(i.pod)
+		if wait := due.Sub(p.Now); wait > 0 {
+			p.note(i, reason.ReplaceTerminal, "it is replaced at "+due.UTC().Format("15:04:05")+" UTC")
+			p.again(wait)
+			continue
+		}
+		p.deletePod(i, reason.ReplaceTerminal)
+		p.reviveClaims(i)
+		p.createClaims(i)
+		p.createPod(i, failures+1)
+	}
+}
+
+// dueAfterEnd is how many pods ended in a row before this one, and when this one may be replaced.
+func (p *planner) dueAfterEnd(pod *Pod) (failures int, due time.Time) {
+	failures = pod.Failures
+	if pod.Ended.Sub(pod.Created) >= steadyAfter {
+		failures = 0
+	}
+	if failures == 0 {
+		return 0, pod.Ended
+	}
+	wait := maxBackoff
+	if failures <= 5 { // 10, 20, 40, 80, 160 s
+		wait = firstBackoff << (failures - 1)
+	}
+	return failures, pod.Ended.Add(wait)
+}

@@ -1,0 +1,166 @@
+package decide
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// gate is one condition of a rebuild. It is asked before each step.
+type gate struct {
+	name string
+	pass func(*planner, victim) (code reason.Code, detail string, ok bool)
+}
+
+// gates are asked in this order, and the first that does not pass is the reason that is told. What a person has to do
+// about comes first; the only one for which somebody outside has to be asked comes last.
+func gates() []gate {
+	return []gate{
+		{"allowed", allowed},
+		{"volumesKnown", volumesKnown},
+		{"fenced", fenced},
+		{"shardFree", shardFree},
+		{"peerReady", peerReady},
+		{"automatic", automatic},
+		{"holderProven", holderProven},
+	}
+}
+
+func (p *planner) judge(v victim) (reason.Code, string, bool) {
+	return p.judgeBy(gates(), v)
+}
+
+func (p *planner) judgeBy(gates []gate, v victim) (reason.Code, string, bool) {
+	for _, g := range gates {
+		if code, detail, ok := g.pass(p, v); !ok {
+			return code, detail, false
+		}
+	}
+	return 0, "", true
+}
+
+func allowed(p *planner, _ victim) (reason.Code, string, bool) {
+	if p.spec.Paused {
+		return reason.Paused, "", false
+	}
+	return reason.RebuildNever, "", p.spec.Rebuild.Mode != v1alpha1.RebuildNever
+}
+
+// fenced wants the proof on every node that the instance touches, today: the taint may have been taken back.
+func fenced(p *planner, v victim) (reason.Code, string, bool) {
+	nodes := []string{v.node}
+	for _, c := range v.claims {
+		if p.doomed(v, c) && c.Node != "" {
+			nodes = append(nodes, c.Node)
+		}
+	}
+	for _, node := range nodes {
+		switch p.state(node) {
+		case NodeOutOfService:
+		case NodeGone:
+			return reason.NodeDeleted, "node " + node, false
+		case NodeHealthy, NodeSilent:
+			return reason.FencingWithdrawn, "node " + node, false
+		}
+	}
+	return 0, "", true
+}
+
+// volumesKnown wants to see each volume that has to be kept. One that the claim names and that cannot be seen may exist
+// all the same.
+func volumesKnown(p *planner, v victim) (reason.Code, string, bool) {
+	for _, c := range v.claims {
+		if p.doomed(v, c) && c.Volume != "" && p.volumes[c.Volume] == nil {
+			return reason.VolumeUnknown, "volume " + c.Volume, false
+		}
+	}
+	return 0, "", true
+}
+
+// shardFree lets one instance of a shard be rebuilt at a time, until it is Ready. A set without shards has no such rule:
+// the instances of a node go together.
+func shardFree(p *planner, v victim) (reason.Code, string, bool) {
+	if !p.sharded() {
+		return 0, "", true
+	}
+	for _, other := range p.shard(v.instance).busy {
+		if other != v.instance {
+			return reason.ShardBusy, p.name(other.ordinal), false
+		}
+	}
+	return 0, "", true
+}
+
+// peerReady wants another instance that may hold the data. The victim itself is never among the holders: its node is not
+// healthy.
+func peerReady(p *planner, v victim) (reason.Code, string, bool) {
+	return reason.NoReadyPeer, "", len(p.shard(v.instance).holders) > 0
+}
+
+func automatic(p *planner, _ victim) (reason.Code, string, bool) {
+	return reason.RebuildManual, "", p.spec.Rebuild.Mode == v1alpha1.RebuildAutomatic
+}
+
+// holderProven wants one of them to say that it is a master and has replicated. An empty Redis that was just started is
+// a master too, but its offset is 0.
+func holderProven(p *planner, v victim) (reason.Code, string, bool) {
+	if p.spec.Rebuild.HolderCheck == v1alpha1.HolderCheckNone {
+		return 0, "", true
+	}
+	proven := slices.ContainsFunc(p.shard(v.instance).holders, func(i *instance) bool {
+		a, asked := p.answers[string(i.pod.UID)]
+		return asked && !a.Unreachable && a.Master && a.Offset > 0
+	})
+	return reason.HolderUnproven, "", proven
+}
+
+// maxProbes bounds what one reconcile may ask. Instances beyond it are asked when those before them are done.
+const maxProbes = 256
+
+// Probes are the instances that have to be asked for their role before Decide, because a rebuild waits for nothing else.
+// The answers belong into the snapshot.
+func Probes(s Snapshot) []Probe {
+	fencedNode := func(n Node) bool { return n.State == NodeOutOfService }
+	if s.Set.DeletionTimestamp != nil || s.Set.Spec.Rebuild.HolderCheck == v1alpha1.HolderCheckNone ||
+		!slices.ContainsFunc(s.Nodes, fencedNode) { // most snapshots by far
+		return nil
+	}
+	p := &planner{view: newView(s)}
+	var probes []Probe
+	asked := map[int32]bool{}
+	before := gates()[:len(gates())-1]
+	for _, v := range p.victims() {
+		if _, _, ok := p.judgeBy(before, v); !ok || asked[p.shardOf(v.instance)] {
+			continue
+		}
+		asked[p.shardOf(v.instance)] = true
+		for _, i := range p.shard(v.instance).holders {
+			if len(probes) == maxProbes {
+				return probes
+			}
+			if addr, ok := p.address(i.pod); ok {
+				probes = append(probes, Probe{Pod: i.pod.UID, Name: p.name(i.ordinal), Addr: addr})
+			}
+		}
+	}
+	return probes
+}
+
+func (p *planner) address(pod *Pod) (string, bool) {
+	ip, err := netip.ParseAddr(pod.IP)
+	if err != nil {
+		return "", false
+	}
+	port := p.spec.Rebuild.Port
+	if port == 0 {
+		port = 6379
+	}
+	text := ip.String() + ":" + strconv.Itoa(int(port))
+	if ip.Is6() {
+		text = "[" + ip.String() + "]:" + strconv.Itoa(int(port))
+	}
+	return text, true
+}

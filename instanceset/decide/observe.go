@@ -1,0 +1,226 @@
+package decide
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// Objects are what the API server has. They are only read.
+type Objects struct {
+	Set     *v1alpha1.InstanceSet
+	Service *corev1.Service // with the name of the set, nil if there is none
+	// Policy is the one named by spec.placementPolicyRef or, without that, like the set; nil if there is none.
+	Policy  *v1alpha1.PlacementPolicy
+	Pods    []*corev1.Pod
+	Claims  []*corev1.PersistentVolumeClaim
+	Volumes []*corev1.PersistentVolume
+	Nodes   slots.Nodes
+}
+
+// Observe makes the snapshot. Pods and claims whose names are not those of an instance of the set are left out.
+func Observe(now time.Time, o Objects) Snapshot {
+	s := Snapshot{Now: now, Set: o.Set, Service: presenceOf(o.Set, o.Service), Policy: observePolicy(o.Set, o.Policy)}
+	nodes := map[string]bool{}
+	for _, pod := range o.Pods {
+		if p, ok := observePod(o.Set, pod); ok {
+			s.Pods = append(s.Pods, p)
+			nodes[p.Node] = true
+		}
+	}
+	volumes := make(map[string]*corev1.PersistentVolume, len(o.Volumes))
+	for _, v := range o.Volumes {
+		volumes[v.Name] = v
+		s.Volumes = append(s.Volumes, observeVolume(v))
+	}
+	for _, claim := range o.Claims {
+		if c, ok := observeClaim(o.Set, claim); ok {
+			c.Node = slots.NodeOfClaim(claim, volumes[c.Volume], o.Nodes)
+			s.Claims = append(s.Claims, c)
+			nodes[c.Node] = true
+		}
+	}
+	for name := range nodes {
+		if n := o.Nodes.Get(name); name != "" && n != nil {
+			s.Nodes = append(s.Nodes, Node{Name: name, UID: n.UID, State: stateOf(n)})
+		}
+	}
+	s.sort()
+	return s
+}
+
+// sort makes two snapshots of the same world equal.
+func (s *Snapshot) sort() {
+	slices.SortFunc(s.Pods, func(a, b Pod) int { return cmp.Compare(a.Ordinal, b.Ordinal) })
+	slices.SortFunc(s.Claims, func(a, b Claim) int {
+		return cmp.Or(cmp.Compare(a.Ordinal, b.Ordinal), cmp.Compare(a.Volumes, b.Volumes))
+	})
+	slices.SortFunc(s.Volumes, func(a, b Volume) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(s.Nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+func presenceOf(set *v1alpha1.InstanceSet, service *corev1.Service) Presence {
+	switch {
+	case service == nil:
+		return Absent
+	case metav1.IsControlledBy(service, set):
+		return Ours
+	}
+	return Foreign
+}
+
+func observePolicy(set *v1alpha1.InstanceSet, p *v1alpha1.PlacementPolicy) Policy {
+	if p == nil {
+		return Policy{}
+	}
+	out := Policy{Presence: Foreign, UID: p.UID, Version: p.ResourceVersion, Spec: &p.Spec}
+	if metav1.IsControlledBy(p, set) {
+		out.Presence = Ours
+	}
+	return out
+}
+
+func observePod(set *v1alpha1.InstanceSet, pod *corev1.Pod) (Pod, bool) {
+	ordinal, ok := ordinalIn(pod.Name, set.Name)
+	if !ok {
+		return Pod{}, false
+	}
+	out := Pod{
+		Ordinal:     ordinal,
+		Foreign:     !metav1.IsControlledBy(pod, set),
+		UID:         pod.UID,
+		Node:        pod.Spec.NodeName,
+		IP:          pod.Status.PodIP,
+		Phase:       pod.Status.Phase,
+		Terminating: pod.DeletionTimestamp != nil,
+		Lost:        pod.Labels[v1alpha1.LabelLost] != "",
+		Template:    pod.Labels[v1alpha1.LabelTemplate],
+		Revision:    pod.Labels[v1alpha1.LabelRevision],
+		Generation:  number(pod.Annotations[v1alpha1.AnnotationRebuildGeneration]),
+		Failures:    int(number(pod.Annotations[v1alpha1.AnnotationTerminalFailures])),
+		Created:     pod.CreationTimestamp.Time,
+	}
+	for _, c := range pod.Status.Conditions {
+		switch {
+		case c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue:
+			out.Ready, out.ReadySince = true, c.LastTransitionTime.Time
+		case c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse:
+			out.Unscheduled = c.Message
+		}
+	}
+	if out.ended() {
+		out.Ended = endOf(pod)
+	}
+	return out, true
+}
+
+// endOf is the latest time that the pod's status knows. A pod that the kubelet refused (OutOfcpu) never ran a container,
+// so that its creation has to do.
+func endOf(pod *corev1.Pod) time.Time {
+	end := pod.CreationTimestamp.Time
+	later := func(t metav1.Time) {
+		if t.After(end) {
+			end = t.Time
+		}
+	}
+	if pod.Status.StartTime != nil {
+		later(*pod.Status.StartTime)
+	}
+	for _, c := range pod.Status.Conditions {
+		later(c.LastTransitionTime)
+	}
+	for _, c := range pod.Status.ContainerStatuses {
+		if c.State.Terminated != nil {
+			later(c.State.Terminated.FinishedAt)
+		}
+	}
+	return end
+}
+
+func observeClaim(set *v1alpha1.InstanceSet, claim *corev1.PersistentVolumeClaim) (Claim, bool) {
+	for i := range set.Spec.VolumeClaimTemplates {
+		template := set.Spec.VolumeClaimTemplates[i].Metadata.Name
+		instance, ok := strings.CutPrefix(claim.Name, template+"-")
+		if !ok {
+			continue
+		}
+		ordinal, ok := ordinalIn(instance, set.Name)
+		if !ok {
+			continue
+		}
+		labels := claim.Labels
+		ours := labels[v1alpha1.LabelInstanceSet] == set.Name && labels[v1alpha1.LabelOrdinal] == strconv.Itoa(int(ordinal))
+		return Claim{
+			Ordinal:     ordinal,
+			Volumes:     template,
+			Foreign:     !ours,
+			UID:         claim.UID,
+			Version:     claim.ResourceVersion,
+			Terminating: claim.DeletionTimestamp != nil,
+			Retired:     labels[v1alpha1.LabelRetired] != "",
+			Lost:        labels[v1alpha1.LabelLost] != "",
+			Volume:      claim.Spec.VolumeName,
+			Template:    labels[v1alpha1.LabelTemplate],
+			Generation:  number(claim.Annotations[v1alpha1.AnnotationRebuildGeneration]),
+		}, true
+	}
+	return Claim{}, false
+}
+
+func observeVolume(v *corev1.PersistentVolume) Volume {
+	return Volume{
+		Name:        v.Name,
+		UID:         v.UID,
+		Version:     v.ResourceVersion,
+		Retain:      v.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRetain,
+		RetainedFor: v.Annotations[v1alpha1.AnnotationRetainedFor],
+		Generation:  number(v.Annotations[v1alpha1.AnnotationRebuildGeneration]),
+	}
+}
+
+func stateOf(n *corev1.Node) NodeState {
+	if slots.OutOfService(n) {
+		return NodeOutOfService
+	}
+	for _, t := range n.Spec.Taints {
+		if t.Key == corev1.TaintNodeUnreachable || t.Key == corev1.TaintNodeNotReady {
+			return NodeSilent
+		}
+	}
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
+			return NodeHealthy
+		}
+	}
+	return NodeSilent
+}
+
+// ordinalIn splits <set>-<ordinal>. "r-01" is nobody's name.
+func ordinalIn(name, set string) (int32, bool) {
+	digits, ok := strings.CutPrefix(name, set+"-")
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(digits, 10, 32)
+	if err != nil || n < 0 || strconv.FormatInt(n, 10) != digits {
+		return 0, false
+	}
+	return int32(n), true
+}
+
+// number reads a counter from an annotation; what is no number counts as 0.
+func number(text string) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,106 @@
+package decide
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// Plan is what Decide wants. Changes of the set as a whole come first and in order. Changes of one instance are carried
+// out in their order, and no further than the first that fails; different instances do not wait for each other.
+type Plan struct {
+	Changes []Change
+	Status  v1alpha1.InstanceSetStatus
+	// RequeueAfter is when to decide again even if nothing changes; 0 means never.
+	RequeueAfter time.Duration
+}
+
+// Kind is what a Change does. Its text is the verb in scenarios, metrics and logs.
+type Kind string
+
+// The kinds of changes.
+const (
+	AddFinalizer    Kind = "AddFinalizer"
+	RemoveFinalizer Kind = "RemoveFinalizer"
+	CreateService   Kind = "CreateService"
+	CreatePolicy    Kind = "CreatePolicy"
+	UpdatePolicy    Kind = "UpdatePolicy"
+	CreateClaim     Kind = "CreatePVC"
+	LabelClaim      Kind = "LabelPVC"
+	UnlabelClaim    Kind = "UnlabelPVC"
+	DeleteClaim     Kind = "DeletePVC"
+	RetainVolume    Kind = "RetainPV"
+	CreatePod       Kind = "CreatePod"
+	LabelPod        Kind = "LabelPod"
+	DeletePod       Kind = "DeletePod"
+)
+
+// SetWide is the ordinal of changes that belong to no single instance.
+const SetWide int32 = -1
+
+// Change is one write. Which fields are set depends on the kind.
+type Change struct {
+	Kind    Kind
+	Ordinal int32  // or SetWide
+	Object  string // the name of the object
+	Reason  reason.Code
+	Words   string // the reason in words, with its code
+
+	// UID is a precondition: the object with this UID, and no other one of the same name.
+	UID types.UID
+	// Version is a precondition too, where the content of the object was the ground for the decision.
+	Version string
+	// Force deletes a pod without waiting for its kubelet. Only for nodes that are proven dead.
+	Force bool
+
+	Instance podspec.Instance // CreatePod, CreateClaim
+	Volumes  int              // CreateClaim: the index in volumeClaimTemplates
+
+	Replicas, Shards int32 // CreatePolicy, UpdatePolicy
+
+	Label, Value string // LabelPod, LabelClaim, UnlabelClaim
+
+	RetainedFor string // RetainVolume: <namespace>/<instance>
+	Generation  int64  // RetainVolume
+}
+
+// String is the line of a scenario: verb, object, parameters, reason.
+func (c Change) String() string {
+	object := []string{c.Object}
+	add := func(format string, args ...any) { object = append(object, fmt.Sprintf(format, args...)) }
+	if c.UID != "" {
+		add("uid=%s", c.UID)
+	}
+	switch c.Kind {
+	case CreatePolicy, UpdatePolicy:
+		add("replicas=%d", c.Replicas)
+		if c.Shards > 0 {
+			add("shards=%d", c.Shards)
+		}
+	case CreateClaim, CreatePod:
+		add("generation=%d", c.Instance.RebuildGeneration)
+		if c.Instance.Template != nil {
+			add("template=%s", c.Instance.Template.Name)
+		}
+	case LabelPod, LabelClaim:
+		add("%s=%s", strings.TrimPrefix(c.Label, v1alpha1.GroupName+"/"), c.Value)
+	case UnlabelClaim:
+		add("%s", strings.TrimPrefix(c.Label, v1alpha1.GroupName+"/"))
+	}
+	if c.Kind == CreatePod && c.Instance.Policy != "" {
+		add("policy=%s@%s", c.Instance.Policy, c.Instance.PolicyVersion)
+	}
+	if c.Kind == CreatePod && c.Instance.TerminalFailures > 0 {
+		add("failures=%d", c.Instance.TerminalFailures)
+	}
+	if c.Force {
+		add("force")
+	}
+	return fmt.Sprintf("%-15s %-33s %s", c.Kind, strings.Join(object, " "), c.Words)
+}

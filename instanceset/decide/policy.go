@@ -1,0 +1,86 @@
+package decide
+
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// keepPolicy keeps the set's own PlacementPolicy, or looks for the one that it refers to, and holds the creation of pods
+// until their limits are known. Policy and pods reach the scheduler by different watches: the own policy is raised in a
+// plan before the one that creates the pods, and lowered only when nothing of the surplus is left.
+func (p *planner) keepPolicy() {
+	switch {
+	case p.spec.PlacementPolicyRef != nil:
+		p.usePolicy(p.spec.PlacementPolicyRef.Name)
+		if p.Policy.Presence == Absent {
+			p.hold, p.heldFor = true, reason.PolicyMissing
+		}
+	case p.spec.Placement != nil:
+		p.usePolicy(p.Set.Name)
+		p.keepOwnPolicy()
+	}
+}
+
+func (p *planner) usePolicy(name string) {
+	p.policy = podspec.Instance{Policy: name, PolicyVersion: p.Policy.Version}
+}
+
+func (p *planner) keepOwnPolicy() {
+	wanted, shards := p.wantedCount(), p.wantedShards()
+	if p.Policy.Presence == Absent {
+		c := p.setWide(CreatePolicy, reason.RaisePolicy)
+		c.Replicas, c.Shards = wanted, shards
+		p.add(c)
+		p.hold = true
+		return
+	}
+	if p.Policy.Presence == Foreign {
+		p.hold, p.heldFor = true, reason.ForeignObject
+		p.notes = append(p.notes, note{ordinal: SetWide, code: reason.ForeignObject, detail: "placement policy " + p.Set.Name})
+		return
+	}
+	var has, hasShards int32
+	if p.Policy.Spec.Replicas != nil {
+		has = *p.Policy.Spec.Replicas
+	}
+	if p.Policy.Spec.Shards != nil {
+		hasShards = *p.Policy.Spec.Shards
+	}
+	code := reason.ChangeLimits
+	switch {
+	case has < wanted:
+		code, p.hold = reason.RaisePolicy, true
+	case has > wanted && !p.surplusGone():
+		wanted, shards = has, max(shards, hasShards)
+	case has > wanted:
+		code = reason.LowerPolicy
+	}
+	if equality.Semantic.DeepEqual(podspec.Policy(p.Set, wanted, shards).Spec, *p.Policy.Spec) {
+		return
+	}
+	c := p.setWide(UpdatePolicy, code)
+	c.UID, c.Version, c.Replicas, c.Shards = p.Policy.UID, p.Policy.Version, wanted, shards
+	p.add(c)
+}
+
+func (p *planner) wantedCount() int32 {
+	var n int32
+	for i := range p.instances {
+		if p.instances[i].wanted {
+			n++
+		}
+	}
+	return n
+}
+
+// surplusGone reports whether no instance that is no longer wanted can hold a slot.
+func (p *planner) surplusGone() bool {
+	return !slices.ContainsFunc(p.instances, func(i instance) bool {
+		counts := func(c *Claim) bool { return c != nil && !c.Retired }
+		return !i.wanted && (i.pod != nil || slices.ContainsFunc(i.claims, counts))
+	})
+}

@@ -1,0 +1,183 @@
+package decide
+
+import (
+	"time"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// A rebuild gives up the pod and the local volumes of an instance whose node is proven dead, so that the instance comes
+// up elsewhere under its name and gets its data from another one. Its state is what stands on the objects; each step is
+// taken when the one before is seen:
+//
+//	victim         the pod or a volume is on a node with the taint out-of-service
+//	   | all gates pass: label claims and pod shoal.dev/lost, for all instances of the set on that node
+//	lost           holds no slot any more; the label is never taken back
+//	   | all gates pass: volumes to Retain, with the annotation whose they are
+//	kept
+//	   | all gates pass, and status.bootstrapped has the ordinal: delete the claims, force the pod away
+//	gone           ordinary creation, with the next rebuild generation
+//
+// All instances on a node are labelled before the first is replaced. Otherwise a set that uses all of its maxNodes could
+// not place the replacement: the dead node would still count, because of the others there.
+
+// recheck is how often an instance is looked at again that waits for something which raises no event, such as an answer
+// to a probe.
+const recheck = 15 * time.Second
+
+// soon is for a step that waits for what this plan writes, which raises an event of its own.
+const soon = time.Second
+
+// victim is an instance that is on a dead node, or was declared lost.
+type victim struct {
+	*instance
+	node string
+}
+
+// rebuild carries every rebuild one step further.
+func (p *planner) rebuild() {
+	var admitted []victim
+	labelling := map[string]bool{} // nodes on which something is labelled in this plan
+	taken := map[int32]bool{}      // shards in which a rebuild begins in this plan
+	for _, v := range p.victims() {
+		code, detail, ok := p.judge(v)
+		if ok && p.sharded() && taken[p.shardOf(v.instance)] {
+			code, detail, ok = reason.ShardBusy, "", false
+		}
+		if !ok {
+			p.note(v.instance, code, detail)
+			p.again(recheck)
+			continue
+		}
+		p.rebuilding = append(p.rebuilding, v.ordinal)
+		taken[p.shardOf(v.instance)] = true
+		if p.labelLost(v) {
+			labelling[v.node] = true
+		}
+		admitted = append(admitted, v)
+	}
+	for _, v := range admitted {
+		if !labelling[v.node] {
+			p.replace(v)
+		}
+	}
+	p.noteSilent()
+}
+
+// victims are the wanted instances that are on dead nodes or lost, ascending. Offline ones are left alone unless they are
+// lost already: they have no pod that somebody waits for.
+func (p *planner) victims() []victim {
+	var all []victim
+	for n := range p.instances {
+		i := &p.instances[n]
+		if !i.wanted || p.spec.Rebuild.Mode == v1alpha1.RebuildNever && !i.lost() {
+			continue
+		}
+		node := i.node()
+		lost := p.anyClaimLost(i) || i.pod != nil && i.pod.Lost && node != ""
+		if lost || i.online() && node != "" && p.state(node) == NodeOutOfService {
+			all = append(all, victim{i, node})
+		}
+	}
+	return all
+}
+
+// doomed reports whether the claim goes with the node: its volume is local there. A volume in the network stays.
+func (p *planner) doomed(v victim, c *Claim) bool {
+	return c != nil && (c.Lost || c.Node != "" && c.Node == v.node)
+}
+
+// labelLost labels what is not labelled yet. The value is the UID of the Node: a machine that comes back under the same
+// name is another one.
+func (p *planner) labelLost(v victim) bool {
+	before := len(p.changes)
+	uid := string(uidOf(p.nodes[v.node]))
+	words := reason.NodeOutOfService.Because("node %s was declared out of service", v.node)
+	for _, c := range v.claims {
+		if p.doomed(v, c) && !c.Lost && !c.Terminating {
+			change := p.claimChange(LabelClaim, c, reason.NodeOutOfService)
+			change.Label, change.Value, change.Words = v1alpha1.LabelLost, uid, words
+			p.add(change)
+		}
+	}
+	if v.pod != nil && !v.pod.Lost {
+		p.add(Change{
+			Kind: LabelPod, Ordinal: v.ordinal, Object: p.name(v.ordinal), UID: v.pod.UID,
+			Reason: reason.NodeOutOfService, Words: words, Label: v1alpha1.LabelLost, Value: uid,
+		})
+	}
+	return len(p.changes) > before
+}
+
+// replace takes the next step for an instance that is labelled as a whole.
+func (p *planner) replace(v victim) {
+	if p.retain(v) || !p.recorded[v.ordinal] { // the status of this plan records it
+		p.again(soon)
+		return
+	}
+	for _, c := range v.claims {
+		if !p.doomed(v, c) || c.Terminating {
+			continue
+		}
+		change := p.claimChange(DeleteClaim, c, reason.ReplaceClaim)
+		change.Version = c.Version // it may have been bound since
+		if c.Volume != "" {
+			change.Words = reason.ReplaceClaim.Because("volume %s is local to node %s", c.Volume, v.node)
+		}
+		p.add(change)
+	}
+	if v.pod == nil || v.pod.Node == "" && v.pod.Terminating {
+		return
+	}
+	p.deletePod(v.instance, reason.ReplacePod)
+	if v.pod.Node != "" {
+		last := &p.changes[len(p.changes)-1]
+		last.Force = true // its kubelet will never confirm
+		last.Words = reason.ReplacePod.Because("node %s is fenced (out-of-service)", v.node)
+	}
+}
+
+// retain keeps the data of all volumes that will lose their claim, and reports whether there was anything to do.
+func (p *planner) retain(v victim) bool {
+	before := len(p.changes)
+	instance := p.Set.Namespace + "/" + p.name(v.ordinal)
+	for _, c := range v.claims {
+		if !p.doomed(v, c) || c.Volume == "" {
+			continue
+		}
+		volume := p.volumes[c.Volume] // there is one: the gate volumesKnown
+		if volume.Retain && volume.RetainedFor == instance {
+			continue
+		}
+		p.add(Change{
+			Kind: RetainVolume, Ordinal: v.ordinal, Object: volume.Name, UID: volume.UID, Version: volume.Version,
+			Reason:      reason.RetainVolume,
+			Words:       reason.RetainVolume.Because("keeps the data of %s until somebody deletes it", podspec.Name(p.Set.Name, v.ordinal)),
+			RetainedFor: instance, Generation: c.Generation,
+		})
+	}
+	return len(p.changes) > before
+}
+
+// noteSilent tells about instances on nodes that do not answer and that nobody has declared dead, and finds those whose
+// replacement is not Ready yet.
+func (p *planner) noteSilent() {
+	for n := range p.instances {
+		i := &p.instances[n]
+		if !i.online() || i.lost() {
+			continue
+		}
+		node := i.node()
+		state := p.state(node)
+		switch {
+		case node != "" && state == NodeSilent:
+			p.note(i, reason.NodeUnreachable, "node "+node)
+		case node != "" && state == NodeGone:
+			p.note(i, reason.NodeDeleted, "node "+node)
+		case p.busy(i):
+			p.rebuilding = append(p.rebuilding, i.ordinal)
+		}
+	}
+}

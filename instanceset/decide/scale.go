@@ -1,0 +1,96 @@
+package decide
+
+import (
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// remove takes away what belongs to ordinals that are no longer wanted.
+func (p *planner) remove() {
+	if !p.spec.Paused {
+		p.removeAll(func(i *instance) bool { return !i.wanted }, p.spec.PersistentVolumeClaimRetentionPolicy.WhenScaled, reason.ScaleIn)
+	}
+}
+
+// removeAll removes the instances that are condemned, highest ordinal first, and returns how many of them are not done.
+// Claims follow their pod: until it is gone, its process may write to them.
+func (p *planner) removeAll(condemned func(*instance) bool, retention v1alpha1.RetentionType, code reason.Code) int {
+	left := 0
+	for n := len(p.instances) - 1; n >= 0; n-- {
+		i := &p.instances[n]
+		if !condemned(i) {
+			continue
+		}
+		if i.pod != nil {
+			left++
+			if !i.pod.Terminating {
+				p.deletePod(i, code)
+			}
+			continue
+		}
+		left += p.removeClaims(i, retention)
+	}
+	p.leaving += left
+	return left
+}
+
+// removeClaims returns how many claims are not done. A claim that was retired once is kept for good: when the policy
+// changes from Retain to Delete, what people have kept under the old one must not vanish.
+func (p *planner) removeClaims(i *instance, retention v1alpha1.RetentionType) int {
+	left := 0
+	for _, c := range i.claims {
+		if c == nil || c.Retired || c.Terminating {
+			continue
+		}
+		left++
+		if retention == v1alpha1.DeleteClaims {
+			p.add(p.claimChange(DeleteClaim, c, reason.DeleteClaim))
+			continue
+		}
+		change := p.claimChange(LabelClaim, c, reason.RetireClaim)
+		change.Label, change.Value = v1alpha1.LabelRetired, v1alpha1.RetiredValue
+		p.add(change)
+	}
+	return left
+}
+
+// takeOffline deletes the pods of offline ordinals. Their claims stay as they are.
+func (p *planner) takeOffline() {
+	for n := range p.instances {
+		i := &p.instances[n]
+		if !i.wanted || !i.offline || i.pod == nil {
+			continue
+		}
+		p.leaving++
+		if !p.spec.Paused && !i.pod.Terminating && p.safeToRemove(i) {
+			p.deletePod(i, reason.TakeOffline)
+		}
+	}
+}
+
+// clearPending deletes pods that have no node and cannot use the claims that are to come: those that were declared lost
+// before they were placed, and those whose claim vanished, which would tell their entrypoint of data that is not there.
+// Nothing runs in a pod without a node.
+func (p *planner) clearPending() {
+	if p.spec.Paused {
+		return
+	}
+	for n := range p.instances {
+		i := &p.instances[n]
+		if !i.online() || i.pod == nil || i.pod.Node != "" || i.pod.Terminating || i.pod.ended() || p.anyClaimLost(i) {
+			continue
+		}
+		if i.pod.Lost || len(i.claims) > 0 && p.generation(i) > i.pod.Generation {
+			p.deletePod(i, reason.ReplacePod)
+		}
+	}
+}
+
+func (p *planner) anyClaimLost(i *instance) bool {
+	for _, c := range i.claims {
+		if c != nil && c.Lost {
+			return true
+		}
+	}
+	return false
+}

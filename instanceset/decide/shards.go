@@ -1,0 +1,77 @@
+package decide
+
+import (
+	"slices"
+
+	"github.com/shoal-dev/shoal/podspec"
+)
+
+// shard is the instances that hold copies of the same data. A set without shards is treated as one, with rules of its own
+// where it says so.
+type shard struct {
+	index   int32
+	members []*instance
+	// holders are members on healthy nodes that are Ready and will stay: they could hold the data of another one.
+	holders []*instance
+	// busy are members whose data is on its way to another node.
+	busy []*instance
+}
+
+func (v *view) sharded() bool { return v.spec.ShardSize != nil }
+
+// shardOf is the index of the instance's shard.
+func (v *view) shardOf(i *instance) int32 {
+	index, _ := podspec.Shard(v.Set, i.ordinal)
+	return index
+}
+
+func (v *view) shard(i *instance) *shard { return &v.shards[v.shardAt[v.shardOf(i)]] }
+
+func (v *view) groupShards() {
+	v.shardAt = map[int32]int{}
+	for n := range v.instances {
+		i := &v.instances[n]
+		index := v.shardOf(i)
+		if len(v.shards) == 0 || v.shards[len(v.shards)-1].index != index {
+			v.shardAt[index] = len(v.shards)
+			v.shards = append(v.shards, shard{index: index})
+		}
+		s := &v.shards[len(v.shards)-1]
+		s.members = append(s.members, i)
+		if v.holds(i) {
+			s.holders = append(s.holders, i)
+		}
+		if v.busy(i) {
+			s.busy = append(s.busy, i)
+		}
+	}
+	v.forget()
+}
+
+// holds reports whether the instance counts as another holder of its shard's data.
+func (v *view) holds(i *instance) bool {
+	return i.online() && i.ready() && !i.lost() && v.state(i.pod.Node) == NodeHealthy
+}
+
+// busy reports whether the instance was declared lost, or was replaced and is not Ready yet. One that was replaced and
+// then met another dead node is not busy but a new victim: two such would wait for each other for ever.
+func (v *view) busy(i *instance) bool {
+	if !i.online() {
+		return i.wanted && i.lost()
+	}
+	return i.lost() || !i.ready() && v.generation(i) > 0 && v.state(i.node()) != NodeOutOfService
+}
+
+// wantedShards is the number of shards among the wanted instances, 0 without shards.
+func (v *view) wantedShards() int32 {
+	if !v.sharded() {
+		return 0
+	}
+	var n int32
+	for s := range v.shards {
+		if slices.ContainsFunc(v.shards[s].members, func(i *instance) bool { return i.wanted }) {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,128 @@
+package decide
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+)
+
+// Snapshot is all that Decide knows. Decide reads it and changes nothing in it.
+type Snapshot struct {
+	Now     time.Time
+	Set     *v1alpha1.InstanceSet
+	Service Presence
+	Policy  Policy
+	Pods    []Pod
+	Claims  []Claim
+	Volumes []Volume
+	// Nodes are those on which the set has pods or volumes. One that is named by a pod or claim and is not among them was
+	// deleted.
+	Nodes []Node
+	// Answers to Probes. An instance that was asked and did not answer is an Answer with Unreachable; one that was not
+	// asked has none.
+	Answers []Answer
+}
+
+// Presence says whether an object is there, and whose it is.
+type Presence int
+
+// Presences.
+const (
+	Absent Presence = iota
+	Ours
+	Foreign // the name is taken by an object that the set did not make
+)
+
+// Policy is the PlacementPolicy that the set uses.
+type Policy struct {
+	Presence // a policy named by placementPolicyRef is never ours
+	UID      types.UID
+	Version  string // resourceVersion
+	Spec     *v1alpha1.PlacementPolicySpec
+}
+
+// Pod is a pod with the name of an instance.
+type Pod struct {
+	Ordinal     int32
+	Foreign     bool
+	UID         types.UID
+	Node        string // "" while it is not bound
+	IP          string
+	Phase       corev1.PodPhase
+	Ready       bool
+	ReadySince  time.Time
+	Terminating bool
+	Lost        bool
+	Template    string // "" for spec.template
+	Revision    string
+	Generation  int64 // rebuild generation
+	Failures    int   // pods of the instance that ended one soon after the other before this one
+	Created     time.Time
+	Ended       time.Time // when it reached a terminal phase, as well as it can be told
+	// Unscheduled is why it has no node, in the scheduler's words.
+	Unscheduled string
+}
+
+func (p *Pod) ended() bool { return p.Phase == corev1.PodFailed || p.Phase == corev1.PodSucceeded }
+
+// Claim is a claim with the name of one of an instance.
+type Claim struct {
+	Ordinal     int32
+	Volumes     string // the name of its entry in volumeClaimTemplates
+	Foreign     bool
+	UID         types.UID
+	Version     string // resourceVersion
+	Terminating bool
+	Retired     bool
+	Lost        bool
+	Volume      string // the PersistentVolume that it is bound to, "" while unbound
+	Node        string // the node that it pins its pod to, "" if none
+	Template    string
+	Generation  int64
+}
+
+// Volume is a PersistentVolume that a claim names, or that an earlier rebuild kept.
+type Volume struct {
+	Name        string
+	UID         types.UID
+	Version     string
+	Retain      bool   // reclaim policy
+	RetainedFor string // <namespace>/<instance>, "" if no rebuild has kept it
+	Generation  int64  // of the data on it
+}
+
+// NodeState is what is known of a node.
+type NodeState int
+
+// Node states. Only OutOfService is a proof that nothing runs there.
+const (
+	NodeGone         NodeState = iota // there is no such Node, which proves nothing
+	NodeHealthy                       // Ready, and not tainted otherwise
+	NodeSilent                        // not Ready or unreachable: something may still run there
+	NodeOutOfService                  // somebody vouches that it is off
+)
+
+// Node is a node on which the set has pods or volumes.
+type Node struct {
+	Name  string
+	UID   types.UID
+	State NodeState
+}
+
+// Probe is an instance that should be asked for its role.
+type Probe struct {
+	Pod  types.UID
+	Name string
+	Addr string // host:port
+}
+
+// Answer is what came of a Probe.
+type Answer struct {
+	Pod         types.UID
+	Unreachable bool
+	Master      bool
+	Offset      int64
+}

@@ -1,0 +1,175 @@
+package decide
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// tally is what one pass over the instances counts.
+type tally struct {
+	online, offline         int32
+	pods, ready, available  int32
+	updated                 int32
+	unready, unplaced       []int32
+	unscheduled             string // the scheduler's words about the first pod that it could not place
+	unscheduledOf           int32
+	nextAvailable           time.Duration
+	nodes, instancesPerNode int32
+}
+
+// status is what the plan makes of status. Times of transitions change only with the state.
+func (p *planner) status() v1alpha1.InstanceSetStatus {
+	if p.fixed {
+		return p.Set.Status
+	}
+	t := p.count()
+	if t.nextAvailable > 0 {
+		p.again(t.nextAvailable)
+	}
+	return v1alpha1.InstanceSetStatus{
+		ObservedGeneration: p.Set.Generation,
+		Replicas:           t.pods,
+		ReadyReplicas:      t.ready,
+		AvailableReplicas:  t.available,
+		UpdatedReplicas:    t.updated,
+		OfflineReplicas:    t.offline,
+		Nodes:              t.nodes,
+		MaxPerNode:         t.instancesPerNode,
+		UpdateRevision:     p.revisions[0],
+		Bootstrapped:       p.bootstrappedRanges(),
+		Selector:           v1alpha1.LabelInstanceSet + "=" + p.Set.Name,
+		Conditions:         p.conditions(t),
+		Exceptions:         p.exceptions(t),
+	}
+}
+
+func (p *planner) count() tally {
+	t := tally{unscheduledOf: -1}
+	perNode := map[string]int32{}
+	for n := range p.instances {
+		i := &p.instances[n]
+		i.addSlots(perNode)
+		if !i.wanted {
+			continue
+		}
+		if i.offline {
+			t.offline++
+		} else {
+			t.online++
+		}
+		p.countPod(&t, i)
+	}
+	t.nodes = int32(len(perNode))
+	for _, n := range perNode {
+		t.instancesPerNode = max(t.instancesPerNode, n)
+	}
+	return t
+}
+
+func (p *planner) countPod(t *tally, i *instance) {
+	if i.online() && !i.ready() {
+		t.unready = append(t.unready, i.ordinal)
+	}
+	if i.pod == nil || i.pod.Terminating {
+		return
+	}
+	t.pods++
+	if p.current(i) {
+		t.updated++
+	}
+	if i.pod.Node == "" && !i.pod.ended() {
+		t.unplaced = append(t.unplaced, i.ordinal)
+		if t.unscheduled == "" && i.pod.Unscheduled != "" {
+			t.unscheduled, t.unscheduledOf = i.pod.Unscheduled, i.ordinal
+		}
+	}
+	if !i.ready() {
+		return
+	}
+	t.ready++
+	minimum := time.Duration(p.spec.MinReadySeconds) * time.Second
+	wait := i.pod.ReadySince.Add(minimum).Sub(p.Now)
+	if minimum == 0 || wait <= 0 {
+		t.available++
+		return
+	}
+	if t.nextAvailable == 0 || wait < t.nextAvailable {
+		t.nextAvailable = wait
+	}
+}
+
+// addSlots counts the slots that the instance holds, by the rule of package slots: a placed pod, or else volumes that are
+// local to a node; what is lost or retired holds none.
+func (i *instance) addSlots(perNode map[string]int32) {
+	if i.pod != nil && i.pod.Node != "" && !i.pod.ended() {
+		if !i.pod.Lost {
+			perNode[i.pod.Node]++
+		}
+		return
+	}
+	var seen []string
+	for _, c := range i.claims {
+		if c != nil && c.Node != "" && !c.Lost && !c.Retired && !slices.Contains(seen, c.Node) {
+			perNode[c.Node]++
+			seen = append(seen, c.Node)
+		}
+	}
+}
+
+// maxExceptions and maxExceptionMessage keep the status small, however large the set.
+const (
+	maxExceptions       = 50
+	maxExceptionMessage = 512
+)
+
+// worst lists the reasons of exceptions, the worst first.
+var worst = []reason.Code{
+	reason.FencingWithdrawn, reason.VolumeUnknown, reason.NoReadyPeer, reason.HolderUnproven,
+	reason.VolumeGoneNodeDeleted, reason.NodeDeleted, reason.NodeUnreachable, reason.RebuildManual, reason.ShardBusy,
+	reason.ForeignObject, reason.UnknownContainer, reason.ReplaceTerminal, reason.Unschedulable, reason.InstanceNotReady,
+}
+
+func rank(code reason.Code) int {
+	if at := slices.Index(worst, code); at >= 0 {
+		return at
+	}
+	return len(worst)
+}
+
+// exceptions are the instances that are not as wanted, each with its worst reason.
+func (p *planner) exceptions(t tally) []v1alpha1.InstanceException {
+	notes := slices.DeleteFunc(slices.Clone(p.notes), func(n note) bool { return n.ordinal == SetWide })
+	if t.unscheduled != "" {
+		for _, o := range t.unplaced[:min(len(t.unplaced), maxExceptions)] {
+			notes = append(notes, note{ordinal: o, code: reason.Unschedulable, detail: p.at(o).pod.Unscheduled})
+		}
+	}
+	for _, o := range t.unready[:min(len(t.unready), maxExceptions+len(notes))] {
+		if p.at(o).pod != nil {
+			notes = append(notes, note{ordinal: o, code: reason.InstanceNotReady})
+		}
+	}
+	slices.SortStableFunc(notes, func(a, b note) int {
+		return cmp.Or(cmp.Compare(rank(a.code), rank(b.code)), cmp.Compare(a.ordinal, b.ordinal))
+	})
+	var all []v1alpha1.InstanceException
+	told := map[int32]bool{}
+	for _, n := range notes {
+		if told[n.ordinal] || len(all) == maxExceptions {
+			continue
+		}
+		told[n.ordinal] = true
+		message := n.code.Text()
+		if n.detail != "" {
+			message = n.detail + ": " + message
+		}
+		all = append(all, v1alpha1.InstanceException{
+			Ordinal: n.ordinal, Reason: n.code.String(), Message: cut(message, maxExceptionMessage),
+		})
+	}
+	return all
+}

@@ -1,0 +1,199 @@
+package decide
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
+)
+
+// instance is everything about one ordinal.
+type instance struct {
+	ordinal  int32
+	wanted   bool
+	offline  bool
+	template int // index in spec.templates, or plain
+	pod      *Pod
+	claims   []*Claim // one for each of volumeClaimTemplates, nil where there is none
+	foreign  string   // an object of somebody else that has the name of one of ours
+}
+
+// plain is the template index of an instance that is made from spec.template as it stands.
+const plain = -1
+
+// online reports whether the instance should have a pod.
+func (i *instance) online() bool { return i.wanted && !i.offline }
+
+// view is the snapshot by ordinal, with what is derived from it once for all instances.
+type view struct {
+	Snapshot
+	spec      *v1alpha1.InstanceSetSpec
+	instances []instance // ascending
+	nodes     map[string]*Node
+	volumes   map[string]*Volume
+	answers   map[string]Answer // by UID of the pod
+	revisions []string          // of spec.template, then of each of spec.templates
+	shards    []shard           // of all instances, ascending; one for the whole set if it has no shards
+	shardAt   map[int32]int     // index of the shard -> position in shards
+
+	recorded     map[int32]bool  // status.bootstrapped as it was stored
+	bootstrapped map[int32]bool  // with what this snapshot shows
+	kept         map[int32]int64 // the highest generation on volumes that earlier rebuilds kept
+}
+
+func newView(s Snapshot) *view {
+	s.Pods, s.Claims = slices.Clone(s.Pods), slices.Clone(s.Claims)
+	s.Volumes, s.Nodes = slices.Clone(s.Volumes), slices.Clone(s.Nodes)
+	s.sort()
+	v := &view{
+		Snapshot: s,
+		spec:     &s.Set.Spec,
+		nodes:    make(map[string]*Node, len(s.Nodes)),
+		volumes:  make(map[string]*Volume, len(s.Volumes)),
+		answers:  make(map[string]Answer, len(s.Answers)),
+		kept:     map[int32]int64{},
+	}
+	for i := range s.Nodes {
+		v.nodes[s.Nodes[i].Name] = &s.Nodes[i]
+	}
+	for i := range s.Volumes {
+		v.addVolume(&s.Volumes[i])
+	}
+	for _, a := range s.Answers {
+		v.answers[string(a.Pod)] = a
+	}
+	v.revisions = append(v.revisions, podspec.Revision(s.Set, nil))
+	for i := range v.spec.Templates {
+		v.revisions = append(v.revisions, podspec.Revision(s.Set, &v.spec.Templates[i]))
+	}
+	v.gather()
+	v.assignTemplates()
+	v.recordBootstrapped()
+	v.groupShards()
+	return v
+}
+
+func (v *view) addVolume(volume *Volume) {
+	v.volumes[volume.Name] = volume
+	name, ours := strings.CutPrefix(volume.RetainedFor, v.Set.Namespace+"/")
+	if !ours {
+		return
+	}
+	if ordinal, ok := ordinalIn(name, v.Set.Name); ok {
+		v.kept[ordinal] = max(v.kept[ordinal], volume.Generation)
+	}
+}
+
+// gather makes one instance of each ordinal that is wanted, or that has a pod or a claim.
+func (v *view) gather() {
+	wanted := wantedOrdinals(v.spec)
+	ordinals := make([]int32, 0, len(wanted)+16)
+	ordinals = append(ordinals, wanted...)
+	for i := range v.Pods {
+		ordinals = append(ordinals, v.Pods[i].Ordinal)
+	}
+	for i := range v.Claims {
+		ordinals = append(ordinals, v.Claims[i].Ordinal)
+	}
+	slices.Sort(ordinals)
+	ordinals = slices.Compact(ordinals)
+
+	perInstance := len(v.spec.VolumeClaimTemplates)
+	claims := make([]*Claim, len(ordinals)*perInstance)
+	v.instances = make([]instance, len(ordinals))
+	for i, o := range ordinals {
+		v.instances[i] = instance{ordinal: o, template: plain, claims: claims[i*perInstance : (i+1)*perInstance]}
+	}
+	for _, o := range wanted {
+		v.at(o).wanted = true
+	}
+	for _, o := range v.spec.OfflineInstances {
+		if i := v.at(o); i != nil {
+			i.offline = i.wanted
+		}
+	}
+	for i := range v.Pods {
+		v.addPod(&v.Pods[i])
+	}
+	for i := range v.Claims {
+		v.addClaim(&v.Claims[i])
+	}
+}
+
+func (v *view) addPod(pod *Pod) {
+	i := v.at(pod.Ordinal)
+	if pod.Foreign {
+		i.foreign = "pod " + v.name(pod.Ordinal)
+		return
+	}
+	i.pod = pod
+}
+
+func (v *view) addClaim(claim *Claim) {
+	i := v.at(claim.Ordinal)
+	for t := range v.spec.VolumeClaimTemplates {
+		if v.spec.VolumeClaimTemplates[t].Metadata.Name != claim.Volumes {
+			continue
+		}
+		if claim.Foreign {
+			i.foreign = "claim " + v.claimName(claim)
+			return
+		}
+		i.claims[t] = claim
+	}
+}
+
+// at finds an ordinal, nil when no instance has it.
+func (v *view) at(ordinal int32) *instance {
+	i, found := slices.BinarySearchFunc(v.instances, ordinal, func(i instance, o int32) int { return int(i.ordinal - o) })
+	if !found {
+		return nil
+	}
+	return &v.instances[i]
+}
+
+func (v *view) name(ordinal int32) string { return podspec.Name(v.Set.Name, ordinal) }
+
+func (v *view) claimName(c *Claim) string {
+	return podspec.ClaimName(c.Volumes, v.Set.Name, c.Ordinal)
+}
+
+func (v *view) state(node string) NodeState {
+	if n := v.nodes[node]; n != nil {
+		return n.State
+	}
+	return NodeGone
+}
+
+// pin is the node to which the claims tie the instance, "" if none does.
+func (i *instance) pin() string {
+	for _, c := range i.claims {
+		if c != nil && c.Node != "" {
+			return c.Node
+		}
+	}
+	return ""
+}
+
+// node is where the instance is: the node of its pod or, while that has none, of its volumes.
+func (i *instance) node() string {
+	if i.pod != nil && i.pod.Node != "" {
+		return i.pod.Node
+	}
+	return i.pin()
+}
+
+// lost reports whether any object of the instance carries the label: it is being rebuilt.
+func (i *instance) lost() bool {
+	return i.pod != nil && i.pod.Lost || slices.ContainsFunc(i.claims, func(c *Claim) bool { return c != nil && c.Lost })
+}
+
+// gone reports whether nothing of the instance is left.
+func (i *instance) gone() bool {
+	return i.pod == nil && !slices.ContainsFunc(i.claims, func(c *Claim) bool { return c != nil })
+}
+
+func (i *instance) ready() bool {
+	return i.pod != nil && i.pod.Ready && !i.pod.Terminating && !i.pod.ended()
+}

@@ -1,0 +1,54 @@
+package instanceset
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics of the controller. Labels are kinds of changes and codes of reasons, of which there are a few dozen.
+type metrics struct {
+	changes    *prometheus.CounterVec
+	failures   *prometheus.CounterVec
+	probes     *prometheus.CounterVec
+	staleCache prometheus.Counter
+}
+
+func newMetrics(registry prometheus.Registerer) (metrics, error) {
+	m := metrics{
+		changes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "shoal_instanceset_changes_total",
+			Help: "Changes that were carried out, by kind and by the code of their reason.",
+		}, []string{"kind", "reason"}),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "shoal_instanceset_change_failures_total",
+			Help: "Changes that the API server refused or that met an object of somebody else, by kind and by the code of their reason.",
+		}, []string{"kind", "reason"}),
+		probes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "shoal_instanceset_holder_probes_total",
+			Help: "Instances that were asked for their role before a rebuild, by what they answered.",
+		}, []string{"answer"}),
+		staleCache: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "shoal_instanceset_stale_cache_total",
+			Help: "Reconciles that were put off because the cache did not show the controller's own writes yet.",
+		}),
+	}
+	var err error
+	m.changes, err = register(registry, m.changes, err)
+	m.failures, err = register(registry, m.failures, err)
+	m.probes, err = register(registry, m.probes, err)
+	m.staleCache, err = register(registry, m.staleCache, err)
+	return m, err
+}
+
+// register returns the collector that is there already when a process sets the controller up a second time.
+func register[C prometheus.Collector](registry prometheus.Registerer, c C, before error) (C, error) {
+	err := registry.Register(c)
+	var there prometheus.AlreadyRegisteredError
+	if errors.As(err, &there) {
+		if old, same := there.ExistingCollector.(C); same {
+			return old, before
+		}
+	}
+	return c, errors.Join(before, err)
+}

@@ -1,0 +1,229 @@
+package instanceset
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/instanceset/decide"
+	"github.com/shoal-dev/shoal/podspec"
+)
+
+type decideStatus = v1alpha1.InstanceSetStatus
+
+// foreignError says that the name is taken by an object that the set did not make.
+type foreignError struct{ object string }
+
+func (e *foreignError) Error() string { return e.object + " belongs to somebody else" }
+
+// lateError says that the world is ahead of the decision.
+type lateError struct{ what string }
+
+func (e *lateError) Error() string { return e.what }
+
+// write carries out one change. What is done already counts as done.
+func (r *reconciler) write(ctx context.Context, o decide.Objects, c decide.Change) error {
+	var err error
+	switch c.Kind {
+	case decide.AddFinalizer, decide.RemoveFinalizer:
+		err = r.writeFinalizer(ctx, o, c)
+	case decide.CreateService:
+		err = r.create(ctx, o, podspec.Service(o.Set), ownedBy(o.Set))
+	case decide.CreatePolicy:
+		err = r.create(ctx, o, podspec.Policy(o.Set, c.Replicas, c.Shards), ownedBy(o.Set))
+	case decide.UpdatePolicy:
+		err = r.updatePolicy(ctx, o, c)
+	case decide.CreateClaim:
+		err = r.create(ctx, o, podspec.Claim(o.Set, &o.Set.Spec.VolumeClaimTemplates[c.Volumes], c.Instance), claimOf(o.Set, c))
+	case decide.CreatePod:
+		err = r.create(ctx, o, podspec.Pod(o.Set, c.Instance), ownedBy(o.Set))
+	case decide.LabelPod:
+		err = r.patch(ctx, o, c, &corev1.Pod{}, labels(c, c.Value))
+	case decide.LabelClaim:
+		err = r.patch(ctx, o, c, &corev1.PersistentVolumeClaim{}, labels(c, c.Value))
+	case decide.UnlabelClaim:
+		err = r.patch(ctx, o, c, &corev1.PersistentVolumeClaim{}, labels(c, nil))
+	case decide.RetainVolume:
+		err = r.patch(ctx, o, c, &corev1.PersistentVolume{}, retention(c))
+	case decide.DeleteClaim:
+		err = r.remove(ctx, o, c, &corev1.PersistentVolumeClaim{})
+	case decide.DeletePod:
+		err = r.remove(ctx, o, c, &corev1.Pod{})
+	default:
+		err = fmt.Errorf("no such kind of change")
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", c.Kind, c.Object, err)
+	}
+	return nil
+}
+
+func key(o decide.Objects) types.NamespacedName { return client.ObjectKeyFromObject(o.Set) }
+
+// create makes an object. One that is there already counts as made if ours says that it is the one that we would make.
+func (r *reconciler) create(ctx context.Context, o decide.Objects, object client.Object, ours func(client.Object) error) error {
+	err := r.writer.Create(ctx, object)
+	if apierrors.IsAlreadyExists(err) {
+		name := client.ObjectKeyFromObject(object)
+		if err := r.live.Get(ctx, name, object); err != nil {
+			if apierrors.IsNotFound(err) {
+				return &lateError{"it was there and is gone"}
+			}
+			return err
+		}
+		if err := ours(object); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	r.own.wrote(key(o), object)
+	return nil
+}
+
+func ownedBy(set *v1alpha1.InstanceSet) func(client.Object) error {
+	return func(found client.Object) error {
+		if !metav1.IsControlledBy(found, set) {
+			return &foreignError{found.GetName()}
+		}
+		if found.GetDeletionTimestamp() != nil {
+			return &lateError{"the one before is still terminating"}
+		}
+		return nil
+	}
+}
+
+// claimOf knows a claim by its labels: claims have no owner. One of another generation, or one that is lost or retired,
+// is ours and still not the one on which the pod of this plan rests.
+func claimOf(set *v1alpha1.InstanceSet, c decide.Change) func(client.Object) error {
+	return func(found client.Object) error {
+		has, generation := found.GetLabels(), strconv.FormatInt(c.Instance.RebuildGeneration, 10)
+		switch {
+		case has[v1alpha1.LabelInstanceSet] != set.Name || has[v1alpha1.LabelOrdinal] != strconv.Itoa(int(c.Ordinal)):
+			return &foreignError{"claim " + found.GetName()}
+		case found.GetDeletionTimestamp() != nil, has[v1alpha1.LabelLost] != "", has[v1alpha1.LabelRetired] != "",
+			found.GetAnnotations()[v1alpha1.AnnotationRebuildGeneration] != generation:
+			return &lateError{"there is another claim of that name"}
+		}
+		return nil
+	}
+}
+
+// patch sends a JSON merge patch with the UID, and with the version where the decision rests on the content: the API
+// server refuses it for any other object.
+func (r *reconciler) patch(ctx context.Context, o decide.Objects, c decide.Change, object client.Object, body patchBody) error {
+	body.Metadata.UID, body.Metadata.ResourceVersion = c.UID, c.Version
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	object.SetName(c.Object)
+	if _, clusterWide := object.(*corev1.PersistentVolume); !clusterWide {
+		object.SetNamespace(o.Set.Namespace)
+	}
+	err = r.writer.Patch(ctx, object, client.RawPatch(types.MergePatchType, text))
+	switch {
+	case apierrors.IsNotFound(err):
+		return &lateError{"it is gone"}
+	case err != nil:
+		return err
+	}
+	r.own.wrote(key(o), object)
+	return nil
+}
+
+type patchBody struct {
+	Metadata patchMeta  `json:"metadata"`
+	Spec     *patchSpec `json:"spec,omitempty"`
+}
+
+type patchMeta struct {
+	UID             types.UID         `json:"uid,omitempty"`
+	ResourceVersion string            `json:"resourceVersion,omitempty"`
+	Labels          map[string]any    `json:"labels,omitempty"`
+	Annotations     map[string]string `json:"annotations,omitempty"`
+}
+
+type patchSpec struct {
+	ReclaimPolicy corev1.PersistentVolumeReclaimPolicy `json:"persistentVolumeReclaimPolicy"`
+}
+
+func labels(c decide.Change, value any) patchBody {
+	return patchBody{Metadata: patchMeta{Labels: map[string]any{c.Label: value}}}
+}
+
+func retention(c decide.Change) patchBody {
+	return patchBody{
+		Metadata: patchMeta{Annotations: map[string]string{
+			v1alpha1.AnnotationRetainedFor:       c.RetainedFor,
+			v1alpha1.AnnotationRebuildGeneration: strconv.FormatInt(c.Generation, 10),
+		}},
+		Spec: &patchSpec{corev1.PersistentVolumeReclaimRetain},
+	}
+}
+
+// remove deletes the object with the UID that was decided upon, and no other one of its name.
+func (r *reconciler) remove(ctx context.Context, o decide.Objects, c decide.Change, object client.Object) error {
+	object.SetNamespace(o.Set.Namespace)
+	object.SetName(c.Object)
+	preconditions := client.Preconditions{UID: &c.UID}
+	if c.Version != "" {
+		preconditions.ResourceVersion = &c.Version
+	}
+	options := []client.DeleteOption{preconditions}
+	if c.Force {
+		options = append(options, client.GracePeriodSeconds(0))
+	}
+	if err := r.writer.Delete(ctx, object, options...); client.IgnoreNotFound(err) != nil {
+		return err
+	}
+	r.own.removed(key(o), object, c.UID)
+	return nil
+}
+
+func (r *reconciler) updatePolicy(ctx context.Context, o decide.Objects, c decide.Change) error {
+	if o.Policy == nil {
+		return &lateError{"the policy is gone"}
+	}
+	policy := o.Policy.DeepCopy()
+	policy.Spec = podspec.Policy(o.Set, c.Replicas, c.Shards).Spec
+	lock := client.MergeFromWithOptions(o.Policy, client.MergeFromWithOptimisticLock{})
+	if err := r.writer.Patch(ctx, policy, lock); err != nil {
+		if apierrors.IsNotFound(err) {
+			return &lateError{"the policy is gone"}
+		}
+		return err
+	}
+	r.own.wrote(key(o), policy)
+	return nil
+}
+
+func (r *reconciler) writeFinalizer(ctx context.Context, o decide.Objects, c decide.Change) error {
+	set := o.Set.DeepCopy()
+	if c.Kind == decide.AddFinalizer {
+		controllerutil.AddFinalizer(set, v1alpha1.Finalizer)
+	} else {
+		controllerutil.RemoveFinalizer(set, v1alpha1.Finalizer)
+	}
+	if slices.Equal(set.Finalizers, o.Set.Finalizers) {
+		return nil
+	}
+	err := r.writer.Patch(ctx, set, client.MergeFromWithOptions(o.Set, client.MergeFromWithOptimisticLock{}))
+	if client.IgnoreNotFound(err) != nil {
+		return err
+	}
+	if err == nil && c.Kind == decide.AddFinalizer {
+		r.own.wrote(key(o), set)
+	}
+	return nil
+}

@@ -1,0 +1,35 @@
+package podspec
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+)
+
+// Revision is a hash of what a template asks for: spec.template with the overrides of the template (nil for none). Two
+// templates that ask for the same have the same revision. It costs one JSON encoding: call it once per template and not
+// once per instance.
+//
+// What the controller adds (names, volumes, tolerations) is left out, so that a new version of the controller does not
+// make running pods look outdated.
+func Revision(set *v1alpha1.InstanceSet, template *v1alpha1.InstanceTemplate) string {
+	text, err := json.Marshal(corev1.PodTemplateSpec{
+		ObjectMeta: metav1.ObjectMeta{
+			Labels:      podLabels(set, template),
+			Annotations: podAnnotations(set, template),
+			Finalizers:  set.Spec.Template.Finalizers,
+		},
+		Spec: effective(set, template),
+	})
+	if err != nil { // the types of Kubernetes' API have no field that cannot be encoded
+		panic(fmt.Sprintf("encoding the template of %s: %v", set.Name, err))
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])[:10]
+}

@@ -1,0 +1,106 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// Options of the controller.
+type Options struct {
+	// Concurrency is the number of policies that are worked on at once; 0 means 1.
+	Concurrency int
+	// Debounce is the shortest time between two writes of one status; 0 means one second. A burst of pods costs one write.
+	Debounce time.Duration
+}
+
+// byGroup is the index of pods and claims by the policy that they name.
+const byGroup = "shoal.dev/policy"
+
+// reconciler writes the status of policies.
+type reconciler struct {
+	client    client.Client
+	requested requested
+}
+
+// Setup adds the controller to the manager.
+func Setup(mgr ctrl.Manager, o Options) error {
+	if o.Concurrency == 0 {
+		o.Concurrency = 1
+	}
+	if o.Debounce == 0 {
+		o.Debounce = time.Second
+	}
+	ctx, indexer := context.Background(), mgr.GetFieldIndexer() // indexing only registers functions
+	for _, err := range []error{
+		indexer.IndexField(ctx, &corev1.Pod{}, byGroup, groupOf),
+		indexer.IndexField(ctx, &corev1.PersistentVolumeClaim{}, byGroup, groupOf),
+	} {
+		if err != nil {
+			return fmt.Errorf("indexing by group: %w", err)
+		}
+	}
+	r := &reconciler{client: mgr.GetClient(), requested: requested{fresh: o.Debounce}}
+	late := debounced(o.Debounce)
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("policy").
+		WithOptions(controller.Options{MaxConcurrentReconciles: o.Concurrency}).
+		For(&v1alpha1.PlacementPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&corev1.Pod{}, late(policyOf)).
+		Watches(&corev1.PersistentVolumeClaim{}, late(policyOf)).
+		Watches(&corev1.Node{}, late(r.allPolicies), builder.WithPredicates(nodeMatters())).
+		Watches(&appsv1.StatefulSet{}, handler.EnqueueRequestsFromMapFunc(r.policiesOver("StatefulSet")), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.InstanceSet{}, handler.EnqueueRequestsFromMapFunc(r.policiesOver("InstanceSet")), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Complete(r)
+}
+
+// Reconcile computes the status and writes it if it differs.
+func (r *reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	var p v1alpha1.PlacementPolicy
+	if err := r.client.Get(ctx, request.NamespacedName, &p); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	s, err := r.load(ctx, &p)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	status := statusOf(s)
+	if apiequality.Semantic.DeepEqual(status, p.Status) {
+		return ctrl.Result{}, nil
+	}
+	changed := p.DeepCopy()
+	changed.Status = status
+	if err := r.client.Status().Patch(ctx, changed, client.MergeFrom(&p)); err != nil {
+		return ctrl.Result{}, fmt.Errorf("writing the status of policy %s: %w", request, client.IgnoreNotFound(err))
+	}
+	return ctrl.Result{}, nil
+}
+
+func groupOf(o client.Object) []string {
+	if g, ok := slots.GroupOf(o.GetNamespace(), o.GetLabels()); ok && g.Policy != "" {
+		return []string{g.Policy}
+	}
+	return nil
+}
+
+func policyOf(_ context.Context, o client.Object) []reconcile.Request {
+	if g, ok := slots.GroupOf(o.GetNamespace(), o.GetLabels()); ok && g.Policy != "" {
+		return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: g.Namespace, Name: g.Policy}}}
+	}
+	return nil
+}

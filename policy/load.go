@@ -1,0 +1,118 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// load reads one policy's world from the cache.
+func (r *reconciler) load(ctx context.Context, p *v1alpha1.PlacementPolicy) (snapshot, error) {
+	s := snapshot{policy: p, now: metav1.Now()}
+	var nodes corev1.NodeList
+	var pods corev1.PodList
+	var claims corev1.PersistentVolumeClaimList
+	inGroup := []client.ListOption{client.InNamespace(p.Namespace), client.MatchingFields{byGroup: p.Name}, client.UnsafeDisableDeepCopy}
+	if err := errors.Join(
+		r.client.List(ctx, &nodes, client.UnsafeDisableDeepCopy),
+		r.client.List(ctx, &pods, inGroup...),
+		r.client.List(ctx, &claims, inGroup...),
+	); err != nil {
+		return s, fmt.Errorf("reading the cache: %w", err)
+	}
+	var err error
+	if s.requested, err = r.requested.perNode(ctx, r.client); err != nil {
+		return s, err
+	}
+	for i := range nodes.Items {
+		s.nodes = append(s.nodes, &nodes.Items[i])
+	}
+	for i := range pods.Items {
+		s.world.Pods = append(s.world.Pods, &pods.Items[i])
+	}
+	for i := range claims.Items {
+		s.world.Claims = append(s.world.Claims, &claims.Items[i])
+	}
+	s.world.Nodes = slots.NewNodeMap(s.nodes)
+	s.world.Volume = func(name string) *corev1.PersistentVolume {
+		volume := &corev1.PersistentVolume{}
+		if err := r.client.Get(ctx, client.ObjectKey{Name: name}, volume); err != nil {
+			return nil // not in the cache yet; the claim's annotation stands for it
+		}
+		return volume
+	}
+	return s, r.sumTargets(ctx, &s)
+}
+
+func (r *reconciler) sumTargets(ctx context.Context, s *snapshot) error {
+	for _, ref := range s.policy.Spec.ScaleTargetRefs {
+		replicas, err := r.replicasOf(ctx, s.policy.Namespace, ref)
+		switch {
+		case apierrors.IsNotFound(err):
+			s.missing = append(s.missing, ref.Kind+" "+ref.Name)
+		case err != nil:
+			return fmt.Errorf("reading %s %s: %w", ref.Kind, ref.Name, err)
+		}
+		s.replicas += replicas
+	}
+	slices.Sort(s.missing)
+	return nil
+}
+
+// replicasOf is what a scale target wants.
+func (r *reconciler) replicasOf(ctx context.Context, namespace string, ref v1alpha1.ScaleTargetRef) (int, error) {
+	key := client.ObjectKey{Namespace: namespace, Name: ref.Name}
+	if ref.Kind == "StatefulSet" {
+		var set appsv1.StatefulSet
+		if err := r.client.Get(ctx, key, &set); err != nil {
+			return 0, err
+		}
+		return int(ptr.Deref(set.Spec.Replicas, 1)), nil
+	}
+	var set v1alpha1.InstanceSet
+	if err := r.client.Get(ctx, key, &set); err != nil {
+		return 0, err
+	}
+	return int(ptr.Deref(set.Spec.Replicas, 1)), nil
+}
+
+// requested is what the pods of each node ask for. It is summed over all pods of the cluster, so the policies share it.
+type requested struct {
+	mu     sync.Mutex
+	fresh  time.Duration // how long a sum is good for
+	summed time.Time
+	sum    map[string]slots.Amount
+}
+
+func (r *requested) perNode(ctx context.Context, c client.Reader) (map[string]slots.Amount, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.summed) < r.fresh {
+		return r.sum, nil
+	}
+	var pods corev1.PodList
+	if err := c.List(ctx, &pods, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("reading the cache: %w", err)
+	}
+	sum := map[string]slots.Amount{}
+	for i := range pods.Items {
+		if pod := &pods.Items[i]; pod.Spec.NodeName != "" && pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed {
+			sum[pod.Spec.NodeName] = sum[pod.Spec.NodeName].Plus(slots.RequestOf(pod))
+		}
+	}
+	r.sum, r.summed = sum, time.Now()
+	return sum, nil
+}

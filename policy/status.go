@@ -1,0 +1,266 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/placement"
+	"github.com/shoal-dev/shoal/reason"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// snapshot is what the status of one policy is computed from.
+type snapshot struct {
+	policy *v1alpha1.PlacementPolicy
+	// replicas is the sum over the scale targets; missing are those that do not exist.
+	replicas int
+	missing  []string
+	world    slots.World
+	// nodes are all nodes, and requested is what the pods on each of them ask for.
+	nodes     []*corev1.Node
+	requested map[string]slots.Amount
+	now       metav1.Time
+}
+
+// statusOf computes the status; conditions keep their transition times when nothing changed.
+func statusOf(s snapshot) v1alpha1.PlacementPolicyStatus {
+	group := slots.Group{Namespace: s.policy.Namespace, Policy: s.policy.Name}
+	held := slices.DeleteFunc(slots.Count(s.world), func(slot slots.Slot) bool { return slot.Group != group })
+	perNode := slots.PerNode(held)
+
+	status := v1alpha1.PlacementPolicyStatus{
+		ObservedGeneration: s.policy.Generation,
+		Conditions:         slices.Clone(s.policy.Status.Conditions),
+		Replicas:           int32(s.wanted()),
+		Instances:          int32(instances(held)),
+		NodesUsed:          int32(len(perNode)),
+		LostNodes:          int32(s.lostNodes(group)),
+	}
+	if len(perNode) > 0 {
+		counts := make([]int, 0, len(perNode))
+		for _, n := range perNode { // only the extremes are read, so the order does not matter
+			counts = append(counts, n)
+		}
+		status.PerNode = &v1alpha1.PerNode{Min: int32(slices.Min(counts)), Max: int32(slices.Max(counts))}
+		blast := placement.Blast(counts, s.wanted())
+		status.BlastRadius = &v1alpha1.BlastRadius{Instances: int32(blast.Instances), Percent: int32(blast.Percent)}
+	}
+	g := s.group(held, perNode)
+	a := placement.Assess(g, s.wanted())
+	if a.FewestNodes > 0 || s.wanted() == 0 {
+		status.FewestNodes = ptr.To(int32(a.FewestNodes))
+	}
+	s.set(&status, v1alpha1.ConditionFeasible, s.feasible(g, a))
+	s.set(&status, v1alpha1.ConditionWithinLimits, withinLimits(g, held, perNode))
+	return status
+}
+
+// verdict is the outcome of one condition.
+type verdict struct {
+	code    reason.Code
+	ok      bool
+	message string
+}
+
+func (s snapshot) set(status *v1alpha1.PlacementPolicyStatus, kind string, v verdict) {
+	c := metav1.Condition{
+		Type: kind, Status: metav1.ConditionFalse, Reason: v.code.Name(), Message: v.message,
+		ObservedGeneration: s.policy.Generation, LastTransitionTime: s.now,
+	}
+	if v.ok {
+		c.Status = metav1.ConditionTrue
+	}
+	meta.SetStatusCondition(&status.Conditions, c)
+}
+
+func (s snapshot) wanted() int {
+	if s.policy.Spec.Replicas != nil {
+		return int(*s.policy.Spec.Replicas)
+	}
+	return s.replicas
+}
+
+func instances(held []slots.Slot) int {
+	n := 0
+	for i := range held { // sorted by instance
+		if i == 0 || held[i].Instance != held[i-1].Instance {
+			n++
+		}
+	}
+	return n
+}
+
+// lostNodes counts the nodes whose instances were declared lost and are not replaced yet.
+func (s snapshot) lostNodes(group slots.Group) int {
+	nodes := map[string]bool{}
+	add := func(o metav1.Object) {
+		uid := o.GetLabels()[v1alpha1.LabelLost]
+		if g, ok := slots.GroupOf(o.GetNamespace(), o.GetLabels()); ok && g == group && uid != "" {
+			nodes[uid] = true
+		}
+	}
+	for _, p := range s.world.Pods {
+		add(p)
+	}
+	for _, c := range s.world.Claims {
+		add(c)
+	}
+	return len(nodes)
+}
+
+// group is the group as placement sees it. The room of a node is judged for pods like the group's first one; without
+// any pod there is nothing to judge by but the limits.
+func (s snapshot) group(held []slots.Slot, perNode map[string]int) placement.Group {
+	g := placement.Group{
+		Limits:    s.limits(),
+		Shards:    s.shards(),
+		Remaining: max(0, s.wanted()-instances(held)),
+	}
+	example := s.example()
+	room := slots.RoomFor(example)
+	promised := map[string]int{}
+	for _, slot := range held {
+		if slot.Pod == nil {
+			promised[slot.Node]++
+		}
+	}
+	alive := map[string]bool{}
+	for _, n := range s.nodes {
+		alive[n.Name] = true
+		free := 0
+		if room.Usable(n) {
+			free = max(0, room.Fit(slots.AmountOf(n.Status.Allocatable).Minus(s.requested[n.Name]))-promised[n.Name])
+		}
+		g.Nodes = append(g.Nodes, placement.Node{Held: perNode[n.Name], Free: free})
+	}
+	for _, slot := range held { // a deleted Node still counts, and can take nothing
+		if !alive[slot.Node] {
+			alive[slot.Node] = true
+			g.Nodes = append(g.Nodes, placement.Node{Held: perNode[slot.Node]})
+		}
+	}
+	return g
+}
+
+// example is the group's first pod by name, or one that asks for nothing.
+func (s snapshot) example() *corev1.Pod {
+	example := &corev1.Pod{}
+	for _, p := range s.world.Pods {
+		if example.Name == "" || p.Name < example.Name {
+			example = p
+		}
+	}
+	return example
+}
+
+func (s snapshot) limits() placement.Limits {
+	l := placement.Limits{MaxNodes: int(ptr.Deref(s.policy.Spec.MaxNodes, 0)), MaxPerShard: 1}
+	for _, spread := range s.policy.Spec.ShardSpread {
+		l.MaxPerShard = int(spread.Max)
+	}
+	if m := s.policy.Spec.MaxInstancesPerNode; m != nil {
+		l.MaxPerNode = m.IntValue()
+		if m.Type == intstr.String {
+			if percent, err := intstr.GetScaledValueFromIntOrPercent(m, 100, false); err == nil { // the schema allows no other form
+				l.MaxPerNode = placement.PercentOf(percent, s.wanted())
+			}
+		}
+	}
+	return l
+}
+
+func (s snapshot) shards() int {
+	if s.policy.Spec.Shards != nil {
+		return int(*s.policy.Spec.Shards)
+	}
+	return len(s.policy.Spec.ScaleTargetRefs)
+}
+
+func (s snapshot) feasible(g placement.Group, a placement.Assessment) verdict {
+	if len(s.missing) > 0 {
+		return verdict{reason.TargetNotFound, false, reason.TargetNotFound.Because("%s does not exist", strings.Join(s.missing[:min(len(s.missing), 10)], ", "))}
+	}
+	if a.LimitsTooTight {
+		text := fmt.Sprintf("%d nodes of at most %d instances hold %d of %d replicas", g.MaxNodes, g.MaxPerNode, g.MaxNodes*g.MaxPerNode, s.wanted())
+		return verdict{reason.LimitsTooTight, false, reason.LimitsTooTight.Because("%s%s", text, help(a))}
+	}
+	if !a.Feasible {
+		text := fmt.Sprintf("no room for %d of %d replicas within the limits%s", a.Unplaceable, s.wanted(), s.unusable())
+		return verdict{reason.NotEnoughRoom, false, reason.NotEnoughRoom.Because("%s%s", text, help(a))}
+	}
+	return verdict{reason.Feasible, true, reason.Feasible.Text()}
+}
+
+// help says what would make a difference.
+func help(a placement.Assessment) string {
+	var ways []string
+	if a.NeedMaxNodes > 0 {
+		ways = append(ways, fmt.Sprintf("maxNodes %d", a.NeedMaxNodes))
+	}
+	if a.NeedPerNode > 0 {
+		ways = append(ways, fmt.Sprintf("maxInstancesPerNode %d", a.NeedPerNode))
+	}
+	if len(ways) == 0 {
+		return ": needs more or larger nodes"
+	}
+	return ": needs " + strings.Join(ways, ", or ")
+}
+
+func (s snapshot) unusable() string {
+	cordoned := 0
+	for _, n := range s.nodes {
+		if n.Spec.Unschedulable {
+			cordoned++
+		}
+	}
+	if cordoned == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d of %d nodes are cordoned)", cordoned, len(s.nodes))
+}
+
+func withinLimits(g placement.Group, held []slots.Slot, perNode map[string]int) verdict {
+	var over []string
+	if g.MaxNodes > 0 && len(perNode) > g.MaxNodes {
+		over = append(over, fmt.Sprintf("%d nodes are in use, at most %d are allowed", len(perNode), g.MaxNodes))
+	}
+	crowded := 0
+	for _, n := range perNode {
+		if g.MaxPerNode > 0 && n > g.MaxPerNode {
+			crowded++
+		}
+	}
+	if crowded > 0 {
+		over = append(over, fmt.Sprintf("%d nodes hold more than %d instances", crowded, g.MaxPerNode))
+	}
+	if n := crowdedShards(held, g.MaxPerShard); n > 0 {
+		over = append(over, fmt.Sprintf("%d times a node holds more than %d instances of a shard", n, g.MaxPerShard))
+	}
+	if len(over) > 0 {
+		return verdict{reason.OverLimits, false, reason.OverLimits.Because("%s", strings.Join(over, "; "))}
+	}
+	return verdict{reason.WithinLimits, true, reason.WithinLimits.Text()}
+}
+
+func crowdedShards(held []slots.Slot, limit int) int {
+	type place struct{ node, shard string }
+	n, crowded := map[place]int{}, 0
+	for _, slot := range held {
+		if slot.Shard == "" {
+			continue
+		}
+		at := place{slot.Node, slot.Shard}
+		if n[at]++; n[at] == limit+1 {
+			crowded++
+		}
+	}
+	return crowded
+}

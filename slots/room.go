@@ -1,0 +1,140 @@
+package slots
+
+import (
+	"maps"
+	"math"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/component-helpers/resource"
+	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+)
+
+// Room tells which nodes the instances of a group can use, and how many of them fit. It treats the instances as equal
+// to one of them.
+type Room struct {
+	pod      *corev1.Pod
+	affinity nodeaffinity.RequiredNodeAffinity
+	request  Amount
+}
+
+// RoomFor is the room for further pods like this one.
+func RoomFor(pod *corev1.Pod) Room {
+	return Room{pod: pod, affinity: nodeaffinity.GetRequiredNodeAffinity(pod), request: RequestOf(pod)}
+}
+
+// Usable is false for a node that the pod may not use: cordoned, tainted, or excluded by its affinity. Those are the
+// rules that hold for every pod of the group and last; the scheduler's other plugins have the final say on one pod.
+func (r Room) Usable(node *corev1.Node) bool {
+	if match, err := r.affinity.Match(node); err != nil || !match {
+		return false
+	}
+	_, repelled := corev1helpers.FindMatchingUntoleratedTaint(logr.Discard(), taintsOf(node), r.pod.Spec.Tolerations, repels, false)
+	return !repelled
+}
+
+// taintsOf adds the taint that spec.unschedulable stands for, as upstream's plugin NodeUnschedulable does.
+func taintsOf(node *corev1.Node) []corev1.Taint {
+	if !node.Spec.Unschedulable {
+		return node.Spec.Taints
+	}
+	cordon := corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}
+	return append(append([]corev1.Taint(nil), node.Spec.Taints...), cordon)
+}
+
+func repels(t *corev1.Taint) bool {
+	return t.Effect == corev1.TaintEffectNoSchedule || t.Effect == corev1.TaintEffectNoExecute
+}
+
+// Request is what one of the pods asks for.
+func (r Room) Request() Amount { return r.request }
+
+// Fit is the number of pods that fit into what is free; 0 when something is overcommitted already.
+func (r Room) Fit(free Amount) int {
+	n := free.Pods
+	n = min(n, times(free.MilliCPU, r.request.MilliCPU))
+	n = min(n, times(free.Memory, r.request.Memory))
+	n = min(n, times(free.EphemeralStorage, r.request.EphemeralStorage))
+	for name, asked := range r.request.Extended {
+		n = min(n, times(free.Extended[name], asked))
+	}
+	return int(max(n, 0))
+}
+
+func times(free, request int64) int64 {
+	if request <= 0 {
+		return math.MaxInt32
+	}
+	return free / request
+}
+
+// Amount is what is asked for, or what is free: thousandths of a CPU, bytes, pods, and extended resources by name.
+type Amount struct {
+	MilliCPU, Memory, EphemeralStorage, Pods int64
+	Extended                                 map[corev1.ResourceName]int64
+}
+
+// AmountOf reads a list of resources.
+func AmountOf(list corev1.ResourceList) Amount {
+	var a Amount
+	for name, q := range list {
+		switch name {
+		case corev1.ResourceCPU:
+			a.MilliCPU = q.MilliValue()
+		case corev1.ResourceMemory:
+			a.Memory = q.Value()
+		case corev1.ResourceEphemeralStorage:
+			a.EphemeralStorage = q.Value()
+		case corev1.ResourcePods:
+			a.Pods = q.Value()
+		default:
+			if a.Extended == nil {
+				a.Extended = map[corev1.ResourceName]int64{}
+			}
+			a.Extended[name] = q.Value()
+		}
+	}
+	return a
+}
+
+// RequestOf is what a pod asks for, counted as the scheduler does, and one pod.
+func RequestOf(pod *corev1.Pod) Amount {
+	a := AmountOf(resource.PodRequests(pod, resource.PodResourcesOptions{}))
+	a.Pods = 1
+	return a
+}
+
+// Minus is what is left.
+func (a Amount) Minus(b Amount) Amount {
+	left := Amount{
+		MilliCPU: a.MilliCPU - b.MilliCPU, Memory: a.Memory - b.Memory,
+		EphemeralStorage: a.EphemeralStorage - b.EphemeralStorage, Pods: a.Pods - b.Pods,
+	}
+	if len(a.Extended) > 0 {
+		left.Extended = make(map[corev1.ResourceName]int64, len(a.Extended))
+		for name, n := range a.Extended {
+			left.Extended[name] = n - b.Extended[name]
+		}
+	}
+	return left
+}
+
+// Plus is the sum.
+func (a Amount) Plus(b Amount) Amount {
+	total := Amount{
+		MilliCPU: a.MilliCPU + b.MilliCPU, Memory: a.Memory + b.Memory,
+		EphemeralStorage: a.EphemeralStorage + b.EphemeralStorage, Pods: a.Pods + b.Pods,
+		Extended: a.Extended,
+	}
+	if len(b.Extended) > 0 {
+		total.Extended = maps.Clone(a.Extended)
+		if total.Extended == nil {
+			total.Extended = map[corev1.ResourceName]int64{}
+		}
+		for name, n := range b.Extended {
+			total.Extended[name] += n
+		}
+	}
+	return total
+}

@@ -1,0 +1,70 @@
+package slots
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func list(cpu, memory, pods, nics string) corev1.ResourceList {
+	l := corev1.ResourceList{}
+	for name, text := range map[corev1.ResourceName]string{"cpu": cpu, "memory": memory, "pods": pods, "example.com/nic": nics} {
+		if text != "" {
+			l[name] = resource.MustParse(text)
+		}
+	}
+	return l
+}
+
+func podAsking(requests corev1.ResourceList) *corev1.Pod {
+	return &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Resources: corev1.ResourceRequirements{Requests: requests}}}}}
+}
+
+func TestFit(t *testing.T) {
+	for name, c := range map[string]struct {
+		free, request corev1.ResourceList
+		want          int
+	}{
+		"cpu is the least":         {list("3900m", "64Gi", "110", ""), list("1", "1Gi", "", ""), 3},
+		"memory is the least":      {list("64", "5Gi", "110", ""), list("1", "2Gi", "", ""), 2},
+		"pods are the least":       {list("64", "64Gi", "4", ""), list("1", "1Gi", "", ""), 4},
+		"extended resource":        {list("64", "64Gi", "110", "5"), list("1", "1Gi", "", "2"), 2},
+		"extended resource absent": {list("64", "64Gi", "110", ""), list("1", "1Gi", "", "2"), 0},
+		"nothing is asked for":     {list("1", "1Gi", "7", ""), list("", "", "", ""), 7},
+	} {
+		if got := RoomFor(podAsking(c.request)).Fit(AmountOf(c.free)); got != c.want {
+			t.Errorf("%s: %d fit, want %d", name, got, c.want)
+		}
+	}
+	over := AmountOf(list("1", "1Gi", "10", "")).Minus(AmountOf(list("2", "", "", "")))
+	if got := RoomFor(podAsking(list("1", "", "", ""))).Fit(over); got != 0 {
+		t.Errorf("overcommitted: %d fit, want none", got)
+	}
+}
+
+func TestUsable(t *testing.T) {
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"disk": "ssd"}}}
+	pod := podAsking(nil)
+	check := func(what string, want bool) {
+		t.Helper()
+		if got := RoomFor(pod).Usable(node); got != want {
+			t.Errorf("%s: usable %v, want %v", what, got, want)
+		}
+	}
+	check("plain", true)
+	node.Spec.Unschedulable = true
+	check("cordoned", false)
+	pod.Spec.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}}
+	check("cordoned, but tolerated", true)
+	node.Spec.Taints = []corev1.Taint{{Key: "x", Effect: corev1.TaintEffectNoSchedule}}
+	check("tainted, but tolerated", true)
+	pod.Spec.Tolerations = nil
+	node.Spec.Unschedulable = false
+	check("tainted", false)
+	node.Spec.Taints[0].Effect = corev1.TaintEffectPreferNoSchedule
+	check("merely disliked", true)
+	pod.Spec.NodeSelector = map[string]string{"disk": "hdd"}
+	check("not selected", false)
+}
