@@ -82,24 +82,17 @@ func up(ctx context.Context, options Options, detached bool) (*Cluster, error) {
 	return c, nil
 }
 
-// sweep removes what a supervisor left that was killed. The lock is ours, so it does not run any more.
+// sweep removes what a supervisor left that was killed, and the logs of an up that failed. The lock is ours, so nobody is
+// there any more.
 func (c *Cluster) sweep(ctx context.Context) error {
 	state, err := c.layout.readState()
-	if errors.Is(err, errNotUp) {
-		return nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errNotUp) {
 		return err
 	}
 	if err := endAll(ctx, state.Components); err != nil {
 		return err
 	}
-	for _, name := range []string{"etcd", "state.json"} {
-		if err := os.RemoveAll(c.layout.path(name)); err != nil {
-			return fmt.Errorf("removing what an earlier cluster left: %w", err)
-		}
-	}
-	return nil
+	return c.layout.empty()
 }
 
 // bringUp is the order in which a cluster starts.

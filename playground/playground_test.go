@@ -137,6 +137,31 @@ func TestLogsCanBeKept(t *testing.T) {
 	}
 }
 
+func TestNothingOfAnEarlierClusterIsTakenOver(t *testing.T) {
+	l := layout(t.TempDir())
+	lock, err := l.claim()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = lock.Close() }()
+	for _, path := range []string{l.state(), l.lostNode("node-000"), l.path("logs", "audit.log"), l.path("logs", SupervisorLog)} {
+		if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.empty(); err != nil {
+		t.Fatal(err)
+	}
+	for path, there := range map[string]bool{
+		l.state(): false, l.lostNode("node-000"): false, l.path("logs", "audit.log"): false,
+		l.lock(): true, l.path("lost-nodes"): true, l.path("logs", SupervisorLog): true,
+	} {
+		if _, err := os.Stat(path); (err == nil) != there {
+			t.Errorf("%s: there is %v, want %v", path, err == nil, there)
+		}
+	}
+}
+
 func TestStateIsReadAsItWasWritten(t *testing.T) {
 	l := layout(t.TempDir())
 	if _, err := l.readState(); err == nil || !strings.Contains(err.Error(), "run 'playground up'") {

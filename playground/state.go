@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -40,6 +41,9 @@ func (l layout) lostNode(name string) string { return l.path("lost-nodes", name+
 func (l layout) entries() []string {
 	return []string{"kubeconfig", "state.json", "state.json.next", "pki", "kubeconfigs", "config", "etcd", "certs", "lost-nodes", "lock"}
 }
+
+// SupervisorLog is the name of the log, beside those of the components, of a supervisor that has a process of its own.
+const SupervisorLog = "supervisor.log"
 
 // State is what is recorded of a running cluster, for other processes.
 type State struct {
@@ -94,10 +98,8 @@ func (l layout) claim() (*os.File, error) {
 	if err := l.refuseForeign(); err != nil {
 		return nil, err
 	}
-	for _, dir := range []string{"logs", "pki", "kubeconfigs", "config", "certs", "lost-nodes"} {
-		if err := os.MkdirAll(l.path(dir), 0o700); err != nil {
-			return nil, fmt.Errorf("making the directory of the cluster: %w", err)
-		}
+	if err := l.makeDirs(); err != nil {
+		return nil, err
 	}
 	lock, err := os.OpenFile(l.lock(), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -108,6 +110,35 @@ func (l layout) claim() (*os.File, error) {
 		return nil, fmt.Errorf("%s is in use by a running cluster: run 'playground down' first, or choose another --dir", l)
 	}
 	return lock, nil
+}
+
+func (l layout) makeDirs() error {
+	for _, dir := range []string{"logs", "pki", "kubeconfigs", "config", "certs", "lost-nodes"} {
+		if err := os.MkdirAll(l.path(dir), 0o700); err != nil {
+			return fmt.Errorf("making the directory of the cluster: %w", err)
+		}
+	}
+	return nil
+}
+
+// empty removes what an earlier cluster left, but for the lock, and the log that this process may be writing already.
+func (l layout) empty() error {
+	logs, err := filepath.Glob(l.path("logs", "*"))
+	if err != nil {
+		return fmt.Errorf("listing the logs: %w", err)
+	}
+	paths := slices.DeleteFunc(logs, func(path string) bool { return filepath.Base(path) == SupervisorLog })
+	for _, name := range l.entries() {
+		if l.path(name) != l.lock() {
+			paths = append(paths, l.path(name))
+		}
+	}
+	for _, path := range paths {
+		if err := os.RemoveAll(path); err != nil {
+			return fmt.Errorf("removing what an earlier cluster left: %w", err)
+		}
+	}
+	return l.makeDirs()
 }
 
 func (l layout) refuseForeign() error {

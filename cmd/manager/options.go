@@ -69,7 +69,7 @@ type controllerSetup struct {
 func allControllers() []controllerSetup {
 	return []controllerSetup{
 		{"instanceset", func(m ctrl.Manager, o *options) error {
-			return instanceset.Setup(m, instanceset.Options{MaxConcurrentReconciles: o.instanceSets, WriteConcurrency: o.writers})
+			return instanceset.Setup(m, instanceset.Options{MaxConcurrentReconciles: o.instanceSets, WriteWorkers: o.writers})
 		}},
 		{"policy", func(m ctrl.Manager, o *options) error {
 			return policy.Setup(m, policy.Options{Concurrency: o.policies})

@@ -19,7 +19,8 @@ import (
 )
 
 const (
-	nodes     = 60
+	// Nodes is how many simulated nodes the demo needs.
+	Nodes     = 60
 	namespace = "default"
 	sharded   = "sharded" // examples/sharded-120.yaml
 	cache     = "cache"   // examples/cache-40.yaml
@@ -31,11 +32,8 @@ const (
 
 // Options of a run.
 type Options struct {
-	Dir   string
 	Out   io.Writer
-	Color bool
-	// Started is called with the cluster as soon as it is up.
-	Started func(*playground.Cluster)
+	Color bool // shade the heat map for a terminal
 }
 
 // demo is one run.

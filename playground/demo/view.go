@@ -41,7 +41,7 @@ func (d *demo) show(ctx context.Context) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	d.say("\nInstances per node, %d nodes, \".\" for none, \"x\" for the node that failed:", nodes)
+	d.say("\nInstances per node, %d nodes, \".\" for none, \"x\" for the node that failed:", Nodes)
 	for _, name := range []string{sharded, cache} {
 		d.heatMap(name, counts[name])
 	}
@@ -65,9 +65,9 @@ func blast(b *v1alpha1.BlastRadius) string {
 const perRow = 20
 
 func (d *demo) heatMap(name string, count map[string]int) {
-	for row := 0; row < nodes; row += perRow {
+	for row := 0; row < Nodes; row += perRow {
 		var b strings.Builder
-		for i := row; i < min(row+perRow, nodes); i++ {
+		for i := row; i < min(row+perRow, Nodes); i++ {
 			node := fmt.Sprintf("node-%03d", i)
 			b.WriteString(d.cell(count[node], node == d.victim))
 		}

@@ -1,0 +1,351 @@
+package decide
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+)
+
+// TestScenarios runs testdata. The set is called r, in namespace ns. The verbs:
+//
+//	set replicas=3 volumes=data ...    changes what the set wants; what is not named stays (see setSpec)
+//	node a,b out-of-service            nodes, and what is known of them: healthy, silent, out-of-service, gone
+//	pod r-0 node=a ready               makes the pod if it is not there, and changes it (see setPod)
+//	claim data-r-0 retired             makes or changes a claim (see setClaim); gone removes it
+//	volume pv-1 retained-for=ns/r-0    makes or changes a volume; gone removes it
+//	policy p                           a PlacementPolicy of somebody else
+//	service foreign                    a Service of somebody else
+//	place r-0=a r-1=b                  the scheduler places pods, their volumes are made there, and they become Ready
+//	stop r-0                           the kubelet has stopped a terminating pod
+//	after 20s                          time passes
+//	decide [exceptions]                prints the plan: changes, the status, conditions that are not at rest
+//	do [first=2]                       decides, carries the plan out (or only the first changes), and stores the status
+func TestScenarios(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		w := newWorld()
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			verb, known := verbs[d.Cmd]
+			if !known {
+				t.Fatalf("%s: unknown verb %q", d.Pos, d.Cmd)
+			}
+			if d.Cmd == "new" {
+				w = newWorld()
+				return "ok"
+			}
+			return verb(t, w, d)
+		})
+	})
+}
+
+var verbs = map[string]func(*testing.T, *world, *datadriven.TestData) string{
+	"new": nil, "set": setSpec, "node": setNode, "pod": setPod, "claim": setClaim, "volume": setVolume, "policy": setPolicy,
+	"service": setService, "place": place, "stop": stop, "after": after, "decide": printPlan, "do": do,
+}
+
+func setSpec(t *testing.T, w *world, d *datadriven.TestData) string {
+	spec := &w.set.Spec
+	for _, a := range d.CmdArgs {
+		value := strings.Join(a.Vals, ",")
+		switch a.Key {
+		case "replicas":
+			spec.Replicas = int32p(t, value)
+		case "shardSize":
+			spec.ShardSize = int32p(t, value)
+		case "volumes":
+			spec.VolumeClaimTemplates = nil
+			for _, name := range a.Vals {
+				spec.VolumeClaimTemplates = append(spec.VolumeClaimTemplates, v1alpha1.VolumeClaimTemplate{Metadata: v1alpha1.VolumeClaimMeta{Name: name}})
+			}
+		case "ordinals":
+			spec.Ordinals = nil
+			if value != "" {
+				spec.Ordinals = parseOrdinals(a.Vals)
+			}
+		case "offline":
+			spec.OfflineInstances = ParseOrdinals(value)
+		case "templates":
+			spec.Templates = parseTemplates(t, a.Vals)
+		case "image":
+			spec.Template.Spec.Containers[0].Image = value
+		case "M", "K":
+			if spec.Placement == nil {
+				spec.Placement = &v1alpha1.PlacementLimits{}
+			}
+			if a.Key == "K" {
+				spec.Placement.MaxNodes = int32p(t, value)
+				continue
+			}
+			perNode := intstr.Parse(value)
+			spec.Placement.MaxInstancesPerNode = &perNode
+		case "policyRef":
+			spec.PlacementPolicyRef = &v1alpha1.PlacementPolicyRef{Name: value}
+		case "whenScaled":
+			spec.PersistentVolumeClaimRetentionPolicy.WhenScaled = v1alpha1.RetentionType(value)
+		case "whenDeleted":
+			spec.PersistentVolumeClaimRetentionPolicy.WhenDeleted = v1alpha1.RetentionType(value)
+		case "rebuild":
+			spec.Rebuild.Mode = v1alpha1.RebuildMode(value)
+		case "holderCheck":
+			spec.Rebuild.HolderCheck = v1alpha1.HolderCheck(value)
+		case "minReadySeconds":
+			spec.MinReadySeconds = *int32p(t, value)
+		case "paused":
+			spec.Paused = value != "false"
+		case "fresh":
+			w.set.Finalizers, w.service = nil, Absent
+		case "deleted":
+			w.set.DeletionTimestamp = &metav1.Time{Time: w.now}
+		default:
+			t.Fatalf("%s: unknown argument %q", d.Pos, a.Key)
+		}
+	}
+	return "ok"
+}
+
+func int32p(t *testing.T, text string) *int32 {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := int32(n)
+	return &v
+}
+
+func parseOrdinals(parts []string) *v1alpha1.Ordinals {
+	var o v1alpha1.Ordinals
+	for _, part := range parts {
+		all := ParseOrdinals(part)
+		if len(all) == 1 {
+			o.Discrete = append(o.Discrete, all[0])
+		} else {
+			o.Ranges = append(o.Ranges, v1alpha1.OrdinalRange{Start: all[0], End: all[len(all)-1]})
+		}
+	}
+	return &o
+}
+
+// parseTemplates reads name:replicas[:container], where the container gets another image.
+func parseTemplates(t *testing.T, parts []string) []v1alpha1.InstanceTemplate {
+	var all []v1alpha1.InstanceTemplate
+	for _, part := range parts {
+		f := strings.Split(part, ":")
+		container := "redis"
+		if len(f) == 3 {
+			container = f[2]
+		}
+		all = append(all, v1alpha1.InstanceTemplate{
+			Name: f[0], Replicas: int32p(t, f[1]),
+			Containers: []v1alpha1.ContainerOverride{{Name: container, Image: f[0]}},
+		})
+	}
+	return all
+}
+
+func setNode(t *testing.T, w *world, d *datadriven.TestData) string {
+	states := map[string]NodeState{"healthy": NodeHealthy, "silent": NodeSilent, "out-of-service": NodeOutOfService}
+	state := "healthy"
+	for _, a := range d.CmdArgs[1:] {
+		state = a.Key
+	}
+	for name := range strings.SplitSeq(d.CmdArgs[0].Key, ",") {
+		if state == "gone" {
+			delete(w.nodes, name)
+			continue
+		}
+		if _, known := states[state]; !known {
+			t.Fatalf("%s: unknown state %q", d.Pos, state)
+		}
+		w.nodes[name] = &Node{Name: name, UID: types.UID("node-" + name), State: states[state]}
+		for _, pod := range w.pods {
+			if pod.Node == name && state != "healthy" {
+				pod.Ready = false // the node lifecycle controller says so
+			}
+		}
+	}
+	return "ok"
+}
+
+func setPod(t *testing.T, w *world, d *datadriven.TestData) string {
+	name := d.CmdArgs[0].Key
+	ordinal, ok := ordinalIn(name, "r")
+	if !ok {
+		t.Fatalf("%s: %q is no pod of r", d.Pos, name)
+	}
+	pod := w.pods[name]
+	if pod == nil {
+		pod = &Pod{Ordinal: ordinal, UID: w.uid(), Phase: corev1.PodPending, Created: w.now}
+		w.pods[name] = pod
+	}
+	for _, a := range d.CmdArgs[1:] {
+		switch value := strings.Join(a.Vals, ","); a.Key {
+		case "node":
+			pod.Node = value
+		case "ready":
+			w.becomeReady(name)
+		case "unready":
+			pod.Ready = false
+		case "foreign":
+			pod.Foreign = true
+		case "gone":
+			w.podGone(name)
+		case "failed", "succeeded":
+			pod.Phase, pod.Ready, pod.Ended = corev1.PodFailed, false, w.now
+			if a.Key == "succeeded" {
+				pod.Phase = corev1.PodSucceeded
+			}
+		case "unscheduled":
+			pod.Unscheduled = strings.ReplaceAll(value, "_", " ")
+		case "master":
+			w.masters[name] = int64(*int32p(t, value))
+		default:
+			t.Fatalf("%s: unknown argument %q", d.Pos, a.Key)
+		}
+	}
+	return "ok"
+}
+
+func setClaim(t *testing.T, w *world, d *datadriven.TestData) string {
+	name := d.CmdArgs[0].Key
+	claim := w.claims[name]
+	if claim == nil {
+		volumes, instance, _ := strings.Cut(name, "-")
+		ordinal, ok := ordinalIn(instance, "r")
+		if !ok {
+			t.Fatalf("%s: %q is no claim of r", d.Pos, name)
+		}
+		claim = &Claim{Ordinal: ordinal, Volumes: volumes, UID: w.uid(), Version: "1"}
+		w.claims[name] = claim
+	}
+	for _, a := range d.CmdArgs[1:] {
+		switch a.Key {
+		case "foreign":
+			claim.Foreign = true
+		case "retired":
+			claim.Retired = true
+		case "promised":
+			claim.Node = a.Vals[0]
+		case "gone":
+			delete(w.volumes, claim.Volume)
+			delete(w.claims, name)
+		default:
+			t.Fatalf("%s: unknown argument %q", d.Pos, a.Key)
+		}
+	}
+	return "ok"
+}
+
+func setVolume(t *testing.T, w *world, d *datadriven.TestData) string {
+	name := d.CmdArgs[0].Key
+	if d.HasArg("gone") {
+		delete(w.volumes, name)
+		return "ok"
+	}
+	t.Fatalf("%s: what about %s?", d.Pos, name)
+	return ""
+}
+
+func setPolicy(_ *testing.T, w *world, _ *datadriven.TestData) string {
+	w.policy = Policy{Presence: Foreign, UID: "p", Version: string(w.uid()), Spec: &v1alpha1.PlacementPolicySpec{}}
+	return "ok"
+}
+
+func setService(_ *testing.T, w *world, _ *datadriven.TestData) string {
+	w.service = Foreign
+	return "ok"
+}
+
+func place(_ *testing.T, w *world, d *datadriven.TestData) string {
+	for _, a := range d.CmdArgs {
+		w.place(a.Key, a.Vals[0])
+		w.becomeReady(a.Key)
+	}
+	return "ok"
+}
+
+func stop(_ *testing.T, w *world, d *datadriven.TestData) string {
+	for _, a := range d.CmdArgs {
+		w.podGone(a.Key)
+	}
+	return "ok"
+}
+
+func after(t *testing.T, w *world, d *datadriven.TestData) string {
+	passed, err := time.ParseDuration(d.CmdArgs[0].Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.now = w.now.Add(passed)
+	return "ok"
+}
+
+func printPlan(_ *testing.T, w *world, d *datadriven.TestData) string {
+	plan := Decide(w.snapshot())
+	var b strings.Builder
+	for _, c := range plan.Changes {
+		fmt.Fprintln(&b, c)
+	}
+	if d.HasArg("changes") {
+		if b.Len() == 0 {
+			return "nothing to do"
+		}
+		return b.String()
+	}
+	s := plan.Status
+	fmt.Fprintf(&b, "%-15s %d pods, %d ready, %d available, %d up to date", "status", s.Replicas, s.ReadyReplicas, s.AvailableReplicas, s.UpdatedReplicas)
+	if s.OfflineReplicas > 0 {
+		fmt.Fprintf(&b, ", %d offline", s.OfflineReplicas)
+	}
+	fmt.Fprintf(&b, "; %d nodes, at most %d on one", s.Nodes, s.MaxPerNode)
+	if s.Bootstrapped != "" {
+		fmt.Fprintf(&b, "; once ready: %s", s.Bootstrapped)
+	}
+	b.WriteString("\n")
+	atRest := map[string]metav1.ConditionStatus{"Ready": "True", "Progressing": "False", "Placed": "True", "Rebuilding": "False", "Paused": "False"}
+	quiet := []string{"AllReady", "Settled", "AllPlaced", "RebuildDone", "NotPaused"}
+	for _, c := range s.Conditions {
+		if c.Status != atRest[c.Type] || !slices.Contains(quiet, c.Reason) {
+			fmt.Fprintf(&b, "%-15s %s/%s %s\n", c.Type, c.Status, c.Reason, c.Message)
+		}
+	}
+	if d.HasArg("exceptions") {
+		for _, e := range s.Exceptions {
+			fmt.Fprintf(&b, "%-15s r-%d %s %s\n", "exception", e.Ordinal, e.Reason, e.Message)
+		}
+	}
+	if plan.RequeueAfter > 0 {
+		fmt.Fprintf(&b, "%-15s %s\n", "again in", plan.RequeueAfter)
+	}
+	return b.String()
+}
+
+// do carries out one plan, and prints what is there afterwards.
+func do(t *testing.T, w *world, d *datadriven.TestData) string {
+	plan := Decide(w.snapshot())
+	n := len(plan.Changes)
+	if d.HasArg("first") {
+		d.ScanArgs(t, "first", &n)
+		plan.Changes = plan.Changes[:n]
+	}
+	if err := w.carryOut(plan.Changes, all); err != nil {
+		return err.Error()
+	}
+	if w.set == nil {
+		return "the set is gone; left: " + strings.Join(slices.Sorted(maps.Keys(w.claims)), " ")
+	}
+	if !d.HasArg("first") { // the status is the last write
+		w.set.Status = plan.Status
+	}
+	return fmt.Sprintf("%d done", n)
+}

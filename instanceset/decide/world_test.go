@@ -1,0 +1,228 @@
+package decide
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
+)
+
+// world is a cluster in a few maps: as much of an API server, a scheduler, kubelets and a volume provisioner as the plans
+// of this package can tell apart. Pods and claims are kept as the snapshot has them.
+type world struct {
+	now     time.Time
+	set     *v1alpha1.InstanceSet // nil once it is released
+	service Presence
+	policy  Policy
+	pods    map[string]*Pod
+	claims  map[string]*Claim
+	volumes map[string]*Volume
+	on      map[string]string // volume -> node
+	nodes   map[string]*Node
+	masters map[string]int64 // pod -> offset, for those that answer as a master
+	serial  int
+}
+
+func newWorld() *world {
+	set := &v1alpha1.InstanceSet{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "ns", Name: "r", UID: "set", Generation: 1, Finalizers: []string{v1alpha1.Finalizer},
+	}}
+	set.Spec.Replicas = new(int32)
+	set.Spec.Template.Spec.Containers = []corev1.Container{{Name: "redis", Image: "redis:7"}}
+	set.Spec.Rebuild = v1alpha1.RebuildPolicy{Mode: v1alpha1.RebuildManual, HolderCheck: v1alpha1.HolderCheckRedis, Port: 6379}
+	return &world{
+		now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), set: set, service: Ours,
+		pods: map[string]*Pod{}, claims: map[string]*Claim{}, volumes: map[string]*Volume{}, on: map[string]string{},
+		nodes: map[string]*Node{}, masters: map[string]int64{},
+	}
+}
+
+func (w *world) uid() types.UID {
+	w.serial++
+	return types.UID(strconv.Itoa(w.serial))
+}
+
+func (w *world) snapshot() Snapshot {
+	s := Snapshot{Now: w.now, Set: w.set.DeepCopy(), Service: w.service, Policy: w.policy}
+	for _, name := range slices.Sorted(maps.Keys(w.pods)) {
+		s.Pods = append(s.Pods, *w.pods[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.claims)) {
+		c := *w.claims[name]
+		if c.Volume != "" {
+			c.Node = w.on[c.Volume]
+		}
+		s.Claims = append(s.Claims, c)
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.volumes)) {
+		s.Volumes = append(s.Volumes, *w.volumes[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.nodes)) {
+		s.Nodes = append(s.Nodes, *w.nodes[name])
+	}
+	for _, probe := range Probes(s) {
+		offset, master := w.masters[probe.Name]
+		s.Answers = append(s.Answers, Answer{Pod: probe.Pod, Master: master, Offset: offset})
+	}
+	return s
+}
+
+// carryOut makes the changes that are allowed, as commit does: no further in an instance than the first that fails.
+func (w *world) carryOut(changes []Change, allowed func(Change) bool) error {
+	failed := map[int32]bool{}
+	for _, c := range changes {
+		if failed[c.Ordinal] || !allowed(c) {
+			failed[c.Ordinal] = true
+			continue
+		}
+		if err := w.apply(c); err != nil {
+			return fmt.Errorf("%s: %w", c, err)
+		}
+	}
+	return nil
+}
+
+func all(Change) bool { return true }
+
+var errNotThat = errors.New("there is no object with that UID")
+
+func (w *world) apply(c Change) error {
+	switch c.Kind {
+	case AddFinalizer:
+		w.set.Finalizers = []string{v1alpha1.Finalizer}
+	case RemoveFinalizer:
+		w.set = nil
+	case CreateService:
+		w.service = Ours
+	case CreatePolicy, UpdatePolicy:
+		spec := podspec.Policy(w.set, c.Replicas, c.Shards).Spec
+		w.policy = Policy{Presence: Ours, UID: "policy", Version: string(w.uid()), Spec: &spec}
+	case RetainVolume:
+		v := w.volumes[c.Object]
+		if v == nil || v.UID != c.UID {
+			return errNotThat
+		}
+		v.Retain, v.RetainedFor, v.Generation = true, c.RetainedFor, c.Generation
+	case CreatePod, LabelPod, DeletePod:
+		return w.applyToPod(c)
+	default:
+		return w.applyToClaim(c)
+	}
+	return nil
+}
+
+func (w *world) applyToPod(c Change) error {
+	pod := w.pods[c.Object]
+	if c.Kind == CreatePod {
+		if pod != nil {
+			return errors.New("there is a pod of that name")
+		}
+		w.pods[c.Object] = &Pod{
+			Ordinal: c.Ordinal, UID: w.uid(), Phase: corev1.PodPending, Revision: c.Instance.Revision,
+			Generation: c.Instance.RebuildGeneration, Failures: c.Instance.TerminalFailures, Created: w.now,
+		}
+		if c.Instance.Template != nil {
+			w.pods[c.Object].Template = c.Instance.Template.Name
+		}
+		return nil
+	}
+	if pod == nil || pod.UID != c.UID {
+		return errNotThat
+	}
+	switch {
+	case c.Kind == LabelPod:
+		pod.Lost = true
+	case c.Force || pod.Node == "" || pod.ended():
+		w.podGone(c.Object)
+	default:
+		pod.Terminating = true
+	}
+	return nil
+}
+
+func (w *world) applyToClaim(c Change) error {
+	claim := w.claims[c.Object]
+	if c.Kind == CreateClaim {
+		if claim != nil {
+			return errors.New("there is a claim of that name")
+		}
+		w.claims[c.Object] = &Claim{
+			Ordinal: c.Ordinal, Volumes: w.set.Spec.VolumeClaimTemplates[c.Volumes].Metadata.Name, UID: w.uid(),
+			Version: "1", Generation: c.Instance.RebuildGeneration,
+		}
+		return nil
+	}
+	if claim == nil || claim.UID != c.UID || c.Version != "" && claim.Version != c.Version {
+		return errNotThat
+	}
+	switch c.Kind {
+	case LabelClaim:
+		claim.Lost = claim.Lost || c.Label == v1alpha1.LabelLost
+		claim.Retired = claim.Retired || c.Label == v1alpha1.LabelRetired
+	case UnlabelClaim:
+		claim.Retired = false
+	case DeleteClaim:
+		claim.Terminating = true
+		w.protect(c.Object)
+	}
+	return nil
+}
+
+// protect is pvc-protection: a claim goes when no pod with a node mounts it.
+func (w *world) protect(name string) {
+	claim := w.claims[name]
+	pod := w.pods[podspec.Name(w.set.Name, claim.Ordinal)]
+	if !claim.Terminating || pod != nil && pod.Node != "" && !pod.ended() {
+		return
+	}
+	delete(w.claims, name)
+	if v := w.volumes[claim.Volume]; v != nil && !v.Retain {
+		delete(w.volumes, claim.Volume)
+	}
+}
+
+// podGone is what is left when the kubelet, or somebody by force, has removed a pod.
+func (w *world) podGone(name string) {
+	delete(w.pods, name)
+	delete(w.masters, name)
+	for _, claim := range slices.Sorted(maps.Keys(w.claims)) {
+		w.protect(claim)
+	}
+}
+
+// place binds a pod and its claims to a node.
+func (w *world) place(name, node string) {
+	pod := w.pods[name]
+	pod.Node, pod.Phase, pod.Unscheduled = node, corev1.PodRunning, ""
+	pod.IP = "10.0.0." + strconv.Itoa(int(pod.Ordinal))
+	for _, c := range slices.Sorted(maps.Keys(w.claims)) {
+		if claim := w.claims[c]; claim.Ordinal == pod.Ordinal && claim.Volume == "" {
+			claim.Volume, claim.Version = "pv-"+string(claim.UID), "2"
+			w.volumes[claim.Volume] = &Volume{Name: claim.Volume, UID: types.UID("v" + claim.UID), Version: "1"}
+			w.on[claim.Volume] = node
+		}
+	}
+}
+
+// pinnedTo is the node of the pod's volumes, "" if it may go anywhere.
+func (w *world) pinnedTo(pod *Pod) string {
+	for _, name := range slices.Sorted(maps.Keys(w.claims)) {
+		if c := w.claims[name]; c.Ordinal == pod.Ordinal && c.Volume != "" {
+			return w.on[c.Volume]
+		}
+	}
+	return ""
+}
+
+func (w *world) becomeReady(name string) {
+	w.pods[name].Ready, w.pods[name].ReadySince = true, w.now
+}
