@@ -66,6 +66,8 @@ const (
 	ChangeLimits Code = 2014
 	// HoldSet: the set is held until its volumes are treated as its retention policy says.
 	HoldSet Code = 2015
+	// ReplacePending: the pod has no node yet, and does not know that its volume is gone.
+	ReplacePending Code = 2016
 	// NodeOutOfService: the node was declared out of service.
 	NodeOutOfService Code = 2101
 	// RetainVolume: the old volume is kept until somebody deletes it.
@@ -321,6 +323,12 @@ func catalogue() []row {
 			Text:    "the set is held until its volumes are treated as its retention policy says",
 			Meaning: "A finalizer is put on the set before anything is created, so that its deletion cannot pass by without its claims having been looked at.",
 			Advice:  "Nothing. If a set cannot be deleted, look at its pods: it waits for them.",
+		}},
+		{ReplacePending, Entry{
+			Name:    "ReplacePending",
+			Text:    "the pod has no node yet, and does not know that its volume is gone",
+			Meaning: "Its claim was lost or deleted before it was placed. It would tell its entrypoint that its data is still there, so it is made anew. Nothing runs in a pod without a node.",
+			Advice:  "Nothing.",
 		}},
 		{NodeOutOfService, Entry{
 			Name:    "NodeOutOfService",

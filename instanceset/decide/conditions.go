@@ -103,7 +103,7 @@ func (p *planner) rebuildingCondition() metav1.Condition {
 		if first == 0 {
 			first = code
 		}
-		parts = append(parts, code.Because("%s: %s: %s", count(len(ordinals), "instance"), p.names(ordinals), code.Text()))
+		parts = append(parts, code.Because("%s%s: %s: %s", count(len(ordinals), "instance"), p.details(code), p.names(ordinals), code.Text()))
 	}
 	switch {
 	case len(p.rebuilding) > 0:
@@ -116,6 +116,23 @@ func (p *planner) rebuildingCondition() metav1.Condition {
 		return metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Reason: first.Name(), Message: strings.Join(parts, "; ")}
 	}
 	return condition(kind, false, reason.RebuildDone, "%s", reason.RebuildDone.Text())
+}
+
+// details are what the notes of that code are about, most of all nodes: the first three that differ.
+func (p *planner) details(code reason.Code) string {
+	var all []string
+	for _, n := range p.notes {
+		if n.code == code && n.detail != "" && !slices.Contains(all, n.detail) {
+			if len(all) == 3 {
+				return " (" + strings.Join(all, ", ") + ", ...)"
+			}
+			all = append(all, n.detail)
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(all, ", ") + ")"
 }
 
 // noted are the ordinals with a note of that code, ascending.

@@ -18,6 +18,7 @@ type planner struct {
 	notes   []note
 	requeue time.Duration
 	words   map[reason.Code]string
+	deleted map[int32]bool // ordinals whose pod this plan deletes
 
 	hold    bool        // no pods may be created in this plan
 	heldFor reason.Code // why, if it is more than a matter of moments
@@ -38,7 +39,7 @@ type note struct {
 
 // Decide makes the plan for a snapshot.
 func Decide(s Snapshot) Plan {
-	p := &planner{view: newView(s), words: map[reason.Code]string{}}
+	p := &planner{view: newView(s), words: map[reason.Code]string{}, deleted: map[int32]bool{}}
 	phases := []func(){
 		p.keepFinalizer, p.keepService, p.keepPolicy, // before anything else: they are the ground for the rest
 		p.rebuild,
@@ -79,7 +80,12 @@ func (p *planner) setWide(kind Kind, code reason.Code) Change {
 	return Change{Kind: kind, Ordinal: SetWide, Object: p.Set.Name, Reason: code, Words: p.because(code)}
 }
 
+// deletePod does nothing when an earlier phase of the plan has deleted the pod already.
 func (p *planner) deletePod(i *instance, code reason.Code) {
+	if p.deleted[i.ordinal] {
+		return
+	}
+	p.deleted[i.ordinal] = true
 	p.add(Change{
 		Kind: DeletePod, Ordinal: i.ordinal, Object: p.name(i.ordinal), Reason: code, Words: p.because(code), UID: i.pod.UID,
 	})
@@ -108,6 +114,7 @@ func (p *planner) keepService() {
 		p.add(p.setWide(CreateService, reason.CreateService))
 	case Foreign:
 		p.notes = append(p.notes, note{ordinal: SetWide, code: reason.ForeignObject, detail: "service " + p.Set.Name})
+		p.again(foreignRecheck)
 	}
 }
 

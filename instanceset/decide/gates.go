@@ -88,7 +88,7 @@ func shardFree(p *planner, v victim) (reason.Code, string, bool) {
 	}
 	for _, other := range p.shard(v.instance).busy {
 		if other != v.instance {
-			return reason.ShardBusy, p.name(other.ordinal), false
+			return reason.ShardBusy, "waits for " + p.name(other.ordinal), false
 		}
 	}
 	return 0, "", true

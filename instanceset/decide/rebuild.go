@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -40,19 +41,19 @@ type victim struct {
 func (p *planner) rebuild() {
 	var admitted []victim
 	labelling := map[string]bool{} // nodes on which something is labelled in this plan
-	taken := map[int32]bool{}      // shards in which a rebuild begins in this plan
+	taken := map[int32]string{}    // shards in which a rebuild goes on in this plan, and whose
 	for _, v := range p.victims() {
 		code, detail, ok := p.judge(v)
-		if ok && p.sharded() && taken[p.shardOf(v.instance)] {
-			code, detail, ok = reason.ShardBusy, "", false
+		if other := taken[p.shardOf(v.instance)]; ok && p.sharded() && other != "" {
+			code, detail, ok = reason.ShardBusy, "waits for "+other, false
 		}
 		if !ok {
-			p.note(v.instance, code, detail)
+			p.note(v.instance, code, cmp.Or(detail, "node "+v.node))
 			p.again(recheck)
 			continue
 		}
 		p.rebuilding = append(p.rebuilding, v.ordinal)
-		taken[p.shardOf(v.instance)] = true
+		taken[p.shardOf(v.instance)] = p.name(v.ordinal)
 		if p.labelLost(v) {
 			labelling[v.node] = true
 		}

@@ -81,7 +81,7 @@ func (p *planner) clearPending() {
 			continue
 		}
 		if i.pod.Lost || len(i.claims) > 0 && p.generation(i) > i.pod.Generation {
-			p.deletePod(i, reason.ReplacePod)
+			p.deletePod(i, reason.ReplacePending)
 		}
 	}
 }

@@ -24,7 +24,7 @@ import (
 //	node a,b out-of-service            nodes, and what is known of them: healthy, silent, out-of-service, gone
 //	pod r-0 node=a ready               makes the pod if it is not there, and changes it (see setPod)
 //	claim data-r-0 retired             makes or changes a claim (see setClaim); gone removes it
-//	volume pv-1 retained-for=ns/r-0    makes or changes a volume; gone removes it
+//	volume pv-1 gone                   somebody deleted a volume
 //	policy p                           a PlacementPolicy of somebody else
 //	service foreign                    a Service of somebody else
 //	place r-0=a r-1=b                  the scheduler places pods, their volumes are made there, and they become Ready

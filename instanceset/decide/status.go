@@ -164,7 +164,9 @@ func (p *planner) exceptions(t tally) []v1alpha1.InstanceException {
 		}
 		told[n.ordinal] = true
 		message := n.code.Text()
-		if n.detail != "" {
+		if n.code == reason.Unschedulable {
+			message = cmp.Or(n.detail, "the scheduler has not said anything about it yet")
+		} else if n.detail != "" {
 			message = n.detail + ": " + message
 		}
 		all = append(all, v1alpha1.InstanceException{

@@ -6,12 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +21,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/playground"
@@ -31,40 +32,22 @@ import (
 type kit struct {
 	*playground.Cluster
 	client client.Client
-	dir    string
 }
 
 // start brings a playground up for one test and takes it down after it, also when the test fails.
 func start(t *testing.T, options playground.Options) kit {
 	t.Helper()
-	options.Dir = filepath.Join(t.TempDir(), "playground")
-	options.Progress = lines{t}
-	c, err := playground.Up(t.Context(), options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Down(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
+	c := up(t, options)
+	log.SetLogger(logr.Discard()) // controller-runtime complains without one; what matters is in errors
 	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), apiextensionsv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
 	kube, err := client.New(c.Config(), client.Options{Scheme: scheme})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return kit{c, kube, options.Dir}
-}
-
-// lines sends a playground's progress to the log of the test.
-type lines struct{ t *testing.T }
-
-func (l lines) Write(text []byte) (int, error) {
-	l.t.Log(strings.TrimRight(string(text), "\n"))
-	return len(text), nil
+	return kit{c, kube}
 }
 
 // namespace makes a namespace for one test.
@@ -185,6 +168,7 @@ func (k kit) record(t *testing.T) func() []history.Event {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _, _ = r.Stop() }) // a test that failed early stops it too
 	return func() []history.Event {
 		t.Helper()
 		events, err := r.Stop()

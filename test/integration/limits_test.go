@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -208,7 +207,11 @@ func (k kit) leader(t *testing.T, component string) string {
 	t.Helper()
 	for i := range 2 {
 		name := fmt.Sprintf("%s-%d", component, i)
-		text, err := os.ReadFile(filepath.Join(k.dir, "logs", name+".log"))
+		process, err := k.Process(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(process.Log)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ package integration
 import (
 	"bytes"
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -67,8 +69,7 @@ func TestPolicySeenLate(t *testing.T) {
 // policy, and goes on by itself when the CRD is there.
 func TestMissingCRD(t *testing.T) {
 	k := start(t, playground.Options{Nodes: []playground.Shape{{Count: 3}}, Install: true})
-	crd := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: "placementpolicies." + v1alpha1.GroupName}}
-	crd.SetGroupVersionKind(crdKind)
+	crd := &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: "placementpolicies." + v1alpha1.GroupName}}
 	if err := k.client.Delete(t.Context(), crd); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func TestMissingCRD(t *testing.T) {
 	if n := strings.Count(log.String(), "is not installed"); n != 1 {
 		t.Errorf("the scheduler said %d times that the CRD is missing, wanted once", n)
 	}
-	if err := k.Apply(t.Context(), "manifests/crds"); err != nil {
+	if err := k.Apply(t.Context(), "manifests/crds/shoal.dev_placementpolicies.yaml"); err != nil {
 		t.Fatal(err)
 	}
 	policy := &v1alpha1.PlacementPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "x"}}
@@ -145,8 +146,9 @@ func (k kit) runScheduler(t *testing.T, change func(*http.Response)) *output {
 	t.Helper()
 	kube := kubernetes.NewForConfigOrDie(k.Config())
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	server, authority := k.proxy(t, change)
 	access := clientcmdapi.Config{
-		Clusters:       map[string]*clientcmdapi.Cluster{"c": {Server: k.proxy(t, change)}},
+		Clusters:       map[string]*clientcmdapi.Cluster{"c": {Server: server, CertificateAuthorityData: authority}},
 		AuthInfos:      map[string]*clientcmdapi.AuthInfo{"u": {Token: accountToken(t, kube)}},
 		Contexts:       map[string]*clientcmdapi.Context{"c": {Cluster: "c", AuthInfo: "u"}},
 		CurrentContext: "c",
@@ -196,8 +198,9 @@ func accountToken(t *testing.T, kube kubernetes.Interface) string {
 	return token.Status.Token
 }
 
-// proxy forwards to the API server as whoever asks; it adds no rights.
-func (k kit) proxy(t *testing.T, change func(*http.Response)) string {
+// proxy forwards to the API server as whoever asks; it adds no rights. It returns its address and its certificate:
+// clients send tokens over TLS only.
+func (k kit) proxy(t *testing.T, change func(*http.Response)) (string, []byte) {
 	t.Helper()
 	config := rest.AnonymousClientConfig(k.Config())
 	transport, err := rest.TransportFor(config)
@@ -220,10 +223,10 @@ func (k kit) proxy(t *testing.T, change func(*http.Response)) string {
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
-	server := httptest.NewServer(forward)
+	server := httptest.NewTLSServer(forward)
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
-	return server.URL
+	return server.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 }
 
 // lateReader hands on what it reads only after a while; the order stays.

@@ -1,0 +1,70 @@
+package decide
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+)
+
+// What one decision costs: of a set that is as wanted, and of one that has to be created. Compare with
+//
+//	go test ./instanceset/decide -run '^$' -bench Decide -benchmem -count 10 >old.txt
+//	... change ...
+//	go test ./instanceset/decide -run '^$' -bench Decide -benchmem -count 10 >new.txt
+//	benchstat old.txt new.txt
+//
+// The cost must grow with the size and no faster: the same sizes within one run are the measure, not the machine.
+func BenchmarkDecide(b *testing.B) {
+	for _, n := range []int{100, 1_000, 10_000} {
+		settled, fresh := largeSnapshot(n, 1), largeSnapshot(n, 1)
+		fresh.Pods, fresh.Claims = nil, nil
+		for name, s := range map[string]Snapshot{"settled": settled, "fresh": fresh} {
+			b.Run(fmt.Sprintf("%s/n=%d", name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if plan := Decide(s); len(plan.Changes) != 2*(n-len(s.Pods)) {
+						b.Fatalf("%d changes", len(plan.Changes))
+					}
+				}
+			})
+		}
+	}
+}
+
+// largeSnapshot is a set of n instances with some claims each, three to a shard, five to a node, all Ready.
+func largeSnapshot(n int, claims int) Snapshot {
+	w := newWorld()
+	*w.set.Spec.Replicas = int32(n)
+	size := int32(3)
+	w.set.Spec.ShardSize = &size
+	for c := range claims {
+		w.set.Spec.VolumeClaimTemplates = append(w.set.Spec.VolumeClaimTemplates, v1alpha1.VolumeClaimTemplate{
+			Metadata: v1alpha1.VolumeClaimMeta{Name: "data" + strconv.Itoa(c)},
+		})
+	}
+	s := w.snapshot()
+	revision := newView(s).revisions[0]
+	for i := range n {
+		node := "n" + strconv.Itoa(i/5)
+		if i%5 == 0 {
+			s.Nodes = append(s.Nodes, Node{Name: node, UID: types.UID(node), State: NodeHealthy})
+		}
+		s.Pods = append(s.Pods, Pod{
+			Ordinal: int32(i), UID: types.UID("p" + strconv.Itoa(i)), Node: node, Phase: corev1.PodRunning, Ready: true, Revision: revision,
+		})
+		for c := range claims {
+			volume := fmt.Sprintf("v%d-%d", i, c)
+			s.Claims = append(s.Claims, Claim{
+				Ordinal: int32(i), Volumes: "data" + strconv.Itoa(c), UID: types.UID("c" + volume), Volume: volume, Node: node,
+			})
+			s.Volumes = append(s.Volumes, Volume{Name: volume})
+		}
+	}
+	s.Set.Status = Decide(s).Status
+	return s
+}

@@ -1,0 +1,169 @@
+package decide
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"pgregory.net/rapid"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// TestNodesAreCountedLikeSlots compares status.nodes and status.maxPerNode with package slots, which the scheduler and
+// every checker use, on random objects.
+func TestNodesAreCountedLikeSlots(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		set := newWorld().set
+		*set.Spec.Replicas = rapid.Int32Range(0, 5).Draw(t, "replicas")
+		set.Spec.PlacementPolicyRef = &v1alpha1.PlacementPolicyRef{Name: "p"}
+		set.Spec.VolumeClaimTemplates = []v1alpha1.VolumeClaimTemplate{
+			{Metadata: v1alpha1.VolumeClaimMeta{Name: "data"}}, {Metadata: v1alpha1.VolumeClaimMeta{Name: "log"}},
+		}
+		o := drawObjects(t, set)
+		got := Decide(Observe(time.Now(), o)).Status
+
+		volumes := map[string]*corev1.PersistentVolume{}
+		for _, v := range o.Volumes {
+			volumes[v.Name] = v
+		}
+		perNode := slots.PerNode(slots.Count(slots.World{
+			Pods: o.Pods, Claims: o.Claims, Nodes: o.Nodes,
+			Volume: func(name string) *corev1.PersistentVolume { return volumes[name] },
+		}))
+		most := 0
+		for _, n := range perNode {
+			most = max(most, n)
+		}
+		if int(got.Nodes) != len(perNode) || int(got.MaxPerNode) != most {
+			t.Fatalf("status has %d nodes and at most %d on one, slots are %v", got.Nodes, got.MaxPerNode, perNode)
+		}
+	})
+}
+
+var drawnNodes = []string{"", "a", "b", "c"} // c has no Node
+
+func drawObjects(t *rapid.T, set *v1alpha1.InstanceSet) Objects {
+	o := Objects{Set: set, Nodes: slots.NewNodeMap([]*corev1.Node{
+		{ObjectMeta: metav1.ObjectMeta{Name: "a", Labels: map[string]string{corev1.LabelHostname: "host-a"}}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "b", Labels: map[string]string{corev1.LabelHostname: "b"}}},
+	})}
+	for ordinal := range int32(6) {
+		i := podspec.Instance{Ordinal: ordinal, Policy: "p"}
+		if rapid.Bool().Draw(t, "pod") {
+			pod := podspec.Pod(set, i)
+			pod.UID = types.UID("pod-" + strconv.Itoa(int(ordinal)))
+			pod.Spec.NodeName = rapid.SampledFrom(drawnNodes).Draw(t, "node")
+			pod.Status.Phase = rapid.SampledFrom([]corev1.PodPhase{corev1.PodRunning, corev1.PodFailed}).Draw(t, "phase")
+			mark(t, pod.Labels, v1alpha1.LabelLost)
+			o.Pods = append(o.Pods, pod)
+		}
+		for v := range set.Spec.VolumeClaimTemplates {
+			if !rapid.Bool().Draw(t, "claim") {
+				continue
+			}
+			claim := podspec.Claim(set, &set.Spec.VolumeClaimTemplates[v], i)
+			claim.UID = types.UID(claim.Name)
+			mark(t, claim.Labels, v1alpha1.LabelLost)
+			mark(t, claim.Labels, v1alpha1.LabelRetired)
+			if rapid.Bool().Draw(t, "promised") {
+				claim.Annotations[slots.SelectedNode] = rapid.SampledFrom(drawnNodes).Draw(t, "selected")
+			}
+			if rapid.Bool().Draw(t, "bound") {
+				claim.Spec.VolumeName = "pv-" + claim.Name
+				host := rapid.SampledFrom([]string{"host-a", "b", "c", ""}).Draw(t, "host")
+				o.Volumes = append(o.Volumes, localVolume(claim.Spec.VolumeName, host))
+			}
+			o.Claims = append(o.Claims, claim)
+		}
+	}
+	return o
+}
+
+func mark(t *rapid.T, labels map[string]string, label string) {
+	if rapid.IntRange(0, 3).Draw(t, label) == 0 {
+		labels[label] = "true"
+	}
+}
+
+// localVolume is local to a host, or to none.
+func localVolume(name, host string) *corev1.PersistentVolume {
+	v := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name)}}
+	if host != "" {
+		v.Spec.NodeAffinity = &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+			MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{host}}},
+		}}}}
+	}
+	return v
+}
+
+func TestOrdinalInName(t *testing.T) {
+	for name, want := range map[string]int32{"r-0": 0, "r-12": 12, "r-01": -1, "r-": -1, "r--1": -1, "rr-1": -1, "r-1-2": -1, "r-+1": -1, "r-99999999999": -1} {
+		if got, ok := ordinalIn(name, "r"); ok != (want >= 0) || ok && got != want {
+			t.Errorf("%s: got %d, %v", name, got, ok)
+		}
+	}
+}
+
+func TestOrdinalsAsRanges(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := FormatOrdinals(ParseOrdinals(FormatOrdinals(rapid.SliceOfNDistinct(rapid.Int32Range(0, 60), 0, 40, rapid.ID).Draw(t, "ordinals"))))
+		if again := FormatOrdinals(ParseOrdinals(text)); again != text {
+			t.Fatalf("%q became %q", text, again)
+		}
+	})
+	if got := FormatOrdinals(ParseOrdinals("0-3,5,x,7-y,9-10,5")); got != "0-3,5,9-10" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestNodeStates(t *testing.T) {
+	ready := corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}}
+	unknown := corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown}}}
+	taint := func(key string) corev1.NodeSpec {
+		return corev1.NodeSpec{Taints: []corev1.Taint{{Key: key, Effect: corev1.TaintEffectNoExecute}}}
+	}
+	for name, c := range map[string]struct {
+		node corev1.Node
+		want NodeState
+	}{
+		"ready":                        {corev1.Node{Status: ready}, NodeHealthy},
+		"nothing known":                {corev1.Node{}, NodeSilent},
+		"unknown":                      {corev1.Node{Status: unknown}, NodeSilent},
+		"ready, but still unreachable": {corev1.Node{Status: ready, Spec: taint(corev1.TaintNodeUnreachable)}, NodeSilent},
+		"cordoned":                     {corev1.Node{Status: ready, Spec: taint(corev1.TaintNodeUnschedulable)}, NodeHealthy},
+		"ready, and out of service":    {corev1.Node{Status: ready, Spec: taint(corev1.TaintNodeOutOfService)}, NodeOutOfService},
+	} {
+		if got := stateOf(&c.node); got != c.want {
+			t.Errorf("%s: got %d", name, got)
+		}
+	}
+}
+
+// TestStatusIsBounded makes a set in which everything is wrong as large as sets may be.
+func TestStatusIsBounded(t *testing.T) {
+	s := largeSnapshot(20_000, 1)
+	for i := range s.Pods {
+		s.Pods[i].Node, s.Pods[i].Ready = "", false
+		s.Pods[i].Unscheduled = string(make([]byte, 5000))
+	}
+	status := Decide(s).Status
+	for _, c := range status.Conditions {
+		if len(c.Message) > maxMessage {
+			t.Errorf("the message of %s has %d bytes", c.Type, len(c.Message))
+		}
+	}
+	if len(status.Conditions) != 5 || len(status.Exceptions) != maxExceptions {
+		t.Errorf("%d conditions and %d exceptions", len(status.Conditions), len(status.Exceptions))
+	}
+	for _, e := range status.Exceptions {
+		if len(e.Message) > maxExceptionMessage {
+			t.Errorf("the message of r-%d has %d bytes", e.Ordinal, len(e.Message))
+		}
+	}
+}
