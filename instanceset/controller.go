@@ -40,21 +40,29 @@ func (r *reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		r.own.forget(request.NamespacedName)
 		return ctrl.Result{}, nil
 	}
-	if wait, err := r.own.unseen(ctx, request.NamespacedName, objects, r.live); err != nil || wait > 0 {
+	wait, err := r.own.unseen(ctx, request.NamespacedName, objects, r.live)
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("looking for own writes: %w", err)
+	}
+	if wait > 0 {
 		r.staleCache.Inc()
-		return ctrl.Result{RequeueAfter: wait}, err
+		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	snapshot := decide.Observe(r.now(), objects)
 	snapshot.Answers = r.answers(ctx, decide.Probes(snapshot))
 	plan := decide.Decide(snapshot)
 	if len(plan.Changes) > 0 {
-		log.FromContext(ctx).Info("carrying out a plan", "changes", len(plan.Changes), "first", plan.Changes[0].String())
+		first := plan.Changes[0]
+		log.FromContext(ctx).Info("carrying out a plan", "changes", len(plan.Changes), "kind", first.Kind, "object", first.Object, "reason", first.Words)
 	}
 	again, err := r.commit(ctx, objects, snapshot, plan)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
 	if again && (plan.RequeueAfter == 0 || plan.RequeueAfter > soon) {
 		plan.RequeueAfter = soon
 	}
-	return ctrl.Result{RequeueAfter: plan.RequeueAfter}, err
+	return ctrl.Result{RequeueAfter: plan.RequeueAfter}, nil
 }
 
 // soon is when to look again after a write that came too late: somebody else had changed the object.

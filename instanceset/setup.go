@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -24,6 +25,13 @@ type Options struct {
 	// SkipNameValidation lets one process set up the controller more than once, as tests do.
 	SkipNameValidation bool
 }
+
+// How long a set waits after a write was refused. The default of the library goes up to a quarter of an hour, which is too
+// long for a set of which only one instance met a quota.
+const (
+	minBackoff = 200 * time.Millisecond
+	maxBackoff = 30 * time.Second
+)
 
 // Setup adds the controller, with its indexes and watches, to a manager.
 func Setup(mgr ctrl.Manager, o Options) error {
@@ -65,6 +73,7 @@ func Setup(mgr ctrl.Manager, o Options) error {
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: o.MaxConcurrentReconciles,
 			SkipNameValidation:      &o.SkipNameValidation,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](minBackoff, maxBackoff),
 		}).
 		Complete(r)
 	if err != nil {

@@ -62,9 +62,12 @@ func eventsOf(set *v1alpha1.InstanceSet, changes []decide.Change) []told {
 	first := map[reason.Code]decide.Change{}
 	ordinals := map[reason.Code][]int32{}
 	for _, c := range changes {
-		if _, known := first[c.Reason]; !known {
+		if one, known := first[c.Reason]; !known {
 			codes = append(codes, c.Reason)
 			first[c.Reason] = c
+		} else if one.Words != c.Words { // each has words of its own: only what the catalogue says holds for all
+			one.Words = c.Reason.Message()
+			first[c.Reason] = one
 		}
 		if c.Ordinal != decide.SetWide {
 			ordinals[c.Reason] = append(ordinals[c.Reason], c.Ordinal)

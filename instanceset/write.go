@@ -133,13 +133,19 @@ func (r *reconciler) patch(ctx context.Context, o decide.Objects, c decide.Chang
 	}
 	err = r.writer.Patch(ctx, object, client.RawPatch(types.MergePatchType, text))
 	switch {
-	case apierrors.IsNotFound(err):
+	case apierrors.IsNotFound(err), isOtherUID(err):
 		return &lateError{"it is gone"}
 	case err != nil:
 		return err
 	}
 	r.own.wrote(key(o), object)
 	return nil
+}
+
+// isOtherUID recognizes how the API server refuses a patch for an object of another UID: as a change of the UID.
+func isOtherUID(err error) bool {
+	cause, ok := apierrors.StatusCause(err, metav1.CauseTypeFieldValueInvalid)
+	return ok && cause.Field == "metadata.uid"
 }
 
 type patchBody struct {

@@ -30,6 +30,13 @@ type Role struct {
 	Link string
 }
 
+// The client library would also print each failure to the standard error. The caller gets it as an error and decides.
+func init() { goredis.SetLogger(silence{}) }
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
 const (
 	dialTimeout = 500 * time.Millisecond
 	ioTimeout   = 500 * time.Millisecond

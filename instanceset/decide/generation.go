@@ -22,6 +22,9 @@ import (
 // the whole set, if that has no shards). Then there is no data that a first start could wipe; and if the ordinals kept
 // their record, a shard that is scaled in and out again would have nobody who may start it. While any claim of the shard
 // is left, nothing is forgotten: a shard whose members come back with their data must not be met by an empty master.
+//
+// A set that was deleted and created anew finds the retired claims of its former life, and has no record. In a shard that
+// has one of them, all ordinals held data.
 
 // recordBootstrapped extends the record by what this snapshot shows.
 func (v *view) recordBootstrapped() {
@@ -33,6 +36,24 @@ func (v *view) recordBootstrapped() {
 	for n := range v.instances {
 		i := &v.instances[n]
 		if i.lost() || i.pod != nil && (i.pod.Ready || i.pod.Generation > 0) || i.claimGeneration() > 0 {
+			v.bootstrapped[i.ordinal] = true
+		}
+	}
+	if len(v.recorded) == 0 {
+		v.rememberFormerLife()
+	}
+}
+
+func (v *view) rememberFormerLife() {
+	held := map[int32]bool{}
+	for n := range v.instances {
+		i := &v.instances[n]
+		if slices.ContainsFunc(i.claims, func(c *Claim) bool { return c != nil && c.Retired }) {
+			held[v.shardOf(i)] = true
+		}
+	}
+	for n := range v.instances {
+		if i := &v.instances[n]; i.wanted && held[v.shardOf(i)] {
 			v.bootstrapped[i.ordinal] = true
 		}
 	}

@@ -207,7 +207,7 @@ func (w *world) place(name, node string) {
 	for _, c := range slices.Sorted(maps.Keys(w.claims)) {
 		if claim := w.claims[c]; claim.Ordinal == pod.Ordinal && claim.Volume == "" {
 			claim.Volume, claim.Version = "pv-"+string(claim.UID), "2"
-			w.volumes[claim.Volume] = &Volume{Name: claim.Volume, UID: types.UID("v" + claim.UID), Version: "1"}
+			w.volumes[claim.Volume] = &Volume{Name: claim.Volume, UID: "v" + claim.UID, Version: "1"}
 			w.on[claim.Volume] = node
 		}
 	}

@@ -6,13 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
 	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
 	schedulerv1 "k8s.io/kubernetes/pkg/scheduler/apis/config/v1"
-
-	apiequality "k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/shoal-dev/shoal/api/config"
 	"github.com/shoal-dev/shoal/api/config/scheme"
@@ -109,7 +108,7 @@ func TestAMisspeltArgumentIsRefused(t *testing.T) {
 		plugin, line string
 		want         []string
 	}{
-		"a field":        {"Dispersion", "maxInstancePerNode: 3", []string{".profiles[0].pluginConfig[0]", `"Dispersion"`, `unknown field "maxInstancePerNode"`}},
+		"a field":        {"Dispersion", "maxInstancePerNode: 3", []string{".profiles[0].pluginConfig[0]", "plugin Dispersion", `unknown field "maxInstancePerNode"`}},
 		"a nested field": {"Dispersion", "defaults: {maxNode: 3}", []string{".profiles[0].pluginConfig[0]", `unknown field "defaults.maxNode"`}},
 		"in a list":      {"LoadBalance", "resources: [{name: cpu, wieght: 3}]", []string{".profiles[0].pluginConfig[0]", `unknown field "resources[0].wieght"`}},
 		"twice":          {"LoadBalance", "worstDimensionPercent: 1\n      worstDimensionPercent: 2", []string{"worstDimensionPercent"}},
