@@ -46,7 +46,7 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	if o.Debounce == 0 {
 		o.Debounce = time.Second
 	}
-	ctx, indexer := context.Background(), mgr.GetFieldIndexer() // indexing only registers functions
+	ctx, indexer := context.Background(), mgr.GetFieldIndexer() //nolint:forbidigo // indexing only registers functions
 	for _, err := range []error{
 		indexer.IndexField(ctx, &corev1.Pod{}, byGroup, groupOf),
 		indexer.IndexField(ctx, &corev1.PersistentVolumeClaim{}, byGroup, groupOf),

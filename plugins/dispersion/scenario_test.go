@@ -124,7 +124,7 @@ func (s script) policy(a arguments) {
 
 func (s script) gone(name string) {
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	if err := s.cache.RemoveNode(loggerOf(s.ctx), n); err != nil {
+	if err := s.cache.RemoveNode(loggerOf(s.t.Context()), n); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -28,7 +28,6 @@ import (
 // world drives the real plugin over the scheduler's real cache and snapshot, one pod after the other.
 type world struct {
 	t        *testing.T
-	ctx      context.Context
 	plugin   *Plugin
 	cache    internalcache.Cache
 	snapshot *internalcache.Snapshot
@@ -60,7 +59,7 @@ func newWorld(t *testing.T, args config.DispersionArgs) *world {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	w := &world{
-		t: t, ctx: ctx, cache: internalcache.New(ctx, nil, false, false), snapshot: internalcache.NewEmptySnapshot(),
+		t: t, cache: internalcache.New(ctx, nil, false, false), snapshot: internalcache.NewEmptySnapshot(),
 		factory: informers.NewSharedInformerFactory(fake.NewClientset(), 0), policies: map[slots.Group]policy{},
 	}
 	plugin, err := newPlugin(&args, &handle{snapshot: w.snapshot, factory: w.factory})
@@ -129,7 +128,7 @@ func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 		w.t.Fatal(err)
 	}
 	cs := framework.NewCycleState()
-	_, status := w.plugin.PreFilter(w.ctx, cs, pod, nodes)
+	_, status := w.plugin.PreFilter(w.t.Context(), cs, pod, nodes)
 	if status != nil && !status.IsSuccess() && !status.IsSkip() {
 		return "", map[string]*fwk.Status{"": status}
 	}
@@ -141,7 +140,7 @@ func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 	for _, info := range nodes {
 		name := info.Node().Name
 		if !status.IsSkip() {
-			if st := w.plugin.Filter(w.ctx, cs, pod, info); !st.IsSuccess() {
+			if st := w.plugin.Filter(w.t.Context(), cs, pod, info); !st.IsSuccess() {
 				refused[name] = st
 				continue
 			}
@@ -152,7 +151,7 @@ func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 		}
 		points := int64(0)
 		if !status.IsSkip() {
-			points, _ = w.plugin.Score(w.ctx, cs, pod, info)
+			points, _ = w.plugin.Score(w.t.Context(), cs, pod, info)
 		}
 		if points > score || points == score && name < best {
 			best, score = name, points

@@ -36,6 +36,7 @@ func threeSizes() []playground.Shape {
 // TestShoal runs on one playground with two schedulers and two managers, as they are shipped.
 func TestShoal(t *testing.T) {
 	k := start(t, playground.Options{Nodes: threeSizes(), Install: true, Schedulers: 2, Managers: 2})
+	t.Run("contradictions are refused", func(t *testing.T) { testContradictions(t, k) })
 	t.Run("many sets at once", func(t *testing.T) { testManySets(t, k) })
 	t.Run("StatefulSets, one per shard", func(t *testing.T) { testStatefulSets(t, k) })
 	t.Run("only the manager declares instances lost", func(t *testing.T) { testLostLabel(t, k) })

@@ -260,7 +260,7 @@ func (r *lateReader) Read(into []byte) (int, error) {
 	})
 	if len(r.rest) == 0 {
 		next := <-r.chunks
-		time.Sleep(time.Until(next.due))
+		<-time.After(time.Until(next.due))
 		if next.err != nil {
 			return copy(into, next.text), next.err
 		}
