@@ -190,7 +190,8 @@ func (s snapshot) feasible(g placement.Group, a placement.Assessment) verdict {
 	}
 	if a.LimitsTooTight {
 		text := fmt.Sprintf("%d nodes of at most %d instances hold %d of %d replicas", g.MaxNodes, g.MaxPerNode, g.MaxNodes*g.MaxPerNode, s.wanted())
-		return verdict{reason.LimitsTooTight, false, reason.LimitsTooTight.Because("%s%s", text, help(a))}
+		nodes, each := (s.wanted()+g.MaxPerNode-1)/g.MaxPerNode, (s.wanted()+g.MaxNodes-1)/g.MaxNodes
+		return verdict{reason.LimitsTooTight, false, reason.LimitsTooTight.Because("%s: needs at least maxNodes %d, or maxInstancesPerNode %d", text, nodes, each)}
 	}
 	if !a.Feasible {
 		text := fmt.Sprintf("no room for %d of %d replicas within the limits%s", a.Unplaceable, s.wanted(), s.unusable())

@@ -47,5 +47,14 @@ func command() *cobra.Command {
 cluster's own scheduler and places the pods that name it in spec.schedulerName. Which plugins it runs, and with which
 arguments, stands in the file named by --config.`
 	c.SilenceUsage, c.SilenceErrors = true, true
+	schedule := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if file := c.Flags().Lookup("config").Value.String(); file != "" {
+			if err := checkConfig(file); err != nil {
+				return err
+			}
+		}
+		return schedule(c, args)
+	}
 	return c
 }

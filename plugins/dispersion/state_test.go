@@ -1,0 +1,153 @@
+package dispersion
+
+import (
+	"context"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/klog/v2"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+
+	"github.com/shoal-dev/shoal/api/config"
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/placement"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// cycle runs PreFilter for a pod and returns what Filter says of a node after pods were taken off and put on.
+func (w *world) cycle(pod *corev1.Pod) (*framework.CycleState, func(string) bool) {
+	w.t.Helper()
+	if err := w.cache.UpdateSnapshot(klog.Background(), w.snapshot); err != nil {
+		w.t.Fatal(err)
+	}
+	nodes, err := w.snapshot.List()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	cs := framework.NewCycleState()
+	if _, status := w.plugin.PreFilter(w.t.Context(), cs, pod, nodes); !status.IsSuccess() {
+		w.t.Fatal(status)
+	}
+	return cs, func(node string) bool {
+		info, err := w.snapshot.Get(node)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return w.plugin.Filter(w.t.Context(), cs, pod, info).IsSuccess()
+	}
+}
+
+func (w *world) change(cs *framework.CycleState, add bool, pod *corev1.Pod, node string) {
+	w.t.Helper()
+	info, err := w.snapshot.Get(node)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	pi, err := framework.NewPodInfo(pod)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	f := w.plugin.RemovePod
+	if add {
+		f = w.plugin.AddPod
+	}
+	if status := f(w.t.Context(), cs, nil, pi, info); !status.IsSuccess() {
+		w.t.Fatal(status)
+	}
+}
+
+// TestPreemptionIsExact takes pods off and puts pods on, as dry runs of preemption and nominated pods do.
+func TestPreemptionIsExact(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("p", 3, placement.Limits{MaxPerNode: 1, MaxNodes: 2, MaxPerShard: 1})
+	for _, name := range []string{"a", "b", "c"} {
+		w.node(name, 8, 110)
+	}
+	sitting, other := instance("r-0", "p", ""), instance("r-1", "p", "")
+	w.bind(sitting, "a")
+	w.bind(other, "b")
+	pod := instance("r-2", "p", "")
+	w.arrive(pod)
+
+	cs, allowed := w.cycle(pod)
+	check := func(what string, a, b, c bool) {
+		t.Helper()
+		if allowed("a") != a || allowed("b") != b || allowed("c") != c {
+			t.Errorf("%s: allowed on a, b, c: %v %v %v, want %v %v %v", what, allowed("a"), allowed("b"), allowed("c"), a, b, c)
+		}
+	}
+	check("M and K are used up", false, false, false)
+	dryRun := cs.Clone().(*framework.CycleState)
+	w.change(cs, false, sitting, "a")
+	// The guard is that of the beginning of the cycle: a dry run makes room on its node, and opens no other one.
+	check("without r-0", true, false, false)
+	w.change(cs, false, sitting, "a")
+	check("r-0 was taken off once already", true, false, false)
+	w.change(cs, true, sitting, "a")
+	check("r-0 is back", false, false, false)
+	w.change(cs, true, sitting, "a")
+	w.change(cs, false, sitting, "a")
+	check("a pod that counts is not counted twice", true, false, false)
+
+	before, status := stateOf(dryRun)
+	if !status.IsSuccess() || before.heldOn("a") != 1 {
+		t.Errorf("a clone saw the changes of its original")
+	}
+}
+
+// TestPreemptionKeepsVolumes: a victim would go, but its local volume keeps the slot.
+func TestPreemptionKeepsVolumes(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("p", 2, placement.Limits{MaxPerNode: 1, MaxNodes: 1})
+	w.node("a", 8, 110)
+	claim := &corev1.PersistentVolumeClaim{}
+	claim.Namespace, claim.Name = "ns", "data-r-0"
+	claim.Labels = map[string]string{v1alpha1.LabelPlacementPolicy: "p"}
+	claim.Annotations = map[string]string{slots.SelectedNode: "a"}
+	w.add(w.plugin.claims, claim)
+	sitting := instance("r-0", "p", "")
+	source := &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data-r-0"}
+	sitting.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: source}}}
+	w.bind(sitting, "a")
+	pod := instance("r-1", "p", "")
+	w.arrive(pod)
+	cs, allowed := w.cycle(pod)
+	w.change(cs, false, sitting, "a")
+	if allowed("a") {
+		t.Error("the slot of a volume was given away")
+	}
+}
+
+// TestWake: a policy that comes or changes wakes all pods that wait; a status that changed wakes only those that wait for it.
+func TestWake(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	h, ok := w.plugin.handle.(*handle)
+	if !ok {
+		t.Fatal("not the test's handle")
+	}
+	old, young, bound := instance("old", "p", ""), instance("young", "p", ""), instance("bound", "p", "")
+	young.Annotations = map[string]string{v1alpha1.AnnotationPolicyVersion: "12"}
+	bound.Spec.NodeName = "a"
+	w.arrive(old, young, bound, instance("other", "q", ""))
+	at := func(version string, generation int64, replicas int32) *v1alpha1.PlacementPolicy {
+		p := &v1alpha1.PlacementPolicy{}
+		p.Namespace, p.Name, p.ResourceVersion, p.Generation, p.Status.Replicas = "ns", "p", version, generation, replicas
+		return p
+	}
+	for name, c := range map[string]struct {
+		before, after *v1alpha1.PlacementPolicy
+		want          int
+	}{
+		"came":                 {nil, at("10", 1, 3), 2},
+		"limits changed":       {at("10", 1, 3), at("11", 2, 3), 2},
+		"sum changed":          {at("10", 1, 3), at("11", 1, 4), 2},
+		"status changed":       {at("10", 1, 3), at("12", 1, 3), 1},
+		"status changed later": {at("12", 1, 3), at("13", 1, 3), 0},
+	} {
+		h.activated = nil
+		w.plugin.wake(context.Background(), c.before, c.after)
+		if len(h.activated) != c.want {
+			t.Errorf("%s: %d pods were woken, want %d", name, len(h.activated), c.want)
+		}
+	}
+}

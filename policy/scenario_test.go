@@ -1,0 +1,142 @@
+package policy
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// TestScenarios runs testdata. `status` takes a policy's limits as arguments and a world, and prints the status:
+//
+//	status R=6 M=2 K=3 [m=1] [sum=4] [missing=a]
+//	5x node cpu=4 [cordoned]          nodes n-0, n-1, ... that have 4 CPUs
+//	2x pods on=n-0 [shard=s] [lost]   instances of the policy, each wants one CPU
+//	1x pending                        an instance without a node
+//	1x other on=n-0 cpu=2             a pod of somebody else
+func TestScenarios(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			if d.Cmd != "status" {
+				t.Fatalf("%s: unknown command %q", d.Pos, d.Cmd)
+			}
+			s := snapshotOf(t, d)
+			for line := range strings.SplitSeq(strings.TrimSpace(d.Input), "\n") {
+				addLine(t, &s, line)
+			}
+			s.world.Nodes = slots.NewNodeMap(s.nodes)
+			return printed(statusOf(s))
+		})
+	})
+}
+
+func snapshotOf(t *testing.T, d *datadriven.TestData) snapshot {
+	t.Helper()
+	p := &v1alpha1.PlacementPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "p", Generation: 3}}
+	s := snapshot{policy: p, requested: map[string]slots.Amount{}, now: metav1.NewTime(time.Unix(0, 0))}
+	for _, arg := range d.CmdArgs {
+		switch value := arg.Vals[0]; arg.Key {
+		case "R":
+			p.Spec.Replicas = ptr.To(int32(number(t, value)))
+		case "M":
+			p.Spec.MaxInstancesPerNode = ptr.To(intstr.Parse(value))
+		case "K":
+			p.Spec.MaxNodes = ptr.To(int32(number(t, value)))
+		case "m":
+			p.Spec.ShardSpread = []v1alpha1.ShardSpread{{TopologyKey: corev1.LabelHostname, Max: int32(number(t, value))}}
+		case "sum":
+			s.replicas = number(t, value)
+		case "missing":
+			s.missing = []string{"StatefulSet " + value}
+		default:
+			t.Fatalf("%s: unknown argument %q", d.Pos, arg.Key)
+		}
+	}
+	return s
+}
+
+func number(t *testing.T, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func addLine(t *testing.T, s *snapshot, line string) {
+	t.Helper()
+	words := strings.Fields(line)
+	args := map[string]string{}
+	for _, word := range words[2:] {
+		key, value, _ := strings.Cut(word, "=")
+		args[key] = value
+	}
+	for range number(t, strings.TrimSuffix(words[0], "x")) {
+		switch words[1] {
+		case "node":
+			addNode(s, args)
+		case "pods", "pending":
+			addPod(s, args)
+		case "other":
+			s.requested[args["on"]] = slots.Amount{MilliCPU: 1000 * int64(number(t, args["cpu"])), Pods: 1}
+		default:
+			t.Fatalf("unknown object %q", words[1])
+		}
+	}
+}
+
+func addNode(s *snapshot, args map[string]string) {
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("n-%d", len(s.nodes))}}
+	n.Status.Allocatable = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(args["cpu"]), corev1.ResourcePods: resource.MustParse("110")}
+	_, n.Spec.Unschedulable = args["cordoned"]
+	s.nodes = append(s.nodes, n)
+}
+
+func addPod(s *snapshot, args map[string]string) {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: fmt.Sprintf("r-%d", len(s.world.Pods))}}
+	pod.Labels = map[string]string{v1alpha1.LabelPlacementPolicy: "p", v1alpha1.LabelInstanceSet: "r"}
+	if shard := args["shard"]; shard != "" {
+		pod.Labels[v1alpha1.LabelShard] = shard
+	}
+	if _, lost := args["lost"]; lost {
+		pod.Labels[v1alpha1.LabelLost] = "uid-of-" + args["on"]
+	}
+	pod.Spec.NodeName = args["on"]
+	pod.Spec.Containers = []corev1.Container{{Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}}}}
+	s.world.Pods = append(s.world.Pods, pod)
+	if pod.Spec.NodeName != "" {
+		s.requested[pod.Spec.NodeName] = s.requested[pod.Spec.NodeName].Plus(slots.RequestOf(pod))
+	}
+}
+
+func printed(status v1alpha1.PlacementPolicyStatus) string {
+	var b strings.Builder
+	fewest := "impossible"
+	if status.FewestNodes != nil {
+		fewest = strconv.Itoa(int(*status.FewestNodes))
+	}
+	fmt.Fprintf(&b, "%d of %d instances on %d nodes, fewest %s", status.Instances, status.Replicas, status.NodesUsed, fewest)
+	if status.PerNode != nil {
+		fmt.Fprintf(&b, ", %d to %d on a node, a node's loss takes %d (%d %%)",
+			status.PerNode.Min, status.PerNode.Max, status.BlastRadius.Instances, status.BlastRadius.Percent)
+	}
+	if status.LostNodes > 0 {
+		fmt.Fprintf(&b, ", %d lost", status.LostNodes)
+	}
+	for _, c := range status.Conditions {
+		fmt.Fprintf(&b, "\n%s=%s/%s generation %d: %s", c.Type, c.Status, c.Reason, c.ObservedGeneration, c.Message)
+	}
+	return b.String()
+}
