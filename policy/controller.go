@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -63,6 +64,7 @@ func Setup(mgr ctrl.Manager, o Options) error {
 		For(&v1alpha1.PlacementPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Pod{}, late(policyOf)).
 		Watches(&corev1.PersistentVolumeClaim{}, late(policyOf)).
+		Watches(&corev1.PersistentVolume{}, late(r.policyOfVolume), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
 		Watches(&corev1.Node{}, late(r.allPolicies), builder.WithPredicates(nodeMatters())).
 		Watches(&appsv1.StatefulSet{}, handler.EnqueueRequestsFromMapFunc(r.policiesOver("StatefulSet")), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.InstanceSet{}, handler.EnqueueRequestsFromMapFunc(r.policiesOver("InstanceSet")), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
@@ -80,16 +82,24 @@ func (r *reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, err
 	}
 	status := statusOf(s)
+	var again ctrl.Result
+	if meta.IsStatusConditionFalse(status.Conditions, v1alpha1.ConditionFeasible) {
+		again.RequeueAfter = lookAgain
+	}
 	if apiequality.Semantic.DeepEqual(status, p.Status) {
-		return ctrl.Result{}, nil
+		return again, nil
 	}
 	changed := p.DeepCopy()
 	changed.Status = status
-	if err := r.client.Status().Patch(ctx, changed, client.MergeFrom(&p)); err != nil {
-		return ctrl.Result{}, fmt.Errorf("writing the status of policy %s: %w", request, client.IgnoreNotFound(err))
+	if err := client.IgnoreNotFound(r.client.Status().Patch(ctx, changed, client.MergeFrom(&p))); err != nil {
+		return ctrl.Result{}, fmt.Errorf("writing the status of policy %s: %w", request, err)
 	}
-	return ctrl.Result{}, nil
+	return again, nil
 }
+
+// lookAgain is how often a policy that is not feasible is looked at. Room also comes from pods of other groups, which
+// are not watched for it.
+const lookAgain = 30 * time.Second
 
 func groupOf(o client.Object) []string {
 	if g, ok := slots.GroupOf(o.GetNamespace(), o.GetLabels()); ok && g.Policy != "" {

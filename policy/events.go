@@ -50,6 +50,19 @@ func nodeMatters() predicate.Predicate {
 	}}
 }
 
+// policyOfVolume follows a volume to its claim: a local volume holds a slot where it is, and may be seen after its claim.
+func (r *reconciler) policyOfVolume(ctx context.Context, o client.Object) []reconcile.Request {
+	volume, ok := o.(*corev1.PersistentVolume)
+	if !ok || volume.Spec.ClaimRef == nil {
+		return nil
+	}
+	var claim corev1.PersistentVolumeClaim
+	if err := r.client.Get(ctx, client.ObjectKey{Namespace: volume.Spec.ClaimRef.Namespace, Name: volume.Spec.ClaimRef.Name}, &claim); err != nil {
+		return nil // not seen yet: its own event follows
+	}
+	return policyOf(ctx, &claim)
+}
+
 // allPolicies is for events of nodes, which can change what is feasible for everybody.
 func (r *reconciler) allPolicies(ctx context.Context, _ client.Object) []reconcile.Request {
 	return r.requests(ctx, func(*v1alpha1.PlacementPolicy) bool { return true })

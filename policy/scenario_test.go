@@ -20,10 +20,11 @@ import (
 
 // TestScenarios runs testdata. `status` takes a policy's limits as arguments and a world, and prints the status:
 //
-//	status R=6 M=2 K=3 [m=1] [sum=4] [missing=a]
+//	status R=6 M=2 K=3 [m=1] [sum=4 targets=2 [missing=a] [observed=2]]
 //	5x node cpu=4 [cordoned]          nodes n-0, n-1, ... that have 4 CPUs
 //	2x pods on=n-0 [shard=s] [lost]   instances of the policy, each wants one CPU
 //	1x pending                        an instance without a node
+//	1x volumes on=n-0 [retired]       instances whose local volume is there and whose pod is not
 //	1x other on=n-0 cpu=2             a pod of somebody else
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -36,6 +37,7 @@ func TestScenarios(t *testing.T) {
 				addLine(t, &s, line)
 			}
 			s.world.Nodes = slots.NewNodeMap(s.nodes)
+			s.world.Volume = func(string) *corev1.PersistentVolume { return nil }
 			return printed(statusOf(s))
 		})
 	})
@@ -59,6 +61,10 @@ func snapshotOf(t *testing.T, d *datadriven.TestData) snapshot {
 			s.replicas = number(t, value)
 		case "missing":
 			s.missing = []string{"StatefulSet " + value}
+		case "targets":
+			p.Spec.ScaleTargetRefs = make([]v1alpha1.ScaleTargetRef, number(t, value))
+		case "observed":
+			p.Status.ObservedGeneration = int64(number(t, value))
 		default:
 			t.Fatalf("%s: unknown argument %q", d.Pos, arg.Key)
 		}
@@ -89,6 +95,8 @@ func addLine(t *testing.T, s *snapshot, line string) {
 			addNode(s, args)
 		case "pods", "pending":
 			addPod(s, args)
+		case "volumes":
+			addClaim(s, args)
 		case "other":
 			s.requested[args["on"]] = slots.Amount{MilliCPU: 1000 * int64(number(t, args["cpu"])), Pods: 1}
 		default:
@@ -121,6 +129,17 @@ func addPod(s *snapshot, args map[string]string) {
 	}
 }
 
+// addClaim adds a claim that was promised to a node, as it is from the placement of its first pod on.
+func addClaim(s *snapshot, args map[string]string) {
+	c := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: fmt.Sprintf("data-v-%d", len(s.world.Claims))}}
+	c.Labels = map[string]string{v1alpha1.LabelPlacementPolicy: "p", v1alpha1.LabelInstanceSet: "v", v1alpha1.LabelOrdinal: strconv.Itoa(len(s.world.Claims))}
+	if _, retired := args["retired"]; retired {
+		c.Labels[v1alpha1.LabelRetired] = v1alpha1.RetiredValue
+	}
+	c.Annotations = map[string]string{slots.SelectedNode: args["on"]}
+	s.world.Claims = append(s.world.Claims, c)
+}
+
 func printed(status v1alpha1.PlacementPolicyStatus) string {
 	var b strings.Builder
 	fewest := "impossible"
@@ -134,6 +153,9 @@ func printed(status v1alpha1.PlacementPolicyStatus) string {
 	}
 	if status.LostNodes > 0 {
 		fmt.Fprintf(&b, ", %d lost", status.LostNodes)
+	}
+	if status.ObservedGeneration == 0 {
+		b.WriteString(", not counted")
 	}
 	for _, c := range status.Conditions {
 		fmt.Fprintf(&b, "\n%s=%s/%s generation %d: %s", c.Type, c.Status, c.Reason, c.ObservedGeneration, c.Message)

@@ -35,7 +35,6 @@ func statusOf(s snapshot) v1alpha1.PlacementPolicyStatus {
 	group := slots.Group{Namespace: s.policy.Namespace, Policy: s.policy.Name}
 	held := slices.DeleteFunc(slots.Count(s.world), func(slot slots.Slot) bool { return slot.Group != group })
 	perNode := slots.PerNode(held)
-
 	status := v1alpha1.PlacementPolicyStatus{
 		ObservedGeneration: s.policy.Generation,
 		Conditions:         slices.Clone(s.policy.Status.Conditions),
@@ -43,6 +42,11 @@ func statusOf(s snapshot) v1alpha1.PlacementPolicyStatus {
 		Instances:          int32(instances(held)),
 		NodesUsed:          int32(len(perNode)),
 		LostNodes:          int32(s.lostNodes(group)),
+	}
+	if len(s.missing) > 0 && s.policy.Status.ObservedGeneration == 0 {
+		// The scheduler holds the group until all targets have existed once: with a sum that lacks some of them, the
+		// instances of the others would take the nodes that those need. A group that was complete before goes on.
+		status.ObservedGeneration = 0
 	}
 	if len(perNode) > 0 {
 		counts := make([]int, 0, len(perNode))

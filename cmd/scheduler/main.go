@@ -49,6 +49,9 @@ arguments, stands in the file named by --config.`
 	c.SilenceUsage, c.SilenceErrors = true, true
 	schedule := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if c.Flags().Changed("version") {
+			fmt.Println("shoal-scheduler", version) // and below it, upstream prints the version of Kubernetes
+		}
 		if file := c.Flags().Lookup("config").Value.String(); file != "" {
 			if err := checkConfig(file); err != nil {
 				return err

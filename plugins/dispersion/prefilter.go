@@ -81,16 +81,13 @@ func (p *Plugin) view(group slots.Group, pod *corev1.Pod, nodes []fwk.NodeInfo) 
 	return v
 }
 
-// count fills the base from the slots of the world. The pod's own slot, held by its volume, is left out: an instance
-// must not be refused because of itself.
+// count fills the base from the slots of the world. The pod's own slot is among them if its volume holds one; Filter
+// then refuses nothing, because nothing is added.
 func (s *base) count(v view, group slots.Group, pod *corev1.Pod) {
 	s.counted, s.held, s.shards = map[slots.Instance]bool{}, map[string]int{}, map[string]int{}
 	s.all, s.weaker = map[string]int{}, map[string]bool{}
 	priority := corev1helpers.PodPriority(pod)
 	for _, slot := range v.slots {
-		if slot.Instance == s.instance {
-			continue
-		}
 		s.all[slot.Node]++
 		if slot.Group != group {
 			continue
@@ -167,7 +164,7 @@ func (s *base) totals(v view, rules policy) (replicas, shards int) {
 func (s *base) promises(v view) map[string]int {
 	out := map[string]int{}
 	for _, slot := range v.slots {
-		if slot.Pod == nil && slot.Group == s.group && slot.Instance != s.instance {
+		if slot.Pod == nil && slot.Group == s.group {
 			out[slot.Node]++
 		}
 	}

@@ -29,7 +29,7 @@ type base struct {
 	limits   placement.Limits
 	total    int // cap over all groups, 0 for none
 
-	counted  map[slots.Instance]bool // instances of the group with a slot, the pod's own excepted
+	counted  map[slots.Instance]bool // instances of the group with a slot
 	held     map[string]int          // node -> slots of the group
 	shards   map[string]int          // node -> slots of the pod's shard
 	all      map[string]int          // node -> slots of all groups; only with a cap over all groups
