@@ -87,6 +87,9 @@ func controllerNames() []string {
 
 func (o *options) validate() error {
 	known := controllerNames()
+	if len(o.controllers) == 0 {
+		return fmt.Errorf("--controllers: it is empty: want * or some of %s", strings.Join(known, ", "))
+	}
 	for _, name := range o.controllers {
 		if name != "*" && !slices.Contains(known, name) {
 			return fmt.Errorf("--controllers: unknown controller %q: want * or some of %s", name, strings.Join(known, ", "))

@@ -61,11 +61,13 @@ func run(ctx context.Context, o *options) error {
 }
 
 func (o *options) restConfig() (*rest.Config, error) {
-	config, err := clientcmd.BuildConfigFromFlags("", o.kubeconfig)
-	if err != nil {
-		if o.kubeconfig == "" {
-			return nil, errors.New("no access to a cluster: give --kubeconfig, or run in a pod")
+	var config *rest.Config
+	var err error
+	if o.kubeconfig == "" {
+		if config, err = rest.InClusterConfig(); err != nil {
+			return nil, fmt.Errorf("give --kubeconfig, or run in a pod: %w", err)
 		}
+	} else if config, err = clientcmd.BuildConfigFromFlags("", o.kubeconfig); err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
 	config.QPS, config.Burst = o.qps, o.burst

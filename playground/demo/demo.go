@@ -130,7 +130,7 @@ func (d *demo) silence(ctx context.Context) error {
 	if err := d.cluster.FailNode(ctx, d.victim, playground.Unreachable); err != nil {
 		return err
 	}
-	if err := d.cluster.WaitNotReady(ctx, d.victim); err != nil {
+	if err := d.waitTaint(ctx, d.victim, corev1.TaintNodeUnreachable); err != nil {
 		return err
 	}
 	d.say("%s holds %v. Its kubelet is silent, and it carries the taint unreachable. Waiting 60 s.", d.victim, d.held)

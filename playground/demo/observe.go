@@ -83,6 +83,20 @@ func (d *demo) pendingRebuild(ctx context.Context, set string) bool {
 	return err != nil || perNode(pods)[d.victim] > 0
 }
 
+// waitTaint waits until the control plane has noticed that a node is silent.
+func (d *demo) waitTaint(ctx context.Context, name, key string) error {
+	return d.until(ctx, "the taint "+key+" on "+name, func(ctx context.Context) error {
+		var node corev1.Node
+		if err := d.client.Get(ctx, client.ObjectKey{Name: name}, &node); err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == key }) {
+			return errors.New("it is not there yet")
+		}
+		return nil
+	})
+}
+
 // waitRefused waits until a pod is Pending because of the limit of nodes, and returns the scheduler's words.
 func (d *demo) waitRefused(ctx context.Context, name string) (string, error) {
 	message := ""

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -37,6 +38,7 @@ func threeSizes() []playground.Shape {
 func TestShoal(t *testing.T) {
 	k := start(t, playground.Options{Nodes: threeSizes(), Install: true, Schedulers: 2, Managers: 2})
 	t.Run("contradictions are refused", func(t *testing.T) { testContradictions(t, k) })
+	t.Run("examples are accepted", func(t *testing.T) { testExamples(t, k) })
 	t.Run("many sets at once", func(t *testing.T) { testManySets(t, k) })
 	t.Run("StatefulSets, one per shard", func(t *testing.T) { testStatefulSets(t, k) })
 	t.Run("only the manager declares instances lost", func(t *testing.T) { testLostLabel(t, k) })
@@ -122,28 +124,42 @@ func testStatefulSets(t *testing.T, k kit) {
 	}
 }
 
-// testLostLabel: a label that frees a slot must be in nobody's hands but the manager's.
+// testLostLabel: a label that frees a slot must be in nobody's hands but the manager's. Labels also change through the
+// status of an object, and a Binding hands its labels on to the pod.
 func testLostLabel(t *testing.T, k kit) {
 	ns := k.namespace(t, "labels")
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "p"}}
-	pod.Spec.Containers = []corev1.Container{{Name: "c", Image: "redis:7"}}
-	k.create(t, pod)
+	meta := metav1.ObjectMeta{Namespace: ns, Name: "o"}
+	pod := &corev1.Pod{ObjectMeta: meta}
+	pod.Spec.SchedulerName, pod.Spec.Containers = "nobody", []corev1.Container{{Name: "c", Image: "redis:7"}}
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: meta}
+	claim.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
+	claim.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
+	k.create(t, pod, claim)
 	for _, label := range []string{v1alpha1.LabelLost, v1alpha1.LabelRetired} {
-		patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:"x"}}}`, label)
-		if err := k.client.Patch(t.Context(), pod.DeepCopy(), client.RawPatch("application/merge-patch+json", patch)); err == nil {
-			t.Errorf("an administrator could set %s", label)
-		} else {
-			t.Log(err)
+		for _, o := range []client.Object{pod, claim} {
+			patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"metadata":{"labels":{%q:"x"}}}`, label))
+			denied(t, label, "patching", k.client.Patch(t.Context(), o.DeepCopyObject().(client.Object), patch))
+			denied(t, label, "patching the status of", k.client.Status().Patch(t.Context(), o.DeepCopyObject().(client.Object), patch))
+			born := o.DeepCopyObject().(client.Object)
+			born.SetName("born")
+			born.SetResourceVersion("")
+			born.SetLabels(map[string]string{label: "x"})
+			denied(t, label, "creating", k.client.Create(t.Context(), born))
 		}
-		born := pod.DeepCopy()
-		born.ObjectMeta = metav1.ObjectMeta{Namespace: ns, Name: "born", Labels: map[string]string{label: "x"}}
-		if err := k.client.Create(t.Context(), born); err == nil {
-			t.Errorf("an administrator could create a pod with %s", label)
-		}
+		binding := &corev1.Binding{ObjectMeta: metav1.ObjectMeta{Name: "o", Labels: map[string]string{label: "x"}}, Target: corev1.ObjectReference{Kind: "Node", Name: "nowhere"}}
+		denied(t, label, "binding", k.client.SubResource("binding").Create(t.Context(), pod.DeepCopy(), binding))
 	}
 	patch := []byte(`{"metadata":{"labels":{"other":"x"}}}`)
 	if err := k.client.Patch(t.Context(), pod, client.RawPatch("application/merge-patch+json", patch)); err != nil {
 		t.Errorf("another label was refused: %v", err)
+	}
+}
+
+// denied wants the admission policy's own words: another error would prove nothing.
+func denied(t *testing.T, label, how string, err error) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), "only the ServiceAccount shoal-system/shoal-manager may set") {
+		t.Errorf("an administrator could set %s by %s an object: %v", label, how, err)
 	}
 }
 
