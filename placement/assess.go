@@ -11,8 +11,8 @@ type Assessment struct {
 	Feasible bool
 	// Unplaceable is the number of remaining instances for which there is no place.
 	Unplaceable int
-	// FewestNodes is the smallest number of nodes that could hold all replicas if the group were placed anew; 0 when no
-	// number of them can.
+	// FewestNodes is the smallest number of usable nodes that could hold all replicas if the group were placed anew; 0
+	// when no number of them can.
 	FewestNodes int
 	// LimitsTooTight is true when K * M is less than the replicas, however many nodes there are.
 	LimitsTooTight bool
@@ -52,8 +52,8 @@ func Assess(g Group, replicas int) Assessment {
 	return a
 }
 
-// FewestNodes is the smallest number of nodes that could hold all replicas if none were placed yet; 0 when no number
-// of them can. The largest nodes are the best choice for every number of nodes, because the condition is a sum.
+// FewestNodes is the smallest number of usable nodes that could hold all replicas if none were placed yet; 0 when no
+// number of them can. The largest nodes are the best choice for every number of nodes, because the condition is a sum.
 func FewestNodes(g Group, replicas int) int {
 	if replicas == 0 {
 		return 0
@@ -61,7 +61,7 @@ func FewestNodes(g Group, replicas int) int {
 	empty := Group{Limits: g.Limits, Shards: g.Shards}
 	room := make([]int, 0, len(g.Nodes))
 	for _, n := range g.Nodes {
-		room = append(room, empty.Capacity(Node{Free: n.Held + n.Free}))
+		room = append(room, empty.Capacity(Node{Free: n.Held + n.Free, Unusable: n.Unusable}))
 	}
 	slices.SortFunc(room, func(a, b int) int { return b - a })
 	total := 0

@@ -15,8 +15,11 @@ type Node struct {
 	// Held is the number of the group's instances that hold a slot on the node.
 	Held int
 	// Free is the number of further instances for which the node has room now (CPU, memory, pods), before the group's
-	// limits. It is 0 when the node may not be used: cordoned, tainted, excluded by the pod's affinity.
+	// limits.
 	Free int
+	// Unusable is true for a node that takes no further instances and that no plan may count on: cordoned, tainted,
+	// excluded by the pod's affinity, or deleted.
+	Unusable bool
 }
 
 // Group is everything that placement knows about a group.
@@ -32,6 +35,9 @@ type Group struct {
 
 // Capacity is c(n): the number of further instances that the node can take within the group's limits.
 func (g Group) Capacity(n Node) int {
+	if n.Unusable {
+		return 0
+	}
 	c := n.Free
 	if g.MaxPerNode > 0 {
 		c = min(c, g.MaxPerNode-n.Held)

@@ -72,6 +72,8 @@ func parseNodes(t *testing.T, input string) []Node {
 			switch key, value, _ := strings.Cut(word, "="); {
 			case strings.HasSuffix(word, "x"):
 				times, err = strconv.Atoi(strings.TrimSuffix(word, "x"))
+			case word == "unusable":
+				n.Unusable = true
 			case key == "held":
 				n.Held, err = strconv.Atoi(value)
 			case key == "free":

@@ -139,16 +139,13 @@ func (s snapshot) group(held []slots.Slot, perNode map[string]int) placement.Gro
 	alive := map[string]bool{}
 	for _, n := range s.nodes {
 		alive[n.Name] = true
-		free := 0
-		if room.Usable(n) {
-			free = max(0, room.Fit(slots.AmountOf(n.Status.Allocatable).Minus(s.requested[n.Name]))-promised[n.Name])
-		}
-		g.Nodes = append(g.Nodes, placement.Node{Held: perNode[n.Name], Free: free})
+		free := room.Fit(slots.AmountOf(n.Status.Allocatable).Minus(s.requested[n.Name])) - promised[n.Name]
+		g.Nodes = append(g.Nodes, placement.Node{Held: perNode[n.Name], Free: max(0, free), Unusable: !room.Usable(n)})
 	}
 	for _, slot := range held { // a deleted Node still counts, and can take nothing
 		if !alive[slot.Node] {
 			alive[slot.Node] = true
-			g.Nodes = append(g.Nodes, placement.Node{Held: perNode[slot.Node]})
+			g.Nodes = append(g.Nodes, placement.Node{Held: perNode[slot.Node], Unusable: true})
 		}
 	}
 	return g

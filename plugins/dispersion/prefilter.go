@@ -127,7 +127,7 @@ func (s *base) judge(v view, rules policy, pod *corev1.Pod, nodes []fwk.NodeInfo
 	}
 	for name, held := range s.held { // a deleted Node still counts, and can take nothing; the order does not matter to a sum
 		if !alive[name] {
-			g.Nodes = append(g.Nodes, placement.Node{Held: held})
+			g.Nodes = append(g.Nodes, placement.Node{Held: held, Unusable: true})
 		}
 	}
 	s.guard = placement.NewGuard(g)
