@@ -126,14 +126,19 @@ func (r *reconciler) writeBatch(ctx context.Context, o decide.Objects, batch [][
 	return done
 }
 
-// writeStatus is the last write, and there is none when nothing changed.
+// writeStatus is the last write, and there is none when nothing changed. It is refused when the set has changed since it
+// was loaded: the record of bootstrapped instances must not be taken back by a manager that was slow. The newer version
+// raises an event, and with it comes the next decision.
 func (r *reconciler) writeStatus(ctx context.Context, o decide.Objects, status decideStatus) error {
 	if equality.Semantic.DeepEqual(o.Set.Status, status) {
 		return nil
 	}
 	set := o.Set.DeepCopy()
 	set.Status = status
-	err := r.writer.Status().Patch(ctx, set, client.MergeFrom(o.Set))
+	err := r.writer.Status().Patch(ctx, set, client.MergeFromWithOptions(o.Set, client.MergeFromWithOptimisticLock{}))
+	if apierrors.IsConflict(err) {
+		return nil
+	}
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("writing the status: %w", err)
 	}

@@ -178,11 +178,12 @@ func (s snapshot) limits() placement.Limits {
 	return l
 }
 
+// shards is 0 when the group has none, or when their number is not known: then it is not considered.
 func (s snapshot) shards() int {
-	if s.policy.Spec.Shards != nil {
-		return int(*s.policy.Spec.Shards)
+	if s.example().Labels[v1alpha1.LabelShard] == "" {
+		return 0
 	}
-	return len(s.policy.Spec.ScaleTargetRefs)
+	return s.policy.Spec.ShardCount()
 }
 
 func (s snapshot) feasible(g placement.Group, a placement.Assessment) verdict {

@@ -267,7 +267,7 @@ func catalogue() []row {
 		{ReviveClaim, Entry{
 			Name:    "ReviveClaim",
 			Text:    "the ordinal is wanted again: its volume counts again",
-			Meaning: "The label shoal.dev/retired is removed before the pod is created.",
+			Meaning: "The label shoal.dev/retired is removed once the pod is placed. Until then the volume holds no slot, and the scheduler lets the pod back to it only within the limits.",
 			Advice:  "Nothing.",
 		}},
 		{DeleteClaim, Entry{

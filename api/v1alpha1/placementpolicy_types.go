@@ -62,13 +62,27 @@ type PlacementPolicySpec struct {
 	ScaleTargetRefs []ScaleTargetRef `json:"scaleTargetRefs,omitempty"`
 
 	// shards is the number of shards among the replicas. The guard uses it: a node can take at most shards times
-	// shardSpread.max instances. Unset, it is taken from scaleTargetRefs (one shard each), or else not considered.
+	// shardSpread.max instances. Unset, it is the number of scaleTargetRefs if all of them are StatefulSets (one
+	// shard each), or else not considered.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=20000
 	// +optional
 	Shards *int32 `json:"shards,omitempty"`
 
 	PlacementLimits `json:",inline"`
+}
+
+// ShardCount is the number of shards if it is known, and 0 if not.
+func (s *PlacementPolicySpec) ShardCount() int {
+	if s.Shards != nil {
+		return int(*s.Shards)
+	}
+	for _, ref := range s.ScaleTargetRefs {
+		if ref.Kind != "StatefulSet" { // an InstanceSet has any number of shards
+			return 0
+		}
+	}
+	return len(s.ScaleTargetRefs)
 }
 
 // ScaleTargetRef names a workload of the policy's namespace.

@@ -20,8 +20,7 @@ const (
 
 const foreignRecheck = 30 * time.Second
 
-// create makes what wanted instances lack: claims first, then the pod, in one worker. It also gives retired claims of
-// ordinals that are wanted again their slot back.
+// create makes what wanted instances lack: claims first, then the pod, in one worker.
 func (p *planner) create() {
 	for n := range p.instances {
 		i := &p.instances[n]
@@ -107,7 +106,13 @@ func livingNode(p *planner, i *instance) (reason.Code, string, bool) {
 
 func notHeld(p *planner, _ *instance) (reason.Code, string, bool) { return 0, "", !p.hold }
 
+// reviveClaims gives the volumes of an instance that is wanted again their slot back once its pod is placed, and not
+// before: meanwhile the slot may have been given to another instance, and only the scheduler knows whether the limits
+// still have a place for this one.
 func (p *planner) reviveClaims(i *instance) {
+	if i.pod == nil || i.pod.Node == "" {
+		return
+	}
 	for _, c := range i.claims {
 		if c != nil && c.Retired {
 			change := p.claimChange(UnlabelClaim, c, reason.ReviveClaim)
@@ -175,7 +180,6 @@ func (p *planner) replaceEnded() {
 			continue
 		}
 		p.deletePod(i, reason.ReplaceTerminal)
-		p.reviveClaims(i)
 		p.createClaims(i)
 		p.createPod(i, failures+1)
 	}

@@ -62,6 +62,9 @@ func (p *planner) keepOwnPolicy() {
 	if equality.Semantic.DeepEqual(podspec.Policy(p.Set, wanted, shards).Spec, *p.Policy.Spec) {
 		return
 	}
+	if code == reason.ChangeLimits {
+		p.hold = true // a pod that is stamped with the old version could be placed by the old limits
+	}
 	c := p.setWide(UpdatePolicy, code)
 	c.UID, c.Version, c.Replicas, c.Shards = p.Policy.UID, p.Policy.Version, wanted, shards
 	p.add(c)

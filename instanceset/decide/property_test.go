@@ -296,6 +296,10 @@ func (w *world) forbids(c Change) string {
 		return w.forbidsGivingUp(v, i, w.claims[c.Object])
 	case DeletePod:
 		return w.forbidsDeletePod(c, i)
+	case UnlabelClaim:
+		if i.pod == nil || i.pod.Node == "" {
+			return "the volume would take a slot that nobody has checked"
+		}
 	case LabelClaim, LabelPod:
 		if c.Label == v1alpha1.LabelLost {
 			return w.forbidsLabel(v, i)
@@ -311,7 +315,7 @@ func (w *world) forbidsCreate(c Change, v *view, i *instance) string {
 	switch {
 	case !i.online():
 		return "nobody wants it"
-	case slices.ContainsFunc(i.claims, func(c *Claim) bool { return c == nil || c.Terminating || c.Lost || c.Retired }):
+	case slices.ContainsFunc(i.claims, func(c *Claim) bool { return c == nil || c.Terminating || c.Lost }):
 		return "its claims are not in order"
 	case w.set.Spec.Placement != nil && *w.policy.Spec.Replicas < *w.set.Spec.Replicas:
 		return "the policy was not raised before"

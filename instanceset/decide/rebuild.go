@@ -2,6 +2,7 @@ package decide
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -67,8 +68,10 @@ func (p *planner) rebuild() {
 	p.noteSilent()
 }
 
-// victims are the wanted instances that are on dead nodes or lost, ascending. Offline ones are left alone unless they are
-// lost already: they have no pod that somebody waits for.
+// victims are the wanted instances that are on dead nodes or lost, node by node: first the nodes of which something was
+// given up already. Going by ordinal, two dead nodes could each keep an instance whose shard is busy with one of the
+// other; both nodes would go on counting, and with all of maxNodes in use nothing could be placed any more. Offline
+// instances are left alone unless they are lost already: they have no pod that somebody waits for.
 func (p *planner) victims() []victim {
 	var all []victim
 	for n := range p.instances {
@@ -82,6 +85,19 @@ func (p *planner) victims() []victim {
 			all = append(all, victim{i, node})
 		}
 	}
+	begun := map[string]bool{}
+	for _, v := range all {
+		begun[v.node] = begun[v.node] || v.lost()
+	}
+	slices.SortStableFunc(all, func(a, b victim) int {
+		if begun[a.node] != begun[b.node] {
+			if begun[a.node] {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.node, b.node)
+	})
 	return all
 }
 

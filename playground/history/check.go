@@ -2,11 +2,15 @@ package history
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/placement"
 	"github.com/shoal-dev/shoal/slots"
 )
 
@@ -77,7 +81,11 @@ func exceeded(policy *v1alpha1.PlacementPolicy, before, now Usage) []string {
 		}
 	}
 	if m := policy.Spec.MaxInstancesPerNode; m != nil {
-		report("instances on one node", m.IntValue(), before.PerNode, now.PerNode) // a percentage has IntValue 0: not checked
+		limit := m.IntValue()
+		if m.Type == intstr.String {
+			limit = percentOf(m.StrVal, policy)
+		}
+		report("instances on one node", limit, before.PerNode, now.PerNode)
 	}
 	if k := policy.Spec.MaxNodes; k != nil {
 		report("nodes in use", int(*k), before.Nodes, now.Nodes)
@@ -86,6 +94,19 @@ func exceeded(policy *v1alpha1.PlacementPolicy, before, now Usage) []string {
 		report("instances of one shard on one node", int(s.Max), before.PerShardAndNode, now.PerShardAndNode)
 	}
 	return texts
+}
+
+// percentOf is M of a policy that gives it as a percentage of its replicas; 0, which does not limit, without any.
+func percentOf(text string, policy *v1alpha1.PlacementPolicy) int {
+	percent, err := strconv.Atoi(strings.TrimSuffix(text, "%"))
+	replicas := int(policy.Status.Replicas)
+	if policy.Spec.Replicas != nil {
+		replicas = int(*policy.Spec.Replicas)
+	}
+	if err != nil || replicas == 0 {
+		return 0
+	}
+	return placement.PercentOf(percent, replicas)
 }
 
 // world is the state of the cluster at one moment.

@@ -32,10 +32,10 @@ func (p *Plugin) Filter(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, inf
 
 // refusal is the first rule that the node breaks, nil when it breaks none.
 func (s *state) refusal(node string) *rule {
-	if s.pinned != "" {
-		if node != s.pinned {
-			return &pinnedElsewhere
-		}
+	switch {
+	case s.pinned != "" && node != s.pinned:
+		return &pinnedElsewhere
+	case s.holds:
 		return nil // the pod's volume holds its slot already: coming back takes nothing from anybody
 	}
 	for i := range rules {

@@ -28,11 +28,8 @@ func policyFrom(p *v1alpha1.PlacementPolicy) policy {
 		out.counted, out.replicas = true, int(*p.Spec.Replicas)
 	} else {
 		out.counted, out.replicas = p.Status.ObservedGeneration == p.Generation, int(p.Status.Replicas)
-		out.shards = len(p.Spec.ScaleTargetRefs)
 	}
-	if p.Spec.Shards != nil {
-		out.shards = int(*p.Spec.Shards)
-	}
+	out.shards = p.Spec.ShardCount()
 	if p.Spec.MaxNodes != nil {
 		out.limits.MaxNodes = int(*p.Spec.MaxNodes)
 	}

@@ -81,8 +81,8 @@ func (p *Plugin) view(group slots.Group, pod *corev1.Pod, nodes []fwk.NodeInfo) 
 	return v
 }
 
-// count fills the base from the slots of the world. The pod's own slot is among them if its volume holds one; Filter
-// then refuses nothing, because nothing is added.
+// count fills the base from the slots of the world. The pod's own slot is among them if its volume holds one: then
+// nothing is added by placing the pod there.
 func (s *base) count(v view, group slots.Group, pod *corev1.Pod) {
 	s.counted, s.held, s.shards = map[slots.Instance]bool{}, map[string]int{}, map[string]int{}
 	s.all, s.weaker = map[string]int{}, map[string]bool{}
@@ -93,6 +93,7 @@ func (s *base) count(v view, group slots.Group, pod *corev1.Pod) {
 			continue
 		}
 		s.counted[slot.Instance] = true
+		s.holds = s.holds || slot.Instance == s.instance && slot.Node == s.pinned
 		s.held[slot.Node]++
 		if s.shard != "" && slot.Shard == s.shard {
 			s.shards[slot.Node]++

@@ -26,6 +26,7 @@ type base struct {
 	instance slots.Instance
 	shard    string
 	pinned   string // node that holds the pod's local volume, "" when it may go anywhere
+	holds    bool   // the volume holds the pod's slot there; one that was retired does not
 	limits   placement.Limits
 	total    int // cap over all groups, 0 for none
 

@@ -170,28 +170,39 @@ func testKill(t *testing.T, k kit) {
 	ns := k.namespace(t, "kill")
 	check := k.record(t)
 	k.create(t, set(ns, "r", replicas, volumes, limits(3, 150), func(s *v1alpha1.InstanceSet) { s.Spec.ShardSize = ptr.To[int32](4) }))
-	k.eventually(t, 2*time.Minute, "a quarter to be placed", func(ctx context.Context) error {
+	k.eventually(t, 2*time.Minute, "the first pods to exist", func(ctx context.Context) error {
 		pods, err := k.pods(ctx, ns, "r")
-		placed := 0
-		for i := range pods {
-			if pods[i].Spec.NodeName != "" {
-				placed++
-			}
-		}
-		if err != nil || placed < replicas/4 {
-			return errors.Join(err, fmt.Errorf("%d are", placed))
+		if err != nil || len(pods) == 0 {
+			return errors.Join(err, errors.New("none does"))
 		}
 		return nil
 	})
-	for _, lease := range []string{"shoal-scheduler", "shoal-manager"} {
-		k.killLeader(t, lease)
+	waits := []func(){k.killLeader(t, "shoal-manager"), k.killLeader(t, "shoal-scheduler")}
+	if pods, err := k.pods(t.Context(), ns, "r"); err != nil || ready(pods) == replicas {
+		t.Fatalf("all was done before the processes were killed: the test proves nothing (%v)", err)
+	} else {
+		t.Logf("both were killed when %d of %d pods existed", len(pods), replicas)
+	}
+	for _, wait := range waits {
+		wait()
 	}
 	k.eventually(t, 4*time.Minute, "the set to be Ready", k.ready(ns, "r"))
 	onceEach(t, check(), ns, replicas)
 }
 
-// killLeader kills the leading process of a component with SIGKILL, and waits until another one leads.
-func (k kit) killLeader(t *testing.T, lease string) {
+func ready(pods []corev1.Pod) int {
+	n := 0
+	for i := range pods {
+		if podReady(&pods[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+// killLeader kills the leading process of a component with SIGKILL, and returns a function that waits until another one
+// leads.
+func (k kit) killLeader(t *testing.T, lease string) func() {
 	t.Helper()
 	holder := func(ctx context.Context) (string, error) {
 		var l coordinationv1.Lease
@@ -210,16 +221,18 @@ func (k kit) killLeader(t *testing.T, lease string) {
 		t.Fatal(err)
 	}
 	t.Logf("killed %s, process %d", leader.Name, leader.Process.PID)
-	k.eventually(t, 90*time.Second, "another process to lead", func(ctx context.Context) error {
-		now, err := holder(ctx)
-		if err != nil || now == before || now == "" {
-			return errors.Join(err, fmt.Errorf("%q holds the lease", now))
-		}
-		return nil
-	})
+	return func() {
+		k.eventually(t, 90*time.Second, "another process to lead", func(ctx context.Context) error {
+			now, err := holder(ctx)
+			if err != nil || now == before || now == "" {
+				return errors.Join(err, fmt.Errorf("%q holds the lease", now))
+			}
+			return nil
+		})
+	}
 }
 
-// leader is the process that said last that it leads.
+// leader is the process that said that it leads; nobody has led before it in these tests.
 func (k kit) leader(t *testing.T, component string) string {
 	t.Helper()
 	for i := range 2 {
