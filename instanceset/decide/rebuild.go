@@ -70,8 +70,8 @@ func (p *planner) rebuild() {
 
 // victims are the wanted instances that are on dead nodes or lost, node by node: first the nodes of which something was
 // given up already. Going by ordinal, two dead nodes could each keep an instance whose shard is busy with one of the
-// other; both nodes would go on counting, and with all of maxNodes in use nothing could be placed any more. Offline
-// instances are left alone unless they are lost already: they have no pod that somebody waits for.
+// other; both nodes would go on counting, and with all of maxNodes in use nothing could be placed any more. For the
+// same reason offline instances are among them: their volumes keep the node.
 func (p *planner) victims() []victim {
 	var all []victim
 	for n := range p.instances {
@@ -81,7 +81,7 @@ func (p *planner) victims() []victim {
 		}
 		node := i.node()
 		lost := p.anyClaimLost(i) || i.pod != nil && i.pod.Lost && node != ""
-		if lost || i.online() && node != "" && p.state(node) == NodeOutOfService {
+		if lost || node != "" && p.state(node) == NodeOutOfService {
 			all = append(all, victim{i, node})
 		}
 	}

@@ -54,12 +54,14 @@ func (v *view) holds(i *instance) bool {
 }
 
 // busy reports whether the instance was declared lost, or was replaced and is not Ready yet. One that was replaced and
-// then met another dead node is not busy but a new victim: two such would wait for each other for ever.
+// then met another node that died or fell silent is not busy: nothing goes on there, and others would wait for it for
+// ever.
 func (v *view) busy(i *instance) bool {
 	if !i.online() {
 		return i.wanted && i.lost()
 	}
-	return i.lost() || !i.ready() && v.generation(i) > 0 && v.state(i.node()) != NodeOutOfService
+	going := i.node() == "" || v.state(i.node()) == NodeHealthy
+	return i.lost() || !i.ready() && v.generation(i) > 0 && going
 }
 
 // wantedShards is the number of shards among the wanted instances, 0 without shards.

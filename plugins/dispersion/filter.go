@@ -77,7 +77,8 @@ var rules = [...]rule{
 		return s.promised[node] > 0 && s.room[node] <= 0
 	}),
 	newRule(reason.NodeTooSmall, func(s *state, node string) bool {
-		// Without a limit of nodes nothing can be cut off. Zero capacity is left to the plugin that knows the shortage.
-		return s.limits.MaxNodes > 0 && s.heldOn(node) == 0 && s.capacity[node] > 0 && !s.guard.Opens(s.capacity[node])
+		// Without a limit of nodes nothing can be cut off. A node that is full now counts as having room for one, so that
+		// preemption does not empty it in vain.
+		return s.limits.MaxNodes > 0 && s.heldOn(node) == 0 && s.guard.Need > max(1, s.capacity[node])
 	}),
 }
