@@ -150,3 +150,22 @@ func TestWake(t *testing.T) {
 		}
 	}
 }
+
+// TestFullNodesAreJudgedByTheGuard: a node that is full now is not worth a preemption while only nodes with room for three
+// may be opened.
+func TestFullNodesAreJudgedByTheGuard(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("p", 6, placement.Limits{MaxPerNode: 3, MaxNodes: 2, MaxPerShard: 1})
+	for _, name := range []string{"open", "full", "free"} {
+		w.node(name, 3, 110)
+	}
+	for _, name := range []string{"r-0", "r-1", "r-2"} {
+		w.bind(instance(name, "p", ""), "open")
+		w.bind(instance("other-"+name, "", ""), "full")
+	}
+	pod := instance("r-3", "p", "")
+	w.arrive(pod)
+	if _, allowed := w.cycle(pod); allowed("full") || !allowed("free") {
+		t.Errorf("full: %v, free: %v, want only free", allowed("full"), allowed("free"))
+	}
+}
