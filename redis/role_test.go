@@ -129,7 +129,7 @@ func readCommand(in *bufio.Reader) (string, error) {
 func TestRealRedis(t *testing.T) {
 	binary, err := exec.LookPath("redis-server")
 	if err != nil {
-		t.Skip("there is no redis-server on the PATH")
+		t.Skip("there is no redis-server on the PATH: `make real-node-deps` installs it")
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
