@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -124,7 +123,7 @@ func (s snapshot) lostNodes(group slots.Group) int {
 // any pod there is nothing to judge by but the limits.
 func (s snapshot) group(held []slots.Slot, perNode map[string]int) placement.Group {
 	g := placement.Group{
-		Limits:    s.limits(),
+		Limits:    slots.LimitsOf(s.policy.Spec.PlacementLimits, s.wanted()),
 		Shards:    s.shards(),
 		Remaining: max(0, s.wanted()-instances(held)),
 	}
@@ -160,22 +159,6 @@ func (s snapshot) example() *corev1.Pod {
 		}
 	}
 	return example
-}
-
-func (s snapshot) limits() placement.Limits {
-	l := placement.Limits{MaxNodes: int(ptr.Deref(s.policy.Spec.MaxNodes, 0)), MaxPerShard: 1}
-	for _, spread := range s.policy.Spec.ShardSpread {
-		l.MaxPerShard = int(spread.Max)
-	}
-	if m := s.policy.Spec.MaxInstancesPerNode; m != nil {
-		l.MaxPerNode = m.IntValue()
-		if m.Type == intstr.String {
-			if percent, err := intstr.GetScaledValueFromIntOrPercent(m, 100, false); err == nil { // the schema allows no other form
-				l.MaxPerNode = placement.PercentOf(percent, s.wanted())
-			}
-		}
-	}
-	return l
 }
 
 // shards is 0 when the group has none, or when their number is not known: then it is not considered.

@@ -12,5 +12,7 @@
 // holds no slot; nothing else frees one: not NotReady, not a terminating pod, not a deleted Node. Pods without an
 // InstanceSet (those of StatefulSets) have nobody who labels them: for them the taint out-of-service frees the slot.
 //
+// LimitsOf resolves the limits of a policy, percentages included, into the numbers that slots are compared with.
+//
 // The package never reads a clock, never talks to an API server, and never decides where a pod goes.
 package slots

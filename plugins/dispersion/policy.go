@@ -1,10 +1,8 @@
 package dispersion
 
 import (
-	"k8s.io/apimachinery/pkg/util/resourceversion"
-
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/placement"
@@ -18,42 +16,25 @@ type policy struct {
 	counted  bool // the replicas are known for the current generation
 	replicas int
 	shards   int
-	perNode  *intstr.IntOrString
-	limits   placement.Limits
+	// limits of a group of that many replicas: M may be a percentage.
+	limits func(replicas int) placement.Limits
 }
 
 func policyFrom(p *v1alpha1.PlacementPolicy) policy {
-	out := policy{version: p.ResourceVersion, perNode: p.Spec.MaxInstancesPerNode}
+	spec := p.Spec.PlacementLimits
+	out := policy{version: p.ResourceVersion, shards: p.Spec.ShardCount()}
+	out.limits = func(replicas int) placement.Limits { return slots.LimitsOf(spec, replicas) }
 	if p.Spec.Replicas != nil {
 		out.counted, out.replicas = true, int(*p.Spec.Replicas)
 	} else {
 		out.counted, out.replicas = p.Status.ObservedGeneration == p.Generation, int(p.Status.Replicas)
 	}
-	out.shards = p.Spec.ShardCount()
-	if p.Spec.MaxNodes != nil {
-		out.limits.MaxNodes = int(*p.Spec.MaxNodes)
-	}
-	out.limits.MaxPerShard = 1
-	for _, s := range p.Spec.ShardSpread {
-		out.limits.MaxPerShard = int(s.Max)
-	}
 	return out
 }
 
-// limitsFor resolves a percentage against the replicas.
-func (p policy) limitsFor(replicas int) placement.Limits {
-	l := p.limits
-	if p.perNode == nil {
-		return l
-	}
-	if p.perNode.Type == intstr.Int {
-		l.MaxPerNode = p.perNode.IntValue()
-		return l
-	}
-	if percent, err := intstr.GetScaledValueFromIntOrPercent(p.perNode, 100, false); err == nil { // the CRD's schema allows no other form
-		l.MaxPerNode = placement.PercentOf(percent, replicas)
-	}
-	return l
+// fixed are limits that do not depend on the replicas.
+func fixed(l placement.Limits) func(int) placement.Limits {
+	return func(int) placement.Limits { return l }
 }
 
 // rulesOf finds the rules for a pod of the group, or the reason why the pod has to wait for them.
@@ -85,11 +66,11 @@ func olderThan(seen, wanted string) bool {
 
 func (p *Plugin) defaults() policy {
 	d := p.args.Defaults
-	return policy{counted: true, limits: placement.Limits{
+	return policy{counted: true, limits: fixed(placement.Limits{
 		MaxPerNode:  valueOf(d.MaxInstancesPerNode),
 		MaxNodes:    valueOf(d.MaxNodes),
 		MaxPerShard: valueOf(d.MaxPerShard),
-	}}
+	})}
 }
 
 func valueOf(n *int32) int {

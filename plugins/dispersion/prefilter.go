@@ -107,7 +107,7 @@ func (s *base) count(v view, group slots.Group, pod *corev1.Pod) {
 // judge computes the guard and what each node can still take.
 func (s *base) judge(v view, rules policy, pod *corev1.Pod, nodes []fwk.NodeInfo) {
 	replicas, shards := s.totals(v, rules)
-	s.limits = rules.limitsFor(replicas)
+	s.limits = rules.limits(replicas)
 	s.capacity, s.room = make(map[string]int, len(nodes)), make(map[string]int, len(nodes))
 	g := placement.Group{Limits: s.limits, Shards: shards, Remaining: replicas - len(s.counted), Nodes: make([]placement.Node, 0, len(nodes))}
 

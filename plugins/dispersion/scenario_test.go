@@ -118,7 +118,7 @@ type script struct{ *world }
 func (s script) policy(a arguments) {
 	s.policies[slots.Group{Namespace: "ns", Policy: a.name()}] = policy{
 		version: a.text("version"), counted: !a.d.HasArg("uncounted"), replicas: a.number("R", 0), shards: a.number("shards", 0),
-		limits: placement.Limits{MaxPerNode: a.number("M", 0), MaxNodes: a.number("K", 0), MaxPerShard: a.number("m", 1)},
+		limits: fixed(placement.Limits{MaxPerNode: a.number("M", 0), MaxNodes: a.number("K", 0), MaxPerShard: a.number("m", 1)}),
 	}
 }
 

@@ -72,8 +72,7 @@ func newWorld(t *testing.T, args config.DispersionArgs) *world {
 }
 
 func (w *world) limit(name string, replicas int, l placement.Limits) {
-	w.policies[slots.Group{Namespace: "ns", Policy: name}] = policy{version: "1", counted: true, replicas: replicas, limits: l}
-	// perNode stays nil: limitsFor then takes M as it is given here
+	w.policies[slots.Group{Namespace: "ns", Policy: name}] = policy{version: "1", counted: true, replicas: replicas, limits: fixed(l)}
 }
 
 func (w *world) node(name string, cpu, pods int64, change ...func(*corev1.Node)) {
