@@ -31,6 +31,7 @@ type base struct {
 	total    int // cap over all groups, 0 for none
 
 	counted  map[slots.Instance]bool // instances of the group with a slot
+	taken    map[taken]bool          // every slot that is counted, of other groups too where there is a cap over all
 	held     map[string]int          // node -> slots of the group
 	shards   map[string]int          // node -> slots of the pod's shard
 	all      map[string]int          // node -> slots of all groups; only with a cap over all groups
@@ -42,16 +43,22 @@ type base struct {
 	level    int
 }
 
+// taken is an instance on a node.
+type taken struct {
+	instance slots.Instance
+	node     string
+}
+
 // delta is written by AddPod and RemovePod.
 type delta struct {
 	held, shards, all map[string]int
-	added             map[slots.Instance]bool
+	changed           map[taken]bool // whether the slot is taken now
 }
 
 // Clone copies the delta, so that dry runs of preemption on different nodes do not see each other.
 func (s *state) Clone() fwk.StateData {
 	return &state{base: s.base, delta: delta{
-		held: copied(s.delta.held), shards: copied(s.delta.shards), all: copied(s.delta.all), added: copied(s.delta.added),
+		held: copied(s.delta.held), shards: copied(s.delta.shards), all: copied(s.delta.all), changed: copied(s.delta.changed),
 	}}
 }
 
@@ -112,36 +119,36 @@ func (p *Plugin) adjust(cs fwk.CycleState, pod *corev1.Pod, node string, by int)
 		return status
 	}
 	group, grouped := slots.GroupOf(pod.Namespace, pod.Labels)
-	if !grouped || slots.Lost(pod.Labels, nil) {
+	if !grouped || slots.Lost(pod.Labels, nil) || group != s.group && s.total == 0 {
 		return nil
 	}
-	instance := slots.InstanceOfPod(pod)
-	present, changed := s.delta.added[instance]
+	slot := taken{slots.InstanceOfPod(pod), node}
+	present, changed := s.delta.changed[slot]
 	if !changed {
-		present = s.counted[instance]
+		present = s.taken[slot]
 	}
-	if group == s.group && (by > 0) == present {
-		return nil // a nominated pod that PreFilter counted already, or one that it never counted
+	if (by > 0) == present {
+		return nil // a nominated pod that PreFilter counted already, of whichever group, or one that it never counted
 	}
 	if by < 0 && p.pinnedBy(pod) {
 		return nil // the pod would go, but its local volume keeps the slot
 	}
-	s.delta.add(s, instance, group == s.group, pod.Labels[v1alpha1.LabelShard], node, by)
+	s.delta.add(s, slot, group == s.group, pod.Labels[v1alpha1.LabelShard], by)
 	return nil
 }
 
-func (d *delta) add(s *state, instance slots.Instance, ours bool, shard, node string, by int) {
+func (d *delta) add(s *state, slot taken, ours bool, shard string, by int) {
 	if d.held == nil {
-		d.held, d.shards, d.all, d.added = map[string]int{}, map[string]int{}, map[string]int{}, map[slots.Instance]bool{}
+		d.held, d.shards, d.all, d.changed = map[string]int{}, map[string]int{}, map[string]int{}, map[taken]bool{}
 	}
-	d.all[node] += by
+	d.changed[slot] = by > 0
+	d.all[slot.node] += by
 	if !ours {
 		return
 	}
-	d.added[instance] = by > 0
-	d.held[node] += by
+	d.held[slot.node] += by
 	if shard != "" && shard == s.shard {
-		d.shards[node] += by
+		d.shards[slot.node] += by
 	}
 }
 

@@ -117,6 +117,41 @@ func TestPreemptionKeepsVolumes(t *testing.T) {
 	}
 }
 
+// TestNominatedPodsCountOnce: the framework adds every pod that is nominated to a node before it asks Filter about it.
+// PreFilter has counted it already, or not, when its nomination is only in the scheduler's memory so far.
+func TestNominatedPodsCountOnce(t *testing.T) {
+	for _, group := range []string{"p", "q"} {
+		t.Run("of group "+group, func(t *testing.T) {
+			w := newWorld(t, config.DispersionArgs{MaxInstancesPerNode: 2})
+			w.limit("p", 3, placement.Limits{})
+			w.node("a", 8, 110)
+			w.node("b", 8, 110)
+			known, fresh := instance("known", group, ""), instance("fresh", group, "")
+			known.Status.NominatedNodeName = "a"
+			pod := instance("r-0", "p", "")
+			w.arrive(known, fresh, pod)
+			cs, allowed := w.cycle(pod)
+			w.change(cs, true, known, "a")
+			if !allowed("a") {
+				t.Error("a nominated pod was counted twice")
+			}
+			w.change(cs, true, fresh, "a")
+			if allowed("a") {
+				t.Error("a nominated pod that PreFilter did not know was not counted")
+			}
+			w.change(cs, false, fresh, "a")
+			if !allowed("a") {
+				t.Error("a pod that was taken off is still counted")
+			}
+			w.change(cs, true, known, "b")
+			w.change(cs, true, fresh, "b")
+			if allowed("b") {
+				t.Error("a pod that was nominated anew was not counted on its new node")
+			}
+		})
+	}
+}
+
 // TestWake: a policy that comes or changes wakes all pods that wait; a status that changed wakes only those that wait for it.
 func TestWake(t *testing.T) {
 	w := newWorld(t, config.DispersionArgs{})
