@@ -2,6 +2,9 @@ package v1alpha1
 
 // Labels. They stand on pods and on claims (PVCs) alike, because only a change of a label raises an event that
 // wakes the scheduler's queue: an annotation would be seen too late.
+//
+// Those that hold a slot (LabelPlacementPolicy, LabelCluster, LabelShard, LabelInstanceSet, LabelOrdinal) can be changed
+// and removed by nobody but shoal-manager once they are set on a pod or claim; an admission policy enforces it.
 const (
 	// LabelPlacementPolicy names the PlacementPolicy of the same namespace whose limits hold for the instance.
 	// Pods with the same value in one namespace are one placement group. Written by users (on StatefulSets' pod

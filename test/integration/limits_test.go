@@ -42,6 +42,7 @@ func TestShoal(t *testing.T) {
 	t.Run("many sets at once", func(t *testing.T) { testManySets(t, k) })
 	t.Run("StatefulSets, one per shard", func(t *testing.T) { testStatefulSets(t, k) })
 	t.Run("only the manager declares instances lost", func(t *testing.T) { testLostLabel(t, k) })
+	t.Run("only the manager moves slots", func(t *testing.T) { testSlotLabels(t, k) })
 	t.Run("kill -9 in the middle", func(t *testing.T) { testKill(t, k) })
 }
 
@@ -158,8 +159,8 @@ func testLostLabel(t *testing.T, k kit) {
 // denied wants the admission policy's own words: another error would prove nothing.
 func denied(t *testing.T, label, how string, err error) {
 	t.Helper()
-	if err == nil || !strings.Contains(err.Error(), "only the ServiceAccount shoal-system/shoal-manager may set") {
-		t.Errorf("an administrator could set %s by %s an object: %v", label, how, err)
+	if err == nil || !strings.Contains(err.Error(), "only the ServiceAccount shoal-system/shoal-manager may") {
+		t.Errorf("an administrator could write %s by %s an object: %v", label, how, err)
 	}
 }
 
