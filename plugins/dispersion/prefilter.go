@@ -85,11 +85,10 @@ func (p *Plugin) view(group slots.Group, pod *corev1.Pod, nodes []fwk.NodeInfo) 
 // nothing is added by placing the pod there.
 func (s *base) count(v view, group slots.Group, pod *corev1.Pod) {
 	s.counted, s.held, s.shards = map[slots.Instance]bool{}, map[string]int{}, map[string]int{}
-	s.all, s.weaker, s.taken = map[string]int{}, map[string]bool{}, make(map[taken]bool, len(v.slots))
+	s.all, s.weaker, s.slots = map[string]int{}, map[string]bool{}, v.slots
 	priority := corev1helpers.PodPriority(pod)
 	for _, slot := range v.slots {
 		s.all[slot.Node]++
-		s.taken[taken{slot.Instance, slot.Node}] = true
 		if slot.Group != group {
 			continue
 		}

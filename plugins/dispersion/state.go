@@ -1,7 +1,9 @@
 package dispersion
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -31,7 +33,7 @@ type base struct {
 	total    int // cap over all groups, 0 for none
 
 	counted  map[slots.Instance]bool // instances of the group with a slot
-	taken    map[taken]bool          // every slot that is counted, of other groups too where there is a cap over all
+	slots    []slots.Slot            // sorted by instance and node; of other groups too where there is a cap over all
 	held     map[string]int          // node -> slots of the group
 	shards   map[string]int          // node -> slots of the pod's shard
 	all      map[string]int          // node -> slots of all groups; only with a cap over all groups
@@ -47,6 +49,15 @@ type base struct {
 type taken struct {
 	instance slots.Instance
 	node     string
+}
+
+// counts reports whether PreFilter counted the slot. Only preemption and nominated pods ask, so that no cycle pays for an
+// index.
+func (b *base) counts(t taken) bool {
+	_, found := slices.BinarySearchFunc(b.slots, t, func(s slots.Slot, t taken) int {
+		return cmp.Or(cmp.Compare(s.Instance.Namespace, t.instance.Namespace), cmp.Compare(s.Instance.Name, t.instance.Name), cmp.Compare(s.Node, t.node))
+	})
+	return found
 }
 
 // delta is written by AddPod and RemovePod.
@@ -125,7 +136,7 @@ func (p *Plugin) adjust(cs fwk.CycleState, pod *corev1.Pod, node string, by int)
 	slot := taken{slots.InstanceOfPod(pod), node}
 	present, changed := s.delta.changed[slot]
 	if !changed {
-		present = s.taken[slot]
+		present = s.counts(slot)
 	}
 	if (by > 0) == present {
 		return nil // a nominated pod that PreFilter counted already, of whichever group, or one that it never counted
