@@ -143,7 +143,7 @@ func (r *reconciler) writeStatus(ctx context.Context, o decide.Objects, status d
 		return fmt.Errorf("writing the status: %w", err)
 	}
 	if err == nil {
-		r.own.wrote(client.ObjectKeyFromObject(o.Set), set)
+		r.own.wrote(setKeyOf(o.Set), set)
 	}
 	return nil
 }

@@ -379,6 +379,39 @@ func TestAnEqualStatusIsNotWritten(t *testing.T) {
 	}
 }
 
+// A manager that was slow must not take back what was written since it loaded the set: a record of bootstrapped
+// instances that shrinks lets an empty instance start as a master.
+func TestAStatusIsNotWrittenOverANewerVersion(t *testing.T) {
+	h := newHarness(t, testSet(3))
+	name := types.NamespacedName{Namespace: "ns", Name: "r"}
+	o, err := h.load(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := decide.Observe(time.Now(), o)
+	plan := decide.Decide(s)
+	plan.Changes, plan.Status.Bootstrapped = nil, "0"
+
+	var newer v1alpha1.InstanceSet
+	if err := h.client.Get(t.Context(), name, &newer); err != nil {
+		t.Fatal(err)
+	}
+	newer.Status.Bootstrapped = "0-2"
+	if err := h.client.Status().Update(t.Context(), &newer); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := h.commit(t.Context(), o, s, plan); again || err != nil {
+		t.Errorf("again %v, %v: the newer version raises an event of its own", again, err)
+	}
+	if !slices.Contains(h.writes, "status *v1alpha1.InstanceSet r") {
+		t.Error("no status was written: the test proves nothing")
+	}
+	var stored v1alpha1.InstanceSet
+	if err := h.client.Get(t.Context(), name, &stored); err != nil || stored.Status.Bootstrapped != "0-2" {
+		t.Errorf("bootstrapped is %q, %v: the record of a newer version was taken back", stored.Status.Bootstrapped, err)
+	}
+}
+
 // TestReconcile runs the controller from an empty set to the point where nothing is left for it to do.
 func TestReconcile(t *testing.T) {
 	set := testSet(3)

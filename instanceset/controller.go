@@ -40,7 +40,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		r.own.forget(request.NamespacedName)
 		return ctrl.Result{}, nil
 	}
-	wait, err := r.own.unseen(ctx, request.NamespacedName, objects, r.live)
+	wait, err := r.own.unseen(ctx, objects, r.live)
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("looking for own writes: %w", err)
 	}

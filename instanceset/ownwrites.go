@@ -26,11 +26,30 @@ const (
 
 // ownWrites remembers what was written for each set and has not shown up in the cache. A decision from a cache that is
 // older than the last one would repeat it: create what was just deleted, or count a pod twice.
+//
+// What is remembered belongs to the set with that UID. A set that is deleted and created anew under its name may use
+// other objects: it would wait for one that is never loaded for it.
 type ownWrites struct {
 	now func() time.Time
 
-	mu   sync.Mutex
-	sets map[types.NamespacedName]map[objectKey]write
+	mu   sync.Mutex // never held while the API server is asked: all sets would wait for one slow answer
+	sets map[types.NamespacedName]writesOf
+}
+
+// writesOf are the writes of one life of a set.
+type writesOf struct {
+	uid     types.UID
+	pending map[objectKey]write
+}
+
+// setKey is a set in one of its lives.
+type setKey struct {
+	name types.NamespacedName
+	uid  types.UID
+}
+
+func setKeyOf(set *v1alpha1.InstanceSet) setKey {
+	return setKey{client.ObjectKeyFromObject(set), set.UID}
 }
 
 type objectKey struct {
@@ -47,7 +66,7 @@ type write struct {
 }
 
 func newOwnWrites(now func() time.Time) *ownWrites {
-	return &ownWrites{now: now, sets: map[types.NamespacedName]map[objectKey]write{}}
+	return &ownWrites{now: now, sets: map[types.NamespacedName]writesOf{}}
 }
 
 func keyOf(o client.Object) objectKey {
@@ -55,27 +74,30 @@ func keyOf(o client.Object) objectKey {
 }
 
 // wrote remembers an object as the API server returned it.
-func (w *ownWrites) wrote(set types.NamespacedName, o client.Object) {
+func (w *ownWrites) wrote(set setKey, o client.Object) {
 	w.put(set, keyOf(o), write{uid: o.GetUID(), version: o.GetResourceVersion(), at: w.now(), empty: emptyLike(o)})
 }
 
 // removed remembers that the object with that UID was deleted.
-func (w *ownWrites) removed(set types.NamespacedName, o client.Object, uid types.UID) {
+func (w *ownWrites) removed(set setKey, o client.Object, uid types.UID) {
 	w.put(set, keyOf(o), write{uid: uid, deleted: true, at: w.now(), empty: emptyLike(o)})
 }
 
-func (w *ownWrites) put(set types.NamespacedName, key objectKey, entry write) {
+func (w *ownWrites) put(set setKey, key objectKey, entry write) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.sets[set] == nil {
-		w.sets[set] = map[objectKey]write{}
+	of, known := w.sets[set.name]
+	if !known || of.uid != set.uid {
+		of = writesOf{uid: set.uid, pending: map[objectKey]write{}}
+		w.sets[set.name] = of
 	}
-	if old, ok := w.sets[set][key]; ok && !entry.deleted && !old.deleted && olderThan(entry.version, old.version) {
+	if old, ok := of.pending[key]; ok && !entry.deleted && !old.deleted && olderThan(entry.version, old.version) {
 		return
 	}
-	w.sets[set][key] = entry
+	of.pending[key] = entry
 }
 
+// forget is for a set that is gone.
 func (w *ownWrites) forget(set types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -83,38 +105,60 @@ func (w *ownWrites) forget(set types.NamespacedName) {
 }
 
 // unseen returns how long to wait for the cache; 0 when it shows everything.
-func (w *ownWrites) unseen(ctx context.Context, set types.NamespacedName, o decide.Objects, live client.Reader) (time.Duration, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	pending := w.sets[set]
-	if len(pending) == 0 {
-		return 0, nil
-	}
-	seen := cached(o)
-	for key, entry := range pending {
-		if entry.visible(seen[key]) {
-			delete(pending, key)
-			continue
-		}
-		if w.now().Sub(entry.at) < unseenPatience {
-			continue
-		}
+func (w *ownWrites) unseen(ctx context.Context, o decide.Objects, live client.Reader) (time.Duration, error) {
+	set, seen := setKeyOf(o.Set), cached(o)
+	for key, entry := range w.overdue(set, seen) {
 		gone, err := entry.goneSince(ctx, key, seen[key], live)
 		if err != nil {
 			return unseenRecheck, err
 		}
-		if gone {
-			delete(pending, key)
-			continue
-		}
-		entry.at = w.now()
-		pending[key] = entry
+		w.settle(set, key, entry, gone)
 	}
-	if len(pending) == 0 {
-		delete(w.sets, set)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.sets[set.name].pending) == 0 {
+		delete(w.sets, set.name)
 		return 0, nil
 	}
 	return unseenRecheck, nil
+}
+
+// overdue forgets what the cache shows, and what another life of the set has written. It returns what is missing for so
+// long that the API server has to be asked.
+func (w *ownWrites) overdue(set setKey, seen map[objectKey]metav1.Object) map[objectKey]write {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	of := w.sets[set.name]
+	if of.uid != set.uid {
+		delete(w.sets, set.name)
+		return nil
+	}
+	overdue := map[objectKey]write{}
+	for key, entry := range of.pending {
+		switch {
+		case entry.visible(seen[key]):
+			delete(of.pending, key)
+		case w.now().Sub(entry.at) >= unseenPatience:
+			overdue[key] = entry
+		}
+	}
+	return overdue
+}
+
+// settle records the API server's answer about a write, unless there has been another one of that object meanwhile.
+func (w *ownWrites) settle(set setKey, key objectKey, asked write, gone bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	of := w.sets[set.name]
+	if now, ok := of.pending[key]; !ok || of.uid != set.uid || now != asked {
+		return
+	}
+	if gone {
+		delete(of.pending, key)
+		return
+	}
+	asked.at = w.now()
+	of.pending[key] = asked
 }
 
 func (e write) visible(seen metav1.Object) bool {

@@ -68,8 +68,6 @@ func (r *reconciler) write(ctx context.Context, o decide.Objects, c decide.Chang
 	return nil
 }
 
-func key(o decide.Objects) types.NamespacedName { return client.ObjectKeyFromObject(o.Set) }
-
 // create makes an object. One that is there already counts as made if ours says that it is the one that we would make.
 func (r *reconciler) create(ctx context.Context, o decide.Objects, object client.Object, ours func(client.Object) error) error {
 	err := r.writer.Create(ctx, object)
@@ -87,7 +85,7 @@ func (r *reconciler) create(ctx context.Context, o decide.Objects, object client
 	} else if err != nil {
 		return err
 	}
-	r.own.wrote(key(o), object)
+	r.own.wrote(setKeyOf(o.Set), object)
 	return nil
 }
 
@@ -138,7 +136,7 @@ func (r *reconciler) patch(ctx context.Context, o decide.Objects, c decide.Chang
 	case err != nil:
 		return err
 	}
-	r.own.wrote(key(o), object)
+	r.own.wrote(setKeyOf(o.Set), object)
 	return nil
 }
 
@@ -193,7 +191,7 @@ func (r *reconciler) remove(ctx context.Context, o decide.Objects, c decide.Chan
 	if err := r.writer.Delete(ctx, object, options...); client.IgnoreNotFound(err) != nil {
 		return err
 	}
-	r.own.removed(key(o), object, c.UID)
+	r.own.removed(setKeyOf(o.Set), object, c.UID)
 	return nil
 }
 
@@ -210,7 +208,7 @@ func (r *reconciler) updatePolicy(ctx context.Context, o decide.Objects, c decid
 		}
 		return err
 	}
-	r.own.wrote(key(o), policy)
+	r.own.wrote(setKeyOf(o.Set), policy)
 	return nil
 }
 
@@ -229,7 +227,7 @@ func (r *reconciler) writeFinalizer(ctx context.Context, o decide.Objects, c dec
 		return err
 	}
 	if err == nil && c.Kind == decide.AddFinalizer {
-		r.own.wrote(key(o), set)
+		r.own.wrote(setKeyOf(o.Set), set)
 	}
 	return nil
 }
