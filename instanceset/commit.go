@@ -21,6 +21,13 @@ type outcome struct {
 	err    error
 }
 
+// writing is one commit.
+type writing struct {
+	*reconciler
+	o      decide.Objects
+	fences *fences
+}
+
 // enoughFailures ends a commit. When so many instances in a row were refused, a quota or an outage is the cause, and the
 // rest of 10,000 would only add load. The next reconcile begins from the start.
 const enoughFailures = 100
@@ -30,17 +37,18 @@ const enoughFailures = 100
 func (r *reconciler) commit(ctx context.Context, o decide.Objects, s decide.Snapshot, plan decide.Plan) (again bool, err error) {
 	var done []outcome
 	var instances [][]decide.Change
+	w := writing{r, o, newFences(r.live)}
 	for _, c := range plan.Changes {
 		switch last := len(instances) - 1; {
 		case c.Ordinal == decide.SetWide:
-			done = append(done, outcome{c, r.write(ctx, o, c)})
+			done = append(done, outcome{c, w.write(ctx, c)})
 		case last >= 0 && instances[last][0].Ordinal == c.Ordinal:
 			instances[last] = append(instances[last], c)
 		default:
 			instances = append(instances, []decide.Change{c})
 		}
 	}
-	done = append(done, r.writeInstances(ctx, o, merged(instances))...)
+	done = append(done, w.writeInstances(ctx, merged(instances))...)
 
 	var failures []decide.Failure
 	var errs []error
@@ -82,21 +90,21 @@ func merged(groups [][]decide.Change) [][]decide.Change {
 
 // writeInstances works on 1, 2, 4, ... instances at the same time, up to the number of workers, and on fewer again while
 // writes fail: an API server in trouble is not met by all workers at once.
-func (r *reconciler) writeInstances(ctx context.Context, o decide.Objects, instances [][]decide.Change) []outcome {
+func (w writing) writeInstances(ctx context.Context, instances [][]decide.Change) []outcome {
 	var done []outcome
 	size, failed := 1, 0
 	for len(instances) > 0 && failed < enoughFailures && ctx.Err() == nil {
 		batch := instances[:min(size, len(instances))]
 		instances = instances[len(batch):]
 		before := failed
-		for _, d := range r.writeBatch(ctx, o, batch) {
+		for _, d := range w.writeBatch(ctx, batch) {
 			done = append(done, d)
 			if d.err != nil && !isLate(d.err) {
 				failed++
 			}
 		}
 		if failed == before {
-			size = min(size*2, r.workers)
+			size = min(size*2, w.workers)
 		} else {
 			size = max(size/2, 1)
 		}
@@ -104,13 +112,13 @@ func (r *reconciler) writeInstances(ctx context.Context, o decide.Objects, insta
 	return done
 }
 
-func (r *reconciler) writeBatch(ctx context.Context, o decide.Objects, batch [][]decide.Change) []outcome {
+func (w writing) writeBatch(ctx context.Context, batch [][]decide.Change) []outcome {
 	results := make([][]outcome, len(batch))
 	var all sync.WaitGroup
 	for n, changes := range batch {
 		all.Go(func() {
 			for _, c := range changes {
-				err := r.write(ctx, o, c)
+				err := w.write(ctx, c)
 				results[n] = append(results[n], outcome{c, err})
 				if err != nil {
 					return // what comes after rests on it

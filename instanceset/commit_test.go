@@ -255,10 +255,10 @@ func TestDeletionsNameWhatTheyMean(t *testing.T) {
 	pod.UID = "pod-uid"
 	claim := podspec.Claim(set, &set.Spec.VolumeClaimTemplates[0], podspec.Instance{Ordinal: 1})
 	claim.UID = "claim-uid"
-	h := newHarness(t, set, pod, claim)
+	h := newHarness(t, set, pod, claim, fencedNode("n"))
 	_, err := h.carryOut(t,
 		decide.Change{Kind: decide.DeleteClaim, Ordinal: 1, Object: "data-r-1", UID: "claim-uid", Version: "7"},
-		decide.Change{Kind: decide.DeletePod, Ordinal: 1, Object: "r-1", UID: "pod-uid", Force: true})
+		decide.Change{Kind: decide.DeletePod, Ordinal: 1, Object: "r-1", UID: "pod-uid", Force: true, Fenced: onNode("n")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,10 +284,10 @@ func TestPatchesNameWhatTheyMean(t *testing.T) {
 	pod := podspec.Pod(set, podspec.Instance{Ordinal: 1})
 	pod.UID = "pod-uid"
 	volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv", UID: "pv-uid", ResourceVersion: "9"}}
-	h := newHarness(t, set, pod, volume)
+	h := newHarness(t, set, pod, volume, fencedNode("n"))
 	_, err := h.carryOut(t,
-		decide.Change{Kind: decide.LabelPod, Ordinal: 1, Object: "r-1", UID: "pod-uid", Label: v1alpha1.LabelLost, Value: "node-uid"},
-		decide.Change{Kind: decide.RetainVolume, Ordinal: 1, Object: "pv", UID: "pv-uid", Version: "9", RetainedFor: "ns/r-1", Generation: 2})
+		decide.Change{Kind: decide.LabelPod, Ordinal: 1, Object: "r-1", UID: "pod-uid", Label: v1alpha1.LabelLost, Value: "node-uid", Fenced: onNode("n")},
+		decide.Change{Kind: decide.RetainVolume, Ordinal: 1, Object: "pv", UID: "pv-uid", Version: "9", RetainedFor: "ns/r-1", Generation: 2, Fenced: onNode("n")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package instanceset
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -32,40 +33,46 @@ type lateError struct{ what string }
 func (e *lateError) Error() string { return e.what }
 
 // write carries out one change. What is done already counts as done.
-func (r *reconciler) write(ctx context.Context, o decide.Objects, c decide.Change) error {
-	var err error
-	switch c.Kind {
-	case decide.AddFinalizer, decide.RemoveFinalizer:
-		err = r.writeFinalizer(ctx, o, c)
-	case decide.CreateService:
-		err = r.create(ctx, o, podspec.Service(o.Set), ownedBy(o.Set))
-	case decide.CreatePolicy:
-		err = r.create(ctx, o, podspec.Policy(o.Set, c.Replicas, c.Shards), ownedBy(o.Set))
-	case decide.UpdatePolicy:
-		err = r.updatePolicy(ctx, o, c)
-	case decide.CreateClaim:
-		err = r.create(ctx, o, podspec.Claim(o.Set, &o.Set.Spec.VolumeClaimTemplates[c.Volumes], c.Instance), claimOf(o.Set, c))
-	case decide.CreatePod:
-		err = r.create(ctx, o, podspec.Pod(o.Set, c.Instance), ownedBy(o.Set))
-	case decide.LabelPod:
-		err = r.patch(ctx, o, c, &corev1.Pod{}, labels(c, c.Value))
-	case decide.LabelClaim:
-		err = r.patch(ctx, o, c, &corev1.PersistentVolumeClaim{}, labels(c, c.Value))
-	case decide.UnlabelClaim:
-		err = r.patch(ctx, o, c, &corev1.PersistentVolumeClaim{}, labels(c, nil))
-	case decide.RetainVolume:
-		err = r.patch(ctx, o, c, &corev1.PersistentVolume{}, retention(c))
-	case decide.DeleteClaim:
-		err = r.remove(ctx, o, c, &corev1.PersistentVolumeClaim{})
-	case decide.DeletePod:
-		err = r.remove(ctx, o, c, &corev1.Pod{})
-	default:
-		err = fmt.Errorf("no such kind of change")
+func (w writing) write(ctx context.Context, c decide.Change) error {
+	err := w.fences.prove(ctx, c)
+	if err == nil {
+		err = w.apply(ctx, w.o, c)
 	}
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", c.Kind, c.Object, err)
 	}
 	return nil
+}
+
+func (r *reconciler) apply(ctx context.Context, o decide.Objects, c decide.Change) error {
+	switch c.Kind {
+	case decide.AddFinalizer, decide.RemoveFinalizer:
+		return r.writeFinalizer(ctx, o, c)
+	case decide.CreateService:
+		return r.create(ctx, o, podspec.Service(o.Set), ownedBy(o.Set))
+	case decide.CreatePolicy:
+		return r.create(ctx, o, podspec.Policy(o.Set, c.Replicas, c.Shards), ownedBy(o.Set))
+	case decide.UpdatePolicy:
+		return r.updatePolicy(ctx, o, c)
+	case decide.CreateClaim:
+		return r.create(ctx, o, podspec.Claim(o.Set, &o.Set.Spec.VolumeClaimTemplates[c.Volumes], c.Instance), claimOf(o.Set, c))
+	case decide.CreatePod:
+		return r.create(ctx, o, podspec.Pod(o.Set, c.Instance), ownedBy(o.Set))
+	case decide.LabelPod:
+		return r.patch(ctx, o, c, &corev1.Pod{}, labels(c, c.Value))
+	case decide.LabelClaim:
+		return r.patch(ctx, o, c, &corev1.PersistentVolumeClaim{}, labels(c, c.Value))
+	case decide.UnlabelClaim:
+		return r.patch(ctx, o, c, &corev1.PersistentVolumeClaim{}, labels(c, nil))
+	case decide.RetainVolume:
+		return r.patch(ctx, o, c, &corev1.PersistentVolume{}, retention(c))
+	case decide.DeleteClaim:
+		return r.remove(ctx, o, c, &corev1.PersistentVolumeClaim{})
+	case decide.DeletePod:
+		return r.remove(ctx, o, c, &corev1.Pod{})
+	default:
+		return errors.New("no such kind of change")
+	}
 }
 
 // create makes an object. One that is there already counts as made if ours says that it is the one that we would make.

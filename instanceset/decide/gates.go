@@ -51,13 +51,7 @@ func allowed(p *planner, _ victim) (reason.Code, string, bool) {
 
 // fenced wants the proof on every node that the instance touches, today: the taint may have been taken back.
 func fenced(p *planner, v victim) (reason.Code, string, bool) {
-	nodes := []string{v.node}
-	for _, c := range v.claims {
-		if p.doomed(v, c) && c.Node != "" {
-			nodes = append(nodes, c.Node)
-		}
-	}
-	for _, node := range nodes {
+	for _, node := range p.touched(v) {
 		switch p.state(node) {
 		case NodeOutOfService:
 		case NodeGone:
@@ -67,6 +61,26 @@ func fenced(p *planner, v victim) (reason.Code, string, bool) {
 		}
 	}
 	return 0, "", true
+}
+
+// touched are the nodes of the instance and of the volumes that go with it.
+func (p *planner) touched(v victim) []string {
+	nodes := []string{v.node}
+	for _, c := range v.claims {
+		if p.doomed(v, c) && c.Node != "" && !slices.Contains(nodes, c.Node) {
+			nodes = append(nodes, c.Node)
+		}
+	}
+	return nodes
+}
+
+// fences are what the changes of a rebuild carry along, so that commit can look again right before it makes them.
+func (p *planner) fences(v victim) []Fence {
+	var all []Fence
+	for _, node := range p.touched(v) {
+		all = append(all, Fence{Node: node, UID: uidOf(p.nodes[node])})
+	}
+	return all
 }
 
 // volumesKnown wants to see each volume that has to be kept. One that the claim names and that cannot be seen may exist
@@ -80,14 +94,16 @@ func volumesKnown(p *planner, v victim) (reason.Code, string, bool) {
 	return 0, "", true
 }
 
-// shardFree lets one instance of a shard be rebuilt at a time, until it is Ready. A set without shards has no such rule:
-// the instances of a node go together.
+// shardFree lets one instance of a shard be rebuilt at a time, until it is Ready. Those that are lost on the same node are
+// admitted together, and wait for each other only before they are replaced (see turns): while one of them is not given
+// up, the dead node counts, and with all of maxNodes in use the replacement of the other could not be placed. A set
+// without shards has no such rule: the instances of a node go together.
 func shardFree(p *planner, v victim) (reason.Code, string, bool) {
 	if !p.sharded() {
 		return 0, "", true
 	}
 	for _, other := range p.shard(v.instance).busy {
-		if other != v.instance {
+		if other != v.instance && !(other.lost() && other.node() == v.node) {
 			return reason.ShardBusy, "waits for " + p.name(other.ordinal), false
 		}
 	}

@@ -58,6 +58,9 @@ type Change struct {
 	Version string
 	// Force deletes a pod without waiting for its kubelet. Only for nodes that are proven dead.
 	Force bool
+	// Fenced are the nodes on whose fencing the change rests. It must not be made unless each of them still has the taint
+	// out-of-service at that moment: the snapshot comes from a cache that lags.
+	Fenced []Fence
 
 	Instance podspec.Instance // CreatePod, CreateClaim
 	Volumes  int              // CreateClaim: the index in volumeClaimTemplates
@@ -68,6 +71,18 @@ type Change struct {
 
 	RetainedFor string // RetainVolume: <namespace>/<instance>
 	Generation  int64  // RetainVolume
+}
+
+// Fence is a node that the snapshot showed as out of service. A Node of the same name with another UID is another machine.
+type Fence struct {
+	Node string
+	UID  types.UID
+}
+
+// NeedsFence reports whether the change gives up what a living node could still be using, and has no other ground than
+// that the node is dead.
+func (c Change) NeedsFence() bool {
+	return c.Force || c.Kind == RetainVolume || c.Label == v1alpha1.LabelLost
 }
 
 // String is the line of a scenario: verb, object, parameters, reason.

@@ -53,6 +53,7 @@ func drawWorld(t *rapid.T) *world {
 	spec.Rebuild.Mode = v1alpha1.RebuildAutomatic
 	spec.Rebuild.HolderCheck = rapid.SampledFrom([]v1alpha1.HolderCheck{v1alpha1.HolderCheckNone, v1alpha1.HolderCheckRedis}).Draw(t, "holderCheck")
 	spec.PersistentVolumeClaimRetentionPolicy.WhenScaled = rapid.SampledFrom([]v1alpha1.RetentionType{v1alpha1.RetainClaims, v1alpha1.DeleteClaims}).Draw(t, "whenScaled")
+	w.together = rapid.IntRange(1, 2).Draw(t, "together")
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
 		w.nodes[name] = &Node{Name: name, UID: "node-" + w.uid(), State: NodeHealthy}
 	}
@@ -148,7 +149,7 @@ func everythingWorks(w *world) {
 		if pod.Node == "" && w.claimsOf(pod) {
 			node := w.pinnedTo(pod)
 			if node == "" {
-				node = w.healthyNode(int(pod.Ordinal))
+				node = w.healthyNode(int(pod.Ordinal) / w.together)
 			}
 			if n := w.nodes[node]; n != nil && n.State == NodeHealthy {
 				w.place(name, node)
@@ -281,6 +282,9 @@ func (w *world) forbids(c Change) string {
 	if c.Ordinal == SetWide {
 		return ""
 	}
+	if c.NeedsFence() && len(c.Fenced) == 0 {
+		return "nothing proves that a node is dead"
+	}
 	if w.set.Spec.Paused {
 		return "the set is paused"
 	}
@@ -358,7 +362,38 @@ func (w *world) forbidsGivingUp(v *view, i *instance, claim *Claim) string {
 	case !slices.Contains(ParseOrdinals(w.set.Status.Bootstrapped), i.ordinal):
 		return "nothing would tell that it held data before"
 	}
+	for n := range v.instances {
+		if other := &v.instances[n]; other.node() == i.node() && w.mustGoAlong(v, other) {
+			return fmt.Sprintf("r-%d keeps the dead node, and could be given up", other.ordinal)
+		}
+	}
+	if why := w.forbidsSecond(v, i); why != "" {
+		return why
+	}
 	return w.forbidsWithoutPeer(v, i)
+}
+
+// mustGoAlong reports whether a wanted instance on a dead node should have been labelled before any there is replaced.
+func (w *world) mustGoAlong(v *view, i *instance) bool {
+	return i.wanted && !i.lost() && w.nodes[i.node()].State == NodeOutOfService && w.forbidsLabel(v, i) == ""
+}
+
+// forbidsSecond keeps two instances of a shard from being replaced at the same time.
+func (w *world) forbidsSecond(v *view, i *instance) string {
+	if w.set.Spec.ShardSize == nil {
+		return ""
+	}
+	for _, other := range v.shard(i).members {
+		if other != i && other.wanted && (w.moving(v, other) || other.givenUp()) {
+			return fmt.Sprintf("r-%d of the same shard is being replaced", other.ordinal)
+		}
+	}
+	return ""
+}
+
+// moving reports whether an instance was replaced and is not Ready yet.
+func (w *world) moving(v *view, i *instance) bool {
+	return i.online() && !i.lost() && !i.ready() && v.generation(i) > 0 && (i.node() == "" || w.nodes[i.node()].State == NodeHealthy)
 }
 
 func (v *view) nodeOfVolume(w *world, claim *Claim) string {
@@ -394,6 +429,8 @@ func (w *world) forbidsDeletePod(c Change, i *instance) string {
 		return "it does not say which pod"
 	case c.Force && (!pod.Lost || w.nodes[pod.Node].State != NodeOutOfService):
 		return "its node is not proven dead"
+	case c.Force && !slices.Contains(c.Fenced, Fence{pod.Node, w.nodes[pod.Node].UID}):
+		return "it does not name the node that has to be fenced"
 	case !c.Force && i.online() && pod.Node != "" && !pod.ended():
 		return "it runs"
 	}
@@ -408,8 +445,7 @@ func (w *world) forbidsLabel(v *view, i *instance) string {
 		if other == i || !other.wanted {
 			continue
 		}
-		moving := other.online() && !other.ready() && v.generation(other) > 0 && (other.node() == "" || w.nodes[other.node()].State != NodeOutOfService)
-		if other.lost() || moving {
+		if other.lost() && other.node() != i.node() || w.moving(v, other) {
 			return fmt.Sprintf("r-%d of the same shard is on its way", other.ordinal)
 		}
 	}

@@ -23,7 +23,8 @@ import (
 //	gone           ordinary creation, with the next rebuild generation
 //
 // All instances on a node are labelled before the first is replaced. Otherwise a set that uses all of its maxNodes could
-// not place the replacement: the dead node would still count, because of the others there.
+// not place the replacement: the dead node would still count, because of the others there. That holds for two instances
+// of one shard too; of those, one is replaced at a time.
 
 // recheck is how often an instance is looked at again that waits for something which raises no event, such as an answer
 // to a probe.
@@ -42,30 +43,59 @@ type victim struct {
 func (p *planner) rebuild() {
 	var admitted []victim
 	labelling := map[string]bool{} // nodes on which something is labelled in this plan
-	taken := map[int32]string{}    // shards in which a rebuild goes on in this plan, and whose
+	taken := map[int32]victim{}    // by shard: the first whose rebuild goes on in this plan
 	for _, v := range p.victims() {
 		code, detail, ok := p.judge(v)
-		if other := taken[p.shardOf(v.instance)]; ok && p.sharded() && other != "" {
-			code, detail, ok = reason.ShardBusy, "waits for "+other, false
+		if first, busy := taken[p.shardOf(v.instance)]; ok && p.sharded() && busy && first.node != v.node {
+			code, detail, ok = reason.ShardBusy, "waits for "+p.name(first.ordinal), false
 		}
 		if !ok {
-			p.note(v.instance, code, cmp.Or(detail, "node "+v.node))
-			p.again(recheck)
+			p.wait(v, code, cmp.Or(detail, "node "+v.node))
 			continue
 		}
 		p.rebuilding = append(p.rebuilding, v.ordinal)
-		taken[p.shardOf(v.instance)] = p.name(v.ordinal)
+		if _, busy := taken[p.shardOf(v.instance)]; !busy {
+			taken[p.shardOf(v.instance)] = v
+		}
 		if p.labelLost(v) {
 			labelling[v.node] = true
 		}
 		admitted = append(admitted, v)
 	}
+	turns := p.turns(admitted)
 	for _, v := range admitted {
-		if !labelling[v.node] {
-			p.replace(v)
+		if labelling[v.node] {
+			continue
 		}
+		if next := turns[p.shardOf(v.instance)]; p.sharded() && next != v.instance {
+			p.wait(v, reason.ShardBusy, "waits for "+p.name(next.ordinal))
+			continue
+		}
+		p.replace(v)
 	}
 	p.noteSilent()
+}
+
+func (p *planner) wait(v victim, code reason.Code, detail string) {
+	p.note(v.instance, code, detail)
+	p.again(recheck)
+}
+
+// turns are the instances that are replaced next, by shard: the one of which something is gone already, or else the
+// first. Two that are half given up would be two copies less at the same time.
+func (p *planner) turns(admitted []victim) map[int32]*instance {
+	next := map[int32]*instance{}
+	for _, v := range admitted {
+		index := p.shardOf(v.instance)
+		if next[index] != nil {
+			continue
+		}
+		next[index] = v.instance
+		if at := slices.IndexFunc(p.shard(v.instance).busy, (*instance).givenUp); at >= 0 {
+			next[index] = p.shard(v.instance).busy[at]
+		}
+	}
+	return next
 }
 
 // victims are the wanted instances that are on dead nodes or lost, node by node: first the nodes of which something was
@@ -110,19 +140,19 @@ func (p *planner) doomed(v victim, c *Claim) bool {
 // name is another one.
 func (p *planner) labelLost(v victim) bool {
 	before := len(p.changes)
-	uid := string(uidOf(p.nodes[v.node]))
+	uid, fences := string(uidOf(p.nodes[v.node])), p.fences(v)
 	words := reason.NodeOutOfService.Because("node %s was declared out of service", v.node)
 	for _, c := range v.claims {
 		if p.doomed(v, c) && !c.Lost && !c.Terminating {
 			change := p.claimChange(LabelClaim, c, reason.NodeOutOfService)
-			change.Label, change.Value, change.Words = v1alpha1.LabelLost, uid, words
+			change.Label, change.Value, change.Words, change.Fenced = v1alpha1.LabelLost, uid, words, fences
 			p.add(change)
 		}
 	}
 	if v.pod != nil && !v.pod.Lost {
 		p.add(Change{
 			Kind: LabelPod, Ordinal: v.ordinal, Object: p.name(v.ordinal), UID: v.pod.UID,
-			Reason: reason.NodeOutOfService, Words: words, Label: v1alpha1.LabelLost, Value: uid,
+			Reason: reason.NodeOutOfService, Words: words, Label: v1alpha1.LabelLost, Value: uid, Fenced: fences,
 		})
 	}
 	return len(p.changes) > before
@@ -134,11 +164,13 @@ func (p *planner) replace(v victim) {
 		p.again(soon)
 		return
 	}
+	fences := p.fences(v)
 	for _, c := range v.claims {
 		if !p.doomed(v, c) || c.Terminating {
 			continue
 		}
 		change := p.claimChange(DeleteClaim, c, reason.ReplaceClaim)
+		change.Fenced = fences
 		change.Version = c.Version // it may have been bound since
 		if c.Volume != "" {
 			change.Words = reason.ReplaceClaim.Because("volume %s is local to node %s", c.Volume, v.node)
@@ -151,7 +183,7 @@ func (p *planner) replace(v victim) {
 	p.deletePod(v.instance, reason.ReplacePod)
 	if v.pod.Node != "" {
 		last := &p.changes[len(p.changes)-1]
-		last.Force = true // its kubelet will never confirm
+		last.Force, last.Fenced = true, fences // its kubelet will never confirm
 		last.Words = reason.ReplacePod.Because("node %s is fenced (out-of-service)", v.node)
 	}
 }
@@ -172,7 +204,7 @@ func (p *planner) retain(v victim) bool {
 			Kind: RetainVolume, Ordinal: v.ordinal, Object: volume.Name, UID: volume.UID, Version: volume.Version,
 			Reason:      reason.RetainVolume,
 			Words:       reason.RetainVolume.Because("keeps the data of %s until somebody deletes it", podspec.Name(p.Set.Name, v.ordinal)),
-			RetainedFor: instance, Generation: c.Generation,
+			RetainedFor: instance, Generation: c.Generation, Fenced: p.fences(v),
 		})
 	}
 	return len(p.changes) > before

@@ -79,16 +79,8 @@ func setSpec(t *testing.T, w *world, d *datadriven.TestData) string {
 			spec.Templates = parseTemplates(t, a.Vals)
 		case "image":
 			spec.Template.Spec.Containers[0].Image = value
-		case "M", "K":
-			if spec.Placement == nil {
-				spec.Placement = &v1alpha1.PlacementLimits{}
-			}
-			if a.Key == "K" {
-				spec.Placement.MaxNodes = int32p(t, value)
-				continue
-			}
-			perNode := intstr.Parse(value)
-			spec.Placement.MaxInstancesPerNode = &perNode
+		case "M", "K", "perShard":
+			setLimit(t, spec, a.Key, value)
 		case "policyRef":
 			spec.PlacementPolicyRef = &v1alpha1.PlacementPolicyRef{Name: value}
 		case "whenScaled":
@@ -112,6 +104,21 @@ func setSpec(t *testing.T, w *world, d *datadriven.TestData) string {
 		}
 	}
 	return "ok"
+}
+
+func setLimit(t *testing.T, spec *v1alpha1.InstanceSetSpec, key, value string) {
+	if spec.Placement == nil {
+		spec.Placement = &v1alpha1.PlacementLimits{}
+	}
+	switch key {
+	case "M":
+		perNode := intstr.Parse(value)
+		spec.Placement.MaxInstancesPerNode = &perNode
+	case "K":
+		spec.Placement.MaxNodes = int32p(t, value)
+	case "perShard":
+		spec.Placement.ShardSpread = []v1alpha1.ShardSpread{{TopologyKey: corev1.LabelHostname, Max: *int32p(t, value)}}
+	}
 }
 
 func int32p(t *testing.T, text string) *int32 {

@@ -189,6 +189,11 @@ func (i *instance) lost() bool {
 	return i.pod != nil && i.pod.Lost || slices.ContainsFunc(i.claims, func(c *Claim) bool { return c != nil && c.Lost })
 }
 
+// givenUp reports whether the rebuild of a lost instance is past the point where its data could still be used.
+func (i *instance) givenUp() bool {
+	return i.lost() && slices.ContainsFunc(i.claims, func(c *Claim) bool { return c == nil || c.Terminating })
+}
+
 // gone reports whether nothing of the instance is left.
 func (i *instance) gone() bool {
 	return i.pod == nil && !slices.ContainsFunc(i.claims, func(c *Claim) bool { return c != nil })

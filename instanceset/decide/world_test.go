@@ -30,6 +30,8 @@ type world struct {
 	nodes   map[string]*Node
 	masters map[string]int64 // pod -> offset, for those that answer as a master
 	serial  int
+
+	together int // so many neighbours the scheduler of the property test places on one node
 }
 
 func newWorld() *world {
