@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -109,6 +110,10 @@ func TestTargetsAreCountedWhenAllExist(t *testing.T) {
 	}
 	if s := a.status(t); s.ObservedGeneration != 1 || s.Replicas != 5 || !meta.IsStatusConditionTrue(s.Conditions, v1alpha1.ConditionFeasible) {
 		t.Errorf("with both targets: %+v", s)
+	}
+	want := []v1alpha1.ScaleTargetCount{{Kind: "StatefulSet", Name: "orders-0", Replicas: 3}, {Kind: "InstanceSet", Name: "orders-1", Replicas: 2}}
+	if s := a.status(t); !slices.Equal(s.Targets, want) {
+		t.Errorf("counted %+v", s.Targets)
 	}
 }
 

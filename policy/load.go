@@ -65,28 +65,29 @@ func (r *reconciler) sumTargets(ctx context.Context, s *snapshot) error {
 			s.missing = append(s.missing, ref.Kind+" "+ref.Name)
 		case err != nil:
 			return fmt.Errorf("reading %s %s: %w", ref.Kind, ref.Name, err)
+		default:
+			s.targets = append(s.targets, v1alpha1.ScaleTargetCount{Kind: ref.Kind, Name: ref.Name, Replicas: replicas})
 		}
-		s.replicas += replicas
 	}
 	slices.Sort(s.missing)
 	return nil
 }
 
 // replicasOf is what a scale target wants.
-func (r *reconciler) replicasOf(ctx context.Context, namespace string, ref v1alpha1.ScaleTargetRef) (int, error) {
+func (r *reconciler) replicasOf(ctx context.Context, namespace string, ref v1alpha1.ScaleTargetRef) (int32, error) {
 	key := client.ObjectKey{Namespace: namespace, Name: ref.Name}
 	if ref.Kind == "StatefulSet" {
 		var set appsv1.StatefulSet
 		if err := r.client.Get(ctx, key, &set); err != nil {
 			return 0, err
 		}
-		return int(ptr.Deref(set.Spec.Replicas, 1)), nil
+		return ptr.Deref(set.Spec.Replicas, 1), nil
 	}
 	var set v1alpha1.InstanceSet
 	if err := r.client.Get(ctx, key, &set); err != nil {
 		return 0, err
 	}
-	return int(ptr.Deref(set.Spec.Replicas, 1)), nil
+	return ptr.Deref(set.Spec.Replicas, 1), nil
 }
 
 // requested is what the pods of each node ask for. It is summed over all pods of the cluster, so the policies share it.

@@ -20,7 +20,8 @@ import (
 
 // TestScenarios runs testdata. `status` takes a policy's limits as arguments and a world, and prints the status:
 //
-//	status R=6 M=2 K=3 [m=1] [sum=4 targets=2 [missing=a] [observed=2]]
+//	status R=6 M=2 K=3 [m=1]
+//	status targets=(a:3,b:1,c) M=2 [observed=2]       c does not exist
 //	5x node cpu=4 [cordoned]          nodes n-0, n-1, ... that have 4 CPUs
 //	2x pods on=n-0 [shard=s] [lost]   instances of the policy, each wants one CPU
 //	1x pending                        an instance without a node
@@ -57,12 +58,10 @@ func snapshotOf(t *testing.T, d *datadriven.TestData) snapshot {
 			p.Spec.MaxNodes = ptr.To(int32(number(t, value)))
 		case "m":
 			p.Spec.ShardSpread = []v1alpha1.ShardSpread{{TopologyKey: corev1.LabelHostname, Max: int32(number(t, value))}}
-		case "sum":
-			s.replicas = number(t, value)
-		case "missing":
-			s.missing = []string{"StatefulSet " + value}
 		case "targets":
-			p.Spec.ScaleTargetRefs = make([]v1alpha1.ScaleTargetRef, number(t, value))
+			for _, target := range arg.Vals {
+				addTarget(t, &s, target)
+			}
 		case "observed":
 			p.Status.ObservedGeneration = int64(number(t, value))
 		default:
@@ -70,6 +69,18 @@ func snapshotOf(t *testing.T, d *datadriven.TestData) snapshot {
 		}
 	}
 	return s
+}
+
+// addTarget adds a StatefulSet <name>:<replicas>, or the name of one that does not exist.
+func addTarget(t *testing.T, s *snapshot, target string) {
+	t.Helper()
+	name, replicas, exists := strings.Cut(target, ":")
+	s.policy.Spec.ScaleTargetRefs = append(s.policy.Spec.ScaleTargetRefs, v1alpha1.ScaleTargetRef{Kind: "StatefulSet", Name: name})
+	if !exists {
+		s.missing = append(s.missing, "StatefulSet "+name)
+		return
+	}
+	s.targets = append(s.targets, v1alpha1.ScaleTargetCount{Kind: "StatefulSet", Name: name, Replicas: int32(number(t, replicas))})
 }
 
 func number(t *testing.T, text string) int {
@@ -153,6 +164,9 @@ func printed(status v1alpha1.PlacementPolicyStatus) string {
 	}
 	if status.LostNodes > 0 {
 		fmt.Fprintf(&b, ", %d lost", status.LostNodes)
+	}
+	for _, target := range status.Targets {
+		fmt.Fprintf(&b, ", %s wants %d", target.Name, target.Replicas)
 	}
 	if status.ObservedGeneration == 0 {
 		b.WriteString(", not counted")

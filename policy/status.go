@@ -19,10 +19,10 @@ import (
 // snapshot is what the status of one policy is computed from.
 type snapshot struct {
 	policy *v1alpha1.PlacementPolicy
-	// replicas is the sum over the scale targets; missing are those that do not exist.
-	replicas int
-	missing  []string
-	world    slots.World
+	// targets are the scale targets that exist, in the order of the spec; missing are those that do not.
+	targets []v1alpha1.ScaleTargetCount
+	missing []string
+	world   slots.World
 	// nodes are all nodes, and requested is what the pods on each of them ask for.
 	nodes     []*corev1.Node
 	requested map[string]slots.Amount
@@ -38,9 +38,11 @@ func statusOf(s snapshot) v1alpha1.PlacementPolicyStatus {
 		ObservedGeneration: s.policy.Generation,
 		Conditions:         slices.Clone(s.policy.Status.Conditions),
 		Replicas:           int32(s.wanted()),
-		Instances:          int32(instances(held)),
-		NodesUsed:          int32(len(perNode)),
-		LostNodes:          int32(s.lostNodes(group)),
+		Targets:            s.targets,
+
+		Instances: int32(instances(held)),
+		NodesUsed: int32(len(perNode)),
+		LostNodes: int32(s.lostNodes(group)),
 	}
 	if len(s.missing) > 0 && s.policy.Status.ObservedGeneration == 0 {
 		// The scheduler holds the group until all targets have existed once: with a sum that lacks some of them, the
@@ -88,7 +90,11 @@ func (s snapshot) wanted() int {
 	if s.policy.Spec.Replicas != nil {
 		return int(*s.policy.Spec.Replicas)
 	}
-	return s.replicas
+	sum := 0
+	for _, t := range s.targets {
+		sum += int(t.Replicas)
+	}
+	return sum
 }
 
 func instances(held []slots.Slot) int {

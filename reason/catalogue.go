@@ -122,6 +122,10 @@ const (
 	VolumeGoneNodeDeleted Code = 2211
 	// InstanceNotReady: the pod is not Ready.
 	InstanceNotReady Code = 2212
+	// PolicyBehind: the PlacementPolicy does not count all instances of the set yet.
+	PolicyBehind Code = 2213
+	// SetNotCounted: the PlacementPolicy sums other workloads, and does not count this set.
+	SetNotCounted Code = 2214
 )
 
 type row struct {
@@ -491,6 +495,18 @@ func catalogue() []row {
 			Text:    "the pod is not Ready",
 			Meaning: "The instance is starting, or its readiness probe fails.",
 			Advice:  "Look at the pod: its events, its log and its readiness probe.",
+		}},
+		{PolicyBehind, Entry{
+			Name:    "PolicyBehind",
+			Text:    "the PlacementPolicy does not count all instances of the set yet",
+			Meaning: "The policy named by placementPolicyRef sums its scaleTargetRefs, and status.targets has fewer replicas for this set than it wants, or was made for an older generation of the policy. Pods that were created now would be placed by a total that is too small, which can dead-lock the group.",
+			Advice:  "Nothing: it passes within seconds. If it lasts, look at the policy's condition Feasible: a target that does not exist is named there.",
+		}},
+		{SetNotCounted, Entry{
+			Name:    "SetNotCounted",
+			Text:    "the PlacementPolicy sums other workloads, and does not count this set",
+			Meaning: "The policy named by placementPolicyRef has scaleTargetRefs, and none of them is this set. Its instances are placed within the limits, but the guard keeps no room for those that are still to come.",
+			Advice:  "Add the set to the policy's scaleTargetRefs, or set the policy's replicas to the number of all instances of the group.",
 		}},
 	}
 }

@@ -135,7 +135,7 @@ type ShardSpread struct {
 	Max int32 `json:"max"`
 }
 
-// PlacementPolicyStatus is what the manager sees. Its size does not grow with the group.
+// PlacementPolicyStatus is what the manager sees. Its size does not grow with the number of instances.
 type PlacementPolicyStatus struct {
 	// observedGeneration is the generation of the spec that the rest of the status was made from. With scaleTargetRefs,
 	// pods are held until it is current.
@@ -144,6 +144,14 @@ type PlacementPolicyStatus struct {
 	// replicas is the number of instances that the group wants: spec.replicas, or the sum over scaleTargetRefs.
 	// +optional
 	Replicas int32 `json:"replicas"`
+	// targets are the scaleTargetRefs that exist, with the replicas that each of them had when replicas was summed. An
+	// InstanceSet creates no pods before its entry has all instances that it wants.
+	// +kubebuilder:validation:MaxItems=4096
+	// +listType=map
+	// +listMapKey=kind
+	// +listMapKey=name
+	// +optional
+	Targets []ScaleTargetCount `json:"targets,omitempty"`
 	// instances is the number of instances that hold a slot.
 	// +optional
 	Instances int32 `json:"instances"`
@@ -169,6 +177,21 @@ type PlacementPolicyStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ScaleTargetCount is what one workload contributes to the sum.
+type ScaleTargetCount struct {
+	// kind of the workload.
+	// +kubebuilder:validation:MaxLength=63
+	// +required
+	Kind string `json:"kind"`
+	// name of the workload.
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Name string `json:"name"`
+	// replicas that the workload wanted when it was counted.
+	// +required
+	Replicas int32 `json:"replicas"`
 }
 
 // PerNode is a range of instances per node in use.

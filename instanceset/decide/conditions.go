@@ -52,6 +52,12 @@ func (p *planner) progressing(t tally) metav1.Condition {
 	switch {
 	case p.heldFor == reason.PolicyMissing:
 		return condition(kind, false, p.heldFor, "%d instances wait: placement policy %s does not exist", p.missing, p.spec.PlacementPolicyRef.Name)
+	case p.heldFor == reason.PolicyBehind && p.missing > 0 && !p.Policy.Counted:
+		return condition(kind, false, p.heldFor, "%d instances wait: placement policy %s is not counted for its current generation",
+			p.missing, p.spec.PlacementPolicyRef.Name)
+	case p.heldFor == reason.PolicyBehind && p.missing > 0:
+		return condition(kind, false, p.heldFor, "%d instances wait: placement policy %s counts %d of the %d that the set wants",
+			p.missing, p.spec.PlacementPolicyRef.Name, p.countedByPolicy(), p.wantedCount())
 	case p.spec.Paused && p.missing+p.leaving > 0:
 		return condition(kind, false, reason.Paused, "%d instances would be created; spec.paused is set", p.missing)
 	}
@@ -60,8 +66,20 @@ func (p *planner) progressing(t tally) metav1.Condition {
 			return condition(kind, false, code, "%s: %s", p.notes[at].detail, code.Text())
 		}
 	}
-	if p.missing+p.leaving+len(t.unplaced) > 0 {
-		return condition(kind, true, reason.Working, "%d to create, %d to remove, %d without a node", p.missing, p.leaving, len(t.unplaced))
+	ignored := ""
+	if p.ignored {
+		ignored = fmt.Sprintf("placement policy %s does not name the set in scaleTargetRefs: %s",
+			p.spec.PlacementPolicyRef.Name, reason.SetNotCounted.Message())
+	}
+	switch {
+	case p.missing+p.leaving+len(t.unplaced) > 0:
+		c := condition(kind, true, reason.Working, "%d to create, %d to remove, %d without a node", p.missing, p.leaving, len(t.unplaced))
+		if p.ignored {
+			c.Message += "; " + ignored
+		}
+		return c
+	case p.ignored:
+		return metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Reason: reason.SetNotCounted.Name(), Message: ignored}
 	}
 	return condition(kind, false, reason.Settled, "nothing is being created or removed")
 }

@@ -23,8 +23,9 @@ type planner struct {
 	hold    bool        // no pods may be created in this plan
 	heldFor reason.Code // why, if it is more than a matter of moments
 	policy  podspec.Instance
-	missing int // instances without a pod that should have one
-	leaving int // pods and claims that are on their way out
+	ignored bool // the policy sums other workloads and not this set
+	missing int  // instances without a pod that should have one
+	leaving int  // pods and claims that are on their way out
 
 	rebuilding []int32 // ordinals that are being replaced
 	fixed      bool    // the status is not written any more

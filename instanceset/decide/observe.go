@@ -81,7 +81,10 @@ func observePolicy(set *v1alpha1.InstanceSet, p *v1alpha1.PlacementPolicy) Polic
 	if p == nil {
 		return Policy{}
 	}
-	out := Policy{Presence: Foreign, UID: p.UID, Version: p.ResourceVersion, Spec: &p.Spec}
+	out := Policy{
+		Presence: Foreign, UID: p.UID, Version: p.ResourceVersion, Spec: &p.Spec,
+		Counted: p.Status.ObservedGeneration == p.Generation, Targets: p.Status.Targets,
+	}
 	if metav1.IsControlledBy(p, set) {
 		out.Presence = Ours
 	}

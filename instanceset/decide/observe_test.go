@@ -167,3 +167,16 @@ func TestStatusIsBounded(t *testing.T) {
 		}
 	}
 }
+
+func TestThePolicyIsCountedOnlyForItsCurrentGeneration(t *testing.T) {
+	p := &v1alpha1.PlacementPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "p", Generation: 3, ResourceVersion: "7"}}
+	p.Status.Targets = []v1alpha1.ScaleTargetCount{{Kind: "InstanceSet", Name: "r", Replicas: 5}}
+	set := newWorld().set
+	for observed, counted := range map[int64]bool{0: false, 2: false, 3: true} {
+		p.Status.ObservedGeneration = observed
+		got := observePolicy(set, p)
+		if got.Counted != counted || len(got.Targets) != 1 || got.Targets[0].Replicas != 5 || got.Version != "7" {
+			t.Errorf("observed generation %d of 3: %+v", observed, got)
+		}
+	}
+}

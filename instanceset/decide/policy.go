@@ -5,6 +5,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/podspec"
 	"github.com/shoal-dev/shoal/reason"
 )
@@ -16,13 +17,42 @@ func (p *planner) keepPolicy() {
 	switch {
 	case p.spec.PlacementPolicyRef != nil:
 		p.usePolicy(p.spec.PlacementPolicyRef.Name)
-		if p.Policy.Presence == Absent {
-			p.hold, p.heldFor = true, reason.PolicyMissing
-		}
+		p.awaitPolicy()
 	case p.spec.Placement != nil:
 		p.usePolicy(p.Set.Name)
 		p.keepOwnPolicy()
 	}
+}
+
+// awaitPolicy waits until the policy of somebody else counts all that the set wants. A number in spec.replicas is a
+// person's own, and may be anything. Nothing is to be done when the set shrinks: its surplus only leaves, and the
+// scheduler works with the larger of the sum and the pods that it knows (docs/adr/0006).
+func (p *planner) awaitPolicy() {
+	if p.Policy.Presence == Absent {
+		p.hold, p.heldFor = true, reason.PolicyMissing
+		return
+	}
+	if p.Policy.Spec.Replicas != nil || len(p.Policy.Spec.ScaleTargetRefs) == 0 {
+		return
+	}
+	named := v1alpha1.ScaleTargetRef{Kind: "InstanceSet", Name: p.Set.Name}
+	if !slices.Contains(p.Policy.Spec.ScaleTargetRefs, named) {
+		p.ignored = true
+		return
+	}
+	if !p.Policy.Counted || p.countedByPolicy() < p.wantedCount() {
+		p.hold, p.heldFor = true, reason.PolicyBehind
+	}
+}
+
+// countedByPolicy is how many instances of the set are in the policy's sum.
+func (p *planner) countedByPolicy() int32 {
+	for _, t := range p.Policy.Targets {
+		if t.Kind == "InstanceSet" && t.Name == p.Set.Name {
+			return t.Replicas
+		}
+	}
+	return 0
 }
 
 func (p *planner) usePolicy(name string) {

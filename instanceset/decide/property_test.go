@@ -47,8 +47,14 @@ func drawWorld(t *rapid.T) *world {
 	for _, name := range []string{"data", "log"}[:rapid.IntRange(0, 2).Draw(t, "volumes")] {
 		spec.VolumeClaimTemplates = append(spec.VolumeClaimTemplates, v1alpha1.VolumeClaimTemplate{Metadata: v1alpha1.VolumeClaimMeta{Name: name}})
 	}
-	if rapid.Bool().Draw(t, "ownPolicy") {
+	switch rapid.IntRange(0, 2).Draw(t, "policy") {
+	case 1:
 		spec.Placement = &v1alpha1.PlacementLimits{}
+	case 2:
+		spec.PlacementPolicyRef = &v1alpha1.PlacementPolicyRef{Name: "p"}
+		w.policy = Policy{Presence: Foreign, Spec: &v1alpha1.PlacementPolicySpec{
+			ScaleTargetRefs: []v1alpha1.ScaleTargetRef{{Kind: "StatefulSet", Name: "r"}, {Kind: "InstanceSet", Name: "r"}},
+		}}
 	}
 	spec.Rebuild.Mode = v1alpha1.RebuildAutomatic
 	spec.Rebuild.HolderCheck = rapid.SampledFrom([]v1alpha1.HolderCheck{v1alpha1.HolderCheckNone, v1alpha1.HolderCheckRedis}).Draw(t, "holderCheck")
@@ -102,6 +108,7 @@ func step(t *rapid.T, w *world) {
 		everythingWorks(w)
 	case 8:
 		w.kubelets()
+		w.countTargets()
 	default:
 		decideAndDo(t, w, func(Change) bool { return rapid.IntRange(0, 5).Draw(t, "alive") > 0 })
 	}
@@ -138,9 +145,20 @@ func (w *world) kubelets() {
 	}
 }
 
+// countTargets is the policy's controller, which is late.
+func (w *world) countTargets() {
+	if w.set.Spec.PlacementPolicyRef != nil {
+		w.policy.Version, w.policy.Counted = string(w.uid()), true
+		w.policy.Targets = []v1alpha1.ScaleTargetCount{
+			{Kind: "StatefulSet", Name: "r", Replicas: 100}, {Kind: "InstanceSet", Name: "r", Replicas: *w.set.Spec.Replicas},
+		}
+	}
+}
+
 // everythingWorks lets scheduler, kubelets and Sentinel do what they can.
 func everythingWorks(w *world) {
 	w.kubelets()
+	w.countTargets()
 	for _, name := range slices.Sorted(maps.Keys(w.pods)) {
 		pod := w.pods[name]
 		if pod.ended() || pod.Terminating {
@@ -323,7 +341,9 @@ func (w *world) forbidsCreate(c Change, v *view, i *instance) string {
 		return "its claims are not in order"
 	case w.set.Spec.Placement != nil && *w.policy.Spec.Replicas < *w.set.Spec.Replicas:
 		return "the policy was not raised before"
-	case w.set.Spec.Placement != nil && c.Instance.PolicyVersion == "":
+	case w.set.Spec.PlacementPolicyRef != nil && (len(w.policy.Targets) == 0 || w.policy.Targets[1].Replicas < *w.set.Spec.Replicas):
+		return "the policy does not count it yet"
+	case w.policy.Presence != Absent && c.Instance.PolicyVersion == "":
 		return "it is not stamped with the version of the policy"
 	case i.pin() != "" && w.nodes[i.pin()].State == NodeOutOfService:
 		return "its volume is on a dead node"

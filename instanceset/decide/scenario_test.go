@@ -25,7 +25,8 @@ import (
 //	pod r-0 node=a ready               makes the pod if it is not there, and changes it (see setPod)
 //	claim data-r-0 retired             makes or changes a claim (see setClaim); gone removes it
 //	volume pv-1 gone                   somebody deleted a volume
-//	policy p                           a PlacementPolicy of somebody else
+//	policy p [targets=(r:3,other:5)] [replicas=9] [outdated]
+//	                                   a PlacementPolicy of somebody else, with what its status counted of each target
 //	service foreign                    a Service of somebody else
 //	place r-0=a r-1=b                  the scheduler places pods, their volumes are made there, and they become Ready
 //	stop r-0                           the kubelet has stopped a terminating pod
@@ -263,8 +264,26 @@ func setVolume(t *testing.T, w *world, d *datadriven.TestData) string {
 	return ""
 }
 
-func setPolicy(_ *testing.T, w *world, _ *datadriven.TestData) string {
-	w.policy = Policy{Presence: Foreign, UID: "p", Version: string(w.uid()), Spec: &v1alpha1.PlacementPolicySpec{}}
+func setPolicy(t *testing.T, w *world, d *datadriven.TestData) string {
+	w.policy = Policy{Presence: Foreign, UID: "p", Version: string(w.uid()), Spec: &v1alpha1.PlacementPolicySpec{}, Counted: true}
+	for _, a := range d.CmdArgs[1:] {
+		switch a.Key {
+		case "replicas":
+			w.policy.Spec.Replicas = int32p(t, a.Vals[0])
+		case "outdated":
+			w.policy.Counted = false
+		case "targets":
+			for _, target := range a.Vals {
+				name, replicas, counted := strings.Cut(target, ":")
+				w.policy.Spec.ScaleTargetRefs = append(w.policy.Spec.ScaleTargetRefs, v1alpha1.ScaleTargetRef{Kind: "InstanceSet", Name: name})
+				if counted {
+					w.policy.Targets = append(w.policy.Targets, v1alpha1.ScaleTargetCount{Kind: "InstanceSet", Name: name, Replicas: *int32p(t, replicas)})
+				}
+			}
+		default:
+			t.Fatalf("%s: unknown argument %q", d.Pos, a.Key)
+		}
+	}
 	return "ok"
 }
 

@@ -42,6 +42,9 @@ type Policy struct {
 	UID      types.UID
 	Version  string // resourceVersion
 	Spec     *v1alpha1.PlacementPolicySpec
+	// Counted reports whether the status was made from the Spec of today, and Targets what it counted.
+	Counted bool
+	Targets []v1alpha1.ScaleTargetCount
 }
 
 // Pod is a pod with the name of an instance.
