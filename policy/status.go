@@ -39,10 +39,9 @@ func statusOf(s snapshot) v1alpha1.PlacementPolicyStatus {
 		Conditions:         slices.Clone(s.policy.Status.Conditions),
 		Replicas:           int32(s.wanted()),
 		Targets:            s.targets,
-
-		Instances: int32(instances(held)),
-		NodesUsed: int32(len(perNode)),
-		LostNodes: int32(s.lostNodes(group)),
+		Instances:          int32(instances(held)),
+		NodesUsed:          int32(len(perNode)),
+		LostNodes:          int32(s.lostNodes(group)),
 	}
 	if len(s.missing) > 0 && s.policy.Status.ObservedGeneration == 0 {
 		// The scheduler holds the group until all targets have existed once: with a sum that lacks some of them, the
