@@ -103,7 +103,8 @@ func shardFree(p *planner, v victim) (reason.Code, string, bool) {
 		return 0, "", true
 	}
 	for _, other := range p.shard(v.instance).busy {
-		if other != v.instance && !(other.lost() && other.node() == v.node) {
+		together := other.lost() && other.node() == v.node
+		if other != v.instance && !together {
 			return reason.ShardBusy, "waits for " + p.name(other.ordinal), false
 		}
 	}
