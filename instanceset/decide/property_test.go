@@ -312,6 +312,9 @@ func (w *world) forbids(c Change) string {
 	case CreatePod:
 		return w.forbidsCreate(c, v, i)
 	case DeleteClaim:
+		if i.wanted && len(c.Fenced) == 0 {
+			return "nothing proves that its node is dead"
+		}
 		if c.Version == "" && i.wanted {
 			return "the claim may have changed"
 		}
