@@ -70,6 +70,17 @@ func TestTheSameInputGivesTheSameArchive(t *testing.T) {
 	}
 }
 
+// What RELEASE=1 promises: the folder that a program was built in leaves no trace. Without -trimpath it does.
+func TestAReleaseIsTheSameEverywhere(t *testing.T) {
+	build := func(flags string) []byte { return read(t, filepath.Join(small(t, "GOFLAGS="+flags), "shoal-manager")) }
+	if !bytes.Equal(build("-buildvcs=false -trimpath"), build("-buildvcs=false -trimpath")) {
+		t.Error("two folders give different programs")
+	}
+	if bytes.Equal(build("-buildvcs=false"), build("-buildvcs=false")) {
+		t.Error("without -trimpath two folders give the same program: the comparison above proves nothing")
+	}
+}
+
 func TestArchive(t *testing.T) {
 	out := packed(t, small(t))
 	files := untar(t, read(t, filepath.Join(out, "shoal-manager.tar")))
