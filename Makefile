@@ -52,7 +52,7 @@ IMAGES     ?= shoal-scheduler,shoal-manager,redis
 
 .PHONY: images
 images: build ## pack container images into bin/images/; IMAGE_REPO=registry/team VERSION=v1 names them, RELEASE=1 for a release
-	go -C hack/images run . -repo '$(IMAGE_REPO)' -tag '$(IMAGE_TAG)' -version '$(VERSION)' -only '$(IMAGES)' \
+	@hack/stage images go -C hack/images run . -repo '$(IMAGE_REPO)' -tag '$(IMAGE_TAG)' -version '$(VERSION)' -only '$(IMAGES)' \
 		-programs $(PROGRAMS) -redis-entrypoint $(CURDIR)/images/redis/shoal-redis -out $(BIN)/images
 
 .PHONY: controlplane
