@@ -15,6 +15,13 @@ export GOFLAGS     := -buildvcs=false
 export GOWORK      := off
 export KUBEBUILDER_ASSETS ?= $(BIN)/k8s
 
+# Programs for a release are the same on every machine: no path is in them. They have a cache of their own to fill.
+PROGRAMS := $(BIN)
+ifdef RELEASE
+GOFLAGS  += -trimpath
+PROGRAMS := $(BIN)/release
+endif
+
 LDFLAGS = -s -w -X main.version=$(VERSION) -X k8s.io/component-base/version.gitVersion=$(KUBERNETES_VERSION)
 
 # Rooms without side effects: tested with the race detector, and benchmarked.
@@ -35,9 +42,18 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build scheduler, manager and playground into bin/
-	go build -ldflags '$(LDFLAGS)' -o $(BIN)/shoal-scheduler ./cmd/scheduler
-	go build -ldflags '$(LDFLAGS)' -o $(BIN)/shoal-manager ./cmd/manager
-	go build -ldflags '$(LDFLAGS)' -o $(BIN)/playground ./cmd/playground
+	go build -ldflags '$(LDFLAGS)' -o $(PROGRAMS)/shoal-scheduler ./cmd/scheduler
+	go build -ldflags '$(LDFLAGS)' -o $(PROGRAMS)/shoal-manager ./cmd/manager
+	go build -ldflags '$(LDFLAGS)' -o $(PROGRAMS)/playground ./cmd/playground
+
+IMAGE_REPO ?= localhost
+IMAGE_TAG  ?= $(if $(filter command environment,$(origin VERSION)),$(VERSION),dev)
+IMAGES     ?= shoal-scheduler,shoal-manager,redis
+
+.PHONY: images
+images: build ## pack container images into bin/images/; IMAGE_REPO=registry/team VERSION=v1 names them, RELEASE=1 for a release
+	@hack/stage images go -C hack/images run . -repo '$(IMAGE_REPO)' -tag '$(IMAGE_TAG)' -version '$(VERSION)' -only '$(IMAGES)' \
+		-programs $(PROGRAMS) -redis-entrypoint $(CURDIR)/images/redis/shoal-redis -out $(BIN)/images
 
 .PHONY: controlplane
 controlplane: ## build Kubernetes' control plane from source into bin/k8s/ (the first time: over ten minutes on two cores)
@@ -65,6 +81,7 @@ unit: ## run the tests that need no control plane
 		echo "no C compiler here, so the pure rooms are tested without -race"; go test $(PURE); \
 	fi
 	go test $(NOT_PURE)
+	go -C hack/images test .
 
 .PHONY: integration
 integration: controlplane build ## run the tests against a real etcd and kube-apiserver
@@ -94,6 +111,7 @@ verify: $(TOOLS)/controller-gen ## fail if anything generated, go.mod or the for
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint ## run the linters
 	@hack/stage lint $(TOOLS)/golangci-lint run ./...
+	cd hack/images && $(TOOLS)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...
 
 .PHONY: tools
 tools: $(TOOLS)/controller-gen $(TOOLS)/golangci-lint ## build the pinned tools into bin/tools/
@@ -106,7 +124,7 @@ $(TOOLS)/%: hack/tools/go.mod hack/tools/go.sum
 
 .PHONY: clean
 clean: ## remove what was built, except the control plane and the tools
-	rm -rf $(BIN)/shoal-scheduler $(BIN)/shoal-manager $(BIN)/playground $(BIN)/stages coverage.out
+	rm -rf $(BIN)/shoal-scheduler $(BIN)/shoal-manager $(BIN)/playground $(BIN)/release $(BIN)/images $(BIN)/stages coverage.out
 
 .PHONY: distclean
 distclean: ## remove everything that was built

@@ -195,7 +195,14 @@ func (o Options) binary(component string) string {
 	return filepath.Join(o.Root, "bin", "k8s", component)
 }
 
-func (o Options) manifests() string { return filepath.Join(o.Root, "manifests", "install") }
+// manifests are those that a user applies; without Shoal's pods when its programs run as processes.
+func (o Options) manifests() string {
+	part := "install"
+	if o.Schedulers+o.Managers > 0 {
+		part = "prerequisites"
+	}
+	return filepath.Join(o.Root, "manifests", part)
+}
 
 // FindRoot is the closest directory at or above the working directory that holds a go.mod.
 func FindRoot() (string, error) {

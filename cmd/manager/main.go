@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	kubernetes "k8s.io/component-base/version"
 )
 
 // version is set by the linker.
@@ -33,12 +35,13 @@ func command() *cobra.Command {
 		Use:           "shoal-manager",
 		Short:         "Runs the controllers of Shoal",
 		Long:          "shoal-manager runs the controllers of Shoal. Several may run at once: one leads, the others wait for its lease.",
-		Version:       version,
+		Version:       fmt.Sprintf("%s, %s\nKubernetes %s", version, runtime.Version(), kubernetes.Get().GitVersion),
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(c *cobra.Command, _ []string) error { return run(c.Context(), o) },
 	}
+	c.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	o.addFlags(c.Flags())
 	return c
 }

@@ -1,15 +1,21 @@
 package main
 
 import (
+	"errors"
+	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/spf13/pflag"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/yaml"
 
 	"github.com/shoal-dev/shoal/slots"
 )
@@ -41,6 +47,61 @@ func TestMistakesInFlags(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
 		})
+	}
+}
+
+// installed are the arguments in manifests/deploy.
+func installed(t *testing.T) *appsv1.Deployment {
+	t.Helper()
+	text, err := os.ReadFile("../../manifests/deploy/manager.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n---\n")
+	d := &appsv1.Deployment{}
+	if err := yaml.UnmarshalStrict([]byte(first), d); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestInstalledFlags(t *testing.T) {
+	container := installed(t).Spec.Template.Spec.Containers[0]
+	if len(container.Args) == 0 {
+		t.Fatal("no arguments are installed")
+	}
+	o := defaults()
+	flags := pflag.NewFlagSet("shoal-manager", pflag.ContinueOnError)
+	o.addFlags(flags)
+	if err := errors.Join(flags.Parse(container.Args), o.validate()); err != nil {
+		t.Error(err)
+	}
+	if flags.NArg() > 0 || !o.leaderElect || len(installed(t).Spec.Template.Spec.Containers) != 1 {
+		t.Errorf("arguments %v, leader election %v", flags.Args(), o.leaderElect)
+	}
+	for name, address := range map[string]string{"metrics": o.metricsAddress, "health": o.probeAddress} {
+		serves := func(p corev1.ContainerPort) bool {
+			return p.Name == name && ":"+strconv.Itoa(int(p.ContainerPort)) == address
+		}
+		if !slices.ContainsFunc(container.Ports, serves) {
+			t.Errorf("%s is served on %s, and the ports are %v", name, address, container.Ports)
+		}
+	}
+	if err := flags.Parse([]string{"--metrics-bind-adress=:1"}); err == nil {
+		t.Error("a misspelt flag passes")
+	}
+}
+
+func TestVersion(t *testing.T) {
+	var out strings.Builder
+	command := command()
+	command.SetOut(&out)
+	command.SetArgs([]string{"--version"})
+	if err := command.ExecuteContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(out.String(), "shoal-manager dev, go1.") || !strings.Contains(out.String(), "\nKubernetes v") {
+		t.Errorf("got %q", out.String())
 	}
 }
 

@@ -7,10 +7,15 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	kubernetes "k8s.io/component-base/version"
 )
+
+// version is set by the linker.
+var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -40,9 +45,11 @@ installed from its manifests. Nodes can be made to fail. Everything lives in one
   playground node fail node-007 --mode out-of-service
   playground node recover node-007
   playground down`,
+		Version:       fmt.Sprintf("%s, %s\nKubernetes %s", version, runtime.Version(), kubernetes.Get().GitVersion),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	cmd.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w (see '%s --help')", err, cmd.CommandPath())
 	})

@@ -4,6 +4,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,7 +51,7 @@ arguments, stands in the file named by --config.`
 	schedule := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if c.Flags().Changed("version") {
-			fmt.Println("shoal-scheduler", version) // and below it, upstream prints the version of Kubernetes
+			fmt.Printf("shoal-scheduler %s, %s\n", version, runtime.Version()) // and below it, upstream prints the version of Kubernetes
 		}
 		if file := c.Flags().Lookup("config").Value.String(); file != "" {
 			if err := checkConfig(file); err != nil {

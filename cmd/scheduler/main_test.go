@@ -5,10 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/go-logr/logr"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
@@ -197,5 +199,35 @@ func TestTheLeaseIsItsOwn(t *testing.T) {
 		if !l.LeaderElect || l.ResourceName != "shoal-scheduler" || l.ResourceNamespace != "shoal-system" {
 			t.Errorf("%s: the lease is %s/%s", file, l.ResourceNamespace, l.ResourceName)
 		}
+	}
+}
+
+// The arguments in manifests/deploy are flags of this command, and name the configuration where it is mounted.
+func TestInstalledFlags(t *testing.T) {
+	text, err := os.ReadFile("../../manifests/deploy/scheduler.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n---\n")
+	d := &appsv1.Deployment{}
+	if err := yaml.UnmarshalStrict([]byte(first), d); err != nil {
+		t.Fatal(err)
+	}
+	container := d.Spec.Template.Spec.Containers[0]
+	c := command()
+	if err := c.ParseFlags(container.Args); err != nil {
+		t.Fatal(err)
+	}
+	if c.Flags().NArg() > 0 {
+		t.Errorf("arguments that are no flags: %v", c.Flags().Args())
+	}
+	if got, want := c.Flags().Lookup("config").Value.String(), filepath.Join(container.VolumeMounts[0].MountPath, filepath.Base(shipped)); got != want {
+		t.Errorf("--config=%s, and the ConfigMap is mounted as %s", got, want)
+	}
+	if got, want := c.Flags().Lookup("secure-port").Value.String(), strconv.Itoa(int(container.Ports[0].ContainerPort)); got != want {
+		t.Errorf("it serves on %s, and its port is %s", got, want)
+	}
+	if err := command().ParseFlags([]string{"--secureport=1"}); err == nil {
+		t.Error("a misspelt flag passes")
 	}
 }

@@ -18,9 +18,13 @@ import (
 // testExamples: every example is what the API server takes, without a field that it does not know.
 func testExamples(t *testing.T, k kit) {
 	ns := k.namespace(t, "examples")
-	files, err := filepath.Glob(filepath.Join(root(t), "examples", "*.yaml"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no examples: %v", err)
+	var files []string
+	for _, folder := range []string{".", "redis"} {
+		found, err := filepath.Glob(filepath.Join(root(t), "examples", folder, "*.yaml"))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no examples in %s: %v", folder, err)
+		}
+		files = append(files, found...)
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
