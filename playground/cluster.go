@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,6 +31,10 @@ type Cluster struct {
 	ports      ports
 	supervisor *process.Supervisor
 	lock       *os.File
+	janitor    *janitor
+	held       []*net.TCPListener // the ports, until the components may have them
+	stopOrders context.CancelFunc
+	machines   sync.Mutex // one order for a real node at a time
 
 	mu    sync.Mutex
 	state State
@@ -53,7 +58,18 @@ func Supervise(ctx context.Context, options Options, ready func()) error {
 	ready()
 	<-ctx.Done()
 	defer func() { _ = c.lock.Close() }()
-	return c.supervisor.Stop(context.WithoutCancel(ctx), stopGrace)
+	return c.stop(context.WithoutCancel(ctx))
+}
+
+// stop ends all that runs.
+func (c *Cluster) stop(ctx context.Context) error {
+	if c.stopOrders != nil {
+		c.stopOrders()
+	}
+	if err := c.supervisor.Stop(ctx, stopGrace); err != nil {
+		return err
+	}
+	return errors.Join(closeAll(c.held), c.janitor.finish(ctx))
 }
 
 func up(ctx context.Context, options Options, detached bool) (*Cluster, error) {
@@ -92,6 +108,9 @@ func (c *Cluster) sweep(ctx context.Context) error {
 	if err := endAll(ctx, state.Components); err != nil {
 		return err
 	}
+	if err := c.layout.sweepCgroups(ctx); err != nil {
+		return err
+	}
 	return c.layout.empty()
 }
 
@@ -101,7 +120,7 @@ func (c *Cluster) bringUp(ctx context.Context, detached bool) error {
 	if err != nil {
 		return err
 	}
-	if c.ports, err = choosePorts(); err != nil {
+	if c.ports, c.held, err = choosePorts(c.options); err != nil {
 		return err
 	}
 	started := time.Now()
@@ -137,10 +156,12 @@ func (c *Cluster) steps() []step {
 	o := c.options
 	return []step{
 		{done: "credentials and configuration are in " + o.Dir, run: c.prepare},
+		{done: "nothing in the cluster has a way out of it", run: c.isolate, skip: o.RealNodes == 0},
 		{done: "etcd and kube-apiserver answer", run: c.startServer},
 		{done: strings.Join(c.controllers(), ", ") + " answer", run: c.startControllers},
+		{done: fmt.Sprintf("%d real nodes are ready", o.RealNodes), run: c.startRealNodes, skip: o.RealNodes == 0},
 		{done: describe(o.Nodes), run: c.addFirstNodes, skip: len(o.Nodes) == 0},
-		{done: "Shoal is installed from " + o.manifests(), run: c.installShoal, skip: !o.Install},
+		{done: o.installed(), run: c.installShoal, skip: !o.Install},
 		{
 			done: fmt.Sprintf("%d schedulers and %d managers of Shoal answer", o.Schedulers, o.Managers),
 			run:  c.startShoal, skip: o.Schedulers+o.Managers == 0,
@@ -149,8 +170,14 @@ func (c *Cluster) steps() []step {
 }
 
 func (c *Cluster) prepare(context.Context) error {
-	if err := c.layout.writeCredentials(c.state.Server, time.Now()); err != nil {
+	if err := c.writeCredentials(time.Now()); err != nil {
 		return err
+	}
+	if c.options.RealNodes == 0 {
+		if err := closeAll(c.held); err != nil {
+			return err
+		}
+		c.held = nil
 	}
 	if err := c.writeConfigs(); err != nil {
 		return err
@@ -253,7 +280,7 @@ func (c *Cluster) Down(ctx context.Context) error {
 	if c.supervisor == nil {
 		return errors.New("stopping the cluster: another process keeps it, use Remove")
 	}
-	if err := c.supervisor.Stop(ctx, stopGrace); err != nil {
+	if err := c.stop(ctx); err != nil {
 		return err
 	}
 	if err := c.layout.remove(c.options.KeepLogs); err != nil {
@@ -290,6 +317,9 @@ func Remove(ctx context.Context, dir string, keepLogs bool) error {
 		}
 	}
 	if err := endAll(ctx, state.Components); err != nil {
+		return err
+	}
+	if err := l.sweepCgroups(ctx); err != nil {
 		return err
 	}
 	return l.remove(keepLogs)

@@ -3,6 +3,7 @@ package playground
 import (
 	_ "embed"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 	"time"
@@ -24,18 +25,25 @@ var auditPolicy []byte
 
 // ports of one cluster.
 type ports struct {
-	etcd, etcdPeer, apiServer, controllerManager, kubeScheduler, simulator, provisioner int
+	etcd, etcdPeer, apiServer, controllerManager, kubeScheduler, simulator, provisioner, dns int
+
+	schedulers, managers, managerHealth []int // of Shoal's processes, in their order
 }
 
-func choosePorts() (ports, error) {
-	free, err := freePorts(7)
+// choosePorts also returns what listens on the ports now. Who closes that lets the components have them.
+func choosePorts(o Options) (ports, []*net.TCPListener, error) {
+	const fixed = 8
+	held, err := holdPorts(fixed + o.Schedulers + 2*o.Managers)
 	if err != nil {
-		return ports{}, err
+		return ports{}, nil, err
 	}
+	free := portsOf(held)
+	rest := free[fixed:]
 	return ports{
 		etcd: free[0], etcdPeer: free[1], apiServer: free[2], controllerManager: free[3],
-		kubeScheduler: free[4], simulator: free[5], provisioner: free[6],
-	}, nil
+		kubeScheduler: free[4], simulator: free[5], provisioner: free[6], dns: free[7],
+		schedulers: rest[:o.Schedulers], managers: rest[o.Schedulers : o.Schedulers+o.Managers], managerHealth: rest[o.Schedulers+o.Managers:],
+	}, held, nil
 }
 
 func (c *Cluster) etcdSpec() process.Spec {
@@ -54,9 +62,9 @@ func (c *Cluster) etcdSpec() process.Spec {
 }
 
 func (c *Cluster) apiServerSpec() process.Spec {
-	return process.Spec{Name: apiServer, Path: c.options.binary(apiServer), Port: c.ports.apiServer, Args: []string{
+	args := []string{
 		"--etcd-servers=http://" + loopback(c.ports.etcd),
-		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--secure-port=" + strconv.Itoa(c.ports.apiServer),
+		"--secure-port=" + strconv.Itoa(c.ports.apiServer),
 		"--tls-cert-file=" + c.layout.pki(serverCert), "--tls-private-key-file=" + c.layout.pki(serverKey),
 		"--client-ca-file=" + c.layout.pki(authorityCert),
 		"--requestheader-client-ca-file=" + c.layout.pki(proxyCA), "--requestheader-allowed-names=" + frontProxyUser,
@@ -75,9 +83,15 @@ func (c *Cluster) apiServerSpec() process.Spec {
 		// Priority and fairness stays on, as in a real cluster; two cores with everything on them must not run into the
 		// default of 400 and 200 requests while a thousand pods are created.
 		"--max-requests-inflight=1600", "--max-mutating-requests-inflight=800",
-		// Nothing can reach the Service "kubernetes" here, and its reconciler delays the end of the API server.
-		"--endpoint-reconciler-type=none",
-	}}
+	}
+	if c.options.RealNodes > 0 {
+		args = append(args, c.apiServerForRealNodes()...)
+	} else {
+		args = append(args, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
+			// Nothing can reach the Service "kubernetes" here, and its reconciler delays the end of the API server.
+			"--endpoint-reconciler-type=none")
+	}
+	return process.Spec{Name: apiServer, Path: c.options.binary(apiServer), Port: c.ports.apiServer, Args: args}
 }
 
 func (c *Cluster) controllerManagerSpec() process.Spec {

@@ -13,6 +13,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/shoal-dev/shoal/playground/pki"
+	"github.com/shoal-dev/shoal/playground/realnode"
 )
 
 const mastersGroup = "system:masters"
@@ -31,14 +32,19 @@ const (
 )
 
 // writeCredentials makes all keys and certificates, and the kubeconfigs of those who authenticate by certificate.
-func (l layout) writeCredentials(server string, now time.Time) error {
+func (c *Cluster) writeCredentials(now time.Time) error {
+	l, server := c.layout, c.state.Server
 	authority, err := pki.NewAuthority("shoal-playground", now)
 	if err != nil {
 		return err
 	}
+	addresses := []net.IP{net.IPv4(127, 0, 0, 1), net.ParseIP(serviceAddress)}
+	if c.options.RealNodes > 0 {
+		addresses = append(addresses, realnode.Gateway().AsSlice())
+	}
 	serving, err := authority.Server(apiServer,
-		[]string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"},
-		[]net.IP{net.IPv4(127, 0, 0, 1), net.ParseIP(serviceAddress)}, now)
+		[]string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"},
+		addresses, now)
 	if err != nil {
 		return err
 	}
@@ -62,12 +68,22 @@ func (l layout) writeCredentials(server string, now time.Time) error {
 		}
 	}
 	// kwok speaks for every node and every kubelet: it is an administrator of its own name, for the audit log.
-	users := []struct{ path, user, group string }{
+	users := []identity{
 		{l.kubeconfig(), "playground-admin", mastersGroup},
 		{l.component(simulator), "playground-" + simulator, mastersGroup},
 		{l.component(controllerManager), "system:" + controllerManager, ""},
 		{l.component(kubeScheduler), "system:" + kubeScheduler, ""},
 	}
+	if err := writeUsers(authority, server, users, now); err != nil {
+		return err
+	}
+	return c.writeRealNodeCredentials(authority, now)
+}
+
+// identity is somebody who authenticates by certificate, and the path of the kubeconfig.
+type identity struct{ path, user, group string }
+
+func writeUsers(authority *pki.Authority, server string, users []identity, now time.Time) error {
 	for _, u := range users {
 		pair, err := authority.Client(u.user, groups(u.group), now)
 		if err != nil {

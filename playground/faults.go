@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,19 +18,50 @@ import (
 	"k8s.io/client-go/util/retry"
 )
 
-// Fault is a way in which a node fails. In each of them its kubelet is dead: nobody renews its lease, and a pod that is
-// deleted there stays Terminating until the node returns or somebody decides.
+// Fault is a way in which a node fails. In each of them but Disk the control plane hears nothing of the kubelet: nobody
+// renews its lease, and a pod that is deleted there stays Terminating until the node returns or somebody decides.
 type Fault string
 
-// The faults, from the mildest. A node can go on from each to any later one.
+// The faults, from the mildest. A node can go on from each to any later one, but for Disk, from which it can only go on
+// to those in which it is off. A simulated node cannot have all of them.
 const (
-	Unreachable  Fault = "unreachable"    // the kubelet is silent: the node becomes NotReady after its grace
-	OutOfService Fault = "out-of-service" // and an operator vouches for it that the machine is off: the taint
-	Deleted      Fault = "deleted"        // the Node object is gone too
+	Disk         Fault = "disk"           // real nodes: every access to the volumes fails, all else works
+	KubeletStop  Fault = "kubelet-stop"   // real nodes: the kubelet is gone, containers run on
+	Unreachable  Fault = "unreachable"    // the kubelet is silent; of a real node the network is cut, containers run on
+	PowerOff     Fault = "power-off"      // real nodes: everything on it is killed
+	OutOfService Fault = "out-of-service" // it is off, and an operator vouches for that: the taint
+	Deleted      Fault = "deleted"        // it is off, and the Node object is gone too
 )
 
 // Faults are all of them.
-func Faults() []Fault { return []Fault{Unreachable, OutOfService, Deleted} }
+func Faults() []Fault {
+	return []Fault{Disk, KubeletStop, Unreachable, PowerOff, OutOfService, Deleted}
+}
+
+// simulatedFaults are those that kwok can play.
+func simulatedFaults() []Fault { return []Fault{Unreachable, OutOfService, Deleted} }
+
+// isOff says whether nothing runs on a real node with this fault.
+func (f Fault) isOff() bool { return f == PowerOff || f == OutOfService || f == Deleted }
+
+// Silences says whether the node becomes NotReady.
+func (f Fault) Silences() bool { return f != Disk && f != "" }
+
+// follows says whether a node that has the fault before can get this one.
+func (f Fault) follows(before Fault) bool {
+	if before == Disk && !f.isOff() {
+		return false
+	}
+	return slices.Index(Faults(), f) > slices.Index(Faults(), before)
+}
+
+func joinFaults(faults []Fault) string {
+	names := make([]string, len(faults))
+	for i, fault := range faults {
+		names[i] = string(fault)
+	}
+	return strings.Join(names, ", ")
+}
 
 var outOfServiceTaint = corev1.Taint{Key: corev1.TaintNodeOutOfService, Value: "nodeshutdown", Effect: corev1.TaintEffectNoExecute}
 
@@ -38,7 +70,15 @@ var outOfServiceTaint = corev1.Taint{Key: corev1.TaintNodeOutOfService, Value: "
 // machine that is known to be down, so it is set when the node is NotReady and not before.
 func (c *Cluster) FailNode(ctx context.Context, name string, fault Fault) error {
 	if !slices.Contains(Faults(), fault) {
-		return fmt.Errorf("unknown fault %q: one of %s, %s, %s", fault, Unreachable, OutOfService, Deleted)
+		return fmt.Errorf("unknown fault %q: one of %s", fault, joinFaults(Faults()))
+	}
+	if real, err := c.isReal(name); err != nil {
+		return err
+	} else if real {
+		return c.failRealNode(ctx, name, fault)
+	}
+	if !slices.Contains(simulatedFaults(), fault) {
+		return fmt.Errorf("node %s is simulated, nothing runs there: it can be %s", name, joinFaults(simulatedFaults()))
 	}
 	node, err := c.simulatedNode(ctx, name)
 	if err != nil {
@@ -62,7 +102,7 @@ func (c *Cluster) FailNode(ctx context.Context, name string, fault Fault) error 
 		return c.declareOutOfService(ctx, name)
 	case Deleted:
 		return c.deleteNode(ctx, name)
-	case Unreachable:
+	case Disk, KubeletStop, Unreachable, PowerOff:
 	}
 	return nil
 }
@@ -99,7 +139,13 @@ func (c *Cluster) deleteNode(ctx context.Context, name string) error {
 // were deleted meanwhile go.
 func (c *Cluster) RecoverNode(ctx context.Context, name string) error {
 	started := metav1.NowMicro()
-	if lost, err := c.lostNode(name); err != nil {
+	if real, err := c.isReal(name); err != nil {
+		return err
+	} else if real {
+		if err := c.recoverRealNode(ctx, name); err != nil {
+			return err
+		}
+	} else if lost, err := c.lostNode(name); err != nil {
 		return err
 	} else if lost != nil {
 		if err := c.recreateNode(ctx, lost); err != nil {
@@ -154,6 +200,7 @@ func (c *Cluster) recreateNode(ctx context.Context, lost *corev1.Node) error {
 	}
 	node := &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: lost.Name, Labels: lost.Labels},
+		Spec:       corev1.NodeSpec{Taints: registered(lost.Spec.Taints)},
 		Status:     corev1.NodeStatus{Capacity: lost.Status.Capacity, Allocatable: lost.Status.Allocatable},
 	}
 	node.Labels[KubeletLabel] = kubeletRunning
@@ -164,6 +211,13 @@ func (c *Cluster) recreateNode(ctx context.Context, lost *corev1.Node) error {
 		return fmt.Errorf("forgetting the deleted node %s: %w", lost.Name, err)
 	}
 	return nil
+}
+
+// registered are the taints that a node has from its beginning, and not because of its state.
+func registered(taints []corev1.Taint) []corev1.Taint {
+	return slices.DeleteFunc(slices.Clone(taints), func(taint corev1.Taint) bool {
+		return strings.HasPrefix(taint.Key, "node.kubernetes.io/")
+	})
 }
 
 // WaitNotReady returns when the control plane has noticed that the node failed.

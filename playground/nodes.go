@@ -15,7 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// SimulatedLabel is on every node of a playground. Nothing that runs there runs.
+// SimulatedLabel is on every simulated node. Nothing that runs there runs.
 const SimulatedLabel = "playground.shoal.dev/simulated"
 
 const region = "playground"
@@ -95,6 +95,7 @@ func (s Shape) nodes() []*corev1.Node {
 		maps.Copy(labels, s.Labels)
 		list = append(list, &corev1.Node{
 			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
+			Spec:       corev1.NodeSpec{Taints: s.Taints},
 			Status:     corev1.NodeStatus{Capacity: room, Allocatable: room},
 		})
 	}
@@ -129,6 +130,9 @@ func (c *Cluster) AddNodes(ctx context.Context, shapes ...Shape) error {
 	for _, shape := range shapes {
 		if wrong := shape.wrong(); len(wrong) > 0 {
 			return errors.New(strings.Join(wrong, "; "))
+		}
+		if c.hasRealNodes() {
+			shape.Taints = append(slices.Clone(shape.Taints), simulatedTaint)
 		}
 		for _, node := range shape.nodes() {
 			wanted[node.Name] = true

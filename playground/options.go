@@ -8,6 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/shoal-dev/shoal/playground/realnode"
 )
 
 // Options is what a cluster should be. The zero value is a control plane without nodes and without Shoal.
@@ -18,8 +22,12 @@ type Options struct {
 	Nodes     []Shape
 	NodeGrace time.Duration // without a heartbeat for this long a node is NotReady; 0 picks 12 s, and more for more than 100 nodes
 
+	RealNodes int    // nodes with a real kubelet, beside the simulated ones: needs root, see realnode.Check
+	RealDisk  string // size of each one's disk; "2Gi" if empty
+
 	KubeScheduler bool // run the stock kube-scheduler, for pods that name no scheduler
 
+	// Shoal. With real nodes and neither schedulers nor managers it runs as the Deployments of its manifests.
 	Install    bool // apply manifests/install
 	Schedulers int  // processes of shoal-scheduler; needs Install
 	Managers   int  // processes of shoal-manager; needs Install
@@ -43,6 +51,7 @@ type Shape struct {
 	Pods   int               // 110 if zero
 	Zones  int               // number of zones that the nodes take turns in; 3 if zero
 	Labels map[string]string // beside the usual ones
+	Taints []corev1.Taint
 }
 
 // A failed node should be noticed soon, but every heartbeat is a write that costs the control plane 4 to 8 ms of CPU:
@@ -113,6 +122,7 @@ func (o Options) validate() error {
 	for _, shape := range o.Nodes {
 		wrong = append(wrong, shape.wrong()...)
 	}
+	wrong = append(wrong, o.wrongRealNodes()...)
 	if len(wrong) > 0 {
 		return errors.New(strings.Join(wrong, "; ")) // one line, however many
 	}
@@ -121,7 +131,10 @@ func (o Options) validate() error {
 			return fmt.Errorf("%s is missing: run this from the repository", o.manifests())
 		}
 	}
-	return o.missingBinaries()
+	if err := o.missingBinaries(); err != nil || o.RealNodes == 0 {
+		return err
+	}
+	return realnode.Check()
 }
 
 // missingBinaries names at once everything that has to be built, and how.
@@ -134,9 +147,12 @@ func (o Options) missingBinaries() error {
 			continue
 		}
 		missing = append(missing, path)
-		if filepath.Base(filepath.Dir(path)) == "k8s" {
+		switch filepath.Base(filepath.Dir(path)) {
+		case "k8s":
 			targets["make controlplane"] = true
-		} else {
+		case "node":
+			targets["make real-nodes-bin"] = true
+		default:
 			targets["make build"] = true
 		}
 	}
@@ -144,7 +160,7 @@ func (o Options) missingBinaries() error {
 		return nil
 	}
 	var run []string
-	for _, target := range []string{"make controlplane", "make build"} {
+	for _, target := range []string{"make controlplane", "make real-nodes-bin", "make build"} {
 		if targets[target] {
 			run = append(run, target)
 		}
@@ -159,6 +175,9 @@ func (o Options) components() []string {
 	}
 	if o.Install {
 		list = append(list, kubectl)
+	}
+	if o.RealNodes > 0 {
+		list = append(list, forwarder, dns, kubelet, kubeProxy, pause)
 	}
 	if o.Schedulers > 0 {
 		list = append(list, shoalScheduler)
@@ -180,6 +199,13 @@ const (
 	shoalScheduler    = "shoal-scheduler"
 	shoalManager      = "shoal-manager"
 	kubectl           = "kubectl"
+
+	// With real nodes only.
+	forwarder = "forward"
+	dns       = "coredns"
+	kubelet   = "kubelet"
+	kubeProxy = "kube-proxy"
+	pause     = "pause"
 )
 
 func (o Options) binary(component string) string {
@@ -187,10 +213,12 @@ func (o Options) binary(component string) string {
 		return path
 	}
 	switch component {
-	case provisioner:
+	case provisioner, forwarder:
 		return filepath.Join(o.Root, "bin", "playground")
 	case shoalScheduler, shoalManager:
 		return filepath.Join(o.Root, "bin", component)
+	case dns, kubelet, kubeProxy, pause:
+		return filepath.Join(o.Root, "bin", "node", component)
 	}
 	return filepath.Join(o.Root, "bin", "k8s", component)
 }

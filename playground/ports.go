@@ -17,26 +17,45 @@ const (
 
 // freePorts picks n ports of loopback on which nobody listens.
 func freePorts(n int) ([]int, error) {
-	var ports []int
-	// All are held until all are found, or the same one could be picked twice.
-	var held []net.Listener
-	defer func() {
-		for _, listener := range held {
-			_ = listener.Close()
-		}
-	}()
+	held, err := holdPorts(n)
+	if err != nil {
+		return nil, err
+	}
+	return portsOf(held), closeAll(held)
+}
+
+// holdPorts picks n such ports and listens on them: until they are closed nobody else can have them.
+func holdPorts(n int) ([]*net.TCPListener, error) {
+	var held []*net.TCPListener
 	for range 100 * (n + 1) {
-		if len(ports) == n {
-			return ports, nil
+		if len(held) == n {
+			return held, nil
 		}
 		port := lowestPort + rand.IntN(highestPort-lowestPort)
-		listener, err := net.Listen("tcp", loopback(port))
+		listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 		if err != nil {
 			continue
 		}
-		held, ports = append(held, listener), append(ports, port)
+		held = append(held, listener)
 	}
+	_ = closeAll(held)
 	return nil, errors.New("no free ports on 127.0.0.1 between " + strconv.Itoa(lowestPort) + " and " + strconv.Itoa(highestPort))
+}
+
+func portsOf(listeners []*net.TCPListener) []int {
+	ports := make([]int, len(listeners))
+	for i, listener := range listeners {
+		ports[i] = listener.Addr().(*net.TCPAddr).Port
+	}
+	return ports
+}
+
+func closeAll(listeners []*net.TCPListener) error {
+	var errs []error
+	for _, listener := range listeners {
+		errs = append(errs, listener.Close())
+	}
+	return errors.Join(errs...)
 }
 
 func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }

@@ -3,6 +3,7 @@ package playground
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/shoal-dev/shoal/playground/localvolume"
 	"github.com/shoal-dev/shoal/playground/process"
+	"github.com/shoal-dev/shoal/playground/realnode"
 )
 
 // StorageClass is the class whose volumes belong to the node on which the first pod that uses them lands.
@@ -28,6 +30,7 @@ const (
 type ProvisionOptions struct {
 	Kubeconfig string
 	Dir        string
+	Nodes      string // where real nodes have their directories
 	Address    string
 }
 
@@ -40,6 +43,15 @@ func Provision(ctx context.Context, o ProvisionOptions) error {
 	config.QPS = -1 // a burst of claims is what it is there for
 	return localvolume.Run(ctx, config, localvolume.Options{
 		Name: provisionerName, Dir: o.Dir, Address: o.Address,
+		Real: localvolume.RealNodes{
+			Label: RealLabel, Path: realnode.VolumePath,
+			Make: func(ctx context.Context, node, volume string) error {
+				return realnode.Order(ctx, filepath.Join(o.Nodes, node), realnode.MakeVolume+volume, nil)
+			},
+			Remove: func(ctx context.Context, node, volume string) error {
+				return realnode.Order(ctx, filepath.Join(o.Nodes, node), realnode.RemoveVolume+volume, nil)
+			},
+		},
 		FailedLabel: KubeletLabel, HealthyValue: kubeletRunning,
 		ParallelCalls: 32,
 	})
@@ -57,6 +69,7 @@ func (c *Cluster) startProvisioner(ctx context.Context) error {
 		"provision",
 		"--kubeconfig=" + c.layout.component(provisioner),
 		"--volumes=" + c.layout.path("volumes"),
+		"--nodes=" + c.layout.path("nodes"),
 		"--address=" + loopback(c.ports.provisioner),
 	}})
 }

@@ -36,6 +36,9 @@ func (c *Cluster) installShoal(ctx context.Context) error {
 	if err := c.kubectl(ctx, "wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"); err != nil {
 		return fmt.Errorf("waiting for the kinds of Shoal: %w", err)
 	}
+	if c.options.inCluster() {
+		return c.waitDeployments(ctx)
+	}
 	return c.scaleToZero(ctx)
 }
 
@@ -103,17 +106,13 @@ func (c *Cluster) startScheduler(ctx context.Context, i int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	free, err := freePorts(1)
-	if err != nil {
-		return "", err
-	}
-	kubeconfig := c.layout.component(shoalScheduler)
-	return "https://" + loopback(free[0]) + "/healthz", c.start(process.Spec{
-		Name: shoalScheduler + "-" + strconv.Itoa(i), Path: c.options.binary(shoalScheduler), Port: free[0], Restart: true,
+	port, kubeconfig := c.ports.schedulers[i], c.layout.component(shoalScheduler)
+	return "https://" + loopback(port) + "/healthz", c.start(process.Spec{
+		Name: shoalScheduler + "-" + strconv.Itoa(i), Path: c.options.binary(shoalScheduler), Port: port, Restart: true,
 		Args: []string{
 			"--config=" + config,
 			"--authentication-kubeconfig=" + kubeconfig, "--authorization-kubeconfig=" + kubeconfig,
-			"--bind-address=127.0.0.1", "--secure-port=" + strconv.Itoa(free[0]), "--cert-dir=" + c.layout.path("certs"),
+			"--bind-address=127.0.0.1", "--secure-port=" + strconv.Itoa(port), "--cert-dir=" + c.layout.path("certs"),
 		},
 	})
 }
@@ -160,16 +159,13 @@ func (c *Cluster) startManager(ctx context.Context, i int) (string, error) {
 	if err := c.writeAccountKubeconfig(ctx, Namespace, shoalManager, shoalManager); err != nil {
 		return "", err
 	}
-	free, err := freePorts(2)
-	if err != nil {
-		return "", err
-	}
-	return "http://" + loopback(free[1]) + "/readyz", c.start(process.Spec{
-		Name: shoalManager + "-" + strconv.Itoa(i), Path: c.options.binary(shoalManager), Port: free[0], Restart: true,
+	metrics, health := c.ports.managers[i], c.ports.managerHealth[i]
+	return "http://" + loopback(health) + "/readyz", c.start(process.Spec{
+		Name: shoalManager + "-" + strconv.Itoa(i), Path: c.options.binary(shoalManager), Port: metrics, Restart: true,
 		Args: []string{
 			"--kubeconfig=" + c.layout.component(shoalManager),
-			"--metrics-bind-address=" + loopback(free[0]),
-			"--health-probe-bind-address=" + loopback(free[1]),
+			"--metrics-bind-address=" + loopback(metrics),
+			"--health-probe-bind-address=" + loopback(health),
 			"--leader-election-namespace=" + Namespace,
 		},
 	})

@@ -33,13 +33,19 @@ func (l layout) pki(name string) string {
 // component is the kubeconfig of a component.
 func (l layout) component(name string) string { return l.path("kubeconfigs", name) }
 
+// node is where a real node has its state.
+func (l layout) node(name string) string { return l.path("nodes", name) }
+
+// control is the socket on which the supervisor takes orders for real nodes.
+func (l layout) control() string { return l.path("control.sock") }
+
 // lostNode keeps a node that was deleted, so that it can come back as it was.
 func (l layout) lostNode(name string) string { return l.path("lost-nodes", name+".json") }
 
 // entries are all that a cluster ever has in its directory, without the logs: what Down removes, and nothing else. The
 // lock goes last: as long as it is there nobody else comes in.
 func (l layout) entries() []string {
-	return []string{"kubeconfig", "state.json", "state.json.next", "pki", "kubeconfigs", "config", "etcd", "certs", "lost-nodes", "lock"}
+	return []string{"kubeconfig", "state.json", "state.json.next", "pki", "kubeconfigs", "config", "etcd", "certs", "lost-nodes", "nodes", "control.sock", "lock"}
 }
 
 // SupervisorLog is the name of the log, beside those of the components, of a supervisor that has a process of its own.
@@ -56,6 +62,7 @@ type State struct {
 	Simulator  string           `json:"simulator"` // where kwok answers
 	NodeGrace  time.Duration    `json:"nodeGrace"`
 	Components []process.Status `json:"components"`
+	RealNodes  []RealNode       `json:"realNodes,omitempty"`
 }
 
 func (l layout) writeState(state State) error {

@@ -55,6 +55,7 @@ installed from its manifests. Nodes can be made to fail. Everything lives in one
 	})
 	cmd.PersistentFlags().StringVar(&at.dir, "dir", ".playground", "directory of the cluster")
 	_ = cmd.MarkPersistentFlagDirname("dir")
-	cmd.AddCommand(newUp(at), newDown(at), newStatus(at), newNode(at), newDemo(at), newSupervise(), newProvision())
+	cmd.AddCommand(newUp(at), newDown(at), newStatus(at), newNode(at), newDemo(at), newImage(at), newSupervise(), newProvision(),
+		newForward(), newJanitor(), newNodeInit(), newNodeAgent())
 	return cmd
 }

@@ -57,7 +57,7 @@ func fail(cmd *cobra.Command, dir, name string, fault playground.Fault, wait boo
 	if err := c.FailNode(cmd.Context(), name, fault); err != nil {
 		return err
 	}
-	if wait && fault == playground.Unreachable {
+	if wait && fault.Silences() && fault != playground.Deleted {
 		if err := c.WaitNotReady(cmd.Context(), name); err != nil {
 			return err
 		}

@@ -61,6 +61,7 @@ func newProvision() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&options.Kubeconfig, "kubeconfig", "", "of the provisioner's ServiceAccount")
 	cmd.Flags().StringVar(&options.Dir, "volumes", "", "directory that the paths of the volumes are in")
+	cmd.Flags().StringVar(&options.Nodes, "nodes", "", "directory that the directories of real nodes are in")
 	cmd.Flags().StringVar(&options.Address, "address", "", "where to answer /readyz")
 	return cmd
 }

@@ -36,7 +36,9 @@ func newUp(at *location) *cobra.Command {
 			}
 			options.Root = root
 			options.Dir, options.Nodes, options.Install = at.dir, []playground.Shape{shape}, !noShoal
-			if noShoal {
+			// On real nodes Shoal runs as its Deployments, unless processes are asked for.
+			asked := cmd.Flags().Changed("schedulers") || cmd.Flags().Changed("managers")
+			if noShoal || options.RealNodes > 0 && !asked {
 				options.Schedulers, options.Managers = 0, 0
 			}
 			if err := options.Check(); err != nil {
@@ -51,9 +53,11 @@ func newUp(at *location) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.IntVar(&shape.Count, "nodes", 3, "simulated nodes")
-	flags.StringVar(&shape.CPU, "node-cpu", "8", "CPUs of each node")
-	flags.StringVar(&shape.Memory, "node-memory", "32Gi", "memory of each node")
-	flags.IntVar(&shape.Pods, "node-pods", 110, "pods that each node takes")
+	flags.IntVar(&options.RealNodes, "real-nodes", 0, "nodes with a real kubelet beside them; needs root, and what 'make real-node-deps' installs")
+	flags.StringVar(&options.RealDisk, "real-disk", "2Gi", "size of the disk of each real node")
+	flags.StringVar(&shape.CPU, "node-cpu", "8", "CPUs of each simulated node")
+	flags.StringVar(&shape.Memory, "node-memory", "32Gi", "memory of each simulated node")
+	flags.IntVar(&shape.Pods, "node-pods", 110, "pods that each simulated node takes")
 	flags.IntVar(&shape.Zones, "zones", 3, "zones that the nodes take turns in")
 	flags.IntVar(&options.Schedulers, "schedulers", 1, "processes of shoal-scheduler; one leads, the others wait")
 	flags.IntVar(&options.Managers, "managers", 1, "processes of shoal-manager; one leads, the others wait")

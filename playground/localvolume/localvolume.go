@@ -1,9 +1,10 @@
 // Package localvolume provisions volumes that belong to one node, as disks in a machine do.
 //
 // It decides from the node that the scheduler selected for the claim, and from nothing else: the volume is pinned to that
-// node's hostname. Nothing is behind a volume, since nothing that runs on a simulated node writes. A node that has failed
-// provisions nothing, as the provisioner of a real local disk runs on that node; deleting is only forgetting, and works
-// always.
+// node's hostname. On a simulated node nothing is behind a volume, since nothing that runs there writes: deleting it is
+// only forgetting, and works always. On a real node there is a directory of the node's disk, and deleting waits until the
+// node can remove the data. A node that has failed provisions nothing, as the provisioner of a real local disk runs on that
+// node.
 package localvolume
 
 import (
@@ -12,6 +13,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,10 +32,19 @@ type Options struct {
 	Name          string // in StorageClass.provisioner
 	Dir           string // below which the volumes' paths are; nothing is made there
 	Address       string // where /readyz answers
-	FailedLabel   string // a node whose label of this key has another value than HealthyValue has failed
+	Real          RealNodes
+	FailedLabel   string // a simulated node whose label of this key has another value than HealthyValue has failed
 	HealthyValue  string
 	ResyncPeriod  time.Duration
 	ParallelCalls int
+}
+
+// RealNodes are those on which something runs, and writes.
+type RealNodes struct {
+	Label  string                                               // that they have
+	Path   func(volume string) string                           // of a volume, on its node
+	Make   func(ctx context.Context, node, volume string) error // the directory
+	Remove func(ctx context.Context, node, volume string) error // the directory and the data
 }
 
 type provisioner struct {
@@ -111,10 +122,31 @@ func (p *provisioner) Provision(ctx context.Context, options controller.Provisio
 	if err != nil {
 		return nil, controller.ProvisioningFinished, fmt.Errorf("getting node %s: %w", options.SelectedNodeName, err)
 	}
+	if _, real := node.Labels[p.options.Real.Label]; real {
+		return p.provisionReal(ctx, options, node)
+	}
 	if node.Labels[p.options.FailedLabel] != p.options.HealthyValue {
 		return nil, controller.ProvisioningFinished, fmt.Errorf("node %s does not answer", node.Name)
 	}
-	return p.volume(options, node.Labels[corev1.LabelHostname]), controller.ProvisioningFinished, nil
+	hostname := node.Labels[corev1.LabelHostname]
+	return p.volume(options, hostname, filepath.Join(p.options.Dir, hostname, options.PVName)), controller.ProvisioningFinished, nil
+}
+
+// provisionReal makes the directory before the volume: a pod may be started as soon as the volume is there.
+func (p *provisioner) provisionReal(ctx context.Context, options controller.ProvisionOptions, node *corev1.Node) (*corev1.PersistentVolume, controller.ProvisioningState, error) {
+	if !isReady(node) {
+		return nil, controller.ProvisioningFinished, fmt.Errorf("node %s does not answer", node.Name)
+	}
+	if err := p.options.Real.Make(ctx, node.Name, options.PVName); err != nil {
+		return nil, controller.ProvisioningFinished, fmt.Errorf("making the volume on node %s: %w", node.Name, err)
+	}
+	return p.volume(options, node.Labels[corev1.LabelHostname], p.options.Real.Path(options.PVName)), controller.ProvisioningFinished, nil
+}
+
+func isReady(node *corev1.Node) bool {
+	return slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
+		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+	})
 }
 
 func (p *provisioner) node(ctx context.Context, name string) (*corev1.Node, error) {
@@ -125,7 +157,7 @@ func (p *provisioner) node(ctx context.Context, name string) (*corev1.Node, erro
 	return node, err
 }
 
-func (p *provisioner) volume(options controller.ProvisionOptions, hostname string) *corev1.PersistentVolume {
+func (p *provisioner) volume(options controller.ProvisionOptions, hostname, path string) *corev1.PersistentVolume {
 	claim, class := options.PVC, options.StorageClass
 	reclaim := corev1.PersistentVolumeReclaimDelete
 	if class.ReclaimPolicy != nil {
@@ -140,7 +172,7 @@ func (p *provisioner) volume(options controller.ProvisionOptions, hostname strin
 			MountOptions:                  class.MountOptions,
 			Capacity:                      corev1.ResourceList{corev1.ResourceStorage: claim.Spec.Resources.Requests[corev1.ResourceStorage]},
 			PersistentVolumeSource: corev1.PersistentVolumeSource{
-				Local: &corev1.LocalVolumeSource{Path: filepath.Join(p.options.Dir, hostname, options.PVName)},
+				Local: &corev1.LocalVolumeSource{Path: path},
 			},
 			NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{
 				NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{
@@ -151,5 +183,20 @@ func (p *provisioner) volume(options controller.ProvisionOptions, hostname strin
 	}
 }
 
-// Delete has nothing to delete: the library removes the PersistentVolume afterwards.
-func (p *provisioner) Delete(context.Context, *corev1.PersistentVolume) error { return nil }
+// Delete removes the data of a volume on a real node, if the node is on; otherwise the library tries again. On a simulated
+// node there is none. The library removes the PersistentVolume afterwards.
+func (p *provisioner) Delete(ctx context.Context, volume *corev1.PersistentVolume) error {
+	if volume.Spec.Local == nil || p.options.Real.Path == nil || volume.Spec.Local.Path != p.options.Real.Path(volume.Name) {
+		return nil
+	}
+	node := nodeOf(volume)
+	if err := p.options.Real.Remove(ctx, node, volume.Name); err != nil {
+		return fmt.Errorf("removing the data on node %s: %w", node, err)
+	}
+	return nil
+}
+
+// nodeOf reads the node from what volume wrote.
+func nodeOf(volume *corev1.PersistentVolume) string {
+	return volume.Spec.NodeAffinity.Required.NodeSelectorTerms[0].MatchExpressions[0].Values[0]
+}

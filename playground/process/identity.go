@@ -57,6 +57,9 @@ func (id Identity) Signal(signal syscall.Signal) error {
 	return nil
 }
 
+// killTimeout is for the kernel: a process in the middle of writing ends when the disk answers.
+const killTimeout = 10 * time.Second
+
 // End asks the process to terminate, kills it when it has not done so within the grace, and returns when it is gone.
 func (id Identity) End(ctx context.Context, grace time.Duration) error {
 	if err := id.Signal(syscall.SIGTERM); err != nil {
@@ -68,7 +71,7 @@ func (id Identity) End(ctx context.Context, grace time.Duration) error {
 	if err := id.Signal(syscall.SIGKILL); err != nil {
 		return err
 	}
-	if err := id.waitGone(ctx, 10*time.Second); err != nil {
+	if err := id.waitGone(ctx, killTimeout); err != nil {
 		return fmt.Errorf("waiting for process %d to end after SIGKILL: %w", id.PID, err)
 	}
 	return nil

@@ -21,6 +21,10 @@ type Spec struct {
 	Args    []string
 	Port    int  // where it listens on loopback, for the status; 0 if it does not
 	Restart bool // start it again when it ends, after a pause that doubles each time, as a Deployment would
+
+	Files      []*os.File          // the child has them as descriptors 3, 4 and so on; they stay open here, for restarts
+	Namespaces uintptr             // CLONE_NEW* flags: namespaces that begin with the child
+	Started    func(pid int) error // runs on the thread that forks, after each start; an error ends the child
 }
 
 // Status is what is known of a child. A child that has Exit and no Restart pending does not run.
@@ -71,6 +75,7 @@ type child struct {
 	spec    Spec
 	command *exec.Cmd
 	status  Status
+	ending  bool          // somebody asked for its end
 	gone    chan struct{} // closed when the child has ended for good
 }
 
@@ -93,6 +98,18 @@ func (s *Supervisor) fork() {
 		case <-s.stopped:
 			return // the thread ends with its locked goroutine; by then no child is left
 		}
+	}
+}
+
+// Inside runs f on the thread that forks. Whatever f changes of the thread's namespaces, all children that are started
+// later have from their beginning.
+func (s *Supervisor) Inside(f func() error) error {
+	done := make(chan error, 1)
+	select {
+	case s.forks <- func() { done <- f() }:
+		return <-done
+	case <-s.stopped:
+		return errors.New("the supervisor has stopped")
 	}
 }
 
@@ -125,19 +142,30 @@ func (s *Supervisor) launch(c *child) error {
 	command := exec.Command(c.spec.Path, c.spec.Args...)
 	command.Stdout, command.Stderr = log, log
 	// A group of its own, or Ctrl-C in the terminal would reach the children before the supervisor.
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	started := make(chan error)
-	s.forks <- func() { started <- command.Start() }
-	if err := <-started; err != nil {
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Cloneflags: c.spec.Namespaces}
+	command.ExtraFiles = c.spec.Files
+	if err := s.Inside(command.Start); err != nil {
 		return fmt.Errorf("starting %s: %w", c.spec.Name, err)
 	}
 	// Until Wait is called the pid cannot be given out again, so this is the child for certain.
 	identity, err := Identify(command.Process.Pid)
+	if err == nil && c.spec.Started != nil {
+		err = s.Inside(func() error { return c.spec.Started(identity.PID) })
+	}
 	if err != nil {
-		return errors.Join(err, command.Process.Kill(), command.Wait())
+		return errors.Join(err, command.Process.Kill(), ignoreExit(command.Wait()))
 	}
 	c.command, c.status.Process, c.status.Started = command, identity, time.Now()
 	return nil
+}
+
+// ignoreExit drops the error that tells only that the child was killed.
+func ignoreExit(err error) error {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return nil
+	}
+	return err
 }
 
 // watch waits for the end of each run, and starts the next one where that is wanted.
@@ -156,7 +184,7 @@ func (s *Supervisor) watch(c *child) {
 			return
 		}
 		for !s.relaunch(c, pause) {
-			if s.isStopping() {
+			if s.isEnding(c) {
 				return
 			}
 			pause = min(2*pause, longestPause)
@@ -168,7 +196,7 @@ func (s *Supervisor) watch(c *child) {
 // noteEnd records the end of a run. It says whether the run ended by itself.
 func (s *Supervisor) noteEnd(c *child, how string) bool {
 	s.mu.Lock()
-	if s.stopping {
+	if s.stopping || c.ending {
 		s.mu.Unlock()
 		return false
 	}
@@ -191,7 +219,7 @@ func (s *Supervisor) relaunch(c *child, pause time.Duration) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopping {
+	if s.stopping || c.ending {
 		return false
 	}
 	if err := s.launch(c); err != nil {
@@ -204,10 +232,36 @@ func (s *Supervisor) relaunch(c *child, pause time.Duration) bool {
 	return true
 }
 
-func (s *Supervisor) isStopping() bool {
+func (s *Supervisor) isEnding(c *child) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.stopping
+	return s.stopping || c.ending
+}
+
+// Kill ends one child at once, returns when it is gone, and forgets it: its name is free then. That there is no such
+// child is no error.
+func (s *Supervisor) Kill(ctx context.Context, name string) error {
+	s.mu.Lock()
+	i := slices.IndexFunc(s.children, func(c *child) bool { return c.spec.Name == name })
+	if i < 0 {
+		s.mu.Unlock()
+		return nil
+	}
+	c := s.children[i]
+	c.ending = true
+	target := c.status.Process
+	s.mu.Unlock()
+	if err := target.Signal(syscall.SIGKILL); err != nil {
+		return fmt.Errorf("killing %s: %w", name, err)
+	}
+	if err := target.waitGone(ctx, killTimeout); err != nil {
+		return fmt.Errorf("killing %s: %w", name, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.children = slices.DeleteFunc(s.children, func(other *child) bool { return other == c })
+	s.record(s.statuses())
+	return nil
 }
 
 // Statuses are all children in the order in which they were first started.
