@@ -57,7 +57,7 @@ func newShard(t *testing.T, script string) *shard {
 	}
 	t.Cleanup(func() {
 		for i := range 3 {
-			s.stop(i, syscall.SIGKILL)
+			_ = s.stop(i, syscall.SIGKILL)
 			if t.Failed() {
 				t.Logf("r-%d said:\n%s", i, s.logs[i])
 			}
