@@ -87,7 +87,7 @@ func TestInstalledFlags(t *testing.T) {
 			t.Errorf("%s is served on %s, and the ports are %v", name, address, container.Ports)
 		}
 	}
-	if err := flags.Parse([]string{"--metrics-bind-adress=:1"}); err == nil {
+	if err := flags.Parse([]string{"--metrics-bind=:1"}); err == nil {
 		t.Error("a misspelt flag passes")
 	}
 }

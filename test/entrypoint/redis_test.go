@@ -57,7 +57,7 @@ func newShard(t *testing.T, script string) *shard {
 	}
 	t.Cleanup(func() {
 		for i := range 3 {
-			s.stop(i, syscall.SIGKILL)
+			_ = s.stop(i, syscall.SIGKILL)
 			if t.Failed() {
 				t.Logf("r-%d said:\n%s", i, s.logs[i])
 			}
@@ -340,5 +340,40 @@ func TestPlantedLoss(t *testing.T) {
 				t.Log(err)
 			}
 		})
+	}
+}
+
+// afterDemotion: the master is told to follow somebody who is not there, and everything ends before it could. It must not
+// start as master again: whoever demoted it has another in mind.
+func afterDemotion(s *shard) error {
+	s.cli(0, "REPLICAOF", "127.0.0.1", "1")
+	<-time.After(3 * time.Second)
+	for i := range 3 {
+		_ = s.stop(i, syscall.SIGKILL)
+	}
+	s.start(0)
+	return s.waits(0)
+}
+
+func TestADemotedMasterStaysOne(t *testing.T) {
+	t.Parallel()
+	if err := afterDemotion(filled(t, script)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPlantedDemotion(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rule = `if [ "$m_state" = master ]; then remember replica`
+	broken := filepath.Join(t.TempDir(), "shoal-redis")
+	if err := os.WriteFile(broken, []byte(strings.Replace(string(text), rule, "if false; then remember replica", 1)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if afterDemotion(filled(t, broken)) == nil {
+		t.Errorf("without %s nothing is different", rule)
 	}
 }
