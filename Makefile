@@ -36,7 +36,7 @@ NOT_PURE   = $(shell go list ./... | grep -vE '^$(MODULE)/($(subst $() ,|,$(PURE
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##### build and run
 
@@ -58,6 +58,19 @@ images: build ## pack container images into bin/images/; IMAGE_REPO=registry/tea
 .PHONY: controlplane
 controlplane: ## build Kubernetes' control plane from source into bin/k8s/ (the first time: over ten minutes on two cores)
 	go run ./hack/controlplane
+
+.PHONY: real-nodes-bin
+real-nodes-bin: ## build what nodes with real kubelets need beside the control plane, into bin/node/
+	go run ./hack/controlplane --real-nodes
+	go -C hack/coredns build -ldflags '-s -w' -o $(BIN)/node/coredns .
+	go build -ldflags '-s -w' -o $(BIN)/node/pause ./cmd/pause
+
+# Packages of Debian and Ubuntu. redis-server is what images of Redis are made of; busybox-static is for the tests.
+REAL_NODE_PACKAGES := containerd runc containernetworking-plugins iptables e2fsprogs util-linux redis-server redis-sentinel redis-tools busybox-static
+
+.PHONY: real-node-deps
+real-node-deps: ## install the Debian packages that real nodes need (as root)
+	@hack/install-packages $(REAL_NODE_PACKAGES)
 
 .PHONY: demo
 demo: controlplane build ## place two Redis clusters on 60 simulated nodes and lose a node; KEEP=1 leaves it running
@@ -86,6 +99,10 @@ unit: ## run the tests that need no control plane
 .PHONY: integration
 integration: controlplane build ## run the tests against a real etcd and kube-apiserver
 	go test -tags integration -count=1 -p 1 -timeout 20m ./test/integration/...
+
+.PHONY: e2e
+e2e: controlplane real-nodes-bin build images ## run the tests on nodes with real kubelets: root, and `make real-node-deps`
+	go test -tags e2e -count=1 -p 1 -timeout 20m ./test/e2e/...
 
 BENCH ?= .
 COUNT ?= 1

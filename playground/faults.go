@@ -47,6 +47,20 @@ func (f Fault) isOff() bool { return f == PowerOff || f == OutOfService || f == 
 // Silences says whether the node becomes NotReady.
 func (f Fault) Silences() bool { return f != Disk && f != "" }
 
+// State is what a node with the fault is, for a sentence.
+func (f Fault) State() string {
+	switch f {
+	case Disk:
+		return "without its disk"
+	case KubeletStop:
+		return "without its kubelet"
+	case PowerOff:
+		return "off"
+	case Unreachable, OutOfService, Deleted:
+	}
+	return string(f)
+}
+
 // follows says whether a node that has the fault before can get this one.
 func (f Fault) follows(before Fault) bool {
 	if before == Disk && !f.isOff() {
@@ -145,6 +159,7 @@ func (c *Cluster) RecoverNode(ctx context.Context, name string) error {
 		if err := c.recoverRealNode(ctx, name); err != nil {
 			return err
 		}
+		started = metav1.NowMicro() // a kubelet that ran until now has said that it is ready
 	} else if lost, err := c.lostNode(name); err != nil {
 		return err
 	} else if lost != nil {

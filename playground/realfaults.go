@@ -34,7 +34,7 @@ func (c *Cluster) failRealNode(ctx context.Context, name string, fault Fault) er
 		return err
 	}
 	if !fault.follows(node.Fault) {
-		return fmt.Errorf("node %s is %s already", name, node.Fault)
+		return fmt.Errorf("node %s is %s already", name, node.Fault.State())
 	}
 	err = c.order(ctx, breakOrder+name+"/"+string(fault), func() error { return c.breakMachine(ctx, name, fault) })
 	if err != nil {

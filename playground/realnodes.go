@@ -127,6 +127,9 @@ func (c *Cluster) writeRealNodeCredentials(authority *pki.Authority, now time.Ti
 // isolate moves all that is started from now on into a network namespace without a way out, and forwards the ports of the
 // components from here into it.
 func (c *Cluster) isolate(context.Context) error {
+	c.mu.Lock()
+	c.state.Cgroup = c.layout.cgroup()
+	c.mu.Unlock()
 	var err error
 	if c.janitor, err = startJanitor(c.options.binary(forwarder), c.layout); err != nil {
 		return err

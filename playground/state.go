@@ -63,6 +63,7 @@ type State struct {
 	NodeGrace  time.Duration    `json:"nodeGrace"`
 	Components []process.Status `json:"components"`
 	RealNodes  []RealNode       `json:"realNodes,omitempty"`
+	Cgroup     string           `json:"cgroup,omitempty"` // of all real nodes, below each hierarchy
 }
 
 func (l layout) writeState(state State) error {

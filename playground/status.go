@@ -79,6 +79,11 @@ func (c *Cluster) countNodes(ctx context.Context, report *Report) error {
 			report.Failed[node.Name] = Fault(kubelet)
 		}
 	}
+	for _, node := range report.RealNodes {
+		if node.Fault != "" {
+			report.Failed[node.Name] = node.Fault
+		}
+	}
 	lost, err := filepath.Glob(c.layout.lostNode("*"))
 	if err != nil {
 		return err

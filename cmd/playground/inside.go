@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strconv"
@@ -52,11 +53,12 @@ func newNodeInit() *cobra.Command {
 		Use:    "node-init DIR",
 		Hidden: true,
 		Args:   cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			config, err := realnode.Read(args[0])
 			if err != nil {
 				return err
 			}
+			context.AfterFunc(cmd.Context(), func() { os.Exit(0) }) // there is nothing to end: the kernel does
 			code, err := realnode.Init(config.Self, args[0])
 			if err == nil {
 				os.Exit(code)

@@ -1,5 +1,5 @@
 // Command playground runs a Kubernetes cluster with simulated nodes and Shoal in it, on this machine, without root and
-// without containers. See docs/playground.md.
+// without containers; as root it can also have nodes on which containers run. See docs/playground.md.
 package main
 
 import (
@@ -38,12 +38,14 @@ func newCommand() *cobra.Command {
 		Use:   "playground",
 		Short: "Run a local Kubernetes cluster with simulated nodes and Shoal in it",
 		Long: `Runs a Kubernetes cluster on loopback: a real control plane, nodes simulated by kwok, local volumes, and Shoal
-installed from its manifests. Nodes can be made to fail. Everything lives in one directory and ends with 'down'.`,
+installed from its manifests. As root it can also have nodes with real kubelets, on which containers run. Nodes can be
+made to fail. Everything lives in one directory and ends with 'down'.`,
 		Example: `  playground up --nodes 60
   export KUBECONFIG=.playground/kubeconfig
   kubectl get nodes
   playground node fail node-007 --mode out-of-service
   playground node recover node-007
+  sudo playground up --nodes 5 --real-nodes 3
   playground down`,
 		Version:       fmt.Sprintf("%s, %s\nKubernetes %s", version, runtime.Version(), kubernetes.Get().GitVersion),
 		SilenceUsage:  true,

@@ -15,11 +15,11 @@ import (
 func newNode(at *location) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "node",
-		Short: "Let a node fail, or bring it back",
+		Short: "Let a node fail, bring it back, or look into it",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newFail(at), newRecover(at))
+	cmd.AddCommand(newFail(at), newRecover(at), newShell(at))
 	return cmd
 }
 
@@ -29,13 +29,19 @@ func newFail(at *location) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fail NAME",
 		Short: "Let a node fail",
-		Long: `Lets a node fail. In every mode its kubelet is dead: its lease is not renewed, and a pod that is deleted there stays
-Terminating.
+		Long: `Lets a node fail. In every mode but disk its kubelet is silent: its lease is not renewed, and a pod that is deleted
+there stays Terminating.
 
-  unreachable     nobody knows more than that the node does not answer
-  out-of-service  and an operator says that the machine is off: the taint node.kubernetes.io/out-of-service is set as
-                  soon as the node is NotReady, which lets the control plane remove its pods for good
-  deleted         and the Node object is deleted, as a cloud does when the machine is gone`,
+  unreachable     nobody knows more than that the node does not answer; a real one is cut off, and its containers run on
+  out-of-service  it is off, and an operator says so: the taint node.kubernetes.io/out-of-service is set as soon as the
+                  node is NotReady, which lets the control plane remove its pods for good
+  deleted         it is off, and the Node object is deleted, as a cloud does when the machine is gone
+
+Real nodes only:
+
+  disk            every access to its volumes fails with an I/O error; the node stays ready
+  kubelet-stop    the kubelet is gone, containers run on and are reached
+  power-off       everything on it is killed at once; what was written to its disk is kept`,
 		Example: "  playground node fail node-007 --mode out-of-service",
 		Args:    oneNode,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -62,7 +68,7 @@ func fail(cmd *cobra.Command, dir, name string, fault playground.Fault, wait boo
 			return err
 		}
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "Node %s is %s.\n", name, fault)
+	fmt.Fprintf(cmd.OutOrStdout(), "Node %s is %s.\n", name, fault.State())
 	return nil
 }
 
@@ -71,7 +77,8 @@ func newRecover(at *location) *cobra.Command {
 		Use:   "recover NAME",
 		Short: "Bring a failed node back",
 		Long: `Brings a failed node back and returns when it is ready. A deleted node is registered again under its name, the
-out-of-service taint is removed. Pods that are still there run again; those that were deleted meanwhile go.`,
+out-of-service taint is removed. Pods that are still there run again; those that were deleted meanwhile go. A real node
+that was off, or lost its disk, is started again.`,
 		Args: oneNode,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := playground.Open(at.dir, cmd.OutOrStdout())

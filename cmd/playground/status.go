@@ -76,7 +76,7 @@ func print(out io.Writer, report *playground.Report, now time.Time) {
 		fmt.Fprintf(out, "Nodes: %d of %d ready\n", report.NodesReady, report.Nodes)
 	}
 	for _, name := range slices.Sorted(maps.Keys(report.Failed)) {
-		fmt.Fprintf(out, "  %s is %s\n", name, report.Failed[name])
+		fmt.Fprintf(out, "  %s is %s\n", name, report.Failed[name].State())
 	}
 	for _, c := range report.Components {
 		printExit(out, c, now)

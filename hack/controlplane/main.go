@@ -1,11 +1,13 @@
 // Command controlplane builds etcd, the Kubernetes components, kubectl and kwok from the modules that go.mod pins, into
-// bin/k8s/. What is up to date is not built again.
+// bin/k8s/. With --real-nodes it builds what a node with a real kubelet needs beside them, into bin/node/. What is up to
+// date is not built again.
 package main
 
 import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +16,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,18 +27,38 @@ type program struct {
 	name, pkg string
 }
 
-var programs = []program{
+// set is what is built together: one go build, one directory below bin/.
+type set struct {
+	name, dir string
+	programs  []program
+	notice    string
+}
+
+var controlPlane = set{name: "control plane", dir: "k8s", programs: []program{
 	{"etcd", "go.etcd.io/etcd/server/v3"}, // go build would call it server
 	{"kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"},
 	{"kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"},
 	{"kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"},
 	{"kubectl", "k8s.io/kubernetes/cmd/kubectl"},
 	{"kwok", "sigs.k8s.io/kwok/cmd/kwok"},
-}
+}, notice: "With an empty build cache this takes more than ten minutes on two cores, and 4 GB of disk."}
+
+// realNodes are apart from the control plane: whoever has simulated nodes only need not wait for them. CoreDNS has a module
+// of its own, see the Makefile.
+var realNodes = set{name: "real nodes", dir: "node", programs: []program{
+	{"kubelet", "k8s.io/kubernetes/cmd/kubelet"},
+	{"kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"},
+}, notice: "On top of the control plane this takes a minute or two on two cores."}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx)
+	chosen := controlPlane
+	real := flag.Bool("real-nodes", false, "build kubelet and kube-proxy instead")
+	flag.Parse()
+	if *real {
+		chosen = realNodes
+	}
+	err := run(ctx, chosen)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "controlplane:", err)
@@ -43,8 +66,8 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) error {
-	b, err := newBuild(ctx)
+func run(ctx context.Context, chosen set) error {
+	b, err := newBuild(ctx, chosen)
 	if err != nil {
 		return err
 	}
@@ -53,7 +76,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	if current {
-		fmt.Printf("control plane %s: up to date in %s\n", b.version, b.dir)
+		fmt.Printf("%s %s: up to date in %s\n", b.set.name, b.version, b.dir)
 		return nil
 	}
 	if err := b.build(ctx); err != nil {
@@ -64,12 +87,13 @@ func run(ctx context.Context) error {
 
 // build is one run of this command.
 type build struct {
+	set     set
 	root    string
 	dir     string // where the programs go
 	version string // of Kubernetes, as go.mod pins it
 }
 
-func newBuild(ctx context.Context) (*build, error) {
+func newBuild(ctx context.Context, chosen set) (*build, error) {
 	gomod, err := output(ctx, "", "env", "GOMOD")
 	if err != nil {
 		return nil, err
@@ -77,8 +101,8 @@ func newBuild(ctx context.Context) (*build, error) {
 	if gomod == "" || gomod == os.DevNull {
 		return nil, errors.New("no go.mod here: run this from the repository")
 	}
-	b := &build{root: filepath.Dir(gomod)}
-	b.dir = filepath.Join(b.root, "bin", "k8s")
+	b := &build{set: chosen, root: filepath.Dir(gomod)}
+	b.dir = filepath.Join(b.root, "bin", chosen.dir)
 	if b.version, err = output(ctx, b.root, "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes"); err != nil {
 		return nil, err
 	}
@@ -92,8 +116,8 @@ func (b *build) flags() []string {
 }
 
 func (b *build) build(ctx context.Context) error {
-	fmt.Printf("control plane: building etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl (%s) and kwok from source.\n", b.version)
-	fmt.Println("With an empty build cache this takes more than ten minutes on two cores, and 4 GB of disk.")
+	fmt.Printf("%s: building %s from source (Kubernetes %s).\n", b.set.name, strings.Join(b.set.names(), ", "), b.version)
+	fmt.Println(b.set.notice)
 	deps, err := b.dependencies(ctx)
 	if err != nil {
 		return err
@@ -111,12 +135,12 @@ func (b *build) build(ctx context.Context) error {
 	if err := b.compile(ctx, next, len(deps.packages), started); err != nil {
 		return err
 	}
-	for _, p := range programs {
+	for _, p := range b.set.programs {
 		if err := os.Rename(filepath.Join(next, builtName(p.pkg)), filepath.Join(b.dir, p.name)); err != nil {
 			return fmt.Errorf("moving %s into place: %w", p.name, err)
 		}
 	}
-	fmt.Printf("control plane: built in %s\n", time.Since(started).Round(time.Second))
+	fmt.Printf("%s: built in %s\n", b.set.name, time.Since(started).Round(time.Second))
 	return nil
 }
 
@@ -133,7 +157,7 @@ var majorVersion = regexp.MustCompile(`^v[0-9]+$`)
 // compile builds all programs in one go build, which shares the packages among them and keeps all cores busy.
 func (b *build) compile(ctx context.Context, dir string, packages int, started time.Time) error {
 	args := append([]string{"build", "-v", "-o", dir + "/"}, b.flags()...)
-	command := goCommand(ctx, b.root, append(args, packageNames()...)...)
+	command := goCommand(ctx, b.root, append(args, b.set.packages()...)...)
 	reader, err := command.StderrPipe()
 	if err != nil {
 		return fmt.Errorf("making a pipe: %w", err)
@@ -141,7 +165,7 @@ func (b *build) compile(ctx context.Context, dir string, packages int, started t
 	if err := command.Start(); err != nil {
 		return fmt.Errorf("starting go build: %w", err)
 	}
-	p := &progress{started: started, packages: packages}
+	p := &progress{set: b.set, started: started, packages: packages}
 	done := make(chan struct{})
 	var telling sync.WaitGroup
 	telling.Go(func() { p.tell(done) })
@@ -150,7 +174,7 @@ func (b *build) compile(ctx context.Context, dir string, packages int, started t
 	close(done)
 	telling.Wait()
 	if err != nil {
-		return fmt.Errorf("building the control plane: %w", err)
+		return fmt.Errorf("building %s: %w", b.set.name, err)
 	}
 	return nil
 }
@@ -158,6 +182,7 @@ func (b *build) compile(ctx context.Context, dir string, packages int, started t
 // progress follows the output of go build -v, which names each package when it is compiled. Packages that are in the
 // cache already are not named.
 type progress struct {
+	set      set
 	started  time.Time
 	packages int // that there are at most
 
@@ -205,27 +230,26 @@ func (p *progress) sentence() string {
 	switch {
 	case p.latest == "":
 		return "looking into the build cache, or linking"
-	case isProgram(p.latest):
+	case slices.Contains(p.set.packages(), p.latest):
 		return fmt.Sprintf("%d packages compiled, now linking %s", p.compiled, path.Base(p.latest))
 	}
 	return fmt.Sprintf("%d of at most %d packages compiled, now %s", p.compiled, p.packages, p.latest)
 }
 
-func isProgram(pkg string) bool {
-	for _, p := range programs {
-		if p.pkg == pkg {
-			return true
-		}
+func (s set) packages() []string {
+	var list []string
+	for _, p := range s.programs {
+		list = append(list, p.pkg)
 	}
-	return false
+	return list
 }
 
-func packageNames() []string {
-	var names []string
-	for _, p := range programs {
-		names = append(names, p.pkg)
+func (s set) names() []string {
+	var list []string
+	for _, p := range s.programs {
+		list = append(list, p.name)
 	}
-	return names
+	return list
 }
 
 // goCommand runs go with the settings of the Makefile, whoever calls.

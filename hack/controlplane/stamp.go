@@ -28,7 +28,7 @@ func (b *build) stampFile() string { return filepath.Join(b.dir, "stamp.json") }
 
 // upToDate says whether the programs are there and what they were built from is what would be built from now.
 func (b *build) upToDate(ctx context.Context) (bool, error) {
-	for _, p := range programs {
+	for _, p := range b.set.programs {
 		if _, err := os.Stat(filepath.Join(b.dir, p.name)); err != nil {
 			return false, nil
 		}
@@ -113,7 +113,7 @@ func (b *build) settings(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append([]string{toolchain}, append(b.flags(), packageNames()...)...), nil
+	return append([]string{toolchain}, append(b.flags(), b.set.packages()...)...), nil
 }
 
 // dependencies are the packages of all programs, and the modules that these come from.
@@ -123,7 +123,7 @@ type dependencies struct {
 
 func (b *build) dependencies(ctx context.Context) (dependencies, error) {
 	const format = `{{.ImportPath}} {{with .Module}}{{.Path}}@{{.Version}}{{with .Replace}}=>{{.Path}}@{{.Version}}{{end}}{{end}}`
-	text, err := output(ctx, b.root, append([]string{"list", "-deps", "-f", format}, packageNames()...)...)
+	text, err := output(ctx, b.root, append([]string{"list", "-deps", "-f", format}, b.set.packages()...)...)
 	if err != nil {
 		return dependencies{}, err
 	}
