@@ -112,6 +112,10 @@ func (w *world) run(ctx context.Context, pod, script string) (string, error) {
 func (w *world) ctl(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
+	return w.kubectlWith(ctx, args...)
+}
+
+func (w *world) kubectlWith(ctx context.Context, args ...string) (string, error) {
 	var out bytes.Buffer
 	command := exec.CommandContext(ctx, w.kubectl, append([]string{"--kubeconfig=" + w.cluster.Kubeconfig()}, args...)...)
 	command.Stdout, command.Stderr = &out, &out

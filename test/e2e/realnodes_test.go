@@ -169,7 +169,7 @@ func (w *world) testNodeRestriction(t *testing.T) {
 	if _, err := label("real-0"); err != nil {
 		t.Errorf("its own node: %v", err)
 	}
-	if out, err := label("real-1"); err == nil || !strings.Contains(out, "is not allowed to modify node") {
+	if out, err := label("real-1"); err == nil || !strings.Contains(out, "is forbidden") {
 		t.Errorf("another node: %q, %v", out, err)
 	}
 }
