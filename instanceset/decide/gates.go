@@ -22,8 +22,8 @@ func gates() []gate {
 		{"allowed", allowed},
 		{"volumesKnown", volumesKnown},
 		{"fenced", fenced},
-		{"shardFree", shardFree},
 		{"peerReady", peerReady},
+		{"shardFree", shardFree},
 		{"automatic", automatic},
 		{"holderProven", holderProven},
 	}

@@ -54,7 +54,8 @@ func TestRealNodes(t *testing.T) {
 			return // the next ones build on it, and the logs are told before all is gone
 		}
 	}
-	w.waitReady(t, "client", 15*time.Second) // down is easy when nothing runs
+	w.createPod(t, "last", "real-1", true) // down is easy when nothing runs
+	w.waitReady(t, "last", 30*time.Second)
 	all := residueOf(t, before, filepath.Dir(w.cluster.Kubeconfig()))
 	if err := w.cluster.Down(context.Background()); err != nil {
 		t.Fatal(err)

@@ -250,7 +250,8 @@ func (s *shoal) testMasterLost(t *testing.T) {
 	lost := s.pod(t, s.withRole(t, "master"))
 	claim := s.claim(t, lost.Name)
 	s.fail(t, lost.Spec.NodeName, playground.OutOfService)
-	eventually(t, slow, "the rebuild to be refused", func() error { return s.says(v1alpha1.ConditionRebuilding, "SHOAL2111") })
+	// Its replicas are in sync with nobody now, so none is Ready (NoReadyPeer). If one were, it would have to be a master.
+	eventually(t, slow, "the rebuild to be refused", func() error { return s.says(v1alpha1.ConditionRebuilding, "SHOAL2109") })
 	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
 		if now := s.claim(t, lost.Name); now.UID != claim.UID || now.DeletionTimestamp != nil || now.Labels[v1alpha1.LabelLost] != "" {
