@@ -27,6 +27,7 @@ func (l layout) cgroup() string {
 type janitor struct {
 	command *exec.Cmd
 	alive   *os.File // while this is open somebody keeps the cluster
+	ended   bool
 }
 
 func startJanitor(program string, l layout) (*janitor, error) {
@@ -46,9 +47,10 @@ func startJanitor(program string, l layout) (*janitor, error) {
 
 // finish lets the janitor clean up now, and returns when it has.
 func (j *janitor) finish(context.Context) error {
-	if j == nil {
+	if j == nil || j.ended {
 		return nil
 	}
+	j.ended = true
 	if err := j.alive.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return fmt.Errorf("telling the janitor: %w", err)
 	}

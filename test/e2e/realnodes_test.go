@@ -178,7 +178,7 @@ func (w *world) testNodeRestriction(t *testing.T) {
 func (w *world) testUnreachable(t *testing.T) {
 	w.fail(t, "real-0", playground.Unreachable)
 	w.waitNotReady(t, "real-0")
-	if _, err := w.run(t.Context(), "web", "true"); err == nil {
+	if _, err := w.ctlWithin(t.Context(), 5*time.Second, "exec", "web", "--", "true"); err == nil {
 		t.Error("a pod on an unreachable node was reached")
 	}
 	w.recover(t, "real-0")
