@@ -101,8 +101,9 @@ integration: controlplane build ## run the tests against a real etcd and kube-ap
 	go test -tags integration -count=1 -p 1 -timeout 20m ./test/integration/...
 
 .PHONY: e2e
-e2e: controlplane real-nodes-bin images ## run the tests on nodes with real kubelets: root, and `make real-node-deps`
-	go test -tags e2e -count=1 -p 1 -timeout 20m ./test/e2e/...
+e2e: controlplane build images ## run the tests on nodes with real kubelets: root, and `make real-node-deps`
+	@hack/stage real-nodes-bin $(MAKE) --no-print-directory real-nodes-bin
+	@hack/stage e2e go test -tags e2e -count=1 -p 1 -timeout 20m ./test/e2e/...
 
 BENCH ?= .
 COUNT ?= 1

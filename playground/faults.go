@@ -91,12 +91,12 @@ func (c *Cluster) FailNode(ctx context.Context, name string, fault Fault) error 
 	} else if real {
 		return c.failRealNode(ctx, name, fault)
 	}
-	if !slices.Contains(simulatedFaults(), fault) {
-		return fmt.Errorf("node %s is simulated, nothing runs there: it can be %s", name, joinFaults(simulatedFaults()))
-	}
 	node, err := c.simulatedNode(ctx, name)
 	if err != nil {
 		return err
+	}
+	if !slices.Contains(simulatedFaults(), fault) {
+		return fmt.Errorf("node %s is simulated, nothing runs there: it can be %s", name, joinFaults(simulatedFaults()))
 	}
 	before := Fault(node.Labels[KubeletLabel])
 	if slices.Index(Faults(), before) >= slices.Index(Faults(), fault) {

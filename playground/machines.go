@@ -175,11 +175,20 @@ func (c *Cluster) RealNodes() ([]RealNode, error) {
 	return state.RealNodes, err
 }
 
-// NodeProcess is process 1 of a real node.
+// NodeProcess is process 1 of a real node. It is an error if the node is off.
 func (c *Cluster) NodeProcess(name string) (process.Identity, error) {
+	node, found, err := c.realNode(name)
+	switch {
+	case err != nil:
+		return process.Identity{}, err
+	case !found:
+		return process.Identity{}, fmt.Errorf("node %s is not a real one: nothing runs there to look into", name)
+	case node.Fault.isOff():
+		return process.Identity{}, fmt.Errorf("node %s is off: 'playground node recover %s' starts it", name, name)
+	}
 	status, err := c.Process(name)
 	if err != nil {
-		return process.Identity{}, fmt.Errorf("node %s is no real node that is on: %w", name, err)
+		return process.Identity{}, fmt.Errorf("finding the processes of node %s: %w", name, err)
 	}
 	return status.Process, nil
 }

@@ -91,6 +91,9 @@ func (l layout) readState() (State, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return state, fmt.Errorf("%w in %s: run 'playground up', or name its directory with --dir", errNotUp, l)
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return state, fmt.Errorf("reading the state: %w (the cluster is another user's: with real nodes it is root's, so use sudo)", err)
+	}
 	if err != nil {
 		return state, fmt.Errorf("reading the state: %w", err)
 	}

@@ -82,7 +82,8 @@ func removeVolume(name string) error {
 
 // volumeDir refuses names that would lead out of the disk.
 func volumeDir(name string) (string, error) {
-	if name == "." || name == ".." || name != filepath.Base(name) {
+	// "/" is its own base, and would be the disk with all volumes.
+	if name == "." || name == ".." || name == "/" || name != filepath.Base(name) {
 		return "", fmt.Errorf("%q is no name of a volume", name)
 	}
 	return VolumePath(name), nil
