@@ -22,6 +22,7 @@
 // largest min(c(n), s*m) add up to s*r. That is Gale and Ryser's theorem on bipartite graphs with given degrees
 // (D. Gale 1957, H. J. Ryser 1957): the condition for every number of shards k is sum min(c, k*m) >= k*r, and since
 // min(c, k*m)/k falls with k, only k = s binds. The closed form says that capacity suffices; it does not fix the order
-// in which a shard's instances arrive. With no slack at all, an unlucky order can leave the last instances of some
-// shards with only nodes that already hold their siblings.
+// in which a shard's instances arrive. With no slack at all, an unlucky order leaves the last instances of some shards
+// with only nodes that already hold their siblings. The Plan prevents that: it fixes a node for every instance that is
+// still to come, is exact whatever is placed already, and is computed anew from what is placed.
 package placement

@@ -20,6 +20,8 @@ type Node struct {
 	// Unusable is true for a node that takes no further instances and that no plan may count on: cordoned, tainted,
 	// excluded by the pod's affinity, or deleted.
 	Unusable bool
+	// Load breaks ties between nodes that are equally good for the group: the lower is taken. Any unit.
+	Load int
 }
 
 // Group is everything that placement knows about a group.
@@ -31,6 +33,8 @@ type Group struct {
 	Remaining int
 	// Nodes are all nodes, those in use and the others, in any order.
 	Nodes []Node
+	// Rows are the shards, for NewPlan only; nil for a group without shards. What they want adds up to Remaining.
+	Rows []Row
 }
 
 // Capacity is c(n): the number of further instances that the node can take within the group's limits.

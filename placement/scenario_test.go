@@ -16,6 +16,8 @@ import (
 //	guard                                      which nodes it may open
 //	assess                                     whether it can be completed, and what would help
 //	place                                      places the rest, always on the smallest node that is allowed
+//	rows 2x remaining=3, 1x remaining=1 held=0,2   the shards; held are nodes by index; they replace what nodes said of held
+//	plan                                       how many instances each node gets, and where the shards' copies go
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		var g Group
@@ -39,6 +41,10 @@ func TestScenarios(t *testing.T) {
 				return fmt.Sprintf("%+v", Assess(g, replicas))
 			case "place":
 				return place(&g, smallestFirst, d.HasArg("unguarded"))
+			case "rows":
+				return parseRows(t, &g, d.Input)
+			case "plan":
+				return describePlan(NewPlan(g))
 			}
 			t.Fatalf("%s: unknown command %q", d.Pos, d.Cmd)
 			return ""
@@ -78,6 +84,8 @@ func parseNodes(t *testing.T, input string) []Node {
 				n.Held, err = strconv.Atoi(value)
 			case key == "free":
 				n.Free, err = strconv.Atoi(value)
+			case key == "load":
+				n.Load, err = strconv.Atoi(value)
 			default:
 				err = fmt.Errorf("unknown word %q", word)
 			}
@@ -90,6 +98,55 @@ func parseNodes(t *testing.T, input string) []Node {
 		}
 	}
 	return nodes
+}
+
+func parseRows(t *testing.T, g *Group, input string) string {
+	t.Helper()
+	g.Rows, g.Remaining = nil, 0
+	for line := range strings.SplitSeq(strings.TrimSpace(input), "\n") {
+		var times int
+		var row Row
+		for _, word := range strings.Fields(line) {
+			var err error
+			switch key, value, _ := strings.Cut(word, "="); {
+			case strings.HasSuffix(word, "x"):
+				times, err = strconv.Atoi(strings.TrimSuffix(word, "x"))
+			case key == "remaining":
+				row.Remaining, err = strconv.Atoi(value)
+			case key == "held":
+				for node := range strings.SplitSeq(value, ",") {
+					n, convErr := strconv.Atoi(node)
+					err = convErr
+					row.Held = append(row.Held, n)
+				}
+			default:
+				err = fmt.Errorf("unknown word %q", word)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range times {
+			g.Rows = append(g.Rows, row)
+			g.Remaining += row.Remaining
+			for _, n := range row.Held {
+				g.Nodes[n].Held++
+			}
+		}
+	}
+	g.Shards = len(g.Rows)
+	return fmt.Sprintf("%d shards, %d instances remain", g.Shards, g.Remaining)
+}
+
+func describePlan(p Plan) string {
+	text := fmt.Sprintf("quotas %v, at most %d", p.Quota, p.Level)
+	if p.Unplaceable > 0 {
+		text += fmt.Sprintf(", %d without a node", p.Unplaceable)
+	}
+	for j, row := range p.Rows {
+		text += fmt.Sprintf("\nshard %d: %v", j, row)
+	}
+	return text
 }
 
 func describe(g Guard) string {

@@ -2,7 +2,6 @@ package slots
 
 import (
 	"cmp"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -33,69 +32,14 @@ type Slot struct {
 // Count returns the slots of the world, sorted by instance and node. An instance whose pod is placed holds exactly one
 // slot; one whose claims are local to different nodes holds one on each of them, until its pod is placed.
 func Count(w World) []Slot {
-	placed := map[Instance]bool{}
-	mountedBy := map[Instance]*corev1.Pod{} // claim -> pod
-	var held []Slot
+	l := NewLedger(w.Volume, w.Nodes, w.Nominated)
 	for _, pod := range w.Pods {
-		group, grouped := GroupOf(pod.Namespace, pod.Labels)
-		if !grouped || ended(pod) {
-			continue
-		}
-		for _, name := range ClaimNames(pod) {
-			mountedBy[Instance{pod.Namespace, name}] = pod
-		}
-		node := w.nodeOf(pod)
-		if node == "" {
-			continue
-		}
-		placed[InstanceOfPod(pod)] = true
-		if !Lost(pod.Labels, w.Nodes.Get(node)) {
-			held = append(held, Slot{InstanceOfPod(pod), group, pod.Labels[v1alpha1.LabelShard], node, pod})
-		}
+		l.PutPod(pod)
 	}
 	for _, claim := range w.Claims {
-		if slot, ok := w.heldByClaim(claim, placed, mountedBy); ok {
-			held = append(held, slot)
-		}
+		l.PutClaim(claim)
 	}
-	slices.SortFunc(held, compare)
-	return slices.CompactFunc(held, func(a, b Slot) bool { return a.Instance == b.Instance && a.Node == b.Node })
-}
-
-func (w World) nodeOf(pod *corev1.Pod) string {
-	if pod.Spec.NodeName != "" {
-		return pod.Spec.NodeName
-	}
-	if w.Nominated != nil && w.Nominated(pod) {
-		return pod.Status.NominatedNodeName
-	}
-	return ""
-}
-
-func (w World) heldByClaim(claim *corev1.PersistentVolumeClaim, placed map[Instance]bool, mountedBy map[Instance]*corev1.Pod) (Slot, bool) {
-	instance := instanceOfClaim(claim, mountedBy)
-	if placed[instance] || claim.Labels[v1alpha1.LabelRetired] != "" {
-		return Slot{}, false
-	}
-	labels := claim.Labels
-	group, grouped := GroupOf(claim.Namespace, labels)
-	if !grouped { // a StatefulSet's claims have the labels of their template only: the pod knows
-		pod := mountedBy[Instance{claim.Namespace, claim.Name}]
-		if pod == nil {
-			return Slot{}, false
-		}
-		labels = pod.Labels
-		group, _ = GroupOf(pod.Namespace, labels)
-	}
-	var volume *corev1.PersistentVolume
-	if claim.Spec.VolumeName != "" {
-		volume = w.Volume(claim.Spec.VolumeName)
-	}
-	node := NodeOfClaim(claim, volume, w.Nodes)
-	if node == "" || Lost(claim.Labels, w.Nodes.Get(node)) {
-		return Slot{}, false
-	}
-	return Slot{instance, group, labels[v1alpha1.LabelShard], node, nil}, true
+	return l.Slots()
 }
 
 // Lost reports whether a pod or claim with these labels, on that node (nil when the Node was deleted), holds no slot

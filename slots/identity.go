@@ -44,15 +44,15 @@ func InstanceOfPod(pod *corev1.Pod) Instance {
 	return Instance{Namespace: pod.Namespace, Name: pod.Name}
 }
 
-// instanceOfClaim is the instance of a claim: by the labels of its InstanceSet, by the pod that mounts it, or, when it
-// has neither, an instance of its own.
-func instanceOfClaim(claim *corev1.PersistentVolumeClaim, mountedBy map[Instance]*corev1.Pod) Instance {
+// instanceOfClaim is the instance of a claim: by the labels of its InstanceSet, by the pod that mounts it (nil for none),
+// or, when it has neither, an instance of its own.
+func instanceOfClaim(claim *corev1.PersistentVolumeClaim, mountedBy *corev1.Pod) Instance {
 	set, ordinal := claim.Labels[v1alpha1.LabelInstanceSet], claim.Labels[v1alpha1.LabelOrdinal]
 	if set != "" && ordinal != "" {
 		return Instance{Namespace: claim.Namespace, Name: set + "-" + ordinal}
 	}
-	if pod := mountedBy[Instance{claim.Namespace, claim.Name}]; pod != nil {
-		return InstanceOfPod(pod)
+	if mountedBy != nil {
+		return InstanceOfPod(mountedBy)
 	}
 	return Instance{Namespace: claim.Namespace, Name: "claim/" + claim.Name}
 }

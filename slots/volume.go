@@ -30,17 +30,12 @@ func NodeOfClaim(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentV
 // required node affinity names exactly one host. The label's value is not always the node's name
 // (kubernetes#125336), so it is looked up; when no node has it, the Node was deleted, and the value stands for it.
 func NodeOfVolume(volume *corev1.PersistentVolume, nodes Nodes) string {
-	if volume.Spec.NodeAffinity == nil || volume.Spec.NodeAffinity.Required == nil {
-		return ""
+	if terms := localTerms(volume); len(terms) == 1 {
+		if name := single(terms[0].MatchFields, "metadata.name"); name != "" {
+			return name
+		}
 	}
-	terms := volume.Spec.NodeAffinity.Required.NodeSelectorTerms
-	if len(terms) != 1 {
-		return ""
-	}
-	if name := single(terms[0].MatchFields, "metadata.name"); name != "" {
-		return name
-	}
-	hostname := single(terms[0].MatchExpressions, corev1.LabelHostname)
+	hostname := hostnameOf(volume)
 	if hostname == "" {
 		return ""
 	}
@@ -51,6 +46,21 @@ func NodeOfVolume(volume *corev1.PersistentVolume, nodes Nodes) string {
 		return name
 	}
 	return hostname
+}
+
+// hostnameOf is the one value of the label kubernetes.io/hostname that the volume's affinity wants, "" if it wants none.
+func hostnameOf(volume *corev1.PersistentVolume) string {
+	if terms := localTerms(volume); len(terms) == 1 {
+		return single(terms[0].MatchExpressions, corev1.LabelHostname)
+	}
+	return ""
+}
+
+func localTerms(volume *corev1.PersistentVolume) []corev1.NodeSelectorTerm {
+	if volume.Spec.NodeAffinity == nil || volume.Spec.NodeAffinity.Required == nil {
+		return nil
+	}
+	return volume.Spec.NodeAffinity.Required.NodeSelectorTerms
 }
 
 // single is the only value of `key In [value]`.

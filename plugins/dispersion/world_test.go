@@ -27,7 +27,7 @@ import (
 
 // world drives the real plugin over the scheduler's real cache and snapshot, one pod after the other.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	plugin   *Plugin
 	cache    internalcache.Cache
 	snapshot *internalcache.Snapshot
@@ -54,7 +54,7 @@ func (w *world) policyOf(g slots.Group) (policy, bool) {
 	return p, ok
 }
 
-func newWorld(t *testing.T, args config.DispersionArgs) *world {
+func newWorld(t testing.TB, args config.DispersionArgs) *world {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)

@@ -1,0 +1,213 @@
+package dispersion
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+
+	"github.com/shoal-dev/shoal/api/config"
+	"github.com/shoal-dev/shoal/placement"
+)
+
+// Compare two versions with
+//
+//	go test ./plugins/dispersion -run '^$' -bench . -benchtime 300x -count 6 > old.txt    (and new.txt)
+//	benchstat old.txt new.txt
+//
+// What counts is ns/pod of BenchmarkPod: the whole of the plugin's work for one pod. Its ns/op also has the scheduler's own
+// snapshot in it.
+
+// benchNodes are the sizes of the cluster. Each node has 30 pods.
+var benchNodes = []int{100, 1000, 5000}
+
+// crowd is a cluster in which the group p places its pods: 20 on each of a tenth of the nodes, half of them there already,
+// beside 200 other groups.
+type crowd struct {
+	*world
+	nodes []fwk.NodeInfo
+	next  int
+	sent  []*corev1.Pod // since the group was half full
+	left  int           // how many more it can take
+}
+
+func newCrowd(b *testing.B, n int) *crowd {
+	b.Helper()
+	c := &crowd{world: newWorld(b, config.DispersionArgs{})}
+	k := n / 10
+	c.limit("p", 20*k, placement.Limits{MaxPerNode: 21, MaxNodes: k, MaxPerShard: 1})
+	for i := range n {
+		name := fmt.Sprintf("node-%04d", i)
+		c.node(name, 64, 110)
+		for j := range 30 {
+			group := fmt.Sprintf("g-%d", (30*i+j)%200)
+			if i < k && j < 10 {
+				group = "p"
+			}
+			pod := instance(fmt.Sprintf("%s-%d-%d", group, i, j), group, "")
+			c.bind(pod, name)
+		}
+	}
+	c.left = 10 * k
+	return c
+}
+
+// pod makes the next pod of the group known. When the group is complete, its younger half goes again.
+func (c *crowd) pod() *corev1.Pod {
+	if len(c.sent) == c.left {
+		for _, p := range c.sent {
+			c.leave(p)
+		}
+		c.sent = nil
+	}
+	c.next++
+	pod := instance(fmt.Sprintf("p-%d", c.next), "p", "")
+	c.arrive(pod)
+	return pod
+}
+
+func (c *crowd) snap() {
+	if err := c.cache.UpdateSnapshot(klog.Background(), c.snapshot); err != nil {
+		c.t.Fatal(err)
+	}
+	nodes, err := c.snapshot.List()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.nodes = nodes
+}
+
+// cycle is the work of the plugin for one pod, and the node that it leads to.
+func (c *crowd) cycle(pod *corev1.Pod) string {
+	ctx := c.t.Context()
+	cs := framework.NewCycleState()
+	result, status := c.plugin.PreFilter(ctx, cs, pod, c.nodes)
+	if !status.IsSuccess() {
+		c.t.Fatal(status)
+	}
+	best, score := "", int64(-1)
+	for _, info := range c.candidates(result) {
+		if !c.plugin.Filter(ctx, cs, pod, info).IsSuccess() {
+			continue
+		}
+		if points, _ := c.plugin.Score(ctx, cs, pod, info); points > score {
+			best, score = info.Node().Name, points
+		}
+	}
+	return best
+}
+
+func (w *world) candidates(result *fwk.PreFilterResult) []fwk.NodeInfo {
+	nodes, err := w.snapshot.List()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if result.AllNodes() {
+		return nodes
+	}
+	nodes = make([]fwk.NodeInfo, 0, len(result.NodeNames))
+	for name := range result.NodeNames {
+		if info, err := w.snapshot.Get(name); err == nil {
+			nodes = append(nodes, info)
+		}
+	}
+	return nodes
+}
+
+// BenchmarkPod schedules pod after pod; each is bound before the next one comes.
+func BenchmarkPod(b *testing.B) {
+	benchmark(b, func(b *testing.B, c *crowd) {
+		c.cycle(c.prepare()) // the first one also fills what is kept
+		var spent time.Duration
+		pods := 0
+		for b.Loop() {
+			pod := c.prepare()
+			start := time.Now()
+			node := c.cycle(pod)
+			spent += time.Since(start)
+			if node == "" {
+				b.Fatalf("no node for pod %d", pods)
+			}
+			c.bind(pod, node)
+			c.sent = append(c.sent, pod)
+			pods++
+		}
+		b.ReportMetric(float64(spent.Nanoseconds())/float64(pods), "ns/pod")
+	})
+}
+
+// prepare is what happens before a pod's cycle.
+func (c *crowd) prepare() *corev1.Pod {
+	pod := c.pod()
+	c.snap()
+	return pod
+}
+
+// BenchmarkPreFilter is PreFilter alone, when nothing has changed since the pod before.
+func BenchmarkPreFilter(b *testing.B) {
+	benchmark(b, func(b *testing.B, c *crowd) {
+		pod := c.prepare()
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, status := c.plugin.PreFilter(b.Context(), framework.NewCycleState(), pod, c.nodes); !status.IsSuccess() {
+				b.Fatal(status)
+			}
+		}
+	})
+}
+
+// BenchmarkFilter is Filter for one node.
+func BenchmarkFilter(b *testing.B) {
+	benchmark(b, func(b *testing.B, c *crowd) {
+		eachNode(b, c, func(cs fwk.CycleState, pod *corev1.Pod, info fwk.NodeInfo) {
+			c.plugin.Filter(b.Context(), cs, pod, info)
+		})
+	})
+}
+
+// BenchmarkScore is Score for one node.
+func BenchmarkScore(b *testing.B) {
+	benchmark(b, func(b *testing.B, c *crowd) {
+		eachNode(b, c, func(cs fwk.CycleState, pod *corev1.Pod, info fwk.NodeInfo) {
+			c.plugin.Score(b.Context(), cs, pod, info)
+		})
+	})
+}
+
+func eachNode(b *testing.B, c *crowd, do func(fwk.CycleState, *corev1.Pod, fwk.NodeInfo)) {
+	pod := c.prepare()
+	cs := framework.NewCycleState()
+	if _, status := c.plugin.PreFilter(b.Context(), cs, pod, c.nodes); !status.IsSuccess() {
+		b.Fatal(status)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		do(cs, pod, c.nodes[i%len(c.nodes)])
+	}
+}
+
+func benchmark(b *testing.B, run func(*testing.B, *crowd)) {
+	for _, n := range benchNodes {
+		b.Run(fmt.Sprintf("nodes=%d", n), func(b *testing.B) { run(b, newCrowd(b, n)) })
+	}
+}
+
+// leave takes a bound pod away.
+func (w *world) leave(pod *corev1.Pod) {
+	w.t.Helper()
+	o, _, err := w.plugin.pods.GetByKey(pod.Namespace + "/" + pod.Name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	bound := o.(*corev1.Pod)
+	if err := w.cache.RemovePod(klog.Background(), bound); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.plugin.pods.Delete(bound); err != nil {
+		w.t.Fatal(err)
+	}
+}

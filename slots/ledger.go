@@ -1,0 +1,349 @@
+package slots
+
+import (
+	"cmp"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+)
+
+// Ledger keeps the slots of a world that changes object by object. A change costs as much as the few instances that it
+// concerns, however many there are. It gives the same slots as Count, which is a Ledger that is filled at once.
+//
+// It is told of pods and claims; volumes and nodes it looks up, and is told when one of them changed. It must not be used
+// from several goroutines.
+type Ledger struct {
+	volume    func(name string) *corev1.PersistentVolume
+	nodes     Nodes
+	nominated func(*corev1.Pod) bool
+
+	pods      map[podKey]*corev1.Pod // of a group, and not ended
+	claims    map[claimKey]*corev1.PersistentVolumeClaim
+	mounts    map[claimKey][]*corev1.Pod // the pods that mount a claim, by name
+	instances map[Instance]*holding
+	byVolume  map[string]map[Instance]bool // by the name of the volume that a claim names
+	byHost    map[string]map[Instance]bool // by each name under which a node matters to an instance
+	groups    map[Group]*Tally
+}
+
+// podKey tells a pod from its successor of the same name.
+type podKey struct {
+	namespace, name string
+	uid             types.UID
+}
+
+// comparePods orders pods, so that what follows does not depend on the order in which they came.
+func comparePods(a, b *corev1.Pod) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.UID, b.UID))
+}
+
+func keyOf(pod *corev1.Pod) podKey { return podKey{pod.Namespace, pod.Name, pod.UID} }
+
+// claimKey is namespace and name of a claim.
+type claimKey struct{ namespace, name string }
+
+// holding is what there is of one instance, and the slots that follow from it.
+type holding struct {
+	pods    []*corev1.Pod
+	claims  []*corev1.PersistentVolumeClaim
+	slots   []Slot
+	volumes []string // in byVolume
+	hosts   []string // in byHost
+}
+
+// Tally is what one group holds. It is only read.
+type Tally struct {
+	// Instances with at least one slot.
+	Instances map[Instance][]Slot
+	// PerNode is the number of slots on each node in use.
+	PerNode map[string]int
+	// PerShard is the same for each shard.
+	PerShard map[string]map[string]int
+	// Promised is the number of slots on each node that only a claim holds: their pods will come back and need the room.
+	Promised map[string]int
+}
+
+// NewLedger makes an empty ledger. Nominated may be nil, see World.
+func NewLedger(volume func(name string) *corev1.PersistentVolume, nodes Nodes, nominated func(*corev1.Pod) bool) *Ledger {
+	return &Ledger{
+		volume: volume, nodes: nodes, nominated: nominated,
+		pods: map[podKey]*corev1.Pod{}, claims: map[claimKey]*corev1.PersistentVolumeClaim{}, mounts: map[claimKey][]*corev1.Pod{},
+		instances: map[Instance]*holding{}, byVolume: map[string]map[Instance]bool{}, byHost: map[string]map[Instance]bool{},
+		groups: map[Group]*Tally{},
+	}
+}
+
+// Group is the tally of a group, nil while it holds nothing.
+func (l *Ledger) Group(g Group) *Tally { return l.groups[g] }
+
+// PutPod adds a pod, or replaces what was known of it.
+func (l *Ledger) PutPod(pod *corev1.Pod) {
+	l.DropPod(pod)
+	if _, grouped := GroupOf(pod.Namespace, pod.Labels); !grouped || ended(pod) {
+		return
+	}
+	l.pods[keyOf(pod)] = pod
+	instance := InstanceOfPod(pod)
+	h := l.holding(instance)
+	h.pods = append(h.pods, pod)
+	slices.SortFunc(h.pods, comparePods)
+	for _, name := range ClaimNames(pod) {
+		key := claimKey{pod.Namespace, name}
+		l.remount(key, func(pods []*corev1.Pod) []*corev1.Pod {
+			pods = append(pods, pod)
+			slices.SortFunc(pods, comparePods)
+			return pods
+		})
+	}
+	l.derive(instance)
+}
+
+// DropPod forgets a pod, known by its name and UID.
+func (l *Ledger) DropPod(pod *corev1.Pod) {
+	key := keyOf(pod)
+	pod = l.pods[key] // as it was when it was put
+	if pod == nil {
+		return
+	}
+	delete(l.pods, key)
+	instance := InstanceOfPod(pod)
+	isPod := func(other *corev1.Pod) bool { return keyOf(other) == key }
+	if h := l.instances[instance]; h != nil {
+		h.pods = slices.DeleteFunc(h.pods, isPod)
+	}
+	for _, name := range ClaimNames(pod) {
+		l.remount(claimKey{pod.Namespace, name}, func(pods []*corev1.Pod) []*corev1.Pod { return slices.DeleteFunc(pods, isPod) })
+	}
+	l.derive(instance)
+}
+
+// remount changes which pods mount a claim. The claim may belong to another instance afterwards.
+func (l *Ledger) remount(key claimKey, change func([]*corev1.Pod) []*corev1.Pod) {
+	claim := l.claims[key]
+	if claim != nil {
+		l.detach(claim)
+	}
+	if l.mounts[key] = change(l.mounts[key]); len(l.mounts[key]) == 0 {
+		delete(l.mounts, key)
+	}
+	if claim != nil {
+		l.attach(claim)
+	}
+}
+
+// PutClaim adds a claim, or replaces what was known of it.
+func (l *Ledger) PutClaim(claim *corev1.PersistentVolumeClaim) {
+	key := claimKey{claim.Namespace, claim.Name}
+	if old := l.claims[key]; old != nil {
+		l.detach(old)
+	}
+	l.claims[key] = claim
+	l.attach(claim)
+}
+
+// DropClaim forgets a claim.
+func (l *Ledger) DropClaim(namespace, name string) {
+	key := claimKey{namespace, name}
+	if claim := l.claims[key]; claim != nil {
+		l.detach(claim)
+		delete(l.claims, key)
+	}
+}
+
+func (l *Ledger) attach(claim *corev1.PersistentVolumeClaim) {
+	instance := instanceOfClaim(claim, l.mounter(claim))
+	h := l.holding(instance)
+	h.claims = append(h.claims, claim)
+	slices.SortFunc(h.claims, func(a, b *corev1.PersistentVolumeClaim) int { return cmp.Compare(a.Name, b.Name) })
+	l.derive(instance)
+}
+
+func (l *Ledger) detach(claim *corev1.PersistentVolumeClaim) {
+	instance := instanceOfClaim(claim, l.mounter(claim))
+	if h := l.instances[instance]; h != nil {
+		h.claims = slices.DeleteFunc(h.claims, func(c *corev1.PersistentVolumeClaim) bool { return c.Name == claim.Name })
+	}
+	l.derive(instance)
+}
+
+// mounter is the pod that mounts a claim, nil when none of a group does.
+func (l *Ledger) mounter(claim *corev1.PersistentVolumeClaim) *corev1.Pod {
+	if pods := l.mounts[claimKey{claim.Namespace, claim.Name}]; len(pods) > 0 {
+		return pods[0]
+	}
+	return nil
+}
+
+// TouchVolume is called when a volume came, changed or went.
+func (l *Ledger) TouchVolume(name string) { l.deriveAll(l.byVolume[name]) }
+
+// TouchNode is called when a node came or went, or its taints or its hostname label changed, with its name and the old
+// and the new value of that label.
+func (l *Ledger) TouchNode(names ...string) {
+	for _, name := range names {
+		l.deriveAll(l.byHost[name])
+	}
+}
+
+func (l *Ledger) deriveAll(instances map[Instance]bool) {
+	list := make([]Instance, 0, len(instances))
+	for i := range instances { // derive changes the map; the order does not matter to counts
+		list = append(list, i)
+	}
+	for _, i := range list {
+		l.derive(i)
+	}
+}
+
+func (l *Ledger) holding(i Instance) *holding {
+	h := l.instances[i]
+	if h == nil {
+		h = &holding{}
+		l.instances[i] = h
+	}
+	return h
+}
+
+// derive applies the rule to one instance: its slots come from its placed pods or, if it has none, from its claims.
+func (l *Ledger) derive(i Instance) {
+	h := l.instances[i]
+	if h == nil {
+		return
+	}
+	l.book(h, -1)
+	index(l.byVolume, h.volumes, i, false)
+	index(l.byHost, h.hosts, i, false)
+	h.slots, h.volumes, h.hosts = nil, nil, nil
+	if len(h.pods)+len(h.claims) == 0 {
+		delete(l.instances, i)
+		return
+	}
+	placed := false
+	for _, pod := range h.pods {
+		node := l.nodeOf(pod)
+		if node == "" {
+			continue
+		}
+		placed = true
+		h.hosts = append(h.hosts, node)
+		if !Lost(pod.Labels, l.nodes.Get(node)) {
+			group, _ := GroupOf(pod.Namespace, pod.Labels)
+			h.slots = append(h.slots, Slot{i, group, pod.Labels[v1alpha1.LabelShard], node, pod})
+		}
+	}
+	for _, claim := range h.claims {
+		if slot, ok := l.heldByClaim(i, h, claim); ok && !placed {
+			h.slots = append(h.slots, slot)
+		}
+	}
+	slices.SortStableFunc(h.slots, compare)
+	h.slots = slices.CompactFunc(h.slots, func(a, b Slot) bool { return a.Node == b.Node })
+	l.book(h, +1)
+	index(l.byVolume, h.volumes, i, true)
+	index(l.byHost, h.hosts, i, true)
+}
+
+func (l *Ledger) nodeOf(pod *corev1.Pod) string {
+	if pod.Spec.NodeName != "" {
+		return pod.Spec.NodeName
+	}
+	if l.nominated != nil && l.nominated(pod) {
+		return pod.Status.NominatedNodeName
+	}
+	return ""
+}
+
+// heldByClaim is the slot that a claim holds for its instance, and notes what that depends on.
+func (l *Ledger) heldByClaim(i Instance, h *holding, claim *corev1.PersistentVolumeClaim) (Slot, bool) {
+	var volume *corev1.PersistentVolume
+	if claim.Spec.VolumeName != "" {
+		h.volumes = append(h.volumes, claim.Spec.VolumeName)
+		volume = l.volume(claim.Spec.VolumeName)
+	}
+	if volume != nil {
+		h.hosts = append(h.hosts, hostnameOf(volume))
+	}
+	node := NodeOfClaim(claim, volume, l.nodes)
+	h.hosts = append(h.hosts, node)
+	if node == "" || claim.Labels[v1alpha1.LabelRetired] != "" || Lost(claim.Labels, l.nodes.Get(node)) {
+		return Slot{}, false
+	}
+	labels := claim.Labels
+	group, grouped := GroupOf(claim.Namespace, labels)
+	if !grouped { // a StatefulSet's claims have the labels of their template only: the pod knows
+		pod := l.mounter(claim)
+		if pod == nil {
+			return Slot{}, false
+		}
+		labels = pod.Labels
+		group, _ = GroupOf(pod.Namespace, labels)
+	}
+	return Slot{i, group, labels[v1alpha1.LabelShard], node, nil}, true
+}
+
+// book adds the slots of an instance to the tallies of their groups, or takes them off.
+func (l *Ledger) book(h *holding, by int) {
+	for _, s := range h.slots {
+		t := l.groups[s.Group]
+		if t == nil {
+			t = &Tally{Instances: map[Instance][]Slot{}, PerNode: map[string]int{}, PerShard: map[string]map[string]int{}, Promised: map[string]int{}}
+			l.groups[s.Group] = t
+		}
+		add(t.PerNode, s.Node, by)
+		if s.Pod == nil {
+			add(t.Promised, s.Node, by)
+		}
+		if s.Shard != "" {
+			if t.PerShard[s.Shard] == nil {
+				t.PerShard[s.Shard] = map[string]int{}
+			}
+			if add(t.PerShard[s.Shard], s.Node, by); len(t.PerShard[s.Shard]) == 0 {
+				delete(t.PerShard, s.Shard)
+			}
+		}
+		if by > 0 {
+			t.Instances[s.Instance] = append(t.Instances[s.Instance], s)
+			continue
+		}
+		delete(t.Instances, s.Instance)
+		if len(t.PerNode) == 0 {
+			delete(l.groups, s.Group)
+		}
+	}
+}
+
+func add(m map[string]int, key string, by int) {
+	if m[key] += by; m[key] == 0 {
+		delete(m, key)
+	}
+}
+
+// index adds an instance under each key, or takes it away.
+func index(m map[string]map[Instance]bool, keys []string, i Instance, present bool) {
+	for _, key := range keys {
+		switch {
+		case key == "":
+		case !present:
+			if delete(m[key], i); len(m[key]) == 0 {
+				delete(m, key)
+			}
+		case m[key] == nil:
+			m[key] = map[Instance]bool{i: true}
+		default:
+			m[key][i] = true
+		}
+	}
+}
+
+// Slots are all slots, sorted by instance and node.
+func (l *Ledger) Slots() []Slot {
+	var held []Slot
+	for _, h := range l.instances { // sorted below
+		held = append(held, h.slots...)
+	}
+	slices.SortFunc(held, compare)
+	return held
+}
