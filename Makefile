@@ -87,6 +87,13 @@ unit: ## run the tests that need no control plane
 integration: controlplane build ## run the tests against a real etcd and kube-apiserver
 	go test -tags integration -count=1 -p 1 -timeout 20m ./test/integration/...
 
+SEEDS ?= 2000
+SEED  ?= 0
+
+.PHONY: sim
+sim: ## play SEEDS seeds of a simulated cluster, from SEED on; LINES=n shows more of the trace of a failure
+	go test ./simulation -count=1 -timeout 0 -run 'TestSeeds$$' -seeds $(SEEDS) -seed $(SEED) $(if $(LINES),-lines $(LINES))
+
 BENCH ?= .
 COUNT ?= 1
 

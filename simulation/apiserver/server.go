@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"reflect"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -17,6 +20,8 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
+	"k8s.io/kubernetes/pkg/apis/core"
+	volumehelpers "k8s.io/kubernetes/pkg/volume/util"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	corev1 "k8s.io/api/core/v1"
@@ -122,6 +127,7 @@ type call struct {
 	ctx  context.Context //nolint:containedctx // lives as long as the request
 	user user.Info
 	sub  string
+	as   schema.GroupVersionKind // the kind of the body
 	key  types.NamespacedName
 	s    *Server
 }
@@ -131,7 +137,7 @@ func (s *Server) begin(ctx context.Context, as string, o client.Object, sub stri
 	if err != nil {
 		return call{}, err
 	}
-	c := call{resource: r, user: &user.DefaultInfo{Name: as}, sub: sub, key: client.ObjectKeyFromObject(o), s: s}
+	c := call{resource: r, user: &user.DefaultInfo{Name: as}, sub: sub, as: r.kind, key: client.ObjectKeyFromObject(o), s: s}
 	info := &request.RequestInfo{
 		IsResourceRequest: true, APIGroup: c.name.Group, APIVersion: c.name.Version, Resource: c.name.Resource, Subresource: sub,
 		Namespace: c.key.Namespace, Name: c.key.Name,
@@ -141,7 +147,7 @@ func (s *Server) begin(ctx context.Context, as string, o client.Object, sub stri
 }
 
 func (c call) attributes(operation admission.Operation, options runtime.Object) admission.Attributes {
-	return admission.NewAttributesRecord(nil, nil, c.kind, c.key.Namespace, c.key.Name, c.name, c.sub, operation, options, false, c.user)
+	return admission.NewAttributesRecord(nil, nil, c.as, c.key.Namespace, c.key.Name, c.name, c.sub, operation, options, false, c.user)
 }
 
 func (c call) onCreate(options runtime.Object) rest.ValidateObjectFunc {
@@ -179,6 +185,9 @@ func (s *Server) Create(ctx context.Context, as string, o client.Object) (client
 	if err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
+	if err := admit(object); err != nil {
+		return nil, err
+	}
 	options := &metav1.CreateOptions{}
 	created, err := c.main.Create(c.ctx, object, c.onCreate(options), options)
 	if err != nil {
@@ -194,7 +203,7 @@ func (s *Server) Bind(ctx context.Context, as string, binding *corev1.Binding) e
 	if err != nil {
 		return err
 	}
-	c.kind = corev1.SchemeGroupVersion.WithKind("Binding")
+	c.as = corev1.SchemeGroupVersion.WithKind("Binding")
 	object, err := builtIn(nil, "", "Binding", "").fromClient(binding)
 	if err != nil {
 		return apierrors.NewBadRequest(err.Error())
@@ -238,5 +247,31 @@ func (s *Server) Delete(ctx context.Context, as string, o client.Object, options
 	}
 	validate := rest.AdmissionToValidateObjectDeleteFunc(c.s.policies, c.attributes(admission.Delete, &options), interfaces())
 	_, _, err = c.main.Delete(c.ctx, c.key.Name, validate, &options)
+	return err
+}
+
+// admit changes a new object as the API server does before its strategy: it adds the finalizers of the admission plugin
+// StorageObjectInUseProtection, and the addresses of a headless Service, which its registry would allocate.
+func admit(object runtime.Object) error {
+	finalizer := ""
+	switch o := object.(type) {
+	case *core.Service:
+		if o.Spec.ClusterIP == core.ClusterIPNone && len(o.Spec.ClusterIPs) == 0 {
+			single := core.IPFamilyPolicySingleStack
+			o.Spec.ClusterIPs = []string{core.ClusterIPNone}
+			o.Spec.IPFamilyPolicy, o.Spec.IPFamilies = &single, []core.IPFamily{core.IPv4Protocol}
+		}
+		return nil
+	case *core.PersistentVolumeClaim:
+		finalizer = volumehelpers.PVCProtectionFinalizer
+	case *core.PersistentVolume:
+		finalizer = volumehelpers.PVProtectionFinalizer
+	default:
+		return nil
+	}
+	accessor, err := meta.Accessor(object)
+	if err == nil && !slices.Contains(accessor.GetFinalizers(), finalizer) {
+		accessor.SetFinalizers(append(accessor.GetFinalizers(), finalizer))
+	}
 	return err
 }
