@@ -33,6 +33,7 @@ type Plugin struct {
 	pods     cache.Indexer
 	claims   cache.Indexer
 	volumes  corelisters.PersistentVolumeLister
+	doubts   doubts
 }
 
 // policySource finds policies: the informer of the running scheduler, or what a test hands over.
