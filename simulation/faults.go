@@ -47,7 +47,7 @@ func (w *World) faultsOf(a *access, r request) (before, after error) {
 	case w.chance(f.refused):
 		w.tell("fault", "refused: %s", r)
 		return refusals[w.random.Intn(len(refusals))](), nil
-	case a.process != "scheduler" && w.chance(f.unanswers):
+	case w.chance(f.unanswers):
 		w.tell("fault", "answer lost: %s", r)
 		return nil, context.DeadlineExceeded
 	}
