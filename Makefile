@@ -94,6 +94,10 @@ SEED  ?= 0
 sim: ## play SEEDS seeds of a simulated cluster, from SEED on; LINES=n shows more of the trace of a failure
 	go test ./simulation -count=1 -timeout 0 -run 'TestSeeds$$' -seeds $(SEEDS) -seed $(SEED) $(if $(LINES),-lines $(LINES))
 
+.PHONY: mutation
+mutation: ## plant bugs, one at a time, and see the seeds catch them; BUGS=name chooses
+	go run ./hack/mutation $(BUGS)
+
 BENCH ?= .
 COUNT ?= 1
 

@@ -105,6 +105,9 @@ func (a *access) patch(ctx context.Context, o client.Object, sub string, kind ty
 }
 
 func (a *access) remove(ctx context.Context, o client.Object, options metav1.DeleteOptions) error {
+	if p := options.Preconditions; a == a.w.operator.access && (p == nil || p.UID == nil) {
+		a.w.checker.fail("deletions name their object", "%s %s: another one of that name would go too", kindOf(o), o.GetName())
+	}
 	sub := ""
 	if options.GracePeriodSeconds != nil && *options.GracePeriodSeconds == 0 {
 		sub = force

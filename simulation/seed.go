@@ -184,7 +184,7 @@ func (p *play) next() {
 			return
 		}
 		p.next()
-		things := []func(){p.loseNode, p.loseNode, p.flap, p.flap, p.scale, p.scale, p.pause, p.deletePod, p.deletePod, p.deleteClaim, p.foreign}
+		things := []func(){p.loseNode, p.loseNode, p.flap, p.flap, p.scale, p.scale, p.pause, p.deletePod, p.deletePod, p.deleteClaim, p.foreign, p.breakWatches}
 		things[p.random.Intn(len(things))]()
 	})
 }
@@ -286,6 +286,15 @@ func (p *play) pause() {
 	s.Spec.Paused = !s.Spec.Paused
 	p.tell("user", "sets %s paused=%v", s.Name, s.Spec.Paused)
 	p.must(p.user.update(p.ctx, s, ""))
+}
+
+func (p *play) breakWatches() {
+	process := p.operator.access
+	if p.chance(0.5) {
+		process = p.placer.access
+	}
+	p.tell("fault", "%s lists anew", process.process)
+	p.relist(process)
 }
 
 func (p *play) deletePod() {

@@ -100,14 +100,6 @@ type World struct {
 	steadyLag time.Duration // of every event, beside what faults add
 }
 
-// feed brings the events of one resource to one life of a process, in order, and as late as the simulation likes.
-type feed struct {
-	process *access
-	kind    reflect.Type
-	to      *informer
-	last    time.Time // when the event before arrives
-}
-
 var kinds = []client.Object{
 	&storagev1.StorageClass{}, &corev1.Node{}, &corev1.PersistentVolume{}, &corev1.PersistentVolumeClaim{}, &corev1.Service{},
 	&appsv1.StatefulSet{}, &v1alpha1.InstanceSet{}, &v1alpha1.PlacementPolicy{}, &corev1.Pod{},
@@ -220,20 +212,6 @@ func dropCrashed(feeds []*feed) []*feed {
 		}
 	}
 	return alive
-}
-
-// send puts the arrival of an event onto the agenda, not before that of the event before it.
-func (w *World) send(f *feed, e apiserver.Event) {
-	at := time.Now().Add(w.faults.lag(w, f))
-	if at.Before(f.last) {
-		at = f.last
-	}
-	f.last = at
-	w.after(time.Until(at), "watch", func() {
-		if !f.process.crashed {
-			w.must(f.to.deliver(e))
-		}
-	})
 }
 
 // Run lets time pass.
