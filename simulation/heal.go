@@ -58,11 +58,21 @@ var patient = []reason.Code{
 	reason.NodeDeleted, reason.VolumeUnknown, reason.ShardBusy,
 }
 
+// settled reports whether every set is as wanted.
+func (p *play) settled() bool {
+	return !slices.ContainsFunc(p.sets, func(name string) bool { return !p.isSettled(name) })
+}
+
+func (p *play) isSettled(name string) bool {
+	set, _ := find[*v1alpha1.InstanceSet](p.World, types.NamespacedName{Namespace: Namespace, Name: name})
+	return set.Status.ReadyReplicas == *set.Spec.Replicas && set.Status.ObservedGeneration == set.Generation
+}
+
 // asWanted: when nothing goes wrong any more, every instance becomes Ready, or its set says for what it waits.
 func (p *play) asWanted() {
 	for _, name := range p.sets {
 		set, _ := find[*v1alpha1.InstanceSet](p.World, types.NamespacedName{Namespace: Namespace, Name: name})
-		if set.Status.ReadyReplicas == *set.Spec.Replicas && set.Status.ObservedGeneration == set.Generation {
+		if p.isSettled(name) {
 			continue
 		}
 		if slices.ContainsFunc(set.Status.Exceptions, func(e v1alpha1.InstanceException) bool {

@@ -69,8 +69,12 @@ func (w *World) newPlacer(ctx context.Context) (*placer, error) {
 	if err := p.replicas[reflect.TypeFor[*corev1.Pod]()].AddIndexers(cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}); err != nil {
 		return nil, err
 	}
+	// What New starts beside the queue ends at once: metrics that are gathered every second, of which nobody looks at any,
+	// would cost more than everything else.
+	making, made := context.WithCancel(ctx)
+	defer made()
 	var err error
-	p.sched, err = scheduler.New(p.ctx, kube, factory, nil,
+	p.sched, err = scheduler.New(making, kube, factory, nil,
 		func(string) events.EventRecorderLogger { return silent{} },
 		scheduler.WithProfiles(w.assets.profiles...),
 		scheduler.WithParallelism(1),

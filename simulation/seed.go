@@ -22,6 +22,7 @@ const (
 	warmUp       = 2 * time.Minute
 	trouble      = 12 * time.Minute
 	healing      = 25 * time.Minute // by then everything must be as wanted
+	calm         = 2 * time.Minute  // for what is written late, such as the status of policies
 	silence      = 10 * time.Minute // and then nobody may write
 	callsPerHour = 40_000
 )
@@ -142,10 +143,18 @@ func (p *play) run() error {
 	}
 	p.faults, p.over = faults{}, true
 	p.heal()
-	if err := p.Run(healing); err != nil {
-		return err
+	for begun := time.Now(); time.Since(begun) < healing; {
+		if err := p.Run(time.Minute); err != nil {
+			return err
+		}
+		if p.settled() {
+			break
+		}
 	}
 	p.asWanted()
+	if err := p.Run(calm); err != nil {
+		return err
+	}
 	writes := p.checker.writes
 	if err := p.Run(silence); err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	seeds     = flag.Int("seeds", 20, "number of seeds that TestSeeds plays")
+	seeds     = flag.Int("seeds", 10, "number of seeds that TestSeeds plays")
 	firstSeed = flag.Int64("seed", 0, "first seed that TestSeeds plays")
 	stop      = flag.Bool("stop", false, "stop at the first seed that fails")
 	lines     = flag.Int("lines", 60, "lines of the trace that are shown of a seed that fails")
