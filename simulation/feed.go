@@ -28,7 +28,7 @@ func (w *World) send(f *feed, e apiserver.Event) {
 	watch := f.broken
 	w.after(time.Until(at), "watch", func() {
 		if !f.process.crashed && f.broken == watch {
-			w.must(f.to.deliver(e))
+			w.living(f.process, func() { w.must(f.to.deliver(e)) })
 		}
 	})
 }
@@ -36,6 +36,10 @@ func (w *World) send(f *feed, e apiserver.Event) {
 // relist breaks the watches of a process off. It lists anew: it sees what is, and not what was in between. An object that
 // was deleted and created again looks like one that has changed.
 func (w *World) relist(process *access) {
+	w.living(process, func() { w.listAnew(process) })
+}
+
+func (w *World) listAnew(process *access) {
 	for _, f := range w.feeds {
 		if f.process != process || process.crashed {
 			continue

@@ -148,7 +148,7 @@ func (p *placer) schedule() {
 		p.w.agenda.exactly(at, "scheduler: cycle", func() {
 			p.due = false
 			if !p.crashed && p.ready() {
-				p.sched.ScheduleOne(p.ctx)
+				p.w.living(p.access, func() { p.sched.ScheduleOne(p.ctx) })
 			}
 		})
 		return
