@@ -105,6 +105,17 @@ e2e: controlplane build images ## run the tests on nodes with real kubelets: roo
 	@hack/stage real-nodes-bin $(MAKE) --no-print-directory real-nodes-bin
 	@hack/stage e2e go test -tags e2e -count=1 -p 1 -timeout 20m ./test/e2e/...
 
+SEEDS ?= 2000
+SEED  ?= 0
+
+.PHONY: sim
+sim: ## play SEEDS seeds of a simulated cluster, from SEED on; LINES=n shows more of the trace of a failure
+	go test ./simulation -count=1 -timeout 0 -run 'TestSeeds$$' -seeds $(SEEDS) -seed $(SEED) $(if $(LINES),-lines $(LINES))
+
+.PHONY: mutation
+mutation: ## plant bugs, one at a time, and see the seeds catch them; BUGS=name chooses
+	go run ./hack/mutation $(BUGS)
+
 BENCH ?= .
 COUNT ?= 1
 

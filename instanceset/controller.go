@@ -28,6 +28,7 @@ type reconciler struct {
 	workers int
 	now     func() time.Time
 	ask     func(ctx context.Context, addr string) (redis.Role, error)
+	planned func(decide.Plan)
 }
 
 // Reconcile brings one set closer to what its spec says.
@@ -54,6 +55,9 @@ func (r *reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if len(plan.Changes) > 0 {
 		first := plan.Changes[0]
 		log.FromContext(ctx).Info("carrying out a plan", "changes", len(plan.Changes), "kind", first.Kind, "object", first.Object, "reason", first.Words)
+	}
+	if r.planned != nil {
+		r.planned(plan)
 	}
 	again, err := r.commit(ctx, objects, snapshot, plan)
 	if err != nil {

@@ -5,14 +5,11 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
-	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/redis"
 )
 
@@ -42,38 +39,25 @@ func Setup(mgr ctrl.Manager, o Options) error {
 		o.WriteWorkers = 32
 	}
 	ctx := context.Background() //nolint:forbidigo // the manager has not started, there is none to take
-	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+	if err := Indexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return fmt.Errorf("indexing for instance sets: %w", err)
 	}
-	m, err := newMetrics(ctrlmetrics.Registry)
+	r, err := NewReconciler(Deps{
+		Cache: mgr.GetCache(), Live: mgr.GetAPIReader(), Writer: mgr.GetClient(), Events: mgr.GetEventRecorder(FieldOwner),
+		Metrics: ctrlmetrics.Registry, Workers: o.WriteWorkers, Now: time.Now, Ask: redis.AskRole,
+	})
 	if err != nil {
-		return fmt.Errorf("registering metrics of instance sets: %w", err)
+		return err
 	}
-	r := &reconciler{
-		cache:   mgr.GetCache(),
-		live:    mgr.GetAPIReader(),
-		writer:  client.WithFieldOwner(mgr.GetClient(), FieldOwner),
-		events:  mgr.GetEventRecorder(FieldOwner),
-		metrics: m,
-		own:     newOwnWrites(time.Now),
-		workers: o.WriteWorkers,
-		now:     time.Now,
-		ask:     redis.AskRole,
+	b := ctrl.NewControllerManagedBy(mgr).Named("instanceset")
+	for _, w := range Watches(mgr.GetCache()) {
+		b = b.Watches(w.Object, w.Handler, builder.WithPredicates(w.Predicates...))
 	}
-	w := wakers{mgr.GetCache()}
-	err = ctrl.NewControllerManagedBy(mgr).
-		Named("instanceset").
-		Watches(&v1alpha1.InstanceSet{}, wake(itself)).
-		Watches(&corev1.Service{}, wake(ownerOf)).
-		Watches(&corev1.Pod{}, wake(labelled)).
-		Watches(&corev1.PersistentVolumeClaim{}, wake(labelled)).
-		Watches(&corev1.PersistentVolume{}, wake(w.ofVolume)).
-		Watches(&v1alpha1.PlacementPolicy{}, wake(w.ofPolicy)).
-		Watches(&corev1.Node{}, wake(w.ofNode), nodeChanges()).
+	err = b.
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: o.MaxConcurrentReconciles,
 			SkipNameValidation:      &o.SkipNameValidation,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](minBackoff, maxBackoff),
+			RateLimiter:             RateLimiter(),
 		}).
 		Complete(r)
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -147,14 +146,14 @@ func (w wakers) ofNode(ctx context.Context, o client.Object) []types.NamespacedN
 }
 
 // nodeChanges lets through what can change a decision: heartbeats, which are by far the most updates of Nodes, do not.
-func nodeChanges() builder.WatchesOption {
-	return builder.WithPredicates(predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+func nodeChanges() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, was := e.ObjectOld.(*corev1.Node)
 		after, is := e.ObjectNew.(*corev1.Node)
 		return was && is && (before.UID != after.UID || isReady(before) != isReady(after) ||
 			slots.OutOfService(before) != slots.OutOfService(after) || !slices.Equal(taintKeys(before), taintKeys(after)) ||
 			before.Labels[corev1.LabelHostname] != after.Labels[corev1.LabelHostname])
-	}})
+	}}
 }
 
 func isReady(n *corev1.Node) bool {

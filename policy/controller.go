@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
@@ -14,8 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -44,31 +40,16 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	if o.Concurrency == 0 {
 		o.Concurrency = 1
 	}
-	if o.Debounce == 0 {
-		o.Debounce = time.Second
+	ctx := context.Background() //nolint:forbidigo // indexing only registers functions
+	if err := Indexes(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
 	}
-	ctx, indexer := context.Background(), mgr.GetFieldIndexer() //nolint:forbidigo // indexing only registers functions
-	for _, err := range []error{
-		indexer.IndexField(ctx, &corev1.Pod{}, byGroup, groupOf),
-		indexer.IndexField(ctx, &corev1.PersistentVolumeClaim{}, byGroup, groupOf),
-	} {
-		if err != nil {
-			return fmt.Errorf("indexing by group: %w", err)
-		}
+	r, watches := New(mgr.GetClient(), o)
+	b := ctrl.NewControllerManagedBy(mgr).Named("policy").WithOptions(controller.Options{MaxConcurrentReconciles: o.Concurrency})
+	for _, w := range watches {
+		b = b.Watches(w.Object, w.Handler, builder.WithPredicates(w.Predicates...))
 	}
-	r := &reconciler{client: mgr.GetClient(), requested: requested{fresh: o.Debounce}}
-	late := debounced(o.Debounce)
-	return ctrl.NewControllerManagedBy(mgr).
-		Named("policy").
-		WithOptions(controller.Options{MaxConcurrentReconciles: o.Concurrency}).
-		For(&v1alpha1.PlacementPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&corev1.Pod{}, late(policyOf)).
-		Watches(&corev1.PersistentVolumeClaim{}, late(policyOf)).
-		Watches(&corev1.PersistentVolume{}, late(r.policyOfVolume), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
-		Watches(&corev1.Node{}, late(r.allPolicies), builder.WithPredicates(nodeMatters())).
-		Watches(&appsv1.StatefulSet{}, handler.EnqueueRequestsFromMapFunc(r.policiesOver("StatefulSet")), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&v1alpha1.InstanceSet{}, handler.EnqueueRequestsFromMapFunc(r.policiesOver("InstanceSet")), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Complete(r)
+	return b.Complete(r)
 }
 
 // Reconcile computes the status and writes it if it differs.

@@ -32,7 +32,7 @@ type policyInformer struct {
 	informer  cache.SharedIndexInformer
 }
 
-func newPolicyInformer(config *rest.Config, changed func(before, after *v1alpha1.PlacementPolicy)) (*policyInformer, error) {
+func newPolicyInformer(config *rest.Config) (*policyInformer, error) {
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("registering the kinds of %s: %w", v1alpha1.GroupName, err)
@@ -56,7 +56,12 @@ func newPolicyInformer(config *rest.Config, changed func(before, after *v1alpha1
 	if err := source.informer.SetTransform(stripped); err != nil {
 		return nil, fmt.Errorf("setting up the informer of %s: %w", policyResource, err)
 	}
-	_, err = source.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+	return source, nil
+}
+
+// notify calls changed for every policy that comes (before is nil then) or changes.
+func (s *policyInformer) notify(changed func(before, after *v1alpha1.PlacementPolicy)) error {
+	_, err := s.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc: func(o any) {
 			if typed, ok := o.(*v1alpha1.PlacementPolicy); ok {
 				changed(nil, typed)
@@ -71,9 +76,9 @@ func newPolicyInformer(config *rest.Config, changed func(before, after *v1alpha1
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("setting up the informer of %s: %w", policyResource, err)
+		return fmt.Errorf("setting up the informer of %s: %w", policyResource, err)
 	}
-	return source, nil
+	return nil
 }
 
 // run waits for the CRD, says once that it is missing, and then watches until ctx ends.

@@ -33,6 +33,7 @@ type Plugin struct {
 	pods     cache.Indexer
 	claims   cache.Indexer
 	volumes  corelisters.PersistentVolumeLister
+	doubts   doubts
 }
 
 // policySource finds policies: the informer of the running scheduler, or what a test hands over.
@@ -52,18 +53,30 @@ var (
 
 // New makes the plugin and starts its informer of PlacementPolicies, which waits for the CRD if it is missing.
 func New(ctx context.Context, args runtime.Object, h fwk.Handle) (fwk.Plugin, error) {
+	informer, err := newPolicyInformer(h.KubeConfig())
+	if err != nil {
+		return nil, err
+	}
+	p, err := NewWith(ctx, args, h, informer.informer)
+	if err != nil {
+		return nil, err
+	}
+	go informer.run(ctx)
+	return p, nil
+}
+
+// NewWith makes the plugin on an informer of PlacementPolicies that somebody else runs.
+func NewWith(ctx context.Context, args runtime.Object, h fwk.Handle, policies cache.SharedIndexInformer) (fwk.Plugin, error) {
 	p, err := newPlugin(args, h)
 	if err != nil {
 		return nil, err
 	}
-	source, err := newPolicyInformer(h.KubeConfig(), func(before, after *v1alpha1.PlacementPolicy) {
-		p.wake(ctx, before, after)
-	})
+	source := &policyInformer{informer: policies}
+	err = source.notify(func(before, after *v1alpha1.PlacementPolicy) { p.wake(ctx, before, after) })
 	if err != nil {
 		return nil, err
 	}
 	p.policies = source
-	go source.run(ctx)
 	return p, nil
 }
 

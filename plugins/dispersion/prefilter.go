@@ -64,6 +64,9 @@ func (p *Plugin) view(group slots.Group, pod *corev1.Pod, nodes []fwk.NodeInfo) 
 		}
 	}
 	for _, known := range p.known(group, everyGroup) {
+		if known.UID != pod.UID {
+			v.world.Pods = append(v.world.Pods, p.doubtful(known)...)
+		}
 		if inSnapshot[known.UID] {
 			continue
 		}

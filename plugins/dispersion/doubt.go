@@ -1,0 +1,69 @@
+package dispersion
+
+import (
+	"context"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	fwk "k8s.io/kube-scheduler/framework"
+)
+
+// doubts are placements that failed in the scheduler's eyes and may have been stored all the same: the answer of the API
+// server was lost on its way. The scheduler forgets such a pod at once, while the watch that would show it bound, or its
+// claim promised to the node, is still to come. If its slot were taken for free in between, the next pod of the group would
+// exceed a limit. So the slot counts until the pod is seen on a node, or is gone. The pod itself is not held by it.
+type doubts struct {
+	mu   sync.Mutex
+	pods map[types.UID]doubt
+}
+
+type doubt struct {
+	key   string
+	nodes []string // one for each attempt that failed; few
+}
+
+var _ fwk.ReservePlugin = &Plugin{}
+
+// Reserve has nothing to do: the scheduler's cache counts what it assumes.
+func (p *Plugin) Reserve(context.Context, fwk.CycleState, *corev1.Pod, string) *fwk.Status {
+	return nil
+}
+
+// Unreserve remembers where the pod may be.
+func (p *Plugin) Unreserve(_ context.Context, _ fwk.CycleState, pod *corev1.Pod, node string) {
+	p.doubts.mu.Lock()
+	defer p.doubts.mu.Unlock()
+	for uid, d := range p.doubts.pods {
+		if o, there, err := p.pods.GetByKey(d.key); err == nil && (!there || !isPending(o, uid)) {
+			delete(p.doubts.pods, uid)
+		}
+	}
+	if p.doubts.pods == nil {
+		p.doubts.pods = map[types.UID]doubt{}
+	}
+	d := p.doubts.pods[pod.UID]
+	p.doubts.pods[pod.UID] = doubt{pod.Namespace + "/" + pod.Name, append(d.nodes, node)}
+}
+
+func isPending(o any, uid types.UID) bool {
+	pod, ok := o.(*corev1.Pod)
+	return ok && pod.UID == uid && pod.Spec.NodeName == ""
+}
+
+// doubtful are copies of a pending pod on the nodes where it may be.
+func (p *Plugin) doubtful(pod *corev1.Pod) []*corev1.Pod {
+	if pod.Spec.NodeName != "" {
+		return nil
+	}
+	p.doubts.mu.Lock()
+	defer p.doubts.mu.Unlock()
+	var copies []*corev1.Pod
+	for _, node := range p.doubts.pods[pod.UID].nodes {
+		placed := pod.DeepCopy()
+		placed.Spec.NodeName = node
+		placed.UID += types.UID("@" + node) // slots are counted by UID: each copy holds its own
+		copies = append(copies, placed)
+	}
+	return copies
+}

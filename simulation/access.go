@@ -1,0 +1,298 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// access is how one process reaches the API server. A process that has crashed reaches it no more: whatever it was about
+// to do does not happen.
+type access struct {
+	w       *World
+	process string // who it is, for faults and traces
+	user    string
+	crashed bool
+}
+
+// force marks deletions without grace.
+const force = "force"
+
+var errCrashed = errors.New("the process has crashed")
+
+// request is one call, as faults and counters see it.
+type request struct {
+	process, verb, kind, name, sub string
+}
+
+func (r request) String() string {
+	object := r.kind + " " + r.name
+	if r.sub != "" {
+		object += "/" + r.sub
+	}
+	return r.process + " " + r.verb + " " + object
+}
+
+func kindOf(o runtime.Object) string {
+	return strings.ToLower(reflect.TypeOf(o).Elem().Name())
+}
+
+// do sends a request, unless a fault has it lost on its way there or back.
+func (a *access) do(verb string, o client.Object, sub string, send func() error) error {
+	if a.crashed {
+		return errCrashed
+	}
+	r := request{a.process, verb, kindOf(o), o.GetName(), sub}
+	before, after := a.w.faultsOf(a, r)
+	if before != nil {
+		return before
+	}
+	err := send()
+	a.w.called(a, r, o, err)
+	if err == nil && after != nil {
+		return after
+	}
+	return err
+}
+
+func (a *access) get(ctx context.Context, key types.NamespacedName, into client.Object) error {
+	into.SetName(key.Name)
+	return a.do("get", into, "", func() error { return a.received(a.w.api.Get(ctx, key, into))(into) })
+}
+
+// received hands a result over to who asked for it.
+func (a *access) received(from client.Object, err error) func(client.Object) error {
+	return func(into client.Object) error {
+		if err == nil {
+			copyInto(from.DeepCopyObject(), into)
+		}
+		return err
+	}
+}
+
+func copyInto(from, into runtime.Object) {
+	reflect.ValueOf(into).Elem().Set(reflect.ValueOf(from).Elem())
+}
+
+func (a *access) create(ctx context.Context, o client.Object) error {
+	return a.do("create", o, "", func() error { return a.received(a.w.api.Create(ctx, a.user, o))(o) })
+}
+
+func (a *access) bind(ctx context.Context, b *corev1.Binding) error {
+	return a.do("bind", b, b.Target.Name, func() error { return a.w.api.Bind(ctx, a.user, b) })
+}
+
+func (a *access) update(ctx context.Context, o client.Object, sub string) error {
+	return a.do("update", o, sub, func() error { return a.received(a.w.api.Update(ctx, a.user, o, sub))(o) })
+}
+
+func (a *access) patch(ctx context.Context, o client.Object, sub string, kind types.PatchType, body []byte) error {
+	return a.do("patch", o, sub, func() error { return a.received(a.w.api.Patch(ctx, a.user, o, sub, kind, body))(o) })
+}
+
+func (a *access) remove(ctx context.Context, o client.Object, options metav1.DeleteOptions) error {
+	if p := options.Preconditions; a == a.w.operator.access && (p == nil || p.UID == nil) {
+		a.w.checker.fail("deletions name their object", "%s %s: another one of that name would go too", kindOf(o), o.GetName())
+	}
+	sub := ""
+	if options.GracePeriodSeconds != nil && *options.GracePeriodSeconds == 0 {
+		sub = force
+	}
+	return a.do("delete", o, sub, func() error { return a.w.api.Delete(ctx, a.user, o, options) })
+}
+
+// writer is the controllers' client: it reads from replicas and writes to the server. What it does not offer, nobody
+// uses, and calling it panics.
+type writer struct {
+	client.Client
+	reader
+	*access
+}
+
+// Get reads from the replica.
+func (w writer) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	return w.reader.Get(ctx, key, o, opts...)
+}
+
+// List reads from the replica.
+func (w writer) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	return w.reader.List(ctx, list, opts...)
+}
+
+// Scheme is the scheme.
+func (w writer) Scheme() *runtime.Scheme { return w.w.scheme }
+
+// GroupVersionKindFor finds the kind by the type.
+func (w writer) GroupVersionKindFor(o runtime.Object) (schema.GroupVersionKind, error) {
+	return apiutil.GVKForObject(o, w.w.scheme)
+}
+
+// Create sends a new object.
+func (w writer) Create(ctx context.Context, o client.Object, _ ...client.CreateOption) error {
+	return w.create(ctx, o)
+}
+
+// Update replaces an object.
+func (w writer) Update(ctx context.Context, o client.Object, _ ...client.UpdateOption) error {
+	return w.update(ctx, o, "")
+}
+
+// Delete deletes an object.
+func (w writer) Delete(ctx context.Context, o client.Object, opts ...client.DeleteOption) error {
+	var options client.DeleteOptions
+	options.ApplyOptions(opts)
+	return w.remove(ctx, o, *options.AsDeleteOptions())
+}
+
+// Patch changes an object.
+func (w writer) Patch(ctx context.Context, o client.Object, p client.Patch, _ ...client.PatchOption) error {
+	body, err := p.Data(o)
+	if err != nil {
+		return err
+	}
+	return w.patch(ctx, o, "", p.Type(), body)
+}
+
+// Status writes the status.
+func (w writer) Status() client.SubResourceWriter { return w.SubResource("status") }
+
+// SubResource writes a subresource.
+func (w writer) SubResource(name string) client.SubResourceClient {
+	return subresource{access: w.access, name: name}
+}
+
+type subresource struct {
+	client.SubResourceClient
+	*access
+	name string
+}
+
+// Update replaces what the subresource shows.
+func (s subresource) Update(ctx context.Context, o client.Object, _ ...client.SubResourceUpdateOption) error {
+	return s.update(ctx, o, s.name)
+}
+
+// Patch changes what the subresource shows.
+func (s subresource) Patch(ctx context.Context, o client.Object, p client.Patch, _ ...client.SubResourcePatchOption) error {
+	body, err := p.Data(o)
+	if err != nil {
+		return err
+	}
+	return s.patch(ctx, o, s.name, p.Type(), body)
+}
+
+// live reads straight from the server.
+type live struct{ *access }
+
+// Get reads an object.
+func (l live) Get(ctx context.Context, key client.ObjectKey, o client.Object, _ ...client.GetOption) error {
+	return l.get(ctx, key, o)
+}
+
+// List is not offered: nobody lists past the cache.
+func (l live) List(context.Context, client.ObjectList, ...client.ListOption) error {
+	return errors.New("lists past the cache are not simulated")
+}
+
+// reader reads from replicas, as a controller's cache does.
+type reader struct {
+	informers map[reflect.Type]*informer
+}
+
+func (r reader) of(o runtime.Object) (*informer, error) {
+	i := r.informers[reflect.TypeOf(o)]
+	if i == nil {
+		return nil, fmt.Errorf("no replica of %T", o)
+	}
+	return i, nil
+}
+
+// Get reads an object from the replica.
+func (r reader) Get(_ context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	i, err := r.of(o)
+	if err != nil {
+		return err
+	}
+	name := key.Name
+	if key.Namespace != "" {
+		name = key.String()
+	}
+	found, there, err := i.indexer.GetByKey(name)
+	if err != nil {
+		return err
+	}
+	if !there {
+		return apierrors.NewNotFound(schema.GroupResource{Resource: kindOf(o)}, key.Name)
+	}
+	var options client.GetOptions
+	options.ApplyOptions(opts)
+	object := found.(client.Object)
+	if options.UnsafeDisableDeepCopy == nil || !*options.UnsafeDisableDeepCopy {
+		object = object.DeepCopyObject().(client.Object)
+	}
+	copyInto(object, o)
+	return nil
+}
+
+// List reads objects from the replica, by at most one index.
+func (r reader) List(_ context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	var options client.ListOptions
+	options.ApplyOptions(opts)
+	element := reflect.TypeOf(list).Elem()
+	items, _ := element.FieldByName("Items")
+	i := r.informers[reflect.PointerTo(items.Type.Elem())]
+	if i == nil {
+		return fmt.Errorf("no replica for %T", list)
+	}
+	found, err := i.matching(options)
+	if err != nil {
+		return err
+	}
+	copies := options.UnsafeDisableDeepCopy == nil || !*options.UnsafeDisableDeepCopy
+	objects := make([]runtime.Object, 0, len(found))
+	for _, o := range found {
+		object := o.(client.Object)
+		if options.Namespace != "" && object.GetNamespace() != options.Namespace {
+			continue
+		}
+		if copies {
+			object = object.DeepCopyObject().(client.Object)
+		}
+		objects = append(objects, object)
+	}
+	return meta.SetList(list, objects)
+}
+
+func (i *informer) matching(o client.ListOptions) ([]any, error) {
+	if o.FieldSelector == nil {
+		return i.indexer.List(), nil
+	}
+	terms := o.FieldSelector.Requirements()
+	if len(terms) != 1 {
+		return nil, fmt.Errorf("a list by %s: one index at a time", o.FieldSelector)
+	}
+	return i.indexer.ByIndex(terms[0].Field, terms[0].Value)
+}
+
+// IndexField adds an index to the replica of the object's kind.
+func (r reader) IndexField(_ context.Context, o client.Object, name string, keys client.IndexerFunc) error {
+	i, err := r.of(o)
+	if err != nil {
+		return err
+	}
+	return i.AddIndexers(cache.Indexers{name: func(obj any) ([]string, error) { return keys(obj.(client.Object)), nil }})
+}

@@ -1,0 +1,55 @@
+package apiserver
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Patch changes an object, or what a subresource shows of it ("" is the object itself). o says the kind and the name.
+// JSON merge patches and, for built-in kinds, strategic merge patches are understood.
+func (s *Server) Patch(ctx context.Context, as string, o client.Object, sub string, kind types.PatchType, patch []byte) (client.Object, error) {
+	c, err := s.begin(ctx, as, o, sub)
+	if err != nil {
+		return nil, err
+	}
+	return c.update(rest.DefaultUpdatedObjectInfo(nil, func(_ context.Context, _, current runtime.Object) (runtime.Object, error) {
+		return c.patched(current, kind, patch)
+	}))
+}
+
+func (c call) patched(current runtime.Object, kind types.PatchType, patch []byte) (runtime.Object, error) {
+	versioned, err := c.toClient(current)
+	if err != nil {
+		return nil, err
+	}
+	before, err := json.Marshal(versioned)
+	if err != nil {
+		return nil, err
+	}
+	var after []byte
+	switch kind {
+	case types.MergePatchType:
+		after, err = jsonpatch.MergePatch(before, patch)
+	case types.StrategicMergePatchType:
+		after, err = strategicpatch.StrategicMergePatch(before, patch, versioned)
+	default:
+		return nil, apierrors.NewGenericServerResponse(415, "patch", c.name.GroupResource(), c.key.Name, fmt.Sprintf("no such kind of patch: %s", kind), 0, false)
+	}
+	if err != nil {
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	changed := c.newEmpty()
+	if err := json.Unmarshal(after, changed); err != nil {
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	return c.fromClient(changed)
+}

@@ -1,0 +1,335 @@
+package simulation
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/placement"
+	"github.com/shoal-dev/shoal/simulation/apiserver"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// Foreign is the label of objects that belong to somebody else: nobody of ours may write them.
+const Foreign = "simulation.shoal.dev/foreign"
+
+// checker holds every step against the invariants, by what the store and the machines really have.
+type checker struct {
+	w       *World
+	failure error
+	usage   map[slots.Group]usage
+	// mayGo are the claims that a scale-in or the deletion of their set has condemned at some moment.
+	mayGo map[types.UID]bool
+	// mostReady is the most instances of a set that were Ready at any moment, and everReady which ones.
+	mostReady map[string]int32
+	everReady map[string]map[int32]bool
+	writes    int       // of our processes
+	lastWrite time.Time // of our processes
+}
+
+// usage is how far a group uses its limits.
+type usage struct{ perNode, nodes, perShard int }
+
+// Violation is an invariant that did not hold.
+type Violation struct {
+	Invariant string
+	Text      string
+	At        time.Duration
+}
+
+// Error names the invariant and what broke it.
+func (v *Violation) Error() string {
+	return fmt.Sprintf("%s, at %.3fs: %s", v.Invariant, v.At.Seconds(), v.Text)
+}
+
+var typeOfSet = reflect.TypeFor[*v1alpha1.InstanceSet]()
+
+func newChecker(w *World) *checker {
+	return &checker{w: w, usage: map[slots.Group]usage{}, mayGo: map[types.UID]bool{}, mostReady: map[string]int32{}, everReady: map[string]map[int32]bool{}}
+}
+
+// fail keeps the first violation.
+func (c *checker) fail(invariant, format string, args ...any) {
+	if c.failure == nil {
+		v := &Violation{invariant, fmt.Sprintf(format, args...), time.Since(c.w.begun)}
+		c.w.tell("BROKEN", "%s: %s", v.Invariant, v.Text)
+		c.failure = v
+	}
+}
+
+// observe looks at the world after an event of the store.
+func (c *checker) observe(before any, e apiserver.Event) {
+	switch o := e.Object.(type) {
+	case *corev1.Pod:
+		c.labelStays(before, e)
+		c.noteLost(o.Labels)
+		c.countReady()
+		c.limits(false)
+		c.oneProcess()
+	case *corev1.PersistentVolumeClaim:
+		c.labelStays(before, e)
+		c.noteLost(o.Labels)
+		c.limits(false)
+	case *corev1.PersistentVolume, *corev1.Node:
+		c.limits(false)
+	case *v1alpha1.PlacementPolicy:
+		c.limits(true)
+	case *v1alpha1.InstanceSet:
+		c.condemn(o, e.Type)
+		c.statusIsTrue(o)
+	}
+}
+
+// labelStays: what was declared lost is never taken back.
+func (c *checker) labelStays(before any, e apiserver.Event) {
+	old, ok := before.(client.Object)
+	if ok && e.Type == apiserver.Modified && old.GetLabels()[v1alpha1.LabelLost] != "" && e.Object.GetLabels()[v1alpha1.LabelLost] == "" {
+		c.fail("lost stays lost", "%s %s lost its label", kindOf(e.Object), e.Object.GetName())
+	}
+}
+
+// limits: never more instances on a node than M, nodes than K, copies of a shard on a node. A limit that was lowered below
+// what is in use is no violation, going further is.
+func (c *checker) limits(policyChanged bool) {
+	w := c.w
+	world := slots.World{
+		Pods: all[*corev1.Pod](w), Claims: all[*corev1.PersistentVolumeClaim](w), Nodes: slots.NewNodeMap(all[*corev1.Node](w)),
+		Volume: func(name string) *corev1.PersistentVolume {
+			v, _ := find[*corev1.PersistentVolume](w, types.NamespacedName{Name: name})
+			return v
+		},
+	}
+	now := map[slots.Group]usage{}
+	nodes, shards := map[slots.Group]map[string]int{}, map[[3]string]int{}
+	var groups []slots.Group
+	for _, s := range slots.Count(world) {
+		if nodes[s.Group] == nil {
+			nodes[s.Group] = map[string]int{}
+			groups = append(groups, s.Group)
+		}
+		nodes[s.Group][s.Node]++
+		u := now[s.Group]
+		u.perNode, u.nodes = max(u.perNode, nodes[s.Group][s.Node]), len(nodes[s.Group])
+		if s.Shard != "" {
+			shards[[3]string{s.Group.Policy, s.Node, s.Shard}]++
+			u.perShard = max(u.perShard, shards[[3]string{s.Group.Policy, s.Node, s.Shard}])
+		}
+		now[s.Group] = u
+	}
+	for _, g := range groups {
+		p, there := find[*v1alpha1.PlacementPolicy](w, types.NamespacedName{Namespace: g.Namespace, Name: g.Policy})
+		if there && !policyChanged {
+			c.exceeded(p, c.usage[g], now[g])
+		}
+	}
+	c.usage = now
+}
+
+func (c *checker) exceeded(p *v1alpha1.PlacementPolicy, before, now usage) {
+	check := func(what string, limit, before, now int) {
+		if limit > 0 && now > limit && now > before {
+			c.fail("limits", "group %s: %d %s, at most %d are allowed", p.Name, now, what, limit)
+		}
+	}
+	if m := p.Spec.MaxInstancesPerNode; m != nil {
+		limit := m.IntValue()
+		if m.Type == intstr.String {
+			percent, _ := strconv.Atoi(strings.TrimSuffix(m.StrVal, "%"))
+			limit = placement.PercentOf(percent, int(deref(p.Spec.Replicas)))
+		}
+		check("instances on one node", limit, before.perNode, now.perNode)
+	}
+	check("nodes in use", int(deref(p.Spec.MaxNodes)), before.nodes, now.nodes)
+	for _, s := range p.Spec.ShardSpread {
+		check("instances of one shard on one node", int(s.Max), before.perShard, now.perShard)
+	}
+}
+
+// oneProcess: an instance never runs twice, except where its old node is proven dead.
+func (c *checker) oneProcess() {
+	where := map[types.NamespacedName]string{}
+	for _, name := range c.w.machineNames() {
+		node, there := find[*corev1.Node](c.w, types.NamespacedName{Name: name})
+		m := c.w.machines[name]
+		if m.off || there && slots.OutOfService(node) {
+			continue
+		}
+		for _, p := range sorted(m.running) {
+			if other, twice := where[p.name]; twice {
+				c.fail("one process for each instance", "%s runs on %s and on %s", p.name.Name, other, name)
+			}
+			where[p.name] = name
+		}
+	}
+}
+
+// noteLost: an instance that was declared lost is recorded like one that was Ready: it must never start as a first one.
+func (c *checker) noteLost(labels map[string]string) {
+	set := labels[v1alpha1.LabelInstanceSet]
+	if labels[v1alpha1.LabelLost] != "" {
+		ordinal, _ := strconv.Atoi(labels[v1alpha1.LabelOrdinal])
+		c.onceReady(set, int32(ordinal))
+	}
+	if labels[v1alpha1.LabelRetired] != "" { // a set without a record takes it that it had a former life
+		for o := range int32(64) {
+			c.onceReady(set, o)
+		}
+	}
+}
+
+func (c *checker) onceReady(set string, ordinal int32) {
+	if c.everReady[set] == nil {
+		c.everReady[set] = map[int32]bool{}
+	}
+	c.everReady[set][ordinal] = true
+}
+
+func (c *checker) countReady() {
+	ready := map[string]int32{}
+	for _, pod := range all[*corev1.Pod](c.w) {
+		set, ordinal := splitName(pod.Name)
+		if pod.Labels[v1alpha1.LabelInstanceSet] != set || !isReady(pod) {
+			continue
+		}
+		ready[set]++
+		c.mostReady[set] = max(c.mostReady[set], ready[set])
+		c.onceReady(set, int32(ordinal))
+	}
+}
+
+// statusIsTrue: the status never claims a readiness that never was.
+func (c *checker) statusIsTrue(set *v1alpha1.InstanceSet) {
+	if set.Status.ReadyReplicas > c.mostReady[set.Name] {
+		c.fail("status is true", "%s claims %d ready instances, there were never more than %d", set.Name, set.Status.ReadyReplicas, c.mostReady[set.Name])
+	}
+	for _, part := range strings.Split(set.Status.Bootstrapped, ",") {
+		first, last, isRange := strings.Cut(part, "-")
+		a, err := strconv.Atoi(first)
+		if err != nil {
+			continue
+		}
+		b := a
+		if isRange {
+			b, _ = strconv.Atoi(last)
+		}
+		for o := a; o <= b; o++ {
+			if !c.everReady[set.Name][int32(o)] {
+				c.fail("status is true", "%s claims that instance %d was ready, it never was", set.Name, o)
+			}
+		}
+	}
+}
+
+// condemn notes the claims that the spec of a set allows to delete.
+func (c *checker) condemn(set *v1alpha1.InstanceSet, kind apiserver.EventType) {
+	deleting := kind == apiserver.Deleted || set.DeletionTimestamp != nil
+	retention := set.Spec.PersistentVolumeClaimRetentionPolicy
+	for _, claim := range all[*corev1.PersistentVolumeClaim](c.w) {
+		if claim.Labels[v1alpha1.LabelInstanceSet] != set.Name {
+			continue
+		}
+		ordinal, _ := strconv.Atoi(claim.Labels[v1alpha1.LabelOrdinal])
+		unwanted := set.Spec.Ordinals == nil && int32(ordinal) >= deref(set.Spec.Replicas)
+		if unwanted && retention.WhenScaled == v1alpha1.DeleteClaims || deleting && retention.WhenDeleted == v1alpha1.DeleteClaims {
+			c.mayGo[claim.UID] = true
+		}
+	}
+}
+
+// called judges a call that one of ours has made. The truth is still what it was before the call.
+func (w *World) called(a *access, r request, o client.Object, err error) {
+	if a == w.system || a == w.user || r.verb == "get" {
+		return
+	}
+	c := w.checker
+	if err == nil {
+		c.writes++
+		c.lastWrite = time.Now()
+	}
+	if err != nil || a.process != "manager" {
+		return
+	}
+	key := keyOf(o)
+	switch r.kind {
+	case "pod":
+		if pod, there := find[*corev1.Pod](w, key); there {
+			c.manages(r, pod)
+			c.forced(r, pod)
+		}
+	case "persistentvolumeclaim":
+		if claim, there := find[*corev1.PersistentVolumeClaim](w, key); there {
+			c.manages(r, claim)
+			c.deletesClaim(r, claim)
+		}
+	case "service":
+		if service, there := find[*corev1.Service](w, key); there {
+			c.manages(r, service)
+		}
+	}
+}
+
+// manages: objects of somebody else are not touched, and neither is anything of a set whose pause was seen.
+func (c *checker) manages(r request, o client.Object) {
+	if o.GetLabels()[Foreign] != "" && r.verb != "create" {
+		c.fail("foreign objects are left alone", "%s", r)
+	}
+	set := o.GetLabels()[v1alpha1.LabelInstanceSet]
+	for _, known := range c.w.operator.replicas[typeOfSet].indexer.List() {
+		if s := known.(*v1alpha1.InstanceSet); s.Name == set && s.Spec.Paused && r.kind != "service" {
+			c.fail("a paused set rests", "%s", r)
+		}
+	}
+}
+
+// forced: only a node that is out of service, at this moment, has its pods taken by force.
+func (c *checker) forced(r request, pod *corev1.Pod) {
+	if r.verb != "delete" || r.sub != force || pod.Spec.NodeName == "" {
+		return
+	}
+	node, there := find[*corev1.Node](c.w, types.NamespacedName{Name: pod.Spec.NodeName})
+	if !there || !slots.OutOfService(node) {
+		c.fail("force only where proven dead", "%s on node %s", r, pod.Spec.NodeName)
+	}
+}
+
+// deletesClaim: a claim with data goes only by a scale-in or a rebuild, and a rebuild keeps the volume and leaves somebody
+// who has the data.
+func (c *checker) deletesClaim(r request, claim *corev1.PersistentVolumeClaim) {
+	if r.verb != "delete" || claim.Spec.VolumeName == "" || c.mayGo[claim.UID] {
+		return
+	}
+	if claim.Labels[v1alpha1.LabelLost] == "" {
+		c.fail("data is kept", "%s: no scale-in and no rebuild wants that", r)
+		return
+	}
+	volume, there := find[*corev1.PersistentVolume](c.w, types.NamespacedName{Name: claim.Spec.VolumeName})
+	if there && volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain {
+		c.fail("data is kept", "%s: its volume %s would be deleted with it", r, volume.Name)
+	}
+	instance := types.NamespacedName{Namespace: claim.Namespace, Name: claim.Labels[v1alpha1.LabelInstanceSet] + "-" + claim.Labels[v1alpha1.LabelOrdinal]}
+	if c.w.data[claim.Spec.VolumeName] && len(c.w.holders(instance)) == 0 {
+		c.fail("the last holder is kept", "%s: nobody else has the data of %s", r, instance.Name)
+	}
+}
+
+// conditionsOf is a set's conditions in a line, for traces.
+func conditionsOf(set *v1alpha1.InstanceSet) string {
+	var words []string
+	for _, c := range set.Status.Conditions {
+		words = append(words, fmt.Sprintf("%s=%s/%s", c.Type, c.Status, c.Reason))
+	}
+	for _, e := range set.Status.Exceptions {
+		words = append(words, fmt.Sprintf("%d:%s", e.Ordinal, e.Reason))
+	}
+	slices.Sort(words)
+	return strings.Join(words, " ")
+}

@@ -1,0 +1,201 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/instanceset"
+	"github.com/shoal-dev/shoal/instanceset/decide"
+	"github.com/shoal-dev/shoal/policy"
+)
+
+// operator is one life of shoal-manager: the real reconcilers and what wakes them, on replicas and queues of the
+// simulation.
+type operator struct {
+	*access
+	ctx      context.Context //nolint:containedctx // the life of the process
+	replicas map[reflect.Type]*informer
+	queues   []*queue
+}
+
+const managerUser = "system:serviceaccount:shoal-system:shoal-manager"
+
+func (w *World) newOperator(ctx context.Context) (*operator, error) {
+	o := &operator{access: &access{w: w, process: "manager", user: managerUser}, ctx: ctx, replicas: map[reflect.Type]*informer{}}
+	for _, empty := range []client.Object{
+		&corev1.Pod{}, &corev1.Node{}, &corev1.PersistentVolume{}, &corev1.PersistentVolumeClaim{}, &corev1.Service{},
+		&appsv1.StatefulSet{}, &v1alpha1.PlacementPolicy{}, &v1alpha1.InstanceSet{},
+	} {
+		o.replicas[reflect.TypeOf(empty)] = newInformer(nil)
+	}
+	cache := reader{o.replicas}
+	for _, index := range []func(context.Context, client.FieldIndexer) error{instanceset.Indexes, policy.Indexes} {
+		if err := index(ctx, cache); err != nil {
+			return nil, err
+		}
+	}
+	write := writer{reader: cache, access: o.access}
+	sets, err := instanceset.NewReconciler(instanceset.Deps{
+		Cache: cache, Live: live{o.access}, Writer: write, Events: silentRecorder{}, Metrics: prometheus.NewRegistry(), Workers: 1,
+		Now: time.Now, Ask: w.ask, Planned: func(p decide.Plan) { w.planned(o.access, p) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the controller of sets: %w", err)
+	}
+	q := o.run("sets", sets, instanceset.RateLimiter())
+	for _, watch := range instanceset.Watches(cache) {
+		if err := o.watch(q, watch.Object, watch.Handler, watch.Predicates); err != nil {
+			return nil, err
+		}
+	}
+	policies, watches := policy.New(write, policy.Options{})
+	q = o.run("policies", policies, workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+	for _, watch := range watches {
+		if err := o.watch(q, watch.Object, watch.Handler, watch.Predicates); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+type silentRecorder struct{}
+
+// Eventf drops an event.
+func (silentRecorder) Eventf(_, _ runtime.Object, _, _, _, _ string, _ ...any) {}
+
+// watch calls the real event handler for each event of a replica, as the library would.
+func (o *operator) watch(q *queue, object client.Object, h handler.EventHandler, predicates []predicate.Predicate) error {
+	_, err := o.replicas[reflect.TypeOf(object)].AddEventHandler(waker{o.ctx, q, h, predicates})
+	return err
+}
+
+type waker struct {
+	ctx        context.Context //nolint:containedctx // the life of the process
+	queue      *queue
+	handler    handler.EventHandler
+	predicates []predicate.Predicate
+}
+
+func (w waker) pass(by func(predicate.Predicate) bool) bool {
+	return !slices.ContainsFunc(w.predicates, func(p predicate.Predicate) bool { return !by(p) })
+}
+
+// OnAdd is for an object that is new to the replica.
+func (w waker) OnAdd(o any, initial bool) {
+	e := event.CreateEvent{Object: o.(client.Object), IsInInitialList: initial}
+	if w.pass(func(p predicate.Predicate) bool { return p.Create(e) }) {
+		w.handler.Create(w.ctx, e, w.queue)
+	}
+}
+
+// OnUpdate is for an object that has changed.
+func (w waker) OnUpdate(before, after any) {
+	e := event.UpdateEvent{ObjectOld: before.(client.Object), ObjectNew: after.(client.Object)}
+	if w.pass(func(p predicate.Predicate) bool { return p.Update(e) }) {
+		w.handler.Update(w.ctx, e, w.queue)
+	}
+}
+
+// OnDelete is for an object that is gone.
+func (w waker) OnDelete(o any) {
+	e := event.DeleteEvent{Object: o.(client.Object)}
+	if w.pass(func(p predicate.Predicate) bool { return p.Delete(e) }) {
+		w.handler.Delete(w.ctx, e, w.queue)
+	}
+}
+
+// queue is the work queue of one controller. What is due is worked on one after the other.
+type queue struct {
+	owner      *operator
+	name       string
+	reconciler reconcile.Reconciler
+	limiter    workqueue.TypedRateLimiter[reconcile.Request]
+	due        map[reconcile.Request]time.Time
+}
+
+var _ workqueue.TypedRateLimitingInterface[reconcile.Request] = &queue{}
+
+func (o *operator) run(name string, r reconcile.Reconciler, limiter workqueue.TypedRateLimiter[reconcile.Request]) *queue {
+	q := &queue{owner: o, name: name, reconciler: r, limiter: limiter, due: map[reconcile.Request]time.Time{}}
+	o.queues = append(o.queues, q)
+	return q
+}
+
+// takeTime is how long a reconcile takes.
+const takeTime = 2 * time.Millisecond
+
+// AddAfter has the request worked on later; one that is due earlier already stays so.
+func (q *queue) AddAfter(r reconcile.Request, wait time.Duration) {
+	at := time.Now().Add(max(wait, takeTime))
+	if known, there := q.due[r]; there && !known.After(at) {
+		return
+	}
+	q.due[r] = at
+	q.owner.w.agenda.after(max(wait, takeTime), "manager: "+q.name+" "+r.String(), func() {
+		if due, there := q.due[r]; there && !due.After(time.Now()) && !q.owner.crashed {
+			delete(q.due, r)
+			q.work(r)
+		}
+	})
+}
+
+func (q *queue) work(r reconcile.Request) {
+	result, err := q.reconciler.Reconcile(q.owner.ctx, r)
+	q.owner.w.reconciles++
+	switch {
+	case q.owner.crashed:
+	case err != nil:
+		q.owner.w.tell("manager", "%s: %v", q.name, err)
+		q.AddRateLimited(r)
+	case result.RequeueAfter > 0:
+		q.Forget(r)
+		q.AddAfter(r, result.RequeueAfter)
+	default:
+		q.Forget(r)
+	}
+}
+
+// Add has the request worked on now.
+func (q *queue) Add(r reconcile.Request) { q.AddAfter(r, 0) }
+
+// AddRateLimited has the request worked on after a while that grows from failure to failure.
+func (q *queue) AddRateLimited(r reconcile.Request) { q.AddAfter(r, q.limiter.When(r)) }
+
+// Forget ends a series of failures.
+func (q *queue) Forget(r reconcile.Request) { q.limiter.Forget(r) }
+
+// NumRequeues is the length of the series of failures.
+func (q *queue) NumRequeues(r reconcile.Request) int { return q.limiter.NumRequeues(r) }
+
+// Len is the number of requests that wait.
+func (q *queue) Len() int { return len(q.due) }
+
+// Get is never called: the agenda hands out the work.
+func (q *queue) Get() (reconcile.Request, bool) { return reconcile.Request{}, true }
+
+// Done is never called: the agenda hands out the work.
+func (q *queue) Done(reconcile.Request) {}
+
+// ShutDown does nothing: a process that crashes is not asked.
+func (q *queue) ShutDown() {}
+
+// ShutDownWithDrain does nothing: a process that crashes is not asked.
+func (q *queue) ShutDownWithDrain() {}
+
+// ShuttingDown is never true.
+func (q *queue) ShuttingDown() bool { return false }

@@ -1,0 +1,135 @@
+package simulation
+
+import (
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/reason"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// heal ends the trouble: processes run, people resume what they paused, and nodes come back. A node of which something was
+// declared lost stays away: what was given up is never taken back.
+func (p *play) heal() {
+	p.tell("user", "the trouble is over")
+	p.dropForeign()
+	for _, name := range p.sets {
+		set, _ := find[*v1alpha1.InstanceSet](p.World, types.NamespacedName{Namespace: Namespace, Name: name})
+		if set.Spec.Paused {
+			s := set.DeepCopy()
+			s.Spec.Paused = false
+			p.must(p.user.update(p.ctx, s, ""))
+		}
+	}
+	for _, name := range p.nodes {
+		m := p.machines[name]
+		node, there := find[*corev1.Node](p.World, types.NamespacedName{Name: name})
+		switch {
+		case !there || m.reachable():
+		case p.givenUp(node):
+			p.tell("user", "node %s stays away", name)
+			p.taint(name, true)
+		default:
+			p.tell("user", "node %s comes back", name)
+			p.restore(name)
+		}
+	}
+	for _, name := range p.nodes {
+		if m := p.machines[name]; m.reachable() {
+			p.taint(name, false)
+		}
+	}
+}
+
+// givenUp reports whether something was declared lost with a node.
+func (p *play) givenUp(node *corev1.Node) bool {
+	lost := func(labels map[string]string) bool { return labels[v1alpha1.LabelLost] == string(node.UID) }
+	return slices.ContainsFunc(all[*corev1.PersistentVolumeClaim](p.World), func(c *corev1.PersistentVolumeClaim) bool { return lost(c.Labels) }) ||
+		slices.ContainsFunc(all[*corev1.Pod](p.World), func(pod *corev1.Pod) bool { return lost(pod.Labels) })
+}
+
+// patient are reasons for which an instance may wait for a person.
+var patient = []reason.Code{
+	reason.NoReadyPeer, reason.HolderUnproven, reason.FencingWithdrawn, reason.RebuildManual, reason.RebuildNever,
+	reason.NodeDeleted, reason.VolumeUnknown, reason.ShardBusy,
+}
+
+// settled reports whether every set is as wanted.
+func (p *play) settled() bool {
+	return !slices.ContainsFunc(p.sets, func(name string) bool { return !p.isSettled(name) })
+}
+
+func (p *play) isSettled(name string) bool {
+	set, _ := find[*v1alpha1.InstanceSet](p.World, types.NamespacedName{Namespace: Namespace, Name: name})
+	return set.Status.ReadyReplicas == *set.Spec.Replicas && set.Status.ObservedGeneration == set.Generation
+}
+
+// asWanted: when nothing goes wrong any more, every instance becomes Ready, or its set says for what it waits.
+func (p *play) asWanted() {
+	for _, name := range p.sets {
+		set, _ := find[*v1alpha1.InstanceSet](p.World, types.NamespacedName{Namespace: Namespace, Name: name})
+		if p.isSettled(name) {
+			continue
+		}
+		if slices.ContainsFunc(set.Status.Exceptions, func(e v1alpha1.InstanceException) bool {
+			return slices.ContainsFunc(patient, func(c reason.Code) bool { return c.String() == e.Reason })
+		}) {
+			continue
+		}
+		if p.keptOut(name) || p.cutOff(set) || p.claimless(name) {
+			continue
+		}
+		p.checker.fail("it converges", "%s has %d of %d instances ready %s after the trouble: %s\n%s\n%s",
+			name, set.Status.ReadyReplicas, *set.Spec.Replicas, healing, conditionsOf(set), p.waiting(), p.State())
+	}
+}
+
+// keptOut reports whether an instance of the set waits for a volume that was retired: since then, others may have taken its
+// place on that node, and the limits come first.
+func (p *play) keptOut(set string) bool {
+	return slices.ContainsFunc(all[*corev1.Pod](p.World), func(pod *corev1.Pod) bool {
+		if pod.Labels[v1alpha1.LabelInstanceSet] != set || pod.Spec.NodeName != "" {
+			return false
+		}
+		return slices.ContainsFunc(slots.ClaimNames(pod), func(name string) bool {
+			claim, there := find[*corev1.PersistentVolumeClaim](p.World, types.NamespacedName{Namespace: Namespace, Name: name})
+			return there && claim.Labels[v1alpha1.LabelRetired] != ""
+		})
+	})
+}
+
+// waiting says what the scheduler says of the pods that wait for a node.
+func (p *play) waiting() string {
+	var lines []string
+	for _, pod := range all[*corev1.Pod](p.World) {
+		for _, c := range pod.Status.Conditions {
+			if pod.Spec.NodeName == "" && c.Type == corev1.PodScheduled {
+				lines = append(lines, pod.Name+": "+c.Message)
+			}
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// cutOff reports whether an instance waits because the only node with a place left has a copy of its shard. The scheduler
+// places instances one by one and never moves any: with fewer than four places to spare, that order can end so.
+func (p *play) cutOff(set *v1alpha1.InstanceSet) bool {
+	places := int32(set.Spec.Placement.MaxInstancesPerNode.IntValue()) * *set.Spec.Placement.MaxNodes
+	return set.Spec.ShardSize != nil && places-*set.Spec.Replicas < 4 && strings.Contains(p.waiting(), reason.ShardSpreadLimit.String())
+}
+
+// claimless reports whether a pod of the set was bound while somebody deleted its claim. Nothing protects the claim of a pod
+// that has no node yet, and nobody makes a new one for a pod that has: it waits for a person to delete it.
+func (p *play) claimless(set string) bool {
+	return slices.ContainsFunc(all[*corev1.Pod](p.World), func(pod *corev1.Pod) bool {
+		return pod.Labels[v1alpha1.LabelInstanceSet] == set && pod.Spec.NodeName != "" &&
+			slices.ContainsFunc(slots.ClaimNames(pod), func(name string) bool {
+				_, there := find[*corev1.PersistentVolumeClaim](p.World, types.NamespacedName{Namespace: Namespace, Name: name})
+				return !there
+			})
+	})
+}

@@ -1,0 +1,324 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing/synctest"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
+	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
+	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	configscheme "github.com/shoal-dev/shoal/api/config/scheme"
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/instanceset/decide"
+	"github.com/shoal-dev/shoal/simulation/apiserver"
+)
+
+// Namespace is where all namespaced objects of a world are.
+const Namespace = "ns"
+
+// Assets are what all worlds of a process share: rules and configuration, compiled once.
+type Assets struct {
+	rules    *apiserver.Rules
+	scheme   *runtime.Scheme
+	profiles []schedulerconfig.KubeSchedulerProfile
+}
+
+// Load reads the folder manifests of this repository. It is not part of a bubble.
+func Load(manifests string) (*Assets, error) {
+	if err := configscheme.Register(); err != nil {
+		return nil, err
+	}
+	rules, err := apiserver.LoadRules(os.DirFS(manifests), Namespace)
+	if err != nil {
+		return nil, err
+	}
+	scheme, err := apiserver.Scheme()
+	if err != nil {
+		return nil, err
+	}
+	config, err := options.LoadConfigFromFile(klog.Background(), filepath.Join(manifests, "scheduler-config", "scheduler-config.yaml"))
+	if err != nil {
+		return nil, fmt.Errorf("reading the scheduler's configuration: %w", err)
+	}
+	for i := range config.Profiles {
+		config.Profiles[i].PercentageOfNodesToScore = config.PercentageOfNodesToScore
+	}
+	sortedByName(config.Profiles)
+	return &Assets{rules, scheme, config.Profiles}, nil
+}
+
+// World is one cluster and what happens in it.
+type World struct {
+	assets *Assets
+	scheme *runtime.Scheme
+	ctx    context.Context //nolint:containedctx // the life of the world
+	end    context.CancelFunc
+	random *rand.Rand
+	agenda *agenda
+	begun  time.Time
+
+	api      *apiserver.Server
+	seen     int // events of the server that were passed on
+	truth    map[reflect.Type]*informer
+	system   *access
+	user     *access
+	operator *operator
+	placer   *placer
+	feeds    []*feed
+
+	machines      map[string]*machine
+	data          map[string]bool  // volumes that hold data
+	born          map[string]bool  // shards that ever had data
+	shardSize     map[string]int32 // of each set, 0 for none
+	wasReady      map[types.UID]bool
+	orphanedSince map[string]time.Time
+	scheduled     map[string]bool // tasks that stand on the agenda once
+	ips, cycles   int
+	reconciles    int
+
+	faults    faults
+	checker   *checker
+	trace     trace
+	told      int           // lines of the trace that Lines has given
+	steadyLag time.Duration // of every event, beside what faults add
+}
+
+var kinds = []client.Object{
+	&storagev1.StorageClass{}, &corev1.Node{}, &corev1.PersistentVolume{}, &corev1.PersistentVolumeClaim{}, &corev1.Service{},
+	&appsv1.StatefulSet{}, &v1alpha1.InstanceSet{}, &v1alpha1.PlacementPolicy{}, &corev1.Pod{},
+}
+
+// New makes an empty world, with manager and scheduler running. It must be called inside a bubble of testing/synctest.
+func New(ctx context.Context, assets *Assets, seed int64) (*World, error) {
+	w := &World{
+		assets: assets, scheme: assets.scheme, random: rand.New(rand.NewSource(seed)), agenda: newAgenda(), begun: time.Now(),
+		truth: map[reflect.Type]*informer{}, machines: map[string]*machine{}, data: map[string]bool{}, born: map[string]bool{},
+		wasReady: map[types.UID]bool{}, shardSize: map[string]int32{}, orphanedSince: map[string]time.Time{}, scheduled: map[string]bool{},
+	}
+	w.ctx, w.end = context.WithCancel(ctx)
+	w.checker = newChecker(w)
+	var err error
+	if w.api, err = apiserver.New(w.scheme, assets.rules); err != nil {
+		return nil, err
+	}
+	for _, o := range kinds {
+		w.truth[reflect.TypeOf(o)] = newInformer(nil)
+	}
+	w.system = &access{w: w, process: "cluster", user: "system:kube-controller-manager"}
+	w.user = &access{w: w, process: "user", user: "somebody"}
+	w.must(w.system.create(w.ctx, localStorage()))
+	w.after(podGCPeriod, "pod gc", w.podGC)
+	if err := errors.Join(w.startOperator(), w.startPlacer(), w.checker.failure); err != nil {
+		w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// Close ends every goroutine of the world.
+func (w *World) Close() {
+	if w.placer != nil {
+		w.placer.crash()
+	}
+	w.end()
+	synctest.Wait()
+}
+
+func (w *World) startOperator() error {
+	o, err := w.newOperator(w.ctx)
+	if err != nil {
+		return err
+	}
+	w.operator = o
+	return w.connect(o.access, o.replicas)
+}
+
+func (w *World) startPlacer() error {
+	p, err := w.newPlacer(w.ctx)
+	if err != nil {
+		return err
+	}
+	w.placer = p
+	return w.connect(p.access, p.replicas)
+}
+
+// connect lists everything for a process that has just started, and keeps its replicas up to date from then on.
+func (w *World) connect(process *access, replicas map[reflect.Type]*informer) error {
+	if err := w.pump(); err != nil {
+		return err
+	}
+	for _, o := range kinds {
+		to := replicas[reflect.TypeOf(o)]
+		if to == nil {
+			continue
+		}
+		w.feeds = append(w.feeds, &feed{process: process, kind: reflect.TypeOf(o), to: to})
+		for _, there := range w.truth[reflect.TypeOf(o)].indexer.List() {
+			if err := to.deliver(apiserver.Event{Type: apiserver.Added, Object: there.(client.Object)}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// pump passes on what the server has stored since the last time.
+func (w *World) pump() error {
+	for _, e := range w.api.Events(w.seen) {
+		w.seen++
+		kind := reflect.TypeOf(e.Object)
+		before, _, _ := w.truth[kind].indexer.Get(e.Object)
+		if err := w.truth[kind].deliver(e); err != nil {
+			return err
+		}
+		w.trace.event(w, before, e)
+		if pod, ok := e.Object.(*corev1.Pod); ok {
+			w.kubeletSees(pod)
+		}
+		w.sweep()
+		w.checker.observe(before, e)
+		w.feeds = dropCrashed(w.feeds)
+		for _, f := range w.feeds {
+			if f.kind == kind {
+				w.send(f, e)
+			}
+		}
+	}
+	return nil
+}
+
+func dropCrashed(feeds []*feed) []*feed {
+	var alive []*feed
+	for _, f := range feeds {
+		if !f.process.crashed {
+			alive = append(alive, f)
+		}
+	}
+	return alive
+}
+
+// Run lets time pass.
+func (w *World) Run(long time.Duration) error {
+	end := time.Now().Add(long)
+	for time.Now().Before(end) && w.checker.failure == nil {
+		if err := w.pump(); err != nil {
+			return err
+		}
+		w.placer.schedule()
+		if task, due := w.agenda.next(end); due {
+			task.do()
+			synctest.Wait()
+		}
+	}
+	if err := w.pump(); err != nil {
+		return err
+	}
+	return w.checker.failure
+}
+
+// after puts a task onto the agenda.
+func (w *World) after(wait time.Duration, name string, do func()) { w.agenda.after(wait, name, do) }
+
+// once is after for tasks of which one on the agenda is enough.
+func (w *World) once(name string, wait time.Duration, do func()) {
+	if w.scheduled[name] {
+		return
+	}
+	w.scheduled[name] = true
+	w.after(wait, name, func() {
+		delete(w.scheduled, name)
+		do()
+	})
+}
+
+// between draws a duration.
+func (w *World) between(least, most time.Duration) time.Duration {
+	return least + time.Duration(w.random.Int63n(int64(most-least)+1))
+}
+
+// chance draws a decision.
+func (w *World) chance(p float64) bool { return w.random.Float64() < p }
+
+// must records an error that no fault explains: the models are wrong.
+func (w *World) must(err error) {
+	if err != nil {
+		w.checker.fail("model", "%v", err)
+	}
+}
+
+// systemUpdate writes for the cluster's own controllers, which try again when they meet a conflict or an object that is
+// gone. It reports whether the write was stored.
+func (w *World) systemUpdate(o client.Object, sub string) (written bool) {
+	copied := o.DeepCopyObject().(client.Object)
+	err := w.system.update(w.ctx, copied, sub)
+	switch {
+	case err == nil:
+		o.SetResourceVersion(copied.GetResourceVersion())
+	case apierrors.IsConflict(err), apierrors.IsNotFound(err):
+		w.sweep()
+	default:
+		w.must(fmt.Errorf("updating %T %s: %w", o, o.GetName(), err))
+	}
+	return err == nil
+}
+
+func (w *World) systemDelete(o client.Object, options metav1.DeleteOptions) {
+	err := w.system.remove(w.ctx, o.DeepCopyObject().(client.Object), options)
+	if err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+		w.must(fmt.Errorf("deleting %T %s: %w", o, o.GetName(), err))
+	}
+}
+
+// find is the object as the store has it.
+func find[T client.Object](w *World, key types.NamespacedName) (T, bool) {
+	var none T
+	name := key.Name
+	if key.Namespace != "" {
+		name = key.String()
+	}
+	o, there, _ := w.truth[reflect.TypeFor[T]()].indexer.GetByKey(name)
+	if !there {
+		return none, false
+	}
+	return o.(T), true
+}
+
+// all are the objects of a kind as the store has them, by name.
+func all[T client.Object](w *World) []T {
+	var out []T
+	for _, o := range w.truth[reflect.TypeFor[T]()].indexer.List() {
+		out = append(out, o.(T))
+	}
+	return out
+}
+
+func keyOf(o client.Object) types.NamespacedName { return client.ObjectKeyFromObject(o) }
+
+// planned records a plan in its own words.
+func (w *World) planned(_ *access, p decide.Plan) {
+	for _, c := range p.Changes {
+		w.tell("plan", "%s", strings.Join(strings.Fields(c.String()), " "))
+	}
+}
+
+// tell writes a line of the trace.
+func (w *World) tell(who, format string, args ...any) {
+	w.trace.add(time.Since(w.begun), who, fmt.Sprintf(format, args...))
+}
