@@ -14,6 +14,8 @@ export CGO_ENABLED := 0
 export GOFLAGS     := -buildvcs=false
 export GOWORK      := off
 export KUBEBUILDER_ASSETS ?= $(BIN)/k8s
+# Read by `playground demo`.
+export KEEP REAL
 
 # Programs for a release are the same on every machine: no path is in them. They have a cache of their own to fill.
 PROGRAMS := $(BIN)
@@ -73,7 +75,7 @@ real-node-deps: ## install the Debian packages that real nodes need (as root)
 	@hack/install-packages $(REAL_NODE_PACKAGES)
 
 .PHONY: demo
-demo: controlplane build ## place two Redis clusters on 60 simulated nodes and lose a node; KEEP=1 leaves it running
+demo: controlplane build $(if $(filter 1,$(REAL)),images real-nodes-bin) ## place two Redis clusters on 60 simulated nodes and lose a node; KEEP=1 leaves it running, REAL=1 adds a Redis on real nodes
 	$(BIN)/playground demo
 
 ##### test

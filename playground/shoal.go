@@ -64,13 +64,24 @@ func (c *Cluster) scaleToZero(ctx context.Context) error {
 
 // kubectl runs the cluster's kubectl as the administrator. Its error is kubectl's own words.
 func (c *Cluster) kubectl(ctx context.Context, args ...string) error {
-	var out bytes.Buffer
+	_, err := c.kubectlOutput(ctx, args...)
+	return err
+}
+
+// kubectlOutput returns what kubectl prints; its error has what it says beside that.
+func (c *Cluster) kubectlOutput(ctx context.Context, args ...string) (string, error) {
+	var out, said bytes.Buffer
 	command := exec.CommandContext(ctx, c.options.binary(kubectl), append([]string{"--kubeconfig=" + c.Kubeconfig()}, args...)...)
-	command.Stdout, command.Stderr = &out, &out
+	command.Stdout, command.Stderr = &out, &said
 	if err := command.Run(); err != nil {
-		return fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(out.String()))
+		return "", fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(out.String()+said.String()))
 	}
-	return nil
+	return strings.TrimSpace(out.String()), nil
+}
+
+// Shell runs a shell command in a pod on a real node, and returns what it prints.
+func (c *Cluster) Shell(ctx context.Context, namespace, pod, script string) (string, error) {
+	return c.kubectlOutput(ctx, "exec", "--namespace="+namespace, pod, "--", "sh", "-c", script)
 }
 
 // startShoal starts Shoal's processes under the ServiceAccounts of the manifests, and returns when all of them answer.

@@ -18,6 +18,7 @@ import (
 var version = "dev"
 
 func main() {
+	log.SetLogger(logr.Discard()) // clients have nothing to say that their errors do not, and complain without one
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := newCommand().ExecuteContext(ctx)
 	stop()

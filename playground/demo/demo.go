@@ -51,26 +51,42 @@ type demo struct {
 
 // Run runs the demo on a cluster that is up with 60 nodes and Shoal installed.
 func Run(ctx context.Context, cluster *playground.Cluster, options Options) error {
-	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
-		return fmt.Errorf("registering kinds: %w", err)
-	}
-	c, err := client.New(cluster.Config(), client.Options{Scheme: scheme})
+	c, err := newClient(cluster)
 	if err != nil {
-		return fmt.Errorf("making a client: %w", err)
+		return err
 	}
 	d := &demo{Options: options, cluster: cluster, client: c, began: time.Now()}
 	if d.recorder, err = history.Record(ctx, cluster.Config()); err != nil {
 		return err
 	}
-	for _, step := range d.steps() {
-		d.say("\n== %s", step.title)
-		if err := step.run(ctx); err != nil {
-			_, stopErr := d.recorder.Stop()
-			return errors.Join(fmt.Errorf("%s: %w", step.title, err), stopErr)
-		}
+	if err := d.follow(ctx, d.steps()); err != nil {
+		_, stopErr := d.recorder.Stop()
+		return errors.Join(err, stopErr)
 	}
 	d.say("\nAll of it held.")
+	return nil
+}
+
+func newClient(cluster *playground.Cluster) (client.Client, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, fmt.Errorf("registering kinds: %w", err)
+	}
+	c, err := client.New(cluster.Config(), client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	return c, nil
+}
+
+// follow takes the steps up to the first that does not hold.
+func (d *demo) follow(ctx context.Context, steps []step) error {
+	for _, step := range steps {
+		d.say("\n== %s", step.title)
+		if err := step.run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", step.title, err)
+		}
+	}
 	return nil
 }
 
