@@ -89,8 +89,21 @@ func New(logDir string, record func([]Status), exited func(Status)) *Supervisor 
 
 // fork starts all children on one thread that lives as long as the supervisor. The parent death signal comes when the
 // thread that forked ends, not the process: on a thread of Go's pool the children would die at any moment.
+//
+// It is not the main thread. That one's namespaces are taken for the whole process's by everybody outside, and it cannot
+// end: a network namespace, with the bridge in it, would outlive its cluster.
 func (s *Supervisor) fork() {
 	runtime.LockOSThread()
+	if syscall.Gettid() == os.Getpid() {
+		elsewhere := make(chan struct{})
+		go func() { // this thread is taken until that one has started
+			close(elsewhere)
+			s.fork()
+		}()
+		<-elsewhere
+		runtime.UnlockOSThread()
+		return
+	}
 	for {
 		select {
 		case start := <-s.forks:
