@@ -10,8 +10,10 @@ import (
 	"runtime"
 	"syscall"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	kubernetes "k8s.io/component-base/version"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // version is set by the linker.
