@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/shoal-dev/shoal/playground/cgroup"
 	"github.com/shoal-dev/shoal/playground/process"
 )
 
@@ -24,6 +25,8 @@ type Report struct {
 	Failed     map[string]Fault  `json:"failed,omitempty"`  // by node
 	Problem    string            `json:"problem,omitempty"` // why nothing is known of the nodes
 	Stopped    []string          `json:"stopped,omitempty"` // components that should run and do not
+
+	CgroupVersion int `json:"cgroupVersion,omitempty"` // of the cgroups that the real nodes use: 1 or 2; 0 without real nodes, or if it cannot be told
 }
 
 // statusTimeout is for a cluster whose API server does not answer: its status is needed most then.
@@ -45,6 +48,11 @@ func Status(ctx context.Context, dir string) (*Report, error) {
 		report.Versions[component.Name] = version(component)
 		if !component.Running() {
 			report.Stopped = append(report.Stopped, component.Name)
+		}
+	}
+	if len(state.RealNodes) > 0 {
+		if groups, err := cgroup.Detect(); err == nil { // or this was called where the nodes' cgroups are not seen
+			report.CgroupVersion = groups.Version()
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)

@@ -75,12 +75,41 @@ func print(out io.Writer, report *playground.Report, now time.Time) {
 	} else {
 		fmt.Fprintf(out, "Nodes: %d of %d ready\n", report.NodesReady, report.Nodes)
 	}
-	for _, name := range slices.Sorted(maps.Keys(report.Failed)) {
-		fmt.Fprintf(out, "  %s is %s\n", name, report.Failed[name].State())
-	}
+	printNodes(out, report)
 	for _, c := range report.Components {
 		printExit(out, c, now)
 	}
+}
+
+// printNodes tells which simulated nodes have failed, and of every real node how it is.
+func printNodes(out io.Writer, report *playground.Report) {
+	real := map[string]bool{}
+	for _, node := range report.RealNodes {
+		real[node.Name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(report.Failed)) {
+		if !real[name] {
+			fmt.Fprintf(out, "  %s is %s\n", name, report.Failed[name].State())
+		}
+	}
+	if len(report.RealNodes) == 0 {
+		return
+	}
+	groups := ""
+	if report.CgroupVersion > 0 {
+		groups = fmt.Sprintf(", on cgroups of version %d", report.CgroupVersion)
+	}
+	fmt.Fprintf(out, "\nReal nodes%s:\n", groups)
+	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "NODE\tADDRESS\tFAULT")
+	for _, node := range report.RealNodes {
+		fault := "none"
+		if node.Fault != "" {
+			fault = node.Fault.State()
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\n", node.Name, node.Address, fault)
+	}
+	_ = table.Flush()
 }
 
 // printExit tells how the last run ended, of a component that was restarted too.
