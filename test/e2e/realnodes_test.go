@@ -75,6 +75,12 @@ func TestRealNodesEndWithTheirSupervisor(t *testing.T) {
 		}
 		return out
 	}
+	// A test that fails before it kills the supervisor would leave a cluster behind that nobody can name any more.
+	t.Cleanup(func() {
+		if err := playground.Remove(context.Background(), dir, false); err != nil {
+			t.Error(err)
+		}
+	})
 	run("up", "--no-shoal", "--nodes", "1", "--real-nodes", "1")
 	var report playground.Report
 	if err := json.Unmarshal(run("status", "-o", "json"), &report); err != nil {

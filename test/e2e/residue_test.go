@@ -62,8 +62,15 @@ func residueOf(t *testing.T, before map[string]bool, dir string) residue {
 		}
 	}
 	// The playground's own, and one for each node.
-	if len(r.namespaces) != 1+len(report.RealNodes) || r.left(t) == nil {
-		t.Fatalf("this test does not see what a cluster is made of: %+v", r)
+	if len(r.namespaces) != 1+len(report.RealNodes) {
+		t.Fatalf("this test does not see the network namespaces of a cluster: %+v", r)
+	}
+	// A kind that is not seen now would not be seen if it was left either. What must stay as it was cannot be seen here.
+	left := fmt.Sprint(r.left(t))
+	for _, kind := range []string{"process ", "network namespace ", "loop device ", "cgroup "} {
+		if !strings.Contains(left, kind) {
+			t.Fatalf("this test does not see any %sof a cluster that runs: %s", kind, left)
+		}
 	}
 	return r
 }
