@@ -114,7 +114,7 @@ func (c class) deal(chosen, left []int, m int, rows [][]int) {
 		given := map[int]int{} // of this row, by index
 		var full []share       // that may give no more to this row
 		for ; size > 0; size-- {
-			s := heap.Pop(&most).(share) //nolint:errcheck // the heap holds nothing else
+			s := heap.Pop(&most).(share)
 			rows[j] = append(rows[j], chosen[s.index])
 			s.left--
 			given[s.index]++
@@ -155,7 +155,7 @@ func (h mostLeft) Less(a, b int) bool {
 	return h[a].left > h[b].left || h[a].left == h[b].left && h[a].index < h[b].index
 }
 func (h mostLeft) Swap(a, b int) { h[a], h[b] = h[b], h[a] }
-func (h *mostLeft) Push(x any)   { *h = append(*h, x.(share)) } //nolint:errcheck // heap.Push hands back what it got
+func (h *mostLeft) Push(x any)   { *h = append(*h, x.(share)) }
 func (h *mostLeft) Pop() any {
 	last := (*h)[len(*h)-1]
 	*h = (*h)[:len(*h)-1]

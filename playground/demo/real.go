@@ -23,6 +23,8 @@ const (
 	orders    = "orders" // examples/redis/orders.yaml
 	copies    = 3
 	keys      = 1000
+	// Reasons why a rebuild of the master is refused: its replicas are not Ready without it, and if they were, none is master.
+	noPeer, noMaster = "SHOAL2109", "SHOAL2111"
 	// quiet is how long nothing may happen after a failure that proves nothing.
 	quiet = 20 * time.Second
 )
@@ -46,9 +48,10 @@ func RunReal(ctx context.Context, cluster *playground.Cluster, options Options) 
 type realDemo struct {
 	demo
 
-	first  string      // the node that died first
-	lost   *corev1.Pod // the instance that is lost now
-	master string      // pod
+	first  string                        // the node that died first
+	lost   *corev1.Pod                   // the instance that is lost now, as it was before
+	volume *corev1.PersistentVolumeClaim // its claim, as it was before
+	master string                        // pod
 }
 
 func (d *realDemo) steps() []step {
@@ -118,16 +121,31 @@ func (d *realDemo) loseMaster(ctx context.Context) error {
 			return err
 		}
 		rebuilding := meta.FindStatusCondition(set.Status.Conditions, v1alpha1.ConditionRebuilding)
-		if rebuilding == nil || !strings.Contains(rebuilding.Message, d.lost.Name) {
-			return errors.New("the set does not say so")
+		if rebuilding == nil {
+			return errors.New("the set says nothing")
 		}
-		why = rebuilding.Message
-		return nil
+		// One part for each reason: "1 instance (node real-0): orders-0: no other instance on a healthy node is Ready (SHOAL2109)".
+		for part := range strings.SplitSeq(rebuilding.Message, "; ") {
+			if strings.Contains(part, ": "+d.lost.Name+": ") && (strings.Contains(part, noPeer) || strings.Contains(part, noMaster)) {
+				why = part
+				return nil
+			}
+		}
+		return fmt.Errorf("it says %q", rebuilding.Message)
 	})
 	if err != nil {
 		return err
 	}
-	d.say("The set says: %s\nWaiting %s.", why, quiet)
+	for _, name := range d.replicas() {
+		out, err := d.cluster.Shell(ctx, namespace, name, "redis-cli ROLE")
+		if err != nil {
+			return err
+		}
+		if role := strings.Fields(out)[0]; role != "slave" {
+			return fmt.Errorf("%s is %s, and nobody promoted it", name, role)
+		}
+	}
+	d.say("The set says: %s\nBoth others are replicas of nobody now. Waiting %s.", why, quiet)
 	return d.nothingGivenUp(ctx)
 }
 
@@ -174,15 +192,14 @@ func (d *realDemo) lose(ctx context.Context, name string, fault playground.Fault
 	if d.lost, err = d.pod(ctx, name); err != nil {
 		return err
 	}
+	if d.volume, err = d.claim(ctx); err != nil {
+		return err
+	}
 	return d.cluster.FailNode(ctx, d.lost.Spec.NodeName, fault)
 }
 
-// nothingGivenUp waits, and checks that the volume of the lost instance is still its own.
+// nothingGivenUp waits, and checks that the volume of the lost instance is the one that it had before its node failed.
 func (d *realDemo) nothingGivenUp(ctx context.Context) error {
-	before, err := d.claim(ctx)
-	if err != nil {
-		return err
-	}
 	if err := d.pause(ctx, quiet); err != nil {
 		return err
 	}
@@ -190,7 +207,7 @@ func (d *realDemo) nothingGivenUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if after.UID != before.UID || after.DeletionTimestamp != nil || after.Labels[v1alpha1.LabelLost] != "" {
+	if after.UID != d.volume.UID || after.DeletionTimestamp != nil || after.Labels[v1alpha1.LabelLost] != "" {
 		return fmt.Errorf("the claim %s was given up", after.Name)
 	}
 	d.say("The volume of %s is still its own.", d.lost.Name)

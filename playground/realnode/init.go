@@ -14,7 +14,8 @@ import (
 // It returns the exit code of the second process.
 func Init(self, dir string) (int, error) {
 	second, err := syscall.ForkExec(self, []string{self, "node-agent", dir}, &syscall.ProcAttr{
-		Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+		Env:   os.Environ(), //nolint:forbidigo // not read here: the second process has what the first one has
+		Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
 	})
 	if err != nil {
 		return 1, fmt.Errorf("starting the second process of the node: %w", err)

@@ -257,7 +257,7 @@ func (s *shoal) testMasterLost(t *testing.T) {
 		if now := s.claim(t, lost.Name); now.UID != claim.UID || now.DeletionTimestamp != nil || now.Labels[v1alpha1.LabelLost] != "" {
 			t.Fatal("the claim of the last master was given up while no other instance was master")
 		}
-		time.Sleep(time.Second)
+		pause(t, time.Second)
 	}
 	replica := s.other(t, lost.Name)
 	s.mustPrint(t, replica, "redis-cli REPLICAOF NO ONE", "OK") // what an operator, or Sentinel, does
@@ -274,6 +274,18 @@ func (s *shoal) testMasterLost(t *testing.T) {
 	}
 	s.recover(t, lost.Spec.NodeName)
 	s.allKeys(t)
+}
+
+// pause waits, or ends with the test.
+func pause(t *testing.T, long time.Duration) {
+	t.Helper()
+	timer := time.NewTimer(long)
+	defer timer.Stop()
+	select {
+	case <-t.Context().Done():
+		t.Fatal(t.Context().Err())
+	case <-timer.C:
+	}
 }
 
 // testLimits places instances on real and simulated nodes together.
@@ -352,7 +364,7 @@ spec:
 				refused[string(pod.UID)] = true
 			}
 		}
-		time.Sleep(200 * time.Millisecond)
+		pause(t, 200*time.Millisecond)
 	}
 	t.Logf("%d pods were created for %d instances, the kubelets refused %d", len(created), wanted, len(refused))
 	if most := wanted + 3*len(refused) + 3; len(created) > most {
