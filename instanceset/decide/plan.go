@@ -82,7 +82,8 @@ type Fence struct {
 // NeedsFence reports whether the change gives up what a living node could still be using, and has no other ground than
 // that the node is dead.
 func (c Change) NeedsFence() bool {
-	return c.Force || c.Kind == RetainVolume || c.Label == v1alpha1.LabelLost
+	rebuilds := c.Kind == DeleteClaim && c.Reason == reason.ReplaceClaim // a scale-in may delete claims too
+	return c.Force || c.Kind == RetainVolume || c.Label == v1alpha1.LabelLost || rebuilds
 }
 
 // String is the line of a scenario: verb, object, parameters, reason.
