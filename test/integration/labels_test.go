@@ -85,10 +85,13 @@ func testSlotLabels(t *testing.T, k kit) {
 // kubelet and the volume controllers write the status.
 func unhindered(t *testing.T, k kit, o client.Object) {
 	t.Helper()
+	// The garbage collector deletes what has an owner that does not exist: this one does.
+	owner := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: o.GetNamespace(), GenerateName: "owner-"}}
+	k.create(t, owner)
 	for _, text := range []string{
 		`{"metadata":{"labels":{"other":"x"}}}`,
 		`{"metadata":{"annotations":{"volume.kubernetes.io/selected-node":"n"}}}`,
-		`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"o","uid":"u"}],"finalizers":["example.com/f"]}}`,
+		fmt.Sprintf(`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":%q,"uid":%q}],"finalizers":["example.com/f"]}}`, owner.Name, owner.UID),
 		`{"metadata":{"ownerReferences":null,"finalizers":null}}`,
 	} {
 		if err := k.client.Patch(t.Context(), fresh(o), client.RawPatch(types.MergePatchType, []byte(text))); err != nil {
