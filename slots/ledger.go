@@ -27,6 +27,7 @@ type Ledger struct {
 	byVolume  map[string]map[Instance]bool // by the name of the volume that a claim names
 	byHost    map[string]map[Instance]bool // by each name under which a node matters to an instance
 	groups    map[Group]*Tally
+	booked    func(slot Slot, by int)
 }
 
 // podKey tells a pod from its successor of the same name.
@@ -75,6 +76,10 @@ func NewLedger(volume func(name string) *corev1.PersistentVolume, nodes Nodes, n
 		groups: map[Group]*Tally{},
 	}
 }
+
+// OnBook calls f for every slot that is added (+1) or taken away (-1), after it was. A slot may be taken away and added
+// again although nothing about it has changed.
+func (l *Ledger) OnBook(f func(slot Slot, by int)) { l.booked = f }
 
 // Group is the tally of a group, nil while it holds nothing.
 func (l *Ledger) Group(g Group) *Tally { return l.groups[g] }
@@ -306,11 +311,11 @@ func (l *Ledger) book(h *holding, by int) {
 		}
 		if by > 0 {
 			t.Instances[s.Instance] = append(t.Instances[s.Instance], s)
-			continue
-		}
-		delete(t.Instances, s.Instance)
-		if len(t.PerNode) == 0 {
+		} else if delete(t.Instances, s.Instance); len(t.PerNode) == 0 {
 			delete(l.groups, s.Group)
+		}
+		if l.booked != nil {
+			l.booked(s, by)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/component-helpers/resource"
 	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
@@ -45,6 +46,25 @@ func taintsOf(node *corev1.Node) []corev1.Taint {
 
 func repels(t *corev1.Taint) bool {
 	return t.Effect == corev1.TaintEffectNoSchedule || t.Effect == corev1.TaintEffectNoExecute
+}
+
+// Covers reports whether the room is also that for another pod: it asks for the same, and may use the same nodes.
+func (r Room) Covers(pod *corev1.Pod) bool {
+	a, b := &r.pod.Spec, &pod.Spec
+	return equality.Semantic.DeepEqual(a.Tolerations, b.Tolerations) && maps.Equal(a.NodeSelector, b.NodeSelector) &&
+		equality.Semantic.DeepEqual(nodeAffinityOf(a), nodeAffinityOf(b)) && r.request.equal(RequestOf(pod))
+}
+
+func nodeAffinityOf(spec *corev1.PodSpec) *corev1.NodeSelector {
+	if spec.Affinity == nil || spec.Affinity.NodeAffinity == nil {
+		return nil
+	}
+	return spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution
+}
+
+func (a Amount) equal(b Amount) bool {
+	return a.MilliCPU == b.MilliCPU && a.Memory == b.Memory && a.EphemeralStorage == b.EphemeralStorage && a.Pods == b.Pods &&
+		maps.Equal(a.Extended, b.Extended)
 }
 
 // Request is what one of the pods asks for.

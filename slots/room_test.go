@@ -68,3 +68,31 @@ func TestUsable(t *testing.T) {
 	pod.Spec.NodeSelector = map[string]string{"disk": "hdd"}
 	check("not selected", false)
 }
+
+func TestRoomCoversEqualPods(t *testing.T) {
+	pod := func(change func(*corev1.Pod)) *corev1.Pod {
+		p := &corev1.Pod{}
+		p.Spec.Containers = []corev1.Container{{Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}}}}
+		if change != nil {
+			change(p)
+		}
+		return p
+	}
+	r := RoomFor(pod(nil))
+	if !r.Covers(pod(func(p *corev1.Pod) { p.Name, p.Labels = "other", map[string]string{"a": "b"} })) {
+		t.Error("a pod that asks for the same is not covered")
+	}
+	for what, change := range map[string]func(*corev1.Pod){
+		"request":       func(p *corev1.Pod) { p.Spec.Containers = append(p.Spec.Containers, p.Spec.Containers...) },
+		"extended":      func(p *corev1.Pod) { p.Spec.Containers[0].Resources.Requests["x/y"] = resource.MustParse("1") },
+		"toleration":    func(p *corev1.Pod) { p.Spec.Tolerations = []corev1.Toleration{{Key: "a"}} },
+		"node selector": func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{"a": "b"} },
+		"affinity": func(p *corev1.Pod) {
+			p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{}}}
+		},
+	} {
+		if r.Covers(pod(change)) {
+			t.Errorf("a pod with another %s is covered", what)
+		}
+	}
+}
