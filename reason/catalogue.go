@@ -24,6 +24,8 @@ const (
 	VolumeLost Code = 1109
 	// RoomPromised: node(s) keep their room for an absent instance of the group whose volume is there.
 	RoomPromised Code = 1110
+	// ShardPlanned: node(s) are needed for other shards: with so little room, only the planned nodes leave a place for every instance.
+	ShardPlanned Code = 1111
 	// Feasible: all replicas can be placed.
 	Feasible Code = 1200
 	// LimitsTooTight: maxNodes times maxInstancesPerNode is less than the replicas.
@@ -201,6 +203,12 @@ func catalogue() []row {
 			Text:    "node(s) keep their room for an absent instance of the group whose volume is there",
 			Meaning: "An instance whose pod is being created anew can only run where its volume is. Its siblings must not take its room meanwhile.",
 			Advice:  "Nothing: other nodes are used. If none is left, free room, or raise maxNodes.",
+		}},
+		{ShardPlanned, Entry{
+			Name:    "ShardPlanned",
+			Text:    "node(s) are needed for other shards: with so little room, only the planned nodes leave a place for every instance",
+			Meaning: "Instances of one shard may not share a node. With hardly any room to spare, an unlucky order would leave the last instances with nodes that hold their siblings only, so the scheduler plans all shards at once and follows that plan.",
+			Advice:  "Nothing, as long as planned nodes are feasible. Otherwise add nodes, raise maxNodes, or free room: with more room the order does not matter.",
 		}},
 		{Feasible, Entry{
 			Name:    "Feasible",

@@ -39,7 +39,7 @@ func run() error {
 
 func command() *cobra.Command {
 	c := app.NewSchedulerCommand(
-		app.WithPlugin(dispersion.Name, dispersion.New),
+		app.WithPlugin(dispersion.Name, dispersion.Shared()),
 		app.WithPlugin(loadbalance.Name, loadbalance.New),
 	)
 	c.Use = "shoal-scheduler"

@@ -109,6 +109,9 @@ func TestShippedConfigurationsBuild(t *testing.T) {
 					t.Errorf("%s is missing among %v", dispersion.Name, set.Enabled)
 				}
 			}
+			if first := points.PostFilter.Enabled; len(first) < 2 || first[0].Name != dispersion.Name {
+				t.Errorf("after a failed filter comes %v, %s must come first: pods would be evicted before all nodes were tried", first, dispersion.Name)
+			}
 			if !enables(points.Score, loadbalance.Name) {
 				t.Errorf("%s is missing among %v", loadbalance.Name, points.Score.Enabled)
 			}

@@ -210,4 +210,5 @@ func (w *world) leave(pod *corev1.Pod) {
 	if err := w.plugin.pods.Delete(bound); err != nil {
 		w.t.Fatal(err)
 	}
+	w.note(bound)
 }

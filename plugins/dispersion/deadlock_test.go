@@ -2,21 +2,60 @@ package dispersion
 
 import (
 	"fmt"
+	"math/rand"
 	"sync/atomic"
 	"testing"
 
 	"github.com/shoal-dev/shoal/api/config"
 	"github.com/shoal-dev/shoal/placement"
+	"github.com/shoal-dev/shoal/slots"
 )
 
-// TestTightShardsNeverDeadlock does the same with shards of 4 whose instances may not share a node. They arrive in the
-// order of their ordinals; 5 % of slack were enough in each seed. Without any slack the closed form does not promise it.
+// TestTightShardsNeverDeadlock does the same with shards of 4 whose instances may not share a node, on 1.05 times the fewest
+// nodes. They arrive in the order of their ordinals.
 func TestTightShardsNeverDeadlock(t *testing.T) {
 	for seed := range int64(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			tightGroup{nodes: 150, replicas: 500, m: 8, shardSize: 4, seed: seed}.place(t, false)
 		})
+	}
+}
+
+// TestShardsWithoutSlackArriveInAnyOrder has not one place more than instances: K times M is R, the shards of two fill every
+// node, and their instances come in random order. Most orders strand some of them if the plan is not followed: then the last
+// nodes with room hold their siblings.
+func TestShardsWithoutSlackArriveInAnyOrder(t *testing.T) {
+	const k, m, size = 5, 4, 2
+	stranded := 0
+	for seed := range int64(20) {
+		for _, planned := range []bool{true, false} {
+			w := newWorld(t, config.DispersionArgs{})
+			w.unplanned = !planned
+			for i := range k {
+				w.node(fmt.Sprintf("node-%d", i), m, 110)
+			}
+			g := slots.Group{Namespace: "ns", Policy: "p"}
+			w.policies[g] = policy{counted: true, replicas: k * m, shards: k * m / size, limits: fixed(placement.Limits{MaxPerNode: m, MaxNodes: k, MaxPerShard: 1})}
+			placed := 0
+			for _, i := range rand.New(rand.NewSource(seed)).Perm(k * m) {
+				pod := instance(fmt.Sprintf("r-%d", i), "p", fmt.Sprintf("s-%d", i/size))
+				w.arrive(pod)
+				if node, _ := w.schedule(pod); node != "" {
+					placed++
+				}
+			}
+			switch {
+			case planned && placed < k*m:
+				t.Errorf("seed %d: %d of %d placed", seed, placed, k*m)
+			case !planned && placed < k*m:
+				stranded++
+			}
+		}
+	}
+	t.Logf("without the plan %d of 20 orders stranded instances", stranded)
+	if stranded == 0 {
+		t.Error("no order stranded anything without the plan: the test proves nothing")
 	}
 }
 
@@ -31,6 +70,9 @@ func TestTightGroupNeverDeadlocks(t *testing.T) {
 				t.Parallel()
 				g := tightGroup{nodes: 300, replicas: 1000, m: 8, seed: seed}
 				g.place(t, false)
+				alone := g
+				alone.unplanned = true // the guard alone is enough, in whatever order other plugins like the nodes
+				alone.place(t, false)
 				if g.place(t, true) < g.replicas {
 					stuck.Add(1)
 				}
@@ -46,12 +88,13 @@ func TestTightGroupNeverDeadlocks(t *testing.T) {
 type tightGroup struct {
 	nodes, replicas, m, shardSize int
 	seed                          int64
+	unplanned                     bool
 }
 
 // place returns how many instances were placed. Guarded, all of them must be; the limits hold either way.
 func (g tightGroup) place(t *testing.T, unguarded bool) int {
 	w := newWorld(t, config.DispersionArgs{})
-	w.unguarded = unguarded
+	w.unguarded, w.unplanned = unguarded, g.unplanned
 	free := w.mixed(g.nodes, g.m, g.seed)
 	k := (fewest(free, g.m, g.replicas)*105 + 99) / 100
 	w.limit("p", g.replicas, placement.Limits{MaxPerNode: g.m, MaxNodes: k, MaxPerShard: 1})

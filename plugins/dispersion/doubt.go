@@ -32,18 +32,18 @@ func (p *Plugin) Reserve(context.Context, fwk.CycleState, *corev1.Pod, string) *
 
 // Unreserve remembers where the pod may be.
 func (p *Plugin) Unreserve(_ context.Context, _ fwk.CycleState, pod *corev1.Pod, node string) {
-	p.doubts.mu.Lock()
-	defer p.doubts.mu.Unlock()
-	for uid, d := range p.doubts.pods {
+	p.index.doubts.mu.Lock()
+	defer p.index.doubts.mu.Unlock()
+	for uid, d := range p.index.doubts.pods {
 		if o, there, err := p.pods.GetByKey(d.key); err == nil && (!there || !isPending(o, uid)) {
-			delete(p.doubts.pods, uid)
+			delete(p.index.doubts.pods, uid)
 		}
 	}
-	if p.doubts.pods == nil {
-		p.doubts.pods = map[types.UID]doubt{}
+	if p.index.doubts.pods == nil {
+		p.index.doubts.pods = map[types.UID]doubt{}
 	}
-	d := p.doubts.pods[pod.UID]
-	p.doubts.pods[pod.UID] = doubt{pod.Namespace + "/" + pod.Name, append(d.nodes, node)}
+	d := p.index.doubts.pods[pod.UID]
+	p.index.doubts.pods[pod.UID] = doubt{pod.Namespace + "/" + pod.Name, append(d.nodes, node)}
 }
 
 func isPending(o any, uid types.UID) bool {
@@ -51,19 +51,22 @@ func isPending(o any, uid types.UID) bool {
 	return ok && pod.UID == uid && pod.Spec.NodeName == ""
 }
 
-// doubtful are copies of a pending pod on the nodes where it may be.
-func (p *Plugin) doubtful(pod *corev1.Pod) []*corev1.Pod {
-	if pod.Spec.NodeName != "" {
-		return nil
+// unsure is a pending pod with the nodes where it may be.
+type unsure struct {
+	pod   *corev1.Pod
+	nodes []string
+}
+
+// doubtful are the pending pods, other than the one that is judged, that may be placed all the same.
+func (p *Plugin) doubtful(judged types.UID) []unsure {
+	p.index.doubts.mu.Lock()
+	defer p.index.doubts.mu.Unlock()
+	var all []unsure
+	for uid, d := range p.index.doubts.pods {
+		o, _, err := p.pods.GetByKey(d.key)
+		if pod, ok := o.(*corev1.Pod); err == nil && ok && uid != judged && isPending(o, uid) {
+			all = append(all, unsure{pod, d.nodes})
+		}
 	}
-	p.doubts.mu.Lock()
-	defer p.doubts.mu.Unlock()
-	var copies []*corev1.Pod
-	for _, node := range p.doubts.pods[pod.UID].nodes {
-		placed := pod.DeepCopy()
-		placed.Spec.NodeName = node
-		placed.UID += types.UID("@" + node) // slots are counted by UID: each copy holds its own
-		copies = append(copies, placed)
-	}
-	return copies
+	return all
 }

@@ -24,9 +24,27 @@ func TestAPlacementInDoubtHoldsItsSlot(t *testing.T) {
 	if err := w.plugin.pods.Delete(first); err != nil {
 		t.Fatal(err)
 	}
+	w.note(first)
 	w.node("b", 4, 10)
 	w.plugin.Unreserve(t.Context(), nil, second, "b")
-	if len(w.plugin.doubts.pods) != 1 {
-		t.Errorf("a pod that is gone is still in doubt: %v", w.plugin.doubts.pods)
+	if len(w.plugin.index.doubts.pods) != 1 {
+		t.Errorf("a pod that is gone is still in doubt: %v", w.plugin.index.doubts.pods)
+	}
+}
+
+// The plugin of another profile counts what this one is in doubt about.
+func TestProfilesShareTheIndex(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("r", 2, placement.Limits{MaxPerNode: 1})
+	w.node("a", 4, 10)
+	first, second := instance("r-0", "r", ""), instance("r-1", "r", "")
+	w.arrive(first, second)
+	other, err := newPlugin(&config.DispersionArgs{}, w.plugin.handle, w.plugin.index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Unreserve(t.Context(), nil, first, "a")
+	if node, _ := w.schedule(second); node != "" {
+		t.Errorf("r-1 was placed on %s, where r-0 of another profile may be", node)
 	}
 }

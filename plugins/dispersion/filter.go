@@ -2,6 +2,8 @@ package dispersion
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -16,7 +18,11 @@ func (p *Plugin) Filter(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, inf
 		return status
 	}
 	node := info.Node().Name
-	broken := s.refusal(node)
+	number, known := s.index.names[node]
+	if !known || number >= len(s.view.seats) { // PreFilter has numbered every node of the snapshot
+		return fwk.AsStatus(fmt.Errorf("judging node %s: the snapshot of this cycle does not have it", node))
+	}
+	broken := s.refusal(number, node)
 	if broken == nil {
 		return nil
 	}
@@ -24,61 +30,80 @@ func (p *Plugin) Filter(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, inf
 	// with a lower priority is among them, or when any pod is (cap over all groups); it never shrinks the set of nodes.
 	switch {
 	case broken.code == reason.NodeTotalLimit,
-		(broken.code == reason.NodeInstanceLimit || broken.code == reason.ShardSpreadLimit) && s.weaker[node]:
+		(broken.code == reason.NodeInstanceLimit || broken.code == reason.ShardSpreadLimit) && s.view.seats[number].lowest < s.priority:
 		return fwk.NewStatus(fwk.Unschedulable, broken.message)
 	}
 	return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, broken.message)
 }
 
 // refusal is the first rule that the node breaks, nil when it breaks none.
-func (s *state) refusal(node string) *rule {
+func (s *state) refusal(number int, node string) *rule {
 	switch {
 	case s.pinned != "" && node != s.pinned:
 		return &pinnedElsewhere
 	case s.holds:
 		return nil // the pod's volume holds its slot already: coming back takes nothing from anybody
 	}
-	for i := range rules {
-		if rules[i].broken(s, node) {
-			return &rules[i]
-		}
+	seat := &s.view.seats[number]
+	held := int(seat.held)
+	shard := 0
+	if s.shard != "" {
+		shard = s.tally.PerShard[s.shard][node]
 	}
-	return nil
+	all := int(seat.all)
+	if s.delta.changed != nil {
+		held += s.delta.held[node]
+		shard += s.delta.shards[node]
+		all += s.delta.all[node]
+	}
+	return s.broken(here{seat: seat, number: number, held: held, shard: shard, all: all})
+}
+
+// here is a node as the rules see it, the changes of this cycle included.
+type here struct {
+	seat                     *seat
+	number, held, shard, all int
 }
 
 // rule is one hard limit. The message is made once: Filter runs for every node.
 type rule struct {
 	code    reason.Code
 	message string
-	broken  func(*state, string) bool
 }
 
-func newRule(code reason.Code, broken func(*state, string) bool) rule {
-	return rule{code, code.Message(), broken}
-}
+func newRule(code reason.Code) rule { return rule{code, code.Message()} }
 
-var pinnedElsewhere = newRule(reason.VolumePinned, nil)
+var (
+	pinnedElsewhere = newRule(reason.VolumePinned)
+	nodeIsFull      = newRule(reason.NodeInstanceLimit)
+	shardIsThere    = newRule(reason.ShardSpreadLimit)
+	totalIsReached  = newRule(reason.NodeTotalLimit)
+	tooManyNodes    = newRule(reason.NodeCountLimit)
+	roomIsPromised  = newRule(reason.RoomPromised)
+	nodeIsTooSmall  = newRule(reason.NodeTooSmall)
+	plannedForOther = newRule(reason.ShardPlanned)
+)
 
-// rules stand in the order in which a person would want to hear of them.
-var rules = [...]rule{
-	newRule(reason.NodeInstanceLimit, func(s *state, node string) bool {
-		return s.limits.MaxPerNode > 0 && s.heldOn(node) >= s.limits.MaxPerNode
-	}),
-	newRule(reason.ShardSpreadLimit, func(s *state, node string) bool {
-		return s.shard != "" && s.limits.MaxPerShard > 0 && s.shardOn(node) >= s.limits.MaxPerShard
-	}),
-	newRule(reason.NodeTotalLimit, func(s *state, node string) bool {
-		return s.total > 0 && s.allOn(node) >= s.total
-	}),
-	newRule(reason.NodeCountLimit, func(s *state, node string) bool {
-		return s.limits.MaxNodes > 0 && s.heldOn(node) == 0 && s.used() >= s.limits.MaxNodes
-	}),
-	newRule(reason.RoomPromised, func(s *state, node string) bool {
-		return s.promised[node] > 0 && s.room[node] <= 0
-	}),
-	newRule(reason.NodeTooSmall, func(s *state, node string) bool {
+// broken is the first rule that the node breaks. They stand in the order in which a person would want to hear of them.
+func (s *state) broken(on here) *rule {
+	l := &s.limits
+	switch {
+	case l.MaxPerNode > 0 && on.held >= l.MaxPerNode:
+		return &nodeIsFull
+	case s.shard != "" && l.MaxPerShard > 0 && on.shard >= l.MaxPerShard:
+		return &shardIsThere
+	case s.total > 0 && on.all >= s.total:
+		return &totalIsReached
+	case l.MaxNodes > 0 && on.held == 0 && s.used() >= l.MaxNodes:
+		return &tooManyNodes
+	case on.seat.promised > 0 && on.seat.free <= 0:
+		return &roomIsPromised
+	case l.MaxNodes > 0 && on.held == 0 && s.guard.Need > max(1, int(on.seat.capacity)):
 		// Without a limit of nodes nothing can be cut off. A node that is full now counts as having room for one, so that
 		// preemption does not empty it in vain.
-		return s.limits.MaxNodes > 0 && s.heldOn(node) == 0 && s.guard.Need > max(1, s.capacity[node])
-	}),
+		return &nodeIsTooSmall
+	case s.fixed && !slices.Contains(s.row, on.number):
+		return &plannedForOther
+	}
+	return nil
 }

@@ -6,8 +6,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	fwk "k8s.io/kube-scheduler/framework"
 
@@ -32,8 +32,8 @@ type Plugin struct {
 	policies policySource
 	pods     cache.Indexer
 	claims   cache.Indexer
-	volumes  corelisters.PersistentVolumeLister
-	doubts   doubts
+	index    *index
+	wide     map[types.UID]bool // pods that are to be tried without a cut
 }
 
 // policySource finds policies: the informer of the running scheduler, or what a test hands over.
@@ -51,14 +51,34 @@ var (
 	_ fwk.SignPlugin          = &Plugin{}
 )
 
+// Shared makes plugins that share one index: one for each profile of a process. Profiles are made one after the other.
+func Shared() func(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error) {
+	var shared *index
+	return func(ctx context.Context, args runtime.Object, h fwk.Handle) (fwk.Plugin, error) {
+		p, err := start(ctx, args, h, shared)
+		if err != nil {
+			return nil, err
+		}
+		shared = p.index
+		return p, nil
+	}
+}
+
 // New makes the plugin and starts its informer of PlacementPolicies, which waits for the CRD if it is missing.
 func New(ctx context.Context, args runtime.Object, h fwk.Handle) (fwk.Plugin, error) {
+	return start(ctx, args, h, nil)
+}
+
+func start(ctx context.Context, args runtime.Object, h fwk.Handle, shared *index) (*Plugin, error) {
 	informer, err := newPolicyInformer(h.KubeConfig())
 	if err != nil {
 		return nil, err
 	}
-	p, err := NewWith(ctx, args, h, informer.informer)
+	p, err := newPlugin(args, h, shared)
 	if err != nil {
+		return nil, err
+	}
+	if err := p.listen(ctx, informer.informer); err != nil {
 		return nil, err
 	}
 	go informer.run(ctx)
@@ -67,20 +87,20 @@ func New(ctx context.Context, args runtime.Object, h fwk.Handle) (fwk.Plugin, er
 
 // NewWith makes the plugin on an informer of PlacementPolicies that somebody else runs.
 func NewWith(ctx context.Context, args runtime.Object, h fwk.Handle, policies cache.SharedIndexInformer) (fwk.Plugin, error) {
-	p, err := newPlugin(args, h)
+	p, err := newPlugin(args, h, nil)
 	if err != nil {
 		return nil, err
 	}
-	source := &policyInformer{informer: policies}
-	err = source.notify(func(before, after *v1alpha1.PlacementPolicy) { p.wake(ctx, before, after) })
-	if err != nil {
-		return nil, err
-	}
-	p.policies = source
-	return p, nil
+	return p, p.listen(ctx, policies)
 }
 
-func newPlugin(args runtime.Object, h fwk.Handle) (*Plugin, error) {
+func (p *Plugin) listen(ctx context.Context, policies cache.SharedIndexInformer) error {
+	source := &policyInformer{informer: policies}
+	p.policies = source
+	return source.notify(func(before, after *v1alpha1.PlacementPolicy) { p.wake(ctx, before, after) })
+}
+
+func newPlugin(args runtime.Object, h fwk.Handle, shared *index) (*Plugin, error) {
 	typed, ok := args.(*config.DispersionArgs)
 	if !ok {
 		return nil, fmt.Errorf("reading the arguments of %s: want DispersionArgs, got %T", Name, args)
@@ -89,13 +109,31 @@ func newPlugin(args runtime.Object, h fwk.Handle) (*Plugin, error) {
 		return nil, err
 	}
 	core := h.SharedInformerFactory().Core().V1()
-	p := &Plugin{args: typed, handle: h, volumes: core.PersistentVolumes().Lister()}
+	p := &Plugin{args: typed, handle: h, wide: map[types.UID]bool{}}
 	var err error
 	if p.pods, err = indexed(core.Pods().Informer(), podIndex); err != nil {
 		return nil, fmt.Errorf("indexing pods by group: %w", err)
 	}
 	if p.claims, err = indexed(core.PersistentVolumeClaims().Informer(), claimIndex); err != nil {
 		return nil, fmt.Errorf("indexing claims by group: %w", err)
+	}
+	if shared != nil && shared.pods == p.pods {
+		p.index = shared
+		return p, nil
+	}
+	p.index = newIndex(p.pods, p.claims, core.PersistentVolumes().Lister())
+	notes := &p.index.notes
+	for _, source := range []struct {
+		informer cache.SharedIndexInformer
+		handler  cache.ResourceEventHandler
+	}{
+		{core.Pods().Informer(), noting(notes.pod, podOfGroup)},
+		{core.PersistentVolumeClaims().Informer(), noting(notes.claim, anything)},
+		{core.PersistentVolumes().Informer(), noting(notes.volume, anything)},
+	} {
+		if _, err := source.informer.AddEventHandler(source.handler); err != nil {
+			return nil, fmt.Errorf("listening to an informer: %w", err)
+		}
 	}
 	return p, nil
 }

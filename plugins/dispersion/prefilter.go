@@ -2,21 +2,21 @@ package dispersion
 
 import (
 	"context"
+	"math"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
-	"github.com/shoal-dev/shoal/placement"
 	"github.com/shoal-dev/shoal/reason"
 	"github.com/shoal-dev/shoal/slots"
 )
 
-// PreFilter counts the slots of the pod's group and computes the guard. A pod that must wait for its policy is refused
-// here, so that the reason stands in its event; wake retries it.
-func (p *Plugin) PreFilter(_ context.Context, cs fwk.CycleState, pod *corev1.Pod, nodes []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
+// PreFilter brings the index up to date and computes the guard. A pod that must wait for its policy is refused here, so that
+// the reason stands in its event; wake retries it.
+func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod, nodes []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
 	group, grouped := slots.GroupOf(pod.Namespace, pod.Labels)
 	if !grouped {
 		return nil, fwk.NewStatus(fwk.Skip)
@@ -25,7 +25,13 @@ func (p *Plugin) PreFilter(_ context.Context, cs fwk.CycleState, pod *corev1.Pod
 	if wait != 0 {
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, wait.Message())
 	}
-	s := &base{group: group, instance: slots.InstanceOfPod(pod), shard: pod.Labels[v1alpha1.LabelShard], total: int(p.args.MaxInstancesPerNode)}
+	p.index.update(nodes, pod.Spec.SchedulingGroup != nil)
+	p.audit(ctx, group, nodes)
+	s := &state{base: &base{
+		index: p.index, group: group, instance: slots.InstanceOfPod(pod), shard: pod.Labels[v1alpha1.LabelShard],
+		total: int(p.args.MaxInstancesPerNode), priority: corev1helpers.PodPriority(pod),
+		tally: p.index.ledger.Group(group),
+	}}
 	for _, claim := range p.claimsOfPod(pod) {
 		if claim.Labels[v1alpha1.LabelLost] != "" {
 			return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, reason.VolumeLost.Message())
@@ -34,182 +40,196 @@ func (p *Plugin) PreFilter(_ context.Context, cs fwk.CycleState, pod *corev1.Pod
 			s.pinned = node
 		}
 	}
-	v := p.view(group, pod, nodes)
-	s.count(v, group, pod)
-	s.judge(v, rules, pod, nodes)
-	cs.Write(stateKey, &state{base: s})
-	return nil, nil
+	if s.tally == nil {
+		s.tally = &slots.Tally{}
+	}
+	s.holds = s.pinned != "" && s.base.counts(taken{s.instance, s.pinned})
+	p.overlay(s, pod)
+	s.judge(rules, pod)
+	cs.Write(stateKey, s)
+	return p.cut(s, pod), nil
 }
 
-// view is the world of the pod's group, and of all groups when there is a cap over all of them.
-type view struct {
-	world   slots.World
-	slots   []slots.Slot
-	pending []*corev1.Pod // pods of the group without a node, the pod itself included
-}
-
-// view joins the snapshot, which alone knows assumed pods, with the informer cache, which alone knows pods on Nodes that
-// were deleted, pods that wait, and claims.
-func (p *Plugin) view(group slots.Group, pod *corev1.Pod, nodes []fwk.NodeInfo) view {
-	everyGroup := p.args.MaxInstancesPerNode > 0
-	v := view{world: slots.World{Volume: p.volume, Nodes: snapshotNodes{p.handle.SnapshotSharedLister().NodeInfos(), nodes}}}
-	inSnapshot := map[types.UID]bool{}
-	for _, info := range nodes {
-		for _, pi := range info.GetPods() {
-			placed := pi.GetPod()
-			if g, ok := slots.GroupOf(placed.Namespace, placed.Labels); ok && (everyGroup || g == group) {
-				v.world.Pods = append(v.world.Pods, placed)
-				inSnapshot[placed.UID] = true
-			}
+// overlay counts what only some pods see: other pods that are nominated to a node, with at least the priority of this one,
+// and other pods whose placement is in doubt. Both are rare.
+func (p *Plugin) overlay(s *state, pod *corev1.Pod) {
+	put := func(other *corev1.Pod, node string) {
+		g, _ := slots.GroupOf(other.Namespace, other.Labels)
+		slot := taken{slots.InstanceOfPod(other), node}
+		if g != s.group && s.total == 0 || s.counts(g, slot) || slots.Lost(other.Labels, p.index.Get(node)) {
+			return
+		}
+		s.delta.add(s, slot, g == s.group, other.Labels[v1alpha1.LabelShard], +1)
+	}
+	for uid, other := range p.index.nominated {
+		if uid != pod.UID && corev1helpers.PodPriority(other) >= s.priority {
+			put(other, other.Status.NominatedNodeName)
 		}
 	}
-	for _, known := range p.known(group, everyGroup) {
-		if known.UID != pod.UID {
-			v.world.Pods = append(v.world.Pods, p.doubtful(known)...)
-		}
-		if inSnapshot[known.UID] {
-			continue
-		}
-		v.world.Pods = append(v.world.Pods, known)
-		if g, _ := slots.GroupOf(known.Namespace, known.Labels); known.Spec.NodeName == "" && g == group {
-			v.pending = append(v.pending, known)
-		}
-	}
-	v.world.Claims = p.claimsInView(group, everyGroup, v.pending)
-	priority := corev1helpers.PodPriority(pod)
-	v.world.Nominated = func(other *corev1.Pod) bool {
-		return other.UID != pod.UID && other.Status.NominatedNodeName != "" && corev1helpers.PodPriority(other) >= priority
-	}
-	v.slots = slots.Count(v.world)
-	return v
-}
-
-// count fills the base from the slots of the world. The pod's own slot is among them if its volume holds one: then
-// nothing is added by placing the pod there.
-func (s *base) count(v view, group slots.Group, pod *corev1.Pod) {
-	s.counted, s.held, s.shards = map[slots.Instance]bool{}, map[string]int{}, map[string]int{}
-	s.all, s.weaker, s.slots = map[string]int{}, map[string]bool{}, v.slots
-	priority := corev1helpers.PodPriority(pod)
-	for _, slot := range v.slots {
-		s.all[slot.Node]++
-		if slot.Group != group {
-			continue
-		}
-		s.counted[slot.Instance] = true
-		s.holds = s.holds || slot.Instance == s.instance && slot.Node == s.pinned
-		s.held[slot.Node]++
-		if s.shard != "" && slot.Shard == s.shard {
-			s.shards[slot.Node]++
-		}
-		if slot.Pod != nil && corev1helpers.PodPriority(slot.Pod) < priority {
-			s.weaker[slot.Node] = true
+	for _, d := range p.doubtful(pod.UID) {
+		for _, node := range d.nodes {
+			put(d.pod, node)
 		}
 	}
 }
 
-// judge computes the guard and what each node can still take.
-func (s *base) judge(v view, rules policy, pod *corev1.Pod, nodes []fwk.NodeInfo) {
-	replicas, shards := s.totals(v, rules)
+// judge computes the guard, and the plan where there is one.
+func (s *state) judge(rules policy, pod *corev1.Pod) {
+	x := s.index
+	counted, replicas, shards := s.totals(rules)
 	s.limits = rules.limits(replicas)
-	s.capacity, s.room = make(map[string]int, len(nodes)), make(map[string]int, len(nodes))
-	g := placement.Group{Limits: s.limits, Shards: shards, Remaining: replicas - len(s.counted), Nodes: make([]placement.Node, 0, len(nodes))}
+	s.view = x.viewOf(s.group, pod, s.limits, shards, s.total)
+	sums := s.sums()
+	remaining := replicas - counted
+	most := sums.closed.Guard(s.limits.MaxNodes, sums.used, sums.left, math.MaxInt32).Reachable
 
-	s.promised = s.promises(v)
-	room := slots.RoomFor(pod)
-	alive := map[string]bool{}
-	for _, info := range nodes {
-		name := info.Node().Name
-		alive[name] = true
-		free := roomOn(room, info) - s.promised[name]
-		if s.total > 0 {
-			free = min(free, s.total-s.all[name])
-		}
-		s.room[name] = free
-		n := placement.Node{Held: s.held[name], Free: max(free, 0)}
-		s.capacity[name] = g.Capacity(n)
-		g.Nodes = append(g.Nodes, n)
+	// A shard's instance is refused by the nodes that hold its siblings. With more room than those can have among them, there
+	// is another node, whatever the order in which the instances come. The guard keeps that much; where it is not there, only
+	// the plan is safe.
+	slack := 0
+	if shards > 0 && replicas%shards == 0 && s.limits.MaxPerShard > 0 {
+		slack = (replicas/shards - 1) / s.limits.MaxPerShard * s.view.peak
 	}
-	for name, held := range s.held { // a deleted Node still counts, and can take nothing; the order does not matter to a sum
-		if !alive[name] {
-			g.Nodes = append(g.Nodes, placement.Node{Held: held, Unusable: true})
-		}
+	tight := slack > 0 && most < remaining+slack
+	if tight {
+		slack = 0
 	}
-	s.guard = placement.NewGuard(g)
-	s.level = level(s.limits, replicas, len(nodes))
+	s.guard = sums.closed.Guard(s.limits.MaxNodes, sums.used, sums.left, remaining+slack)
+	s.level = level(s.limits, replicas, len(x.marks))
+	if s.limits.MaxNodes == 0 && !tight {
+		return // every node may be used: the emptiest is as good as any plan
+	}
+	s.plan = x.planOf(s.view, tight, shards, replicas, remaining, min(most, remaining))
+	s.level = max(1, min(s.plan.level, maxLevel))
+	if tight && s.plan.rows != nil && s.shard != "" && s.pinned == "" {
+		s.fixed, s.row = true, s.plan.row(s.shard)
+	}
 }
 
-// totals are R and the number of shards. Policy and pods come by different watches, so R is never less than the
-// instances that are known.
-func (s *base) totals(v view, rules policy) (replicas, shards int) {
-	known, shardNames := map[slots.Instance]bool{s.instance: true}, map[string]bool{s.shard: true}
-	for i := range s.counted {
-		known[i] = true
+// totals are the instances that hold a slot, R, and the number of shards. Policy and pods come by different watches, so R is
+// never less than the instances that are known.
+func (s *state) totals(rules policy) (counted, replicas, shards int) {
+	k := s.index.known(s.group)
+	counted = len(s.tally.Instances)
+	known := counted + len(k.absent)
+	if _, held := s.tally.Instances[s.instance]; !held && !k.absent[s.instance] {
+		known++
 	}
-	for _, pod := range v.pending {
-		known[slots.InstanceOfPod(pod)] = true
+	extra := map[slots.Instance]bool{}
+	for slot, on := range s.delta.changed {
+		if _, held := s.tally.Instances[slot.instance]; on && !held && k.waiting[slot.instance] > 0 {
+			extra[slot.instance] = true
+		}
 	}
-	for _, pod := range v.world.Pods {
-		shardNames[pod.Labels[v1alpha1.LabelShard]] = true
+	counted += len(extra)
+	replicas = max(rules.replicas, known)
+	names := len(k.shards)
+	if s.shard != "" && k.shards[s.shard] == 0 {
+		names++
 	}
-	delete(shardNames, "")
-	replicas = max(rules.replicas, len(known))
 	switch {
 	case s.shard == "":
-		return replicas, 0
+		return counted, replicas, 0
 	case rules.shards > 0:
-		return replicas, max(rules.shards, len(shardNames))
-	case len(known) >= replicas: // every instance is known, so every shard is
-		return replicas, len(shardNames)
+		return counted, replicas, max(rules.shards, names)
+	case known >= replicas: // every instance is known, so every shard is
+		return counted, replicas, names
 	}
-	return replicas, 0
+	return counted, replicas, 0
 }
 
-// promises counts, per node, the group's slots that only a claim holds: their pods will come back and need the room.
-func (s *base) promises(v view) map[string]int {
-	out := map[string]int{}
-	for _, slot := range v.slots {
-		if slot.Pod == nil && slot.Group == s.group {
-			out[slot.Node]++
-		}
+// sums are those of the view, with what the overlay adds.
+func (s *state) sums() *sums {
+	if len(s.delta.held) == 0 {
+		return &s.view.sums
 	}
-	return out
+	t := s.view.sums
+	t.closed = t.closed.Clone()
+	for node, by := range s.delta.held {
+		number, there := s.index.names[node]
+		if !there || number >= len(s.view.seats) {
+			t.used++
+			continue
+		}
+		seat := s.view.seats[number]
+		t.book(seat, -1)
+		seat.held += int32(by)
+		t.book(s.view.worked(seat), +1)
+	}
+	return &t
 }
 
-// known are the pods of the informer cache.
-func (p *Plugin) known(group slots.Group, everyGroup bool) []*corev1.Pod {
-	if !everyGroup {
-		return p.podsOf(group)
+const (
+	// cutAbove is the number of nodes from which it pays to name those that are worth a look. Below it, upstream looks at
+	// all nodes anyway, and the events have a reason for each.
+	cutAbove = 100
+	// cutTo is how many are named. They are equally good for the group, and the least loaded: enough for the other plugins
+	// to choose from.
+	cutTo = 64
+)
+
+// cut names the nodes that the plan would use next, so that a cycle costs the same on 500 and on 5,000 nodes. When none of
+// them suits the other plugins, the pod is tried once more without it (PostFilter).
+func (p *Plugin) cut(s *state, pod *corev1.Pod) *fwk.PreFilterResult {
+	if p.wide[pod.UID] {
+		delete(p.wide, pod.UID)
+		return nil
 	}
-	var pods []*corev1.Pod
-	for _, o := range p.pods.List() {
-		if pod, ok := o.(*corev1.Pod); ok {
-			pods = append(pods, pod)
+	if len(p.index.marks) <= cutAbove {
+		return nil
+	}
+	var numbers []int
+	switch {
+	case s.pinned != "":
+		if number, there := p.index.names[s.pinned]; there && p.index.nodes[number].info != nil {
+			numbers = []int{number}
 		}
+	case s.fixed:
+		numbers = s.row
+	case s.plan != nil:
+		numbers = s.lowest()
 	}
-	return pods
+	var result *fwk.PreFilterResult
+	for _, number := range numbers {
+		n := p.index.nodes[number]
+		if n.info == nil || s.refusal(number, n.name) != nil {
+			continue
+		}
+		if result == nil {
+			result = &fwk.PreFilterResult{NodeNames: make(sets.Set[string], len(numbers))}
+		}
+		result.NodeNames.Insert(n.name)
+	}
+	s.narrow = result != nil
+	return result
 }
 
-// claimsInView are the claims of the group, and those that its waiting pods mount: a StatefulSet's claims may lack the
-// labels.
-func (p *Plugin) claimsInView(group slots.Group, everyGroup bool, pending []*corev1.Pod) []*corev1.PersistentVolumeClaim {
-	claims := p.claimsOf(group)
-	if everyGroup {
-		claims = claims[:0:0]
-		for _, o := range p.claims.List() {
-			if claim, ok := o.(*corev1.PersistentVolumeClaim); ok {
-				claims = append(claims, claim)
-			}
-		}
-		return claims
-	}
-	for _, pod := range pending {
-		for _, claim := range p.claimsOfPod(pod) {
-			if _, grouped := slots.GroupOf(claim.Namespace, claim.Labels); !grouped {
-				claims = append(claims, claim)
-			}
+// lowest are the nodes of the plan that still want instances and hold the fewest, the least loaded of them.
+func (s *state) lowest() []int {
+	seats, fewest := s.view.seats, int32(math.MaxInt32)
+	wanting := func(number int) bool { return s.plan.more(number, seats[number]) > 0 && seats[number].capacity > 0 }
+	for _, number := range s.plan.opened {
+		if wanting(number) {
+			fewest = min(fewest, seats[number].held)
 		}
 	}
-	return claims
+	var byLoad [1001]int16
+	for _, number := range s.plan.opened {
+		if seats[number].held == fewest && wanting(number) {
+			byLoad[seats[number].load]++
+		}
+	}
+	most, n := 0, 0
+	for ; most < len(byLoad) && n < cutTo; most++ {
+		n += int(byLoad[most])
+	}
+	numbers := make([]int, 0, cutTo)
+	for _, number := range s.plan.opened {
+		if len(numbers) < cutTo && seats[number].held == fewest && int(seats[number].load) < most && wanting(number) {
+			numbers = append(numbers, number)
+		}
+	}
+	return numbers
 }
 
 func (p *Plugin) claimsOfPod(pod *corev1.Pod) []*corev1.PersistentVolumeClaim {
@@ -223,47 +243,10 @@ func (p *Plugin) claimsOfPod(pod *corev1.Pod) []*corev1.PersistentVolumeClaim {
 	return claims
 }
 
-func (p *Plugin) volume(name string) *corev1.PersistentVolume {
-	v, err := p.volumes.Get(name)
-	if err != nil { // a lister fails only with NotFound
-		return nil
-	}
-	return v
-}
-
 func (p *Plugin) nodeOfClaim(claim *corev1.PersistentVolumeClaim) string {
 	var volume *corev1.PersistentVolume
 	if claim.Spec.VolumeName != "" {
-		volume = p.volume(claim.Spec.VolumeName)
+		volume = p.index.volume(claim.Spec.VolumeName)
 	}
-	return slots.NodeOfClaim(claim, volume, snapshotNodes{lister: p.handle.SnapshotSharedLister().NodeInfos()})
-}
-
-// snapshotNodes finds nodes in the scheduler's snapshot.
-type snapshotNodes struct {
-	lister fwk.NodeInfoLister
-	list   []fwk.NodeInfo
-}
-
-// Get returns the node of that name, nil when the snapshot has none.
-func (s snapshotNodes) Get(name string) *corev1.Node {
-	info, err := s.lister.Get(name)
-	if err != nil {
-		return nil
-	}
-	return info.Node()
-}
-
-// ByHostname is only reached when a node's hostname label differs from its name.
-func (s snapshotNodes) ByHostname(value string) string {
-	list := s.list
-	if list == nil {
-		list, _ = s.lister.List() // the snapshot's List never fails
-	}
-	for _, info := range list {
-		if info.Node().Labels[corev1.LabelHostname] == value {
-			return info.Node().Name
-		}
-	}
-	return ""
+	return slots.NodeOfClaim(claim, volume, p.index)
 }

@@ -17,13 +17,22 @@ func (p *Plugin) PreScore(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, _
 	return nil
 }
 
-// Score prefers nodes that hold fewer instances of the group.
+// Score prefers nodes that hold fewer instances of the group; where there is a plan, among those that it still wants to use.
 func (p *Plugin) Score(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, info fwk.NodeInfo) (int64, *fwk.Status) {
 	s, status := stateOf(cs)
 	if !status.IsSuccess() {
 		return 0, status
 	}
-	return placement.Evenness(s.heldOn(info.Node().Name), s.level), nil
+	node := info.Node().Name
+	held := s.heldOn(node)
+	if s.plan == nil {
+		return placement.Evenness(held, s.level), nil
+	}
+	number, there := s.index.names[node]
+	if !there || number >= len(s.plan.quota) || s.plan.quota[number] <= held {
+		return 0, nil
+	}
+	return max(1, placement.Evenness(held, s.level)), nil
 }
 
 // ScoreExtensions is nil: the score depends on the node alone.

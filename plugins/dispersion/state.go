@@ -1,7 +1,6 @@
 package dispersion
 
 import (
-	"cmp"
 	"context"
 	"slices"
 
@@ -22,27 +21,26 @@ type state struct {
 	delta delta
 }
 
-// base is the group as it was when the pod's cycle began.
+// base is the group as it is in the pod's cycle. What it points to is written by PreFilter alone.
 type base struct {
+	index    *index
+	view     *view
+	tally    *slots.Tally
 	group    slots.Group
 	instance slots.Instance
 	shard    string
+	priority int32
 	pinned   string // node that holds the pod's local volume, "" when it may go anywhere
 	holds    bool   // the volume holds the pod's slot there; one that was retired does not
 	limits   placement.Limits
 	total    int // cap over all groups, 0 for none
 
-	counted  map[slots.Instance]bool // instances of the group with a slot
-	slots    []slots.Slot            // sorted by instance and node; of other groups too where there is a cap over all
-	held     map[string]int          // node -> slots of the group
-	shards   map[string]int          // node -> slots of the pod's shard
-	all      map[string]int          // node -> slots of all groups; only with a cap over all groups
-	weaker   map[string]bool         // nodes with a pod of the group that has a lower priority
-	room     map[string]int          // node -> further instances that it has room for, beside those promised
-	promised map[string]int          // node -> absent instances of the group whose volumes are there
-	capacity map[string]int          // node -> further instances that it can take within the limits
-	guard    placement.Guard
-	level    int
+	guard  placement.Guard
+	level  int
+	plan   *plan // nil without one
+	fixed  bool  // only the nodes of row keep the rest of the shards placeable
+	row    []int
+	narrow bool // PreFilter named only some of the nodes
 }
 
 // taken is an instance on a node.
@@ -51,13 +49,20 @@ type taken struct {
 	node     string
 }
 
-// counts reports whether PreFilter counted the slot. Only preemption and nominated pods ask, so that no cycle pays for an
-// index.
-func (b *base) counts(t taken) bool {
-	_, found := slices.BinarySearchFunc(b.slots, t, func(s slots.Slot, t taken) int {
-		return cmp.Or(cmp.Compare(s.Instance.Namespace, t.instance.Namespace), cmp.Compare(s.Instance.Name, t.instance.Name), cmp.Compare(s.Node, t.node))
-	})
-	return found
+// counts reports whether the group's slot is taken, without the changes of this cycle.
+func (b *base) counts(t taken) bool { return b.index.counts(b.group, t) }
+
+func (x *index) counts(group slots.Group, t taken) bool {
+	tally := x.ledger.Group(group)
+	return tally != nil && slices.ContainsFunc(tally.Instances[t.instance], func(s slots.Slot) bool { return s.Node == t.node })
+}
+
+// counts reports whether a slot of any group is taken.
+func (s *state) counts(group slots.Group, t taken) bool {
+	if present, changed := s.delta.changed[t]; changed {
+		return present
+	}
+	return s.index.counts(group, t)
 }
 
 // delta is written by AddPod and RemovePod.
@@ -84,19 +89,22 @@ func copied[K comparable, V any](m map[K]V) map[K]V {
 	return out
 }
 
-func (s *state) heldOn(node string) int  { return s.held[node] + s.delta.held[node] }
-func (s *state) shardOn(node string) int { return s.shards[node] + s.delta.shards[node] }
-func (s *state) allOn(node string) int   { return s.all[node] + s.delta.all[node] }
+func (s *state) heldOn(node string) int {
+	held := s.delta.held[node]
+	if number, there := s.index.names[node]; there && number < len(s.view.seats) {
+		held += int(s.view.seats[number].held)
+	}
+	return held
+}
 
 // used is |S|, the number of nodes on which the group holds a slot.
 func (s *state) used() int {
-	n := len(s.held)
-	for node := range s.delta.held {
-		before, after := s.held[node] > 0, s.heldOn(node) > 0
-		if before && !after {
+	n := s.view.used
+	for node, by := range s.delta.held {
+		after := s.heldOn(node)
+		if before := after - by; before > 0 && after == 0 {
 			n--
-		}
-		if !before && after {
+		} else if before == 0 && after > 0 {
 			n++
 		}
 	}
@@ -134,11 +142,7 @@ func (p *Plugin) adjust(cs fwk.CycleState, pod *corev1.Pod, node string, by int)
 		return nil
 	}
 	slot := taken{slots.InstanceOfPod(pod), node}
-	present, changed := s.delta.changed[slot]
-	if !changed {
-		present = s.counts(slot)
-	}
-	if (by > 0) == present {
+	if (by > 0) == s.counts(group, slot) {
 		return nil // a nominated pod that PreFilter counted already, of whichever group, or one that it never counted
 	}
 	if by < 0 && p.pinnedBy(pod) {

@@ -20,6 +20,12 @@ func (w *world) cycle(pod *corev1.Pod) (*framework.CycleState, func(string) bool
 	if err := w.cache.UpdateSnapshot(klog.Background(), w.snapshot); err != nil {
 		w.t.Fatal(err)
 	}
+	return w.again(pod)
+}
+
+// again does it on the snapshot as it is.
+func (w *world) again(pod *corev1.Pod) (*framework.CycleState, func(string) bool) {
+	w.t.Helper()
 	nodes, err := w.snapshot.List()
 	if err != nil {
 		w.t.Fatal(err)

@@ -35,6 +35,8 @@ type world struct {
 	policies map[slots.Group]policy
 	// unguarded switches the guard off, to show that it is needed.
 	unguarded bool
+	// unplanned leaves the guard alone, without the plan.
+	unplanned bool
 }
 
 // handle is the part of the framework's handle that the plugin uses.
@@ -62,7 +64,7 @@ func newWorld(t testing.TB, args config.DispersionArgs) *world {
 		t: t, cache: internalcache.New(ctx, nil, false, false), snapshot: internalcache.NewEmptySnapshot(),
 		factory: informers.NewSharedInformerFactory(fake.NewClientset(), 0), policies: map[slots.Group]policy{},
 	}
-	plugin, err := newPlugin(&args, &handle{snapshot: w.snapshot, factory: w.factory})
+	plugin, err := newPlugin(&args, &handle{snapshot: w.snapshot, factory: w.factory}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,6 +109,19 @@ func (w *world) add(indexer cache.Indexer, o any) {
 	if err := indexer.Add(o); err != nil {
 		w.t.Fatal(err)
 	}
+	w.note(o)
+}
+
+// note stands for the events of the informers, which do not run.
+func (w *world) note(o any) {
+	switch o.(type) {
+	case *corev1.Pod:
+		w.plugin.index.notes.pod(o)
+	case *corev1.PersistentVolumeClaim:
+		w.plugin.index.notes.claim(o)
+	case *corev1.PersistentVolume:
+		w.plugin.index.notes.volume(o)
+	}
 }
 
 // arrive makes a pod known, as its creation would.
@@ -127,13 +142,16 @@ func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 		w.t.Fatal(err)
 	}
 	cs := framework.NewCycleState()
-	_, status := w.plugin.PreFilter(w.t.Context(), cs, pod, nodes)
+	result, status := w.plugin.PreFilter(w.t.Context(), cs, pod, nodes)
 	if status != nil && !status.IsSuccess() && !status.IsSkip() {
 		return "", map[string]*fwk.Status{"": status}
 	}
-	if w.unguarded {
-		s, _ := stateOf(cs)
-		s.guard = placement.Guard{Openable: len(nodes)}
+	if s, failed := stateOf(cs); w.unplanned && failed.IsSuccess() {
+		s.plan, s.fixed, s.level = nil, false, s.limits.MaxPerNode
+	} else if w.unguarded && failed.IsSuccess() {
+		s.guard, s.plan, s.fixed, s.level = placement.Guard{Openable: len(nodes)}, nil, false, s.limits.MaxPerNode
+	} else {
+		nodes = w.candidates(result)
 	}
 	best, score, refused := "", int64(-1), map[string]*fwk.Status{}
 	for _, info := range nodes {
@@ -158,6 +176,11 @@ func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 	}
 	if best != "" {
 		w.bind(pod, best)
+		return best, refused
+	}
+	w.plugin.PostFilter(w.t.Context(), cs, pod, nil)
+	if w.plugin.wide[pod.UID] {
+		return w.schedule(pod)
 	}
 	return best, refused
 }

@@ -1,0 +1,298 @@
+package dispersion
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
+	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// index follows the cluster, so that a pod costs as much as what has changed since the pod before it. There is one per
+// process, whichever profile a pod belongs to. It joins two sources:
+//
+//   - the scheduler's snapshot, which alone knows assumed pods. Nodes whose generation is still the same are passed over;
+//   - the informers of pods, claims and volumes, which alone know pods on deleted Nodes, pods that wait, and claims.
+//
+// A pod that is in the snapshot counts as it is there. When the snapshot drops it, what the informer says counts again.
+//
+// PreFilter is the only writer, and scheduling cycles are serial. Whatever runs within a cycle reads.
+type index struct {
+	pods, claims cache.Indexer
+	volumes      corelisters.PersistentVolumeLister
+	notes        notes
+	doubts       doubts
+
+	ledger *slots.Ledger
+	primed bool
+	// assumes is set while pods of a PodGroup may be assumed in the snapshot, which leaves the generation as it is.
+	assumes bool
+	cycle   int
+	audited int // the cycle of the last audit
+
+	marks []mark         // parallel to the snapshot's list
+	names map[string]int // number of each node that the snapshot or a slot names
+	nodes []*node        // by number
+	hosts map[string][]string
+
+	sightings map[types.UID]*sighting
+	informed  map[string]*corev1.Pod // pods of groups that the informer has, by key
+	nominated map[types.UID]*corev1.Pod
+	groups    map[slots.Group]*known
+	touched   []taker // whose slots have changed
+	changes   changelog
+	views     map[slots.Group][]*view
+}
+
+// mark is what tells whether a node of the snapshot has changed.
+type mark struct {
+	info       *framework.NodeInfo
+	generation int64
+	pods       int
+	last       fwk.PodInfo
+	number     int
+}
+
+// node is a node as it was last seen.
+type node struct {
+	name   string
+	info   *framework.NodeInfo // nil for a node that is not in the snapshot
+	object *corev1.Node
+	host   string
+	off    bool          // out of service
+	pods   []*corev1.Pod // of any group
+	all    int           // slots of all groups
+}
+
+// sighting is a pod as the snapshot and the informer have it, and as the ledger has it.
+type sighting struct{ snapshot, informer, counted *corev1.Pod }
+
+func newIndex(pods, claims cache.Indexer, volumes corelisters.PersistentVolumeLister) *index {
+	x := &index{pods: pods, claims: claims, volumes: volumes}
+	x.reset()
+	return x
+}
+
+// reset forgets everything; the next update looks at everything anew.
+func (x *index) reset() {
+	x.ledger = slots.NewLedger(x.volume, x, nil)
+	x.ledger.OnBook(x.booked)
+	x.primed, x.marks, x.nodes, x.touched = false, nil, nil, nil
+	x.names, x.hosts = map[string]int{}, map[string][]string{}
+	x.sightings, x.informed, x.nominated = map[types.UID]*sighting{}, map[string]*corev1.Pod{}, map[types.UID]*corev1.Pod{}
+	x.groups, x.views, x.changes = map[slots.Group]*known{}, map[slots.Group][]*view{}, changelog{}
+}
+
+// update takes in what has changed. Assumes is true in the cycles of a PodGroup.
+func (x *index) update(list []fwk.NodeInfo, assumes bool) {
+	x.cycle++
+	x.changes.begin(4*len(x.nodes) + 1024)
+	x.scan(list, assumes || x.assumes)
+	x.assumes = assumes
+	if !x.primed { // no hole after a restart: the informers are in sync, although not all of their events have come
+		x.primed = true
+		x.notes.drain()
+		for _, key := range x.pods.ListKeys() {
+			x.readPod(key)
+		}
+		for _, key := range x.claims.ListKeys() {
+			x.readClaim(key)
+		}
+	}
+	pods, claims, volumes := x.notes.drain()
+	for key := range pods {
+		x.readPod(key)
+	}
+	for key := range claims {
+		x.readClaim(key)
+	}
+	for name := range volumes {
+		x.ledger.TouchVolume(name)
+	}
+	x.settle()
+}
+
+// scan finds the nodes of the snapshot that have changed.
+func (x *index) scan(list []fwk.NodeInfo, thorough bool) {
+	if len(list) != len(x.marks) {
+		x.relist(list)
+		return
+	}
+	for i, listed := range list {
+		m := &x.marks[i]
+		info, ok := listed.(*framework.NodeInfo)
+		if !ok || info != m.info {
+			x.relist(list)
+			return
+		}
+		if info.Generation != m.generation || thorough && m.reassumed() {
+			x.look(m)
+		}
+	}
+}
+
+// reassumed reports whether pods were assumed on the node, or forgotten, in the snapshot alone.
+func (m *mark) reassumed() bool {
+	n := len(m.info.Pods)
+	return n != m.pods || n > 0 && m.info.Pods[n-1] != m.last
+}
+
+// relist takes in a snapshot whose list of nodes is another one.
+func (x *index) relist(list []fwk.NodeInfo) {
+	x.renumber(len(list))
+	before := make(map[int]mark, len(x.marks))
+	for _, m := range x.marks {
+		before[m.number] = m
+	}
+	x.marks = make([]mark, 0, len(list))
+	for _, listed := range list {
+		info, ok := listed.(*framework.NodeInfo)
+		if !ok { // the snapshot holds nothing else
+			continue
+		}
+		number := x.number(info.Node().Name)
+		m := mark{info: info, generation: -1, number: number}
+		if old, there := before[number]; there && old.info == info {
+			m = old
+		}
+		delete(before, number)
+		x.marks = append(x.marks, m)
+	}
+	for number := range before { // the order does not matter: each is a node of its own
+		x.gone(number)
+	}
+	for i := range x.marks {
+		if m := &x.marks[i]; m.generation != m.info.Generation || m.reassumed() {
+			x.look(m)
+		}
+	}
+}
+
+// renumber starts anew when most numbers belong to nodes that are long gone.
+func (x *index) renumber(live int) {
+	if len(x.nodes) > 2*live+1024 {
+		x.reset()
+	}
+}
+
+// number is the number of a node, a new one if it has none.
+func (x *index) number(name string) int {
+	number, there := x.names[name]
+	if !there {
+		number = len(x.nodes)
+		x.names[name] = number
+		x.nodes = append(x.nodes, &node{name: name})
+	}
+	return number
+}
+
+// look takes in a node that has changed.
+func (x *index) look(m *mark) {
+	m.generation, m.pods, m.last = m.info.Generation, len(m.info.Pods), nil
+	if m.pods > 0 {
+		m.last = m.info.Pods[m.pods-1]
+	}
+	n := x.nodes[m.number]
+	n.info = m.info
+	if object := m.info.Node(); object != n.object {
+		x.setObject(n, object)
+	}
+	var pods []*corev1.Pod
+	for _, info := range m.info.Pods {
+		if pod := info.GetPod(); grouped(pod.Labels) {
+			pods = append(pods, pod)
+		}
+	}
+	before := n.pods
+	n.pods = pods
+	for _, pod := range pods {
+		if !slices.Contains(before, pod) {
+			x.comes(pod)
+		}
+	}
+	for _, pod := range before {
+		if !slices.Contains(pods, pod) {
+			x.goes(pod)
+		}
+	}
+	x.changes.add(m.number)
+}
+
+// gone takes in that a node is no longer in the snapshot.
+func (x *index) gone(number int) {
+	n := x.nodes[number]
+	pods := n.pods
+	n.pods, n.info = nil, nil
+	x.setObject(n, nil)
+	for _, pod := range pods {
+		x.goes(pod)
+	}
+	x.changes.add(number)
+}
+
+// setObject replaces the Node, and looks again at the slots that depend on what has changed about it.
+func (x *index) setObject(n *node, object *corev1.Node) {
+	host := ""
+	if object != nil {
+		host = object.Labels[corev1.LabelHostname]
+	}
+	off := slots.OutOfService(object)
+	same := (object == nil) == (n.object == nil) && host == n.host && off == n.off
+	n.object = object
+	if same {
+		return
+	}
+	old := n.host
+	n.host, n.off = host, off
+	if old != host {
+		x.rehost(n.name, old, host)
+	}
+	x.ledger.TouchNode(n.name, old, host)
+}
+
+func (x *index) rehost(name, before, after string) {
+	if before != "" {
+		if x.hosts[before] = slices.DeleteFunc(x.hosts[before], func(n string) bool { return n == name }); len(x.hosts[before]) == 0 {
+			delete(x.hosts, before)
+		}
+	}
+	if after != "" {
+		x.hosts[after] = append(x.hosts[after], name)
+		slices.Sort(x.hosts[after])
+	}
+}
+
+// Get returns the node of that name, nil when the snapshot has none.
+func (x *index) Get(name string) *corev1.Node {
+	if number, there := x.names[name]; there {
+		return x.nodes[number].object
+	}
+	return nil
+}
+
+// ByHostname returns the name of the node with that hostname label, "" when there is none.
+func (x *index) ByHostname(value string) string {
+	if names := x.hosts[value]; len(names) > 0 {
+		return names[0]
+	}
+	return ""
+}
+
+func (x *index) volume(name string) *corev1.PersistentVolume {
+	v, err := x.volumes.Get(name)
+	if err != nil { // a lister fails only with NotFound
+		return nil
+	}
+	return v
+}
+
+// grouped reports whether these are the labels of a pod or claim of a group.
+func grouped(labels map[string]string) bool {
+	return labels[v1alpha1.LabelPlacementPolicy] != "" || labels[v1alpha1.LabelCluster] != ""
+}

@@ -1,0 +1,338 @@
+package dispersion
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/component-base/metrics/testutil"
+	"k8s.io/klog/v2"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+	"k8s.io/utils/ptr"
+	"pgregory.net/rapid"
+
+	"github.com/shoal-dev/shoal/api/config"
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/placement"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// TestIndexFollowsTheCluster changes a small cluster at random. After a few changes each time, the index must hold the slots
+// that are counted from everything, and its views must be those of an index that is made anew.
+func TestIndexFollowsTheCluster(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		c := &drifting{T: r, world: newWorld(t, config.DispersionArgs{}), nodes: map[string]*corev1.Node{}, placed: map[string]*corev1.Pod{}, assumed: map[string]*corev1.Pod{}}
+		for range r2(r, 1, 15, "rounds") {
+			var done []string
+			for range r2(r, 1, 4, "changes") {
+				done = append(done, c.change())
+			}
+			c.compare(fmt.Sprint(done))
+		}
+	})
+}
+
+func r2(t *rapid.T, low, high int, what string) int { return rapid.IntRange(low, high).Draw(t, what) }
+
+// drifting is a cluster that changes.
+type drifting struct {
+	*rapid.T
+	*world
+	nodes           map[string]*corev1.Node
+	placed, assumed map[string]*corev1.Pod // in the scheduler's cache, by name
+	uid             int
+}
+
+func (c *drifting) one(what string, of ...string) string {
+	return rapid.SampledFrom(of).Draw(c.T, what)
+}
+
+func (c *drifting) change() string {
+	switch what := c.one("change", "node", "node", "gone", "pod", "pod", "assume", "assume", "forget", "confirm", "delete", "claim", "noclaim", "volume"); what {
+	case "node":
+		return what + c.putNode(c.one("node", "a", "b", "c"))
+	case "gone":
+		name := c.one("node", "a", "b", "c")
+		if n := c.nodes[name]; n != nil {
+			delete(c.nodes, name)
+			c.must(c.cache.RemoveNode(klog.Background(), n))
+		}
+		return what + " " + name
+	case "claim", "noclaim", "volume":
+		return what + c.changeClaim(what)
+	default:
+		return what + c.changePod(what)
+	}
+}
+
+func (c *drifting) must(err error) {
+	if err != nil {
+		c.T.Fatal(err)
+	}
+}
+
+func (c *drifting) putNode(name string) string {
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelHostname: c.one("host", name, "h-"+name)}}}
+	n.Status.Allocatable = instance("", "", "").Spec.Containers[0].Resources.Requests.DeepCopy()
+	n.Status.Allocatable[corev1.ResourceCPU] = *ptr.To(n.Status.Allocatable[corev1.ResourceCPU])
+	cpu := n.Status.Allocatable[corev1.ResourceCPU]
+	cpu.Set(int64(r2(c.T, 1, 5, "cpu")))
+	n.Status.Allocatable[corev1.ResourceCPU] = cpu
+	cpu.Set(10)
+	n.Status.Allocatable[corev1.ResourcePods] = cpu
+	n.Spec.Unschedulable = rapid.Bool().Draw(c.T, "cordoned")
+	if r2(c.T, 0, 3, "off") == 0 {
+		n.Spec.Taints = []corev1.Taint{{Key: corev1.TaintNodeOutOfService, Effect: corev1.TaintEffectNoExecute}}
+	}
+	if old := c.nodes[name]; old != nil {
+		c.cache.UpdateNode(klog.Background(), old, n)
+	} else {
+		c.cache.AddNode(klog.Background(), n)
+	}
+	c.nodes[name] = n
+	return fmt.Sprint(" ", name, n.Labels, n.Spec)
+}
+
+// changePod keeps to what the scheduler does: a pod is assumed, then confirmed or forgotten.
+func (c *drifting) changePod(what string) string {
+	name := c.one("pod", "r-0", "r-1", "r-2")
+	o, known, err := c.plugin.pods.GetByKey("ns/" + name)
+	c.must(err)
+	switch {
+	case what == "pod" && !known:
+		c.uid++
+		pod := instance(name, c.one("group", "p", "q"), c.one("shard", "", "s", "t"))
+		pod.UID = types.UID(fmt.Sprint(c.uid))
+		if rapid.Bool().Draw(c.T, "mounts") {
+			pod.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data-" + name}}}}
+		}
+		c.arrive(pod)
+	case what == "pod": // a change of labels, or a nomination
+		pod := o.(*corev1.Pod).DeepCopy()
+		if pod.Spec.NodeName == "" {
+			pod.Status.NominatedNodeName = c.one("nominated", "", "a")
+		} else if r2(c.T, 0, 1, "lost") == 0 {
+			pod.Labels[v1alpha1.LabelLost] = "x"
+			if old := c.placed[name]; old != nil {
+				c.must(c.cache.UpdatePod(klog.Background(), old, pod))
+				c.placed[name] = pod
+			}
+		}
+		c.arrive(pod)
+	case what == "assume" && known && len(c.nodes) > 0 && c.placed[name] == nil && c.assumed[name] == nil && o.(*corev1.Pod).Spec.NodeName == "":
+		pod := o.(*corev1.Pod).DeepCopy()
+		pod.Spec.NodeName = c.one("node", slices.Sorted(maps.Keys(c.nodes))...)
+		c.must(c.cache.AssumePod(klog.Background(), pod))
+		c.assumed[name] = pod
+	case what == "forget" && c.assumed[name] != nil:
+		c.must(c.cache.ForgetPod(klog.Background(), c.assumed[name]))
+		delete(c.assumed, name)
+	case what == "confirm" && c.assumed[name] != nil && known:
+		pod := c.assumed[name].DeepCopy()
+		c.must(c.cache.AddPod(klog.Background(), pod))
+		c.arrive(pod)
+		c.placed[name] = pod
+		delete(c.assumed, name)
+	case what == "delete" && known && c.assumed[name] == nil:
+		if pod := c.placed[name]; pod != nil {
+			c.must(c.cache.RemovePod(klog.Background(), pod))
+			delete(c.placed, name)
+		}
+		c.must(c.plugin.pods.Delete(o))
+		c.note(o)
+	}
+	return " " + name
+}
+
+func (c *drifting) changeClaim(what string) string {
+	name := "data-" + c.one("claim", "r-0", "r-1")
+	volumes := c.factory.Core().V1().PersistentVolumes().Informer().GetIndexer()
+	switch what {
+	case "volume":
+		v := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-" + name}}
+		v.Spec.NodeAffinity = &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+			MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{c.one("host", "a", "h-a", "b")}}},
+		}}}}
+		c.add(volumes, v)
+	case "noclaim":
+		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name}}
+		c.must(c.plugin.claims.Delete(claim))
+		c.note(claim)
+	default:
+		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, Labels: map[string]string{}}}
+		for _, label := range []string{v1alpha1.LabelLost, v1alpha1.LabelRetired} {
+			if r2(c.T, 0, 4, label) == 0 {
+				claim.Labels[label] = "x"
+			}
+		}
+		if rapid.Bool().Draw(c.T, "labelled") {
+			claim.Labels[v1alpha1.LabelPlacementPolicy] = "p"
+		}
+		if rapid.Bool().Draw(c.T, "bound") {
+			claim.Spec.VolumeName = "pv-" + name
+		} else {
+			claim.Annotations = map[string]string{slots.SelectedNode: c.one("selected", "a", "b")}
+		}
+		c.add(c.plugin.claims, claim)
+	}
+	return " " + name
+}
+
+func (c *drifting) compare(done string) {
+	c.T.Helper()
+	c.must(c.cache.UpdateSnapshot(klog.Background(), c.snapshot))
+	list, err := c.snapshot.List()
+	c.must(err)
+	x := c.plugin.index
+	x.update(list, false)
+	counted := slots.Count(c.everything())
+	if got := x.ledger.Slots(); !reflect.DeepEqual(got, counted) {
+		c.T.Fatalf("after %s:\ngot  %v\nwant %v", done, got, counted)
+	}
+	for _, n := range x.nodes {
+		if want := slots.PerNode(counted)[n.name]; n.all != want {
+			c.T.Fatalf("after %s: %s holds %d slots of all groups, want %d", done, n.name, n.all, want)
+		}
+	}
+	fresh := newIndex(c.plugin.pods, c.plugin.claims, x.volumes)
+	fresh.update(list, false)
+	l := placement.Limits{MaxPerNode: 3, MaxNodes: r2(c.T, 1, 3, "K"), MaxPerShard: 1}
+	for _, name := range []string{"p", "q"} {
+		g := slots.Group{Namespace: "ns", Policy: name}
+		got, want := x.viewOf(g, instance("x", name, ""), l, 0, 4), fresh.viewOf(g, instance("x", name, ""), l, 0, 4)
+		if got.used != want.used || got.left != want.left || got.closed.Guard(l.MaxNodes, got.used, got.left, 9) != want.closed.Guard(l.MaxNodes, want.used, want.left, 9) {
+			c.T.Fatalf("after %s the sums of %s differ: got %+v, want %+v", done, name, got.sums, want.sums)
+		}
+		for node, number := range x.names {
+			s, other := got.seats[number], seat{lowest: math.MaxInt32}
+			if n, there := fresh.names[node]; there {
+				other = want.seats[n]
+			}
+			if s != other {
+				c.T.Fatalf("after %s %s of %s differs: got %+v, want %+v", done, node, name, s, other)
+			}
+		}
+		if got, want := x.known(g), fresh.known(g); !reflect.DeepEqual(got, want) {
+			c.T.Fatalf("after %s %s differs: got %+v, want %+v", done, name, got, want)
+		}
+	}
+	if !reflect.DeepEqual(x.nominated, fresh.nominated) {
+		c.T.Fatalf("after %s: nominated: got %v, want %v", done, x.nominated, fresh.nominated)
+	}
+}
+
+// everything is what there is, put together without anything kept.
+func (c *drifting) everything() slots.World {
+	w := slots.World{Volume: c.plugin.index.volume}
+	inSnapshot := map[types.UID]bool{}
+	var nodes []*corev1.Node
+	list, err := c.snapshot.List()
+	c.must(err)
+	for _, info := range list {
+		nodes = append(nodes, info.Node())
+		for _, pi := range info.GetPods() {
+			w.Pods = append(w.Pods, pi.GetPod())
+			inSnapshot[pi.GetPod().UID] = true
+		}
+	}
+	w.Nodes = slots.NewNodeMap(nodes)
+	for _, o := range c.plugin.pods.List() {
+		if pod := o.(*corev1.Pod); !inSnapshot[pod.UID] {
+			w.Pods = append(w.Pods, pod)
+		}
+	}
+	for _, o := range c.plugin.claims.List() {
+		w.Claims = append(w.Claims, o.(*corev1.PersistentVolumeClaim))
+	}
+	return w
+}
+
+// TestAuditHeals breaks the index: the next audit must see it, count it, and make the index anew.
+func TestAuditHeals(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("p", 2, placement.Limits{MaxPerNode: 1, MaxNodes: 2})
+	w.node("a", 4, 10)
+	first, second := instance("r-0", "p", ""), instance("r-1", "p", "")
+	w.bind(first, "a")
+	w.arrive(second)
+	if _, allowed := w.cycle(second); allowed("a") {
+		t.Fatal("a is full")
+	}
+	w.plugin.index.ledger.DropPod(first)
+	before := counted(t)
+	w.plugin.index.audited = -auditEvery - 100
+	if _, allowed := w.cycle(second); allowed("a") {
+		t.Error("the index is still wrong after an audit")
+	}
+	if got := counted(t) - before; got != 1 {
+		t.Errorf("%v divergences were counted, want 1", got)
+	}
+	w.plugin.index.audited = -auditEvery - 100
+	w.cycle(second)
+	if got := counted(t) - before; got != 1 {
+		t.Errorf("a divergence was counted where there was none: %v", got)
+	}
+}
+
+func counted(t *testing.T) float64 {
+	t.Helper()
+	n, err := testutil.GetCounterMetricValue(divergences())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestPodGroupsAreSeen: the cycles of a PodGroup assume pods in the snapshot alone, and take them back, without a new
+// generation of the node.
+func TestPodGroupsAreSeen(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("p", 4, placement.Limits{MaxPerNode: 1})
+	w.node("a", 4, 10)
+	w.node("b", 4, 10)
+	name := "gang"
+	pods := make([]*corev1.Pod, 3)
+	for i := range pods {
+		pods[i] = instance(fmt.Sprintf("r-%d", i), "p", "")
+		pods[i].Spec.SchedulingGroup = &corev1.PodSchedulingGroup{PodGroupName: &name}
+		w.arrive(pods[i])
+	}
+	see := func(pod *corev1.Pod, a bool) {
+		t.Helper()
+		if _, allowed := w.again(pod); allowed("a") != a || !allowed("b") {
+			t.Errorf("%s: allowed on a %v, want %v", pod.Name, allowed("a"), a)
+		}
+	}
+	w.cycle(pods[0])
+	assume := func(pod *corev1.Pod) *framework.PodInfo {
+		there := pod.DeepCopy()
+		there.Spec.NodeName = "a"
+		info, err := framework.NewPodInfo(there)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.snapshot.AssumePod(info); err != nil {
+			t.Fatal(err)
+		}
+		return info
+	}
+	info := assume(pods[0])
+	see(pods[1], false)
+	if err := w.snapshot.ForgetPod(klog.Background(), info.Pod); err != nil {
+		t.Fatal(err)
+	}
+	info = assume(pods[1])
+	see(pods[0], false)
+	if err := w.snapshot.ForgetPod(klog.Background(), info.Pod); err != nil {
+		t.Fatal(err)
+	}
+	alone := instance("r-3", "p", "")
+	w.arrive(alone)
+	see(alone, true)
+}

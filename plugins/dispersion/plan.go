@@ -1,0 +1,182 @@
+package dispersion
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/shoal-dev/shoal/placement"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// plan is placement.Plan for the pods of one view, by the numbers of nodes. It is kept for as long as reality follows it,
+// and made anew from what is placed when it does not; nothing of it is stored.
+type plan struct {
+	quota     []int            // of each node; those that came later have none
+	opened    []int            // the nodes that have a quota
+	rows      map[string][]int // of each shard, the nodes of its instances that are still to come; nil without rows
+	unnamed   [][]int          // rows of shards of which nothing is known yet
+	level     int
+	remaining int
+	gap       int  // remaining instances for which there was no room at all
+	tight     bool // rows were asked for
+	broken    bool
+}
+
+// move is a slot of the group that was taken or given up.
+type move struct {
+	shard      string
+	number, by int
+}
+
+// maxMoves bounds the memory of a plan that nobody asks for.
+const maxMoves = 10000
+
+// follow notes a move for the group's plans.
+func (x *index) follow(slot slots.Slot, number, by int) {
+	for _, v := range x.views[slot.Group] {
+		switch {
+		case v.plan == nil:
+		case len(v.moves) == maxMoves:
+			v.plan, v.moves = nil, nil
+		default:
+			v.moves = append(v.moves, move{slot.Shard, number, by})
+		}
+	}
+}
+
+// row is where the instances of a shard go that are still to come. A shard that was not known takes any row that is left.
+func (p *plan) row(shard string) []int {
+	row, named := p.rows[shard]
+	if !named && len(p.unnamed) > 0 {
+		row, p.unnamed = p.unnamed[0], p.unnamed[1:]
+		p.rows[shard] = row
+	}
+	return row
+}
+
+// check breaks the plan when a node can no longer take what is planned for it.
+func (p *plan) check(number int, s seat) {
+	if p != nil && number < len(p.quota) && p.quota[number]-int(s.held) > int(s.capacity) {
+		p.broken = true
+	}
+}
+
+// more is how many further instances the plan has for a node.
+func (p *plan) more(number int, s seat) int {
+	if number >= len(p.quota) {
+		return 0
+	}
+	return p.quota[number] - int(s.held)
+}
+
+// follow takes in what has moved since, and breaks the plan when it did not foresee that.
+func (p *plan) follow(moves []move, seats []seat) {
+	type at struct {
+		shard  string
+		number int
+	}
+	net := map[at]int{}
+	for _, m := range moves {
+		count(net, at{m.shard, m.number}, m.by)
+	}
+	for where, by := range net { // the order does not matter: each is a place of its own
+		if by < 0 || p.more(where.number, seats[where.number]) < 0 {
+			p.broken = true
+			return
+		}
+		p.remaining -= by
+		if p.rows == nil {
+			continue
+		}
+		for range by {
+			row := p.row(where.shard)
+			i := slices.Index(row, where.number)
+			if i < 0 {
+				p.broken = true
+				return
+			}
+			p.rows[where.shard] = slices.Delete(row, i, i+1)
+		}
+	}
+}
+
+// planOf is the plan of a view, the one that it has if that still holds. Reachable is how many can be placed at best; tight
+// asks for rows.
+func (x *index) planOf(v *view, tight bool, shards, replicas, remaining, reachable int) *plan {
+	if p := v.plan; p != nil {
+		if len(v.moves) > 0 {
+			p.follow(v.moves, v.seats)
+			v.moves = v.moves[:0]
+		}
+		if !p.broken && p.tight == tight && p.remaining == remaining && remaining-reachable >= p.gap {
+			return p
+		}
+	}
+	g := placement.Group{Limits: v.limits, Shards: v.shards, Remaining: remaining, Nodes: make([]placement.Node, len(v.seats))}
+	for i, s := range v.seats {
+		g.Nodes[i] = placement.Node{Held: int(s.held), Free: int(max(s.free, 0)), Load: int(s.load)}
+	}
+	var names []string
+	if tight {
+		names, g.Rows = x.rowsOf(v, shards, replicas, remaining)
+	}
+	made := placement.NewPlan(g)
+	p := &plan{quota: made.Quota, level: made.Level, tight: tight, remaining: remaining, gap: remaining - reachable}
+	for number, q := range p.quota {
+		if q > 0 {
+			p.opened = append(p.opened, number)
+		}
+	}
+	if g.Rows != nil {
+		p.rows = make(map[string][]int, len(names))
+		for i, name := range names {
+			p.rows[name] = made.Rows[i]
+		}
+		p.unnamed = made.Rows[len(names):]
+	}
+	v.plan, v.moves = p, v.moves[:0]
+	return p
+}
+
+// rowsOf are the shards of a group, those that are known by name first. They are nil where shards are not of equal size,
+// or where the instances that are still to come cannot be told apart by shard: then no order of theirs can be planned.
+func (x *index) rowsOf(v *view, shards, replicas, remaining int) ([]string, []placement.Row) {
+	if shards == 0 || replicas%shards != 0 || v.limits.MaxPerShard == 0 {
+		return nil, nil
+	}
+	size := replicas / shards
+	held, k := x.ledger.Group(v.group), x.known(v.group)
+	perShard := map[string]map[string]int{}
+	if held != nil {
+		perShard = held.PerShard
+	}
+	names := map[string]bool{}
+	for name := range k.shards {
+		names[name] = true
+	}
+	for name := range perShard {
+		names[name] = true
+	}
+	sorted := slices.Sorted(maps.Keys(names))
+	rows, sum := make([]placement.Row, 0, shards), 0
+	for _, name := range sorted {
+		row := placement.Row{}
+		for node, n := range perShard[name] {
+			for range n {
+				row.Held = append(row.Held, x.names[node])
+			}
+		}
+		slices.Sort(row.Held)
+		row.Remaining = max(0, size-len(row.Held))
+		sum += row.Remaining
+		rows = append(rows, row)
+	}
+	for len(rows) < shards {
+		rows = append(rows, placement.Row{Remaining: size})
+		sum += size
+	}
+	if sum != remaining || len(rows) > shards {
+		return nil, nil
+	}
+	return sorted, rows
+}

@@ -1,0 +1,233 @@
+package dispersion
+
+import (
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// notes are the keys of objects of which an informer has said that they changed. Event handlers write them down, PreFilter
+// drains them and reads the informers' caches, so that nothing else is shared between the two.
+type notes struct {
+	mu                    sync.Mutex
+	pods, claims, volumes map[string]bool
+}
+
+func (n *notes) pod(o any)    { n.note(&n.pods, o) }
+func (n *notes) claim(o any)  { n.note(&n.claims, o) }
+func (n *notes) volume(o any) { n.note(&n.volumes, o) }
+
+func (n *notes) note(keys *map[string]bool, o any) {
+	key, err := cache.DeletionHandlingMetaNamespaceKeyFunc(o)
+	if err != nil { // every object of an informer has a name
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if *keys == nil {
+		*keys = map[string]bool{}
+	}
+	(*keys)[key] = true
+}
+
+// drain hands over what was noted since the last time.
+func (n *notes) drain() (pods, claims, volumes map[string]bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	pods, claims, volumes = n.pods, n.claims, n.volumes
+	n.pods, n.claims, n.volumes = nil, nil, nil
+	return pods, claims, volumes
+}
+
+// noting is an event handler that notes every object that wanted lets through, before or after its change.
+func noting(note func(any), wanted func(any) bool) cache.ResourceEventHandler {
+	return cache.ResourceEventHandlerFuncs{
+		AddFunc: func(o any) {
+			if wanted(o) {
+				note(o)
+			}
+		},
+		UpdateFunc: func(before, after any) {
+			if wanted(before) || wanted(after) {
+				note(after)
+			}
+		},
+		DeleteFunc: note,
+	}
+}
+
+func podOfGroup(o any) bool {
+	pod, ok := o.(*corev1.Pod)
+	return ok && grouped(pod.Labels)
+}
+
+func anything(any) bool { return true }
+
+// known is what is known of a group beside its slots.
+type known struct {
+	waiting map[slots.Instance]int  // pods without a node, by instance
+	absent  map[slots.Instance]bool // those of them that hold no slot
+	shards  map[string]int          // pods, by shard
+}
+
+// taker is an instance of a group.
+type taker struct {
+	group    slots.Group
+	instance slots.Instance
+}
+
+func (x *index) known(g slots.Group) *known {
+	k := x.groups[g]
+	if k == nil {
+		k = &known{waiting: map[slots.Instance]int{}, absent: map[slots.Instance]bool{}, shards: map[string]int{}}
+		x.groups[g] = k
+	}
+	return k
+}
+
+// comes takes in a pod that the snapshot has.
+func (x *index) comes(pod *corev1.Pod) {
+	s := x.sighting(pod.UID)
+	s.snapshot = pod
+	x.count(pod.UID, s)
+}
+
+// goes takes in a pod that the snapshot has no longer. The informer is asked at once: its event may still be under way,
+// and the slot must not be free for a moment.
+func (x *index) goes(pod *corev1.Pod) {
+	s := x.sightings[pod.UID]
+	if s == nil || s.snapshot != pod {
+		return // it has come elsewhere, or has changed
+	}
+	s.snapshot = nil
+	x.readPod(pod.Namespace + "/" + pod.Name)
+	x.count(pod.UID, s)
+}
+
+func (x *index) sighting(uid types.UID) *sighting {
+	s := x.sightings[uid]
+	if s == nil {
+		s = &sighting{}
+		x.sightings[uid] = s
+	}
+	return s
+}
+
+// readPod takes in what the informer has of a pod now.
+func (x *index) readPod(key string) {
+	o, _, err := x.pods.GetByKey(key)
+	pod, ok := o.(*corev1.Pod)
+	if err != nil || !ok || !grouped(pod.Labels) {
+		pod = nil
+	}
+	before := x.informed[key]
+	if before == pod {
+		return
+	}
+	if before != nil && (pod == nil || pod.UID != before.UID) {
+		if s := x.sightings[before.UID]; s != nil {
+			s.informer = nil
+			x.count(before.UID, s)
+		}
+	}
+	if pod == nil {
+		delete(x.informed, key)
+		return
+	}
+	x.informed[key] = pod
+	s := x.sighting(pod.UID)
+	s.informer = pod
+	x.count(pod.UID, s)
+}
+
+func (x *index) readClaim(key string) {
+	namespace, name, err := cache.SplitMetaNamespaceKey(key)
+	if err != nil {
+		return
+	}
+	o, _, err := x.claims.GetByKey(key)
+	if claim, ok := o.(*corev1.PersistentVolumeClaim); err == nil && ok {
+		x.ledger.PutClaim(claim)
+		return
+	}
+	x.ledger.DropClaim(namespace, name)
+}
+
+// count tells the ledger how a pod counts.
+func (x *index) count(uid types.UID, s *sighting) {
+	now := s.snapshot
+	if now == nil {
+		now = s.informer
+	}
+	before := s.counted
+	if now == before {
+		return
+	}
+	s.counted = now
+	if before != nil {
+		x.tally(before, -1)
+	}
+	if now == nil {
+		delete(x.sightings, uid)
+		delete(x.nominated, uid)
+		x.ledger.DropPod(before)
+		return
+	}
+	x.tally(now, +1)
+	if x.nominated[uid] = now; now.Spec.NodeName != "" || now.Status.NominatedNodeName == "" {
+		delete(x.nominated, uid)
+	}
+	x.ledger.PutPod(now)
+}
+
+// tally counts what is known of a pod's group beside slots.
+func (x *index) tally(pod *corev1.Pod, by int) {
+	group, _ := slots.GroupOf(pod.Namespace, pod.Labels)
+	k, instance := x.known(group), slots.InstanceOfPod(pod)
+	if shard := pod.Labels[v1alpha1.LabelShard]; shard != "" {
+		count(k.shards, shard, by)
+	}
+	if pod.Spec.NodeName == "" {
+		count(k.waiting, instance, by)
+	}
+	x.touched = append(x.touched, taker{group, instance})
+}
+
+func count[K comparable](m map[K]int, key K, by int) {
+	if m[key] += by; m[key] == 0 {
+		delete(m, key)
+	}
+}
+
+// booked is called by the ledger.
+func (x *index) booked(slot slots.Slot, by int) {
+	number := x.number(slot.Node)
+	x.nodes[number].all += by
+	x.changes.add(number)
+	x.touched = append(x.touched, taker{slot.Group, slot.Instance})
+	x.follow(slot, number, by)
+}
+
+// settle brings up to date which instances wait without a slot.
+func (x *index) settle() {
+	for _, t := range x.touched {
+		k, held := x.known(t.group), x.ledger.Group(t.group)
+		placed := false
+		if held != nil {
+			_, placed = held.Instances[t.instance]
+		}
+		if delete(k.absent, t.instance); k.waiting[t.instance] > 0 && !placed {
+			k.absent[t.instance] = true
+		}
+		if held == nil && len(k.waiting)+len(k.shards) == 0 {
+			delete(x.groups, t.group)
+			delete(x.views, t.group)
+		}
+	}
+	x.touched = x.touched[:0]
+}

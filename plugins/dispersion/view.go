@@ -1,0 +1,223 @@
+package dispersion
+
+import (
+	"math"
+
+	corev1 "k8s.io/api/core/v1"
+	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+
+	"github.com/shoal-dev/shoal/placement"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// maxViews bounds the memory of views: 256 of them on 5,000 nodes take 40 MB.
+const maxViews = 256
+
+// changelog holds the numbers of nodes that have changed, oldest first. Each view remembers how far it has read.
+type changelog struct {
+	numbers []int32
+	dropped int // from the front
+	begun   int // where the current update began: what was there before may have been read
+}
+
+func (c *changelog) add(number int) {
+	if n := len(c.numbers); n == c.begun || c.numbers[n-1] != int32(number) {
+		c.numbers = append(c.numbers, int32(number))
+	}
+}
+
+// begin begins an update. It drops the older half when there are too many; a view that has not read them is made anew.
+func (c *changelog) begin(most int) {
+	if len(c.numbers) > most {
+		half := len(c.numbers) / 2
+		c.dropped += half
+		c.numbers = append(c.numbers[:0], c.numbers[half:]...)
+	}
+	c.begun = len(c.numbers)
+}
+
+func (c *changelog) end() int { return c.dropped + len(c.numbers) }
+
+// view is every node as a group sees it for one kind of pod, kept from one pod to the next.
+type view struct {
+	group  slots.Group
+	room   slots.Room
+	limits placement.Limits
+	shards int // 0 when they do not limit what a node can take
+	total  int // cap over all groups
+
+	seats []seat // by the number of the node
+	sums
+	peak int // the largest capacity that a node ever had
+
+	read  int // of the changelog
+	cycle int // when it was last used
+	plan  *plan
+	moves []move
+}
+
+// sums are what the guard needs of all seats.
+type sums struct {
+	closed placement.Histogram // nodes that are not in use
+	used   int                 // |S|
+	left   int                 // what the nodes in use can take
+}
+
+func (t *sums) book(s seat, by int) {
+	if s.held > 0 {
+		t.used += by
+		t.left += by * int(s.capacity)
+		return
+	}
+	t.closed.Add(int(s.capacity), by)
+}
+
+// seat is one node in a view.
+type seat struct {
+	held     int32 // slots of the group
+	promised int32 // those that only a claim holds
+	fit      int32 // pods like this one that fit, before anything is promised
+	free     int32 // of those, what is not promised
+	capacity int32 // what the group can still place there within its limits
+	all      int32 // slots of all groups
+	lowest   int32 // priority among the group's pods there; the highest number if there are none
+	load     int32 // thousandths of CPU or memory in use, the fuller one
+}
+
+// viewOf finds the view for a pod, or makes it, and brings it up to date.
+func (x *index) viewOf(group slots.Group, pod *corev1.Pod, limits placement.Limits, shards, total int) *view {
+	if limits.MaxPerNode > 0 && shards*max(limits.MaxPerShard, 1) >= limits.MaxPerNode || limits.MaxPerShard == 0 {
+		shards = 0 // M binds first
+	}
+	var v *view
+	for _, known := range x.views[group] {
+		if known.total == total && known.room.Covers(pod) {
+			v = known
+			break
+		}
+	}
+	switch {
+	case v == nil:
+		v = x.newView(group, pod, limits, shards, total)
+	case v.read < x.changes.dropped:
+		v.limits, v.shards = limits, shards
+		x.fill(v)
+	case v.limits != limits || v.shards != shards:
+		x.sync(v)
+		v.relimit(limits, shards)
+	default:
+		x.sync(v)
+	}
+	v.cycle = x.cycle
+	return v
+}
+
+func (x *index) newView(group slots.Group, pod *corev1.Pod, limits placement.Limits, shards, total int) *view {
+	x.evict()
+	v := &view{group: group, room: slots.RoomFor(pod), limits: limits, shards: shards, total: total}
+	x.views[group] = append(x.views[group], v)
+	x.fill(v)
+	return v
+}
+
+// evict drops the view that was not used for the longest time when there are too many.
+func (x *index) evict() {
+	n, oldest := 0, slots.Group{}
+	age := math.MaxInt
+	for group, views := range x.views {
+		n += len(views)
+		for _, v := range views {
+			if v.cycle < age { // cycles differ
+				oldest, age = group, v.cycle
+			}
+		}
+	}
+	if n >= maxViews {
+		delete(x.views, oldest)
+	}
+}
+
+// fill makes all seats of a view.
+func (x *index) fill(v *view) {
+	v.seats = make([]seat, len(x.nodes))
+	v.sums, v.peak, v.plan, v.moves = sums{}, 0, nil, nil
+	held := x.ledger.Group(v.group)
+	for number := range x.nodes {
+		x.refresh(v, held, number)
+	}
+	v.read = x.changes.end()
+}
+
+// sync brings the seats up to date of which something has changed.
+func (x *index) sync(v *view) {
+	if v.read == x.changes.end() {
+		return
+	}
+	for len(v.seats) < len(x.nodes) {
+		v.seats = append(v.seats, seat{})
+	}
+	held := x.ledger.Group(v.group)
+	for _, number := range x.changes.numbers[v.read-x.changes.dropped:] {
+		x.refresh(v, held, int(number))
+	}
+	v.read = x.changes.end()
+}
+
+func (x *index) refresh(v *view, held *slots.Tally, number int) {
+	n := x.nodes[number]
+	s := seat{all: int32(n.all), lowest: math.MaxInt32}
+	if held != nil {
+		s.held, s.promised = int32(held.PerNode[n.name]), int32(held.Promised[n.name])
+	}
+	if n.info != nil {
+		s.fit = int32(roomOn(v.room, n.info))
+		s.load = loadOf(n.info)
+	}
+	for _, pod := range n.pods {
+		if g, _ := slots.GroupOf(pod.Namespace, pod.Labels); g == v.group {
+			s.lowest = min(s.lowest, corev1helpers.PodPriority(pod))
+		}
+	}
+	v.seat(number, s)
+}
+
+// seat replaces a seat, with what it can take worked out.
+func (v *view) seat(number int, s seat) {
+	s = v.worked(s)
+	v.book(v.seats[number], -1)
+	v.book(s, +1)
+	v.seats[number] = s
+	v.peak = max(v.peak, int(s.capacity))
+	v.plan.check(number, s)
+}
+
+func (v *view) worked(s seat) seat {
+	s.free = s.fit - s.promised
+	if v.total > 0 {
+		s.free = min(s.free, int32(v.total)-s.all)
+	}
+	g := placement.Group{Limits: v.limits, Shards: v.shards}
+	s.capacity = int32(min(g.Capacity(placement.Node{Held: int(s.held), Free: int(max(s.free, 0))}), placement.MaxReplicas))
+	return s
+}
+
+// relimit works out anew what the nodes can take.
+func (v *view) relimit(limits placement.Limits, shards int) {
+	v.limits, v.shards = limits, shards
+	v.plan = nil
+	for number, s := range v.seats {
+		v.seat(number, s)
+	}
+}
+
+// loadOf is how full a node is.
+func loadOf(info *framework.NodeInfo) int32 {
+	share := func(used, has int64) int32 {
+		if has <= 0 || used >= has {
+			return 1000
+		}
+		return int32(float64(used) / float64(has) * 1000)
+	}
+	return max(share(info.NonZeroRequested.MilliCPU, info.Allocatable.MilliCPU), share(info.NonZeroRequested.Memory, info.Allocatable.Memory))
+}
