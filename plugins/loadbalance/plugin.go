@@ -104,7 +104,8 @@ func (p *Plugin) Score(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, node
 		return 0, fwk.AsStatus(fmt.Errorf("reading the state of %s: it is a %T", Name, data))
 	}
 	used, has := node.GetNonZeroRequested(), node.GetAllocatable()
-	dimensions := make([]dimension, 0, len(p.args.Resources))
+	var room [maxResources]dimension // Score runs for every node: it allocates nothing
+	dimensions := room[:0]
 	for _, r := range p.args.Resources {
 		switch corev1.ResourceName(r.Name) {
 		case corev1.ResourceCPU:

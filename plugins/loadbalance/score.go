@@ -8,6 +8,9 @@ type dimension struct {
 	weight         int64
 }
 
+// maxResources is the most resources that are weighed. The arguments can name two.
+const maxResources = 4
+
 // perMille is the resolution of shares: a node of 1,000 cores tells one core.
 const perMille = 1000
 
@@ -17,7 +20,7 @@ const perMille = 1000
 // is full is full, whatever its weight.
 func score(dimensions []dimension, worstPercent int64) int64 {
 	var worst, weights, sum int64
-	shares := make([]int64, len(dimensions))
+	var shares [maxResources]int64
 	for i, d := range dimensions {
 		shares[i] = share(d.used, d.capacity)
 		worst = max(worst, shares[i])
