@@ -26,6 +26,8 @@ const (
 	RoomPromised Code = 1110
 	// ShardPlanned: node(s) are needed for other shards: with so little room, only the planned nodes leave a place for every instance.
 	ShardPlanned Code = 1111
+	// NotPlanned: node(s) are not, or no longer, wanted by the plan of the group, and its mode is Strict.
+	NotPlanned Code = 1112
 	// Feasible: all replicas can be placed.
 	Feasible Code = 1200
 	// LimitsTooTight: maxNodes times maxInstancesPerNode is less than the replicas.
@@ -209,6 +211,12 @@ func catalogue() []row {
 			Text:    "node(s) are needed for other shards: with so little room, only the planned nodes leave a place for every instance",
 			Meaning: "Instances of one shard may not share a node. With hardly any room to spare, an unlucky order would leave the last instances with nodes that hold their siblings only, so the scheduler plans all shards at once and follows that plan.",
 			Advice:  "Nothing, as long as planned nodes are feasible. Otherwise add nodes, raise maxNodes, or free room: with more room the order does not matter.",
+		}},
+		{NotPlanned, Entry{
+			Name:    "NotPlanned",
+			Text:    "node(s) are not, or no longer, wanted by the plan of the group, and its mode is Strict",
+			Meaning: "The scheduler plans the nodes of the whole group, and how many instances each gets. In mode Strict pods go nowhere else.",
+			Advice:  "Find out why the planned nodes do not suit: the event names their reasons. Or allow other nodes with mode Guarded.",
 		}},
 		{Feasible, Entry{
 			Name:    "Feasible",

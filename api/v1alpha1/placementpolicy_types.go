@@ -98,7 +98,7 @@ type ScaleTargetRef struct {
 	Name string `json:"name"`
 }
 
-// PlacementLimits are the hard rules. They hold at every moment, for pods of whichever scheduler, terminating pods
+// PlacementLimits are the hard rules, except in mode BestEffort. They hold at every moment, for pods of whichever scheduler, terminating pods
 // included.
 type PlacementLimits struct {
 	// maxInstancesPerNode (M) is the most instances of the group on one node: a number, or a percentage of the group's
@@ -120,7 +120,25 @@ type PlacementLimits struct {
 	// +listMapKey=topologyKey
 	// +optional
 	ShardSpread []ShardSpread `json:"shardSpread,omitempty"`
+	// mode says how far a pod may stray from the scheduler's plan for the group. Guarded (the default): to any node that
+	// keeps the limits and leaves the other instances a place. Strict: nowhere; it waits for a node of the plan. BestEffort:
+	// anywhere, also beyond the limits, if the planned nodes do not suit.
+	// +kubebuilder:validation:Enum=Strict;Guarded;BestEffort
+	// +optional
+	Mode PlacementMode `json:"mode,omitempty"`
 }
+
+// PlacementMode is how far pods may stray from the plan of their group.
+type PlacementMode string
+
+const (
+	// PlacementStrict keeps to the nodes of the plan.
+	PlacementStrict PlacementMode = "Strict"
+	// PlacementGuarded allows every node that keeps the limits and the rest of the group placeable. It is the default.
+	PlacementGuarded PlacementMode = "Guarded"
+	// PlacementBestEffort prefers the plan and refuses nothing.
+	PlacementBestEffort PlacementMode = "BestEffort"
+)
 
 // ShardSpread limits the instances of one shard in one topology domain.
 type ShardSpread struct {

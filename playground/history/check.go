@@ -56,7 +56,7 @@ func Check(events []Event) Report {
 			report.Final[group] = now.usage()
 			report.Peak[group] = report.Peak[group].most(now.usage())
 			policy := w.policies[client.ObjectKey{Namespace: group.Namespace, Name: group.Policy}]
-			if _, changed := event.Object.(*v1alpha1.PlacementPolicy); changed || policy == nil {
+			if _, changed := event.Object.(*v1alpha1.PlacementPolicy); changed || policy == nil || policy.Spec.Mode == v1alpha1.PlacementBestEffort {
 				continue
 			}
 			limits := slots.LimitsOf(policy.Spec.PlacementLimits, max(replicas(policy), w.known(group, held)))

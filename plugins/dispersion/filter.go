@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/reason"
 )
 
@@ -41,7 +42,7 @@ func (s *state) refusal(number int, node string) *rule {
 	switch {
 	case s.pinned != "" && node != s.pinned:
 		return &pinnedElsewhere
-	case s.holds:
+	case s.holds, s.mode == v1alpha1.PlacementBestEffort:
 		return nil // the pod's volume holds its slot already: coming back takes nothing from anybody
 	}
 	seat := &s.view.seats[number]
@@ -82,6 +83,7 @@ var (
 	roomIsPromised  = newRule(reason.RoomPromised)
 	nodeIsTooSmall  = newRule(reason.NodeTooSmall)
 	plannedForOther = newRule(reason.ShardPlanned)
+	notPlanned      = newRule(reason.NotPlanned)
 )
 
 // broken is the first rule that the node breaks. They stand in the order in which a person would want to hear of them.
@@ -104,6 +106,8 @@ func (s *state) broken(on here) *rule {
 		return &nodeIsTooSmall
 	case s.fixed && !slices.Contains(s.row, on.number):
 		return &plannedForOther
+	case s.mode == v1alpha1.PlacementStrict && s.pinned == "" && s.plan.more(on.number, *on.seat) <= 0:
+		return &notPlanned
 	}
 	return nil
 }

@@ -18,11 +18,12 @@ type policy struct {
 	shards   int
 	// limits of a group of that many replicas: M may be a percentage.
 	limits func(replicas int) placement.Limits
+	mode   v1alpha1.PlacementMode
 }
 
 func policyFrom(p *v1alpha1.PlacementPolicy) policy {
 	spec := p.Spec.PlacementLimits
-	out := policy{version: p.ResourceVersion, shards: p.Spec.ShardCount()}
+	out := policy{version: p.ResourceVersion, shards: p.Spec.ShardCount(), mode: spec.Mode}
 	out.limits = func(replicas int) placement.Limits { return slots.LimitsOf(spec, replicas) }
 	if p.Spec.Replicas != nil {
 		out.counted, out.replicas = true, int(*p.Spec.Replicas)

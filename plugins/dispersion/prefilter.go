@@ -29,7 +29,7 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 	p.audit(ctx, group, nodes)
 	s := &state{base: &base{
 		index: p.index, group: group, instance: slots.InstanceOfPod(pod), shard: pod.Labels[v1alpha1.LabelShard],
-		total: int(p.args.MaxInstancesPerNode), priority: corev1helpers.PodPriority(pod),
+		total: int(p.args.MaxInstancesPerNode), priority: corev1helpers.PodPriority(pod), mode: rules.mode,
 		tally: p.index.ledger.Group(group),
 	}}
 	for _, claim := range p.claimsOfPod(pod) {
@@ -96,7 +96,7 @@ func (s *state) judge(rules policy, pod *corev1.Pod) {
 	}
 	s.guard = sums.closed.Guard(s.limits.MaxNodes, sums.used, sums.left, remaining+slack)
 	s.level = level(s.limits, replicas, len(x.marks))
-	if s.limits.MaxNodes == 0 && !tight {
+	if s.limits.MaxNodes == 0 && !tight && s.mode != v1alpha1.PlacementStrict {
 		return // every node may be used: the emptiest is as good as any plan
 	}
 	s.plan = x.planOf(s.view, tight, shards, replicas, remaining, min(most, remaining))
@@ -165,7 +165,7 @@ const (
 	cutAbove = 100
 	// cutTo is how many are named. They are equally good for the group, and the least loaded: enough for the other plugins
 	// to choose from.
-	cutTo = 64
+	cutTo = 32
 )
 
 // cut names the nodes that the plan would use next, so that a cycle costs the same on 500 and on 5,000 nodes. When none of

@@ -22,8 +22,8 @@ import (
 // TestScenarios runs testdata over the scheduler's cache and snapshot. The verbs:
 //
 //	world [total=3] [defaults-M=2]                      a new world; total is the cap over all groups
-//	policy p R=6 [M=2] [K=3] [m=1] [shards=2] [version=1] [uncounted]
-//	node a cpu=4 [cordoned] [out-of-service]            a node with room for 4 instances
+//	policy p R=6 [M=2] [K=3] [m=1] [shards=2] [version=1] [uncounted] [mode=Strict]
+//	node a cpu=4 [cordoned] [out-of-service] [blocked]  a node with room for 4 instances; blocked: another plugin refuses it
 //	gone a                                              the Node object is deleted, its pods stay
 //	pod r-0 policy=p [cluster=c] [shard=s] [on=a] [priority=1] [mounts=claim] [version=1] [lost] [terminating]
 //	claim data-r-0 policy=p node=a [lost] [retired]     a claim that is bound to a local volume of node a
@@ -44,6 +44,9 @@ func TestScenarios(t *testing.T) {
 				s.policy(a)
 			case "node":
 				s.node(a.name(), int64(a.number("cpu", 4)), 110, a.changeNode)
+				if d.HasArg("blocked") {
+					s.blocked[a.name()] = true
+				}
 			case "gone":
 				s.gone(a.name())
 			case "pod":
@@ -118,6 +121,7 @@ type script struct{ *world }
 func (s script) policy(a arguments) {
 	s.policies[slots.Group{Namespace: "ns", Policy: a.name()}] = policy{
 		version: a.text("version"), counted: !a.d.HasArg("uncounted"), replicas: a.number("R", 0), shards: a.number("shards", 0),
+		mode:   v1alpha1.PlacementMode(a.text("mode")),
 		limits: fixed(placement.Limits{MaxPerNode: a.number("M", 0), MaxNodes: a.number("K", 0), MaxPerShard: a.number("m", 1)}),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/placement"
 )
 
@@ -29,10 +30,16 @@ func (p *Plugin) Score(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, info
 		return placement.Evenness(held, s.level), nil
 	}
 	number, there := s.index.names[node]
-	if !there || number >= len(s.plan.quota) || s.plan.quota[number] <= held {
-		return 0, nil
+	wanted := there && number < len(s.plan.quota) && s.plan.quota[number] > held
+	switch {
+	case s.mode == v1alpha1.PlacementBestEffort && wanted:
+		return 50 + placement.Evenness(held, s.level)/2, nil
+	case s.mode == v1alpha1.PlacementBestEffort: // the least bad of those beyond the limits
+		return placement.Evenness(held, maxLevel) / 2, nil
+	case wanted:
+		return max(1, placement.Evenness(held, s.level)), nil
 	}
-	return max(1, placement.Evenness(held, s.level)), nil
+	return 0, nil
 }
 
 // ScoreExtensions is nil: the score depends on the node alone.

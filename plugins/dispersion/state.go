@@ -34,6 +34,7 @@ type base struct {
 	holds    bool   // the volume holds the pod's slot there; one that was retired does not
 	limits   placement.Limits
 	total    int // cap over all groups, 0 for none
+	mode     v1alpha1.PlacementMode
 
 	guard  placement.Guard
 	level  int

@@ -37,6 +37,8 @@ type world struct {
 	unguarded bool
 	// unplanned leaves the guard alone, without the plan.
 	unplanned bool
+	// blocked are nodes that another plugin refuses for a reason that we do not see.
+	blocked map[string]bool
 }
 
 // handle is the part of the framework's handle that the plugin uses.
@@ -62,7 +64,7 @@ func newWorld(t testing.TB, args config.DispersionArgs) *world {
 	t.Cleanup(cancel)
 	w := &world{
 		t: t, cache: internalcache.New(ctx, nil, false, false), snapshot: internalcache.NewEmptySnapshot(),
-		factory: informers.NewSharedInformerFactory(fake.NewClientset(), 0), policies: map[slots.Group]policy{},
+		factory: informers.NewSharedInformerFactory(fake.NewClientset(), 0), policies: map[slots.Group]policy{}, blocked: map[string]bool{},
 	}
 	plugin, err := newPlugin(&args, &handle{snapshot: w.snapshot, factory: w.factory}, nil)
 	if err != nil {
@@ -164,6 +166,10 @@ func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 		}
 		if roomOn(slots.RoomFor(pod), info) == 0 { // stands for upstream's plugins
 			refused[name] = fwk.NewStatus(fwk.Unschedulable, "no room")
+			continue
+		}
+		if w.blocked[name] {
+			refused[name] = fwk.NewStatus(fwk.Unschedulable, "another plugin refuses")
 			continue
 		}
 		points := int64(0)

@@ -121,6 +121,8 @@ func testPolicyRules(t *testing.T, k kit, ns string) {
 		"neither":        {v1alpha1.PlacementPolicySpec{}, "exactly one of replicas and scaleTargetRefs"},
 		"both":           {v1alpha1.PlacementPolicySpec{Replicas: ptr.To[int32](3), ScaleTargetRefs: []v1alpha1.ScaleTargetRef{{Kind: "StatefulSet", Name: "a"}}}, "exactly one of replicas and scaleTargetRefs"},
 		"unknown target": {v1alpha1.PlacementPolicySpec{ScaleTargetRefs: []v1alpha1.ScaleTargetRef{{Kind: "Deployment", Name: "a"}}}, "Unsupported value"},
+		"mode":           {v1alpha1.PlacementPolicySpec{Replicas: ptr.To[int32](3), PlacementLimits: v1alpha1.PlacementLimits{Mode: v1alpha1.PlacementBestEffort}}, ""},
+		"other mode":     {v1alpha1.PlacementPolicySpec{Replicas: ptr.To[int32](3), PlacementLimits: v1alpha1.PlacementLimits{Mode: "Loose"}}, "Unsupported value"},
 		"other topology": {v1alpha1.PlacementPolicySpec{Replicas: ptr.To[int32](3), PlacementLimits: v1alpha1.PlacementLimits{ShardSpread: []v1alpha1.ShardSpread{{TopologyKey: "zone", Max: 1}}}}, "Unsupported value"},
 	} {
 		t.Run(name, func(t *testing.T) {
