@@ -28,6 +28,8 @@ const (
 	ShardPlanned Code = 1111
 	// NotPlanned: node(s) are not, or no longer, wanted by the plan of the group, and its mode is Strict.
 	NotPlanned Code = 1112
+	// RoomNeeded: node(s) keep their room for another group whose instances are still to come.
+	RoomNeeded Code = 1113
 	// Feasible: all replicas can be placed.
 	Feasible Code = 1200
 	// LimitsTooTight: maxNodes times maxInstancesPerNode is less than the replicas.
@@ -217,6 +219,12 @@ func catalogue() []row {
 			Text:    "node(s) are not, or no longer, wanted by the plan of the group, and its mode is Strict",
 			Meaning: "The scheduler plans the nodes of the whole group, and how many instances each gets. In mode Strict pods go nowhere else.",
 			Advice:  "Find out why the planned nodes do not suit: the event names their reasons. Or allow other nodes with mode Guarded.",
+		}},
+		{RoomNeeded, Entry{
+			Name:    "RoomNeeded",
+			Text:    "node(s) keep their room for another group whose instances are still to come",
+			Meaning: "Another group is being placed, and its plan counts on that room: its other nodes would not hold it. Taking the room would leave both groups unfinished.",
+			Advice:  "Nothing, as long as other nodes are feasible. If it lasts, see why the pods of the other group wait, or add nodes.",
 		}},
 		{Feasible, Entry{
 			Name:    "Feasible",

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/shoal-dev/shoal/api/config"
 	"github.com/shoal-dev/shoal/placement"
 	"github.com/shoal-dev/shoal/slots"
@@ -122,4 +124,45 @@ func (g tightGroup) place(t *testing.T, unguarded bool) int {
 	}
 	t.Logf("guarded %v: %d of %d placed on %d of %d nodes, at most %d on one", !unguarded, placed, g.replicas, len(perNode), k, worst)
 	return placed
+}
+
+// TestGroupsThatGrowTogetherDoNotTakeEachOthersRoom places 20 groups at once, pod by pod in random order. Ten of them need a
+// large node each, as a whole, and have their first pod there; the others need two small nodes each, and would rather have the
+// large ones, which are less loaded. There is just enough room for all.
+func TestGroupsThatGrowTogetherDoNotTakeEachOthersRoom(t *testing.T) {
+	const half, large, small = 10, 8, 6
+	for seed := range int64(5) {
+		w := newWorld(t, config.DispersionArgs{})
+		var first, pods []*corev1.Pod
+		grow := func(name string, replicas, k int) {
+			w.limit(name, replicas, placement.Limits{MaxNodes: k})
+			for i := range replicas {
+				pods = append(pods, instance(fmt.Sprintf("%s-%d", name, i), name, ""))
+			}
+		}
+		for i := range half {
+			w.node(fmt.Sprintf("large-%d", i), large, 110)
+			grow(fmt.Sprintf("l-%d", i), large, 1)
+			first, pods = append(first, pods[len(pods)-large]), append(pods[:len(pods)-large], pods[len(pods)-large+1:]...)
+			for _, node := range []string{fmt.Sprintf("small-%d", 2*i), fmt.Sprintf("small-%d", 2*i+1)} {
+				w.node(node, small+4, 110)
+				for j := range 4 {
+					w.bind(instance(fmt.Sprintf("%s-%d", node, j), "", ""), node)
+				}
+			}
+			grow(fmt.Sprintf("s-%d", i), 2*small, 2)
+		}
+		rand.New(rand.NewSource(seed)).Shuffle(len(pods), func(i, j int) { pods[i], pods[j] = pods[j], pods[i] })
+		pods = append(first, pods...)
+		w.arrive(pods...)
+		placed := 0
+		for _, pod := range pods {
+			if node, _ := w.schedule(pod); node != "" {
+				placed++
+			}
+		}
+		if placed < len(pods) {
+			t.Errorf("seed %d: %d of %d placed", seed, placed, len(pods))
+		}
+	}
 }

@@ -81,6 +81,7 @@ var (
 	totalIsReached  = newRule(reason.NodeTotalLimit)
 	tooManyNodes    = newRule(reason.NodeCountLimit)
 	roomIsPromised  = newRule(reason.RoomPromised)
+	roomIsNeeded    = newRule(reason.RoomNeeded)
 	nodeIsTooSmall  = newRule(reason.NodeTooSmall)
 	plannedForOther = newRule(reason.ShardPlanned)
 	notPlanned      = newRule(reason.NotPlanned)
@@ -98,8 +99,18 @@ func (s *state) broken(on here) *rule {
 		return &totalIsReached
 	case l.MaxNodes > 0 && on.held == 0 && s.used() >= l.MaxNodes:
 		return &tooManyNodes
+	}
+	return s.misplaced(on)
+}
+
+// misplaced is the first rule by which the node is kept for others, or the pod for another node.
+func (s *state) misplaced(on here) *rule {
+	l := &s.limits
+	switch {
 	case on.seat.promised > 0 && on.seat.free <= 0:
 		return &roomIsPromised
+	case on.seat.needed > 0 && on.seat.free <= 0:
+		return &roomIsNeeded
 	case l.MaxNodes > 0 && on.held == 0 && s.guard.Need > max(1, int(on.seat.capacity)):
 		// Without a limit of nodes nothing can be cut off. A node that is full now counts as having room for one, so that
 		// preemption does not empty it in vain.

@@ -48,6 +48,7 @@ type index struct {
 	touched   []taker // whose slots have changed
 	changes   changelog
 	views     map[slots.Group][]*view
+	planned   map[int][]*view // by node: the views with a plan that still wants it
 }
 
 // mark is what tells whether a node of the snapshot has changed.
@@ -61,13 +62,14 @@ type mark struct {
 
 // node is a node as it was last seen.
 type node struct {
-	name   string
-	info   *framework.NodeInfo // nil for a node that is not in the snapshot
-	object *corev1.Node
-	host   string
-	off    bool          // out of service
-	pods   []*corev1.Pod // of any group
-	all    int           // slots of all groups
+	name     string
+	info     *framework.NodeInfo // nil for a node that is not in the snapshot
+	object   *corev1.Node
+	host     string
+	off      bool                // out of service
+	pods     []*corev1.Pod       // of any group
+	all      int                 // slots of all groups
+	promised map[slots.Group]int // those that only a claim holds
 }
 
 // sighting is a pod as the snapshot and the informer have it, and as the ledger has it.
@@ -86,6 +88,7 @@ func (x *index) reset() {
 	x.primed, x.marks, x.nodes, x.touched = false, nil, nil, nil
 	x.names, x.hosts = map[string]int{}, map[string][]string{}
 	x.sightings, x.informed, x.nominated = map[types.UID]*sighting{}, map[string]*corev1.Pod{}, map[types.UID]*corev1.Pod{}
+	x.planned = map[int][]*view{}
 	x.groups, x.views, x.changes = map[slots.Group]*known{}, map[slots.Group][]*view{}, changelog{}
 }
 

@@ -203,6 +203,11 @@ func (c *drifting) compare(done string) {
 	fresh := newIndex(c.plugin.pods, c.plugin.claims, x.volumes)
 	fresh.update(list, false)
 	l := placement.Limits{MaxPerNode: 3, MaxNodes: r2(c.T, 1, 3, "K"), MaxPerShard: 1}
+	for _, name := range []string{"p", "q", "p", "q"} { // once before, so that both know what the other group asks for
+		for _, index := range []*index{x, fresh} {
+			index.viewOf(slots.Group{Namespace: "ns", Policy: name}, instance("x", name, ""), l, 0, 4)
+		}
+	}
 	for _, name := range []string{"p", "q"} {
 		g := slots.Group{Namespace: "ns", Policy: name}
 		got, want := x.viewOf(g, instance("x", name, ""), l, 0, 4), fresh.viewOf(g, instance("x", name, ""), l, 0, 4)

@@ -135,6 +135,7 @@ func (x *index) planOf(v *view, tight bool, shards, replicas, remaining, reachab
 		p.unnamed = made.Rows[len(names):]
 	}
 	v.plan, v.moves = p, v.moves[:0]
+	x.publish(v)
 	return p
 }
 

@@ -12,6 +12,11 @@ func roomOn(r slots.Room, info fwk.NodeInfo) int {
 	if !r.Usable(info.Node()) {
 		return 0
 	}
+	return r.Fit(freeOn(r, info))
+}
+
+// freeOn is what the node has left of everything that the room's pod asks for.
+func freeOn(r slots.Room, info fwk.NodeInfo) slots.Amount {
 	has, used := info.GetAllocatable(), info.GetRequested()
 	free := slots.Amount{
 		MilliCPU:         has.GetMilliCPU() - used.GetMilliCPU(),
@@ -25,5 +30,5 @@ func roomOn(r slots.Room, info fwk.NodeInfo) int {
 			free.Extended[name] = has.GetScalarResources()[name] - used.GetScalarResources()[name]
 		}
 	}
-	return r.Fit(free)
+	return free
 }

@@ -207,7 +207,14 @@ func count[K comparable](m map[K]int, key K, by int) {
 // booked is called by the ledger.
 func (x *index) booked(slot slots.Slot, by int) {
 	number := x.number(slot.Node)
-	x.nodes[number].all += by
+	n := x.nodes[number]
+	n.all += by
+	if slot.Pod == nil {
+		if n.promised == nil {
+			n.promised = map[slots.Group]int{}
+		}
+		count(n.promised, slot.Group, by)
+	}
 	x.changes.add(number)
 	x.touched = append(x.touched, taker{slot.Group, slot.Instance})
 	x.follow(slot, number, by)
@@ -221,12 +228,16 @@ func (x *index) settle() {
 		if held != nil {
 			_, placed = held.Instances[t.instance]
 		}
+		waited := len(k.absent) > 0
 		if delete(k.absent, t.instance); k.waiting[t.instance] > 0 && !placed {
 			k.absent[t.instance] = true
 		}
+		if waited != (len(k.absent) > 0) {
+			x.reconsider(t.group)
+		}
 		if held == nil && len(k.waiting)+len(k.shards) == 0 {
 			delete(x.groups, t.group)
-			delete(x.views, t.group)
+			x.drop(t.group)
 		}
 	}
 	x.touched = x.touched[:0]

@@ -18,7 +18,7 @@ const maxViews = 256
 type changelog struct {
 	numbers []int32
 	dropped int // from the front
-	begun   int // where the current update began: what was there before may have been read
+	begun   int // what stands before may have been read: only what came later needs no second entry
 }
 
 func (c *changelog) add(number int) {
@@ -37,7 +37,11 @@ func (c *changelog) begin(most int) {
 	c.begun = len(c.numbers)
 }
 
-func (c *changelog) end() int { return c.dropped + len(c.numbers) }
+// end is the position after the last one, for a view that reads to there.
+func (c *changelog) end() int {
+	c.begun = len(c.numbers)
+	return c.dropped + len(c.numbers)
+}
 
 // view is every node as a group sees it for one kind of pod, kept from one pod to the next.
 type view struct {
@@ -55,6 +59,8 @@ type view struct {
 	cycle int // when it was last used
 	plan  *plan
 	moves []move
+
+	published []int // the nodes on which other groups know what this one needs
 }
 
 // sums are what the guard needs of all seats.
@@ -77,7 +83,8 @@ func (t *sums) book(s seat, by int) {
 type seat struct {
 	held     int32 // slots of the group
 	promised int32 // those that only a claim holds
-	fit      int32 // pods like this one that fit, before anything is promised
+	fit      int32 // pods like this one that fit, before anything is promised to the group itself
+	needed   int32 // those that would fit if other groups did not need the room
 	free     int32 // of those, what is not promised
 	capacity int32 // what the group can still place there within its limits
 	all      int32 // slots of all groups
@@ -117,6 +124,9 @@ func (x *index) newView(group slots.Group, pod *corev1.Pod, limits placement.Lim
 	x.evict()
 	v := &view{group: group, room: slots.RoomFor(pod), limits: limits, shards: shards, total: total}
 	x.views[group] = append(x.views[group], v)
+	if len(x.views[group]) == 1 {
+		x.reroom(group)
+	}
 	x.fill(v)
 	return v
 }
@@ -134,7 +144,7 @@ func (x *index) evict() {
 		}
 	}
 	if n >= maxViews {
-		delete(x.views, oldest)
+		x.drop(oldest)
 	}
 }
 
@@ -172,6 +182,10 @@ func (x *index) refresh(v *view, held *slots.Tally, number int) {
 	}
 	if n.info != nil {
 		s.fit = int32(roomOn(v.room, n.info))
+		if needed, any := x.neededBy(v, number); any && s.fit > 0 {
+			left := int32(v.room.Fit(minus(freeOn(v.room, n.info), needed)))
+			s.needed, s.fit = s.fit-left, left
+		}
 		s.load = loadOf(n.info)
 	}
 	for _, pod := range n.pods {

@@ -1,0 +1,111 @@
+package dispersion
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// Room that another group still needs counts as taken: otherwise two groups that grow at the same time take each other's
+// nodes, and each ends on its K nodes without a place for the rest, although there was room for both. What a group needs on a
+// node is what its plan has there and has not placed yet, while pods of it wait, and what its absent instances need where
+// their volumes are. Whoever is planned first is served first.
+
+// publish makes the plan of a view known to the views of other groups.
+func (x *index) publish(v *view) {
+	x.withdraw(v)
+	for _, number := range v.plan.opened {
+		if v.plan.more(number, v.seats[number]) > 0 {
+			v.published = append(v.published, number)
+			x.planned[number] = append(x.planned[number], v)
+			x.changes.add(number)
+		}
+	}
+}
+
+func (x *index) withdraw(v *view) {
+	for _, number := range v.published {
+		x.planned[number] = slices.DeleteFunc(x.planned[number], func(w *view) bool { return w == v })
+		if len(x.planned[number]) == 0 {
+			delete(x.planned, number)
+		}
+		x.changes.add(number)
+	}
+	v.published = v.published[:0]
+}
+
+// drop forgets the views of a group.
+func (x *index) drop(g slots.Group) {
+	for _, v := range x.views[g] {
+		x.withdraw(v)
+	}
+	delete(x.views, g)
+	x.reroom(g)
+}
+
+// reroom is called when it becomes known, or is forgotten, what an instance of the group asks for.
+func (x *index) reroom(g slots.Group) {
+	if tally := x.ledger.Group(g); tally != nil {
+		for node := range tally.Promised { // the order does not matter to what is looked at
+			x.changes.add(x.names[node])
+		}
+	}
+}
+
+// reconsider is called when a group begins or ends to wait: what is planned for it is needed from now on, or no longer.
+func (x *index) reconsider(g slots.Group) {
+	for _, v := range x.views[g] {
+		for _, number := range v.published {
+			x.changes.add(number)
+		}
+	}
+}
+
+// neededBy adds up what other groups than the view's still need on a node; false when they need nothing.
+func (x *index) neededBy(v *view, number int) (slots.Amount, bool) {
+	var total slots.Amount
+	needed := false
+	add := func(r slots.Room, times int) {
+		for range times {
+			total, needed = total.Plus(r.Request()), true
+		}
+	}
+	var planned []slots.Group // a group with several kinds of pods has several plans for the same instances
+	for _, w := range x.planned[number] {
+		if w.group == v.group || w.plan == nil || slices.Contains(planned, w.group) {
+			continue
+		}
+		k := x.groups[w.group]
+		if k == nil || len(k.absent) == 0 {
+			continue
+		}
+		planned = append(planned, w.group)
+		held := 0
+		if tally := x.ledger.Group(w.group); tally != nil {
+			held = tally.PerNode[x.nodes[number].name]
+		}
+		add(w.room, min(w.plan.quota[number]-held, len(k.absent)))
+	}
+	for g, n := range x.nodes[number].promised {
+		if views := x.views[g]; g != v.group && len(views) > 0 {
+			add(views[0].room, n)
+		}
+	}
+	return total, needed
+}
+
+// minus takes what is needed off what is free. Only the extended resources that the room asks for are known.
+func minus(free, needed slots.Amount) slots.Amount {
+	known := slots.Amount{
+		MilliCPU: needed.MilliCPU, Memory: needed.Memory, EphemeralStorage: needed.EphemeralStorage, Pods: needed.Pods,
+	}
+	if len(free.Extended) > 0 {
+		known.Extended = map[corev1.ResourceName]int64{}
+		for name := range free.Extended {
+			known.Extended[name] = needed.Extended[name]
+		}
+	}
+	return free.Minus(known)
+}
