@@ -48,3 +48,21 @@ func TestProfilesShareTheIndex(t *testing.T) {
 		t.Errorf("r-1 was placed on %s, where r-0 of another profile may be", node)
 	}
 }
+
+// r-2 may be on c, and more likely is not: the claim that pins it was promised to b in a later attempt. With both nodes in use
+// that K allows, c is no place for r-3.
+func TestAPlacementInDoubtOpensNoNode(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("r", 4, placement.Limits{MaxPerNode: 2, MaxNodes: 2})
+	for _, node := range []string{"a", "b", "c"} {
+		w.node(node, 4, 10)
+	}
+	w.bind(instance("r-0", "r", ""), "a")
+	w.bind(instance("r-1", "r", ""), "b")
+	unsure, pod := instance("r-2", "r", ""), instance("r-3", "r", "")
+	w.arrive(unsure, pod)
+	w.plugin.Unreserve(t.Context(), nil, unsure, "c")
+	if _, allowed := w.cycle(pod); allowed("c") || !allowed("a") {
+		t.Errorf("a %v, c %v: want only a, which is in use for certain", allowed("a"), allowed("c"))
+	}
+}

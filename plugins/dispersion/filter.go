@@ -97,7 +97,10 @@ func (s *state) broken(on here) *rule {
 		return &shardIsThere
 	case s.total > 0 && on.all >= s.total:
 		return &totalIsReached
-	case l.MaxNodes > 0 && on.held == 0 && s.used() >= l.MaxNodes:
+	case l.MaxNodes == 0:
+	case on.held == 0 && s.used() >= l.MaxNodes,
+		// A pod that is nominated there, or may be there, does not open the node: it may end up elsewhere.
+		on.seat.held == 0 && s.used() > l.MaxNodes:
 		return &tooManyNodes
 	}
 	return s.misplaced(on)
