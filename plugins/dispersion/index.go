@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
+	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
@@ -67,9 +68,17 @@ type node struct {
 	object   *corev1.Node
 	host     string
 	off      bool                // out of service
-	pods     []*corev1.Pod       // of any group
+	pods     []tenant            // in the order of the snapshot
 	all      int                 // slots of all groups
 	promised map[slots.Group]int // those that only a claim holds
+}
+
+// tenant is a pod on a node.
+type tenant struct {
+	info     fwk.PodInfo
+	pod      *corev1.Pod // nil for a pod of no group
+	group    slots.Group
+	priority int32
 }
 
 // sighting is a pod as the snapshot and the informer have it, and as the ledger has it.
@@ -206,21 +215,12 @@ func (x *index) look(m *mark) {
 	if object := m.info.Node(); object != n.object {
 		x.setObject(n, object)
 	}
-	var pods []*corev1.Pod
-	for _, info := range m.info.Pods {
-		if pod := info.GetPod(); grouped(pod.Labels) {
-			pods = append(pods, pod)
-		}
+	came, left := n.take(m.info.Pods)
+	for _, pod := range came {
+		x.comes(pod)
 	}
-	before := n.pods
-	n.pods = pods
-	for _, pod := range pods {
-		if !slices.Contains(before, pod) {
-			x.comes(pod)
-		}
-	}
-	for _, pod := range before {
-		if !slices.Contains(pods, pod) {
+	for _, pod := range left {
+		if !slices.Contains(came, pod) { // it may only have another place in the list
 			x.goes(pod)
 		}
 	}
@@ -230,13 +230,45 @@ func (x *index) look(m *mark) {
 // gone takes in that a node is no longer in the snapshot.
 func (x *index) gone(number int) {
 	n := x.nodes[number]
-	pods := n.pods
-	n.pods, n.info = nil, nil
+	_, left := n.take(nil)
+	n.info = nil
 	x.setObject(n, nil)
-	for _, pod := range pods {
+	for _, pod := range left {
 		x.goes(pod)
 	}
 	x.changes.add(number)
+}
+
+// take replaces the pods of a node, and returns those of groups that were not in the same place of the list before, and those
+// that are no longer. Most pods of a node that has changed are the same as before.
+func (n *node) take(infos []fwk.PodInfo) (came, left []*corev1.Pod) {
+	for i, info := range infos {
+		if i < len(n.pods) && n.pods[i].info == info {
+			continue
+		}
+		now := tenant{info: info}
+		if pod := info.GetPod(); grouped(pod.Labels) {
+			now.pod, now.priority = pod, corev1helpers.PodPriority(pod)
+			now.group, _ = slots.GroupOf(pod.Namespace, pod.Labels)
+			came = append(came, pod)
+		}
+		if i == len(n.pods) {
+			n.pods = append(n.pods, now)
+			continue
+		}
+		if n.pods[i].pod != nil {
+			left = append(left, n.pods[i].pod)
+		}
+		n.pods[i] = now
+	}
+	for _, gone := range n.pods[len(infos):] {
+		if gone.pod != nil {
+			left = append(left, gone.pod)
+		}
+	}
+	clear(n.pods[len(infos):])
+	n.pods = n.pods[:len(infos)]
+	return came, left
 }
 
 // setObject replaces the Node, and looks again at the slots that depend on what has changed about it.

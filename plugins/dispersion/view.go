@@ -4,7 +4,6 @@ import (
 	"math"
 
 	corev1 "k8s.io/api/core/v1"
-	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	"github.com/shoal-dev/shoal/placement"
@@ -188,9 +187,9 @@ func (x *index) refresh(v *view, held *slots.Tally, number int) {
 		}
 		s.load = loadOf(n.info)
 	}
-	for _, pod := range n.pods {
-		if g, _ := slots.GroupOf(pod.Namespace, pod.Labels); g == v.group {
-			s.lowest = min(s.lowest, corev1helpers.PodPriority(pod))
+	for i := range n.pods {
+		if t := &n.pods[i]; t.pod != nil && t.group == v.group {
+			s.lowest = min(s.lowest, t.priority)
 		}
 	}
 	v.seat(number, s)
