@@ -217,7 +217,7 @@ func catalogue() []row {
 		{NotPlanned, Entry{
 			Name:    "NotPlanned",
 			Text:    "node(s) are not, or no longer, wanted by the plan of the group, and its mode is Strict",
-			Meaning: "The scheduler plans the nodes of the whole group, and how many instances each gets. In mode Strict pods go nowhere else.",
+			Meaning: "The scheduler plans the nodes of the whole group, and how many instances each gets. In mode Strict pods go nowhere else; a planned node that other plugins refuse is left out of the plan for a minute.",
 			Advice:  "Find out why the planned nodes do not suit: the event names their reasons. Or allow other nodes with mode Guarded.",
 		}},
 		{RoomNeeded, Entry{

@@ -114,7 +114,7 @@ func (x *index) planOf(v *view, tight bool, shards, replicas, remaining, reachab
 	}
 	g := placement.Group{Limits: v.limits, Shards: v.shards, Remaining: remaining, Nodes: make([]placement.Node, len(v.seats))}
 	for i, s := range v.seats {
-		g.Nodes[i] = placement.Node{Held: int(s.held), Free: int(max(s.free, 0)), Load: int(s.load)}
+		g.Nodes[i] = placement.Node{Held: int(s.held), Free: int(max(s.free, 0)), Unusable: s.avoided, Load: int(s.load)}
 	}
 	var names []string
 	if tight {

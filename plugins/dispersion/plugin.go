@@ -3,6 +3,7 @@ package dispersion
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -34,6 +35,7 @@ type Plugin struct {
 	claims   cache.Indexer
 	index    *index
 	wide     map[types.UID]bool // pods that are to be tried without a cut
+	now      func() time.Time
 }
 
 // policySource finds policies: the informer of the running scheduler, or what a test hands over.
@@ -109,7 +111,7 @@ func newPlugin(args runtime.Object, h fwk.Handle, shared *index) (*Plugin, error
 		return nil, err
 	}
 	core := h.SharedInformerFactory().Core().V1()
-	p := &Plugin{args: typed, handle: h, wide: map[types.UID]bool{}}
+	p := &Plugin{args: typed, handle: h, wide: map[types.UID]bool{}, now: time.Now}
 	var err error
 	if p.pods, err = indexed(core.Pods().Informer(), podIndex); err != nil {
 		return nil, fmt.Errorf("indexing pods by group: %w", err)

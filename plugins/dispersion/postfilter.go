@@ -2,6 +2,7 @@ package dispersion
 
 import (
 	"context"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -9,24 +10,78 @@ import (
 
 var _ fwk.PostFilterPlugin = &Plugin{}
 
-// maxWide bounds how many pods are remembered for a second look.
-const maxWide = 10000
+const (
+	// maxWide bounds how many pods are remembered for a second look.
+	maxWide = 10000
+	// avoidFor is how long neither plan nor guard count on a node that other plugins refused.
+	avoidFor = time.Minute
+)
 
-// PostFilter is called when no node suits. If only the nodes were looked at that the plan named, the pod is tried once more
-// at once, with all nodes, so that the plan never costs a pod its place, and the pod's event gives a reason for each node.
-// It never finds a node itself. Preemption comes after it, and only when all nodes were looked at.
-func (p *Plugin) PostFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod, _ fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
+// PostFilter is called when no node suits, and says whether there is another way before anybody is evicted. It never finds a
+// node itself: preemption comes after it.
+//
+//   - Only the nodes were looked at that the plan named: the pod is tried once more at once with all nodes, so that the plan
+//     never costs a pod its place, and the pod's event gives a reason for each node.
+//   - Other plugins refuse nodes for which we keep the pod away from others: those nodes are not counted on for a minute, and
+//     the pod is tried at once with another plan. Otherwise it would wait for nodes that will never take it.
+func (p *Plugin) PostFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod, statuses fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
 	data, err := cs.Read(stateKey)
 	if err != nil { // a pod of no group
 		return nil, fwk.NewStatus(fwk.Unschedulable)
 	}
-	if s, ok := data.(*state); ok && s.narrow {
+	s, ok := data.(*state)
+	switch {
+	case !ok:
+		return nil, fwk.NewStatus(fwk.Unschedulable)
+	case s.narrow:
 		if len(p.wide) >= maxWide {
 			clear(p.wide)
 		}
 		p.wide[pod.UID] = true
-		p.handle.Activate(loggerOf(ctx), map[string]*corev1.Pod{pod.Namespace + "/" + pod.Name: pod})
-		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "the pod is tried on all nodes next") // keeps preemption away
+	case !p.avoid(s, statuses):
+		return nil, fwk.NewStatus(fwk.Unschedulable)
 	}
-	return nil, fwk.NewStatus(fwk.Unschedulable)
+	p.handle.Activate(loggerOf(ctx), map[string]*corev1.Pod{pod.Namespace + "/" + pod.Name: pod})
+	return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "the pod is tried on other nodes next") // keeps preemption away
+}
+
+// avoid marks the nodes that we allowed and others refused, if there are nodes that we kept for the sake of the plan or the
+// guard. It reports whether there is something new.
+func (p *Plugin) avoid(s *state, statuses fwk.NodeToStatusReader) bool {
+	if s.pinned != "" || s.plan == nil {
+		return false
+	}
+	var refused []int
+	kept := false
+	for i := range s.index.marks {
+		number := s.index.marks[i].number
+		seat, name := s.view.seats[number], s.index.nodes[number].name
+		switch broken := s.refusal(number, name); {
+		case broken == &nodeIsTooSmall, broken == &plannedForOther, broken == &notPlanned:
+			kept = kept || seat.fit > 0
+		case broken == nil && seat.capacity > 0 && statuses.Get(name).IsRejected():
+			refused = append(refused, number)
+		}
+	}
+	if !kept || len(refused) == 0 {
+		return false
+	}
+	if s.view.avoided == nil {
+		s.view.avoided = map[int]time.Time{}
+	}
+	for _, number := range refused {
+		s.view.avoided[number] = p.now().Add(avoidFor)
+		s.index.changes.add(number)
+	}
+	return true
+}
+
+// expire counts on the nodes again whose time is over.
+func (x *index) expire(v *view, now time.Time) {
+	for number, until := range v.avoided {
+		if now.After(until) {
+			delete(v.avoided, number)
+			x.changes.add(number)
+		}
+	}
 }

@@ -45,6 +45,9 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 	}
 	s.holds = s.pinned != "" && s.base.counts(taken{s.instance, s.pinned})
 	p.overlay(s, pod)
+	for _, v := range p.index.views[group] {
+		p.index.expire(v, p.now())
+	}
 	s.judge(rules, pod)
 	cs.Write(stateKey, s)
 	return p.cut(s, pod), nil

@@ -2,6 +2,7 @@ package dispersion
 
 import (
 	"math"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
@@ -59,7 +60,8 @@ type view struct {
 	plan  *plan
 	moves []move
 
-	published []int // the nodes on which other groups know what this one needs
+	avoided   map[int]time.Time // nodes that other plugins refused, and until when nothing is planned there
+	published []int             // the nodes on which other groups know what this one needs
 }
 
 // sums are what the guard needs of all seats.
@@ -88,6 +90,7 @@ type seat struct {
 	capacity int32 // what the group can still place there within its limits
 	all      int32 // slots of all groups
 	lowest   int32 // priority among the group's pods there; the highest number if there are none
+	avoided  bool  // other plugins refuse it
 	load     int32 // thousandths of CPU or memory in use, the fuller one
 }
 
@@ -176,6 +179,7 @@ func (x *index) sync(v *view) {
 func (x *index) refresh(v *view, held *slots.Tally, number int) {
 	n := x.nodes[number]
 	s := seat{all: int32(n.all), lowest: math.MaxInt32}
+	_, s.avoided = v.avoided[number]
 	if held != nil {
 		s.held, s.promised = int32(held.PerNode[n.name]), int32(held.Promised[n.name])
 	}
@@ -211,7 +215,7 @@ func (v *view) worked(s seat) seat {
 		s.free = min(s.free, int32(v.total)-s.all)
 	}
 	g := placement.Group{Limits: v.limits, Shards: v.shards}
-	s.capacity = int32(min(g.Capacity(placement.Node{Held: int(s.held), Free: int(max(s.free, 0))}), placement.MaxReplicas))
+	s.capacity = int32(min(g.Capacity(placement.Node{Held: int(s.held), Free: int(max(s.free, 0)), Unusable: s.avoided}), placement.MaxReplicas))
 	return s
 }
 

@@ -184,11 +184,28 @@ func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 		w.bind(pod, best)
 		return best, refused
 	}
-	w.plugin.PostFilter(w.t.Context(), cs, pod, nil)
-	if w.plugin.wide[pod.UID] {
+	if status.IsSkip() {
+		return best, refused
+	}
+	w.activated(nil)
+	w.plugin.PostFilter(w.t.Context(), cs, pod, framework.NewNodeToStatus(refused, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)))
+	if w.activated(pod) {
 		return w.schedule(pod)
 	}
 	return best, refused
+}
+
+// activated reports whether the plugin wants the pod to be tried again; without one it forgets what was wanted.
+func (w *world) activated(pod *corev1.Pod) bool {
+	h, ok := w.plugin.handle.(*handle)
+	if !ok {
+		w.t.Fatal("not the test's handle")
+	}
+	if pod == nil {
+		h.activated = nil
+		return false
+	}
+	return h.activated["ns/"+pod.Name] != nil
 }
 
 func (w *world) bind(pod *corev1.Pod, node string) {
