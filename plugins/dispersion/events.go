@@ -20,7 +20,7 @@ func (p *Plugin) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint, 
 		// shoal.dev/lost frees a slot.
 		{Event: fwk.ClusterEvent{Resource: fwk.AssignedPod, ActionType: fwk.Add | fwk.UpdatePodLabel}, QueueingHintFn: sameGroup},
 		// A node that comes, grows, or loses a taint can be used; a taint out-of-service frees slots of StatefulSets.
-		{Event: fwk.ClusterEvent{Resource: fwk.Node, ActionType: fwk.Add | fwk.UpdateNodeAllocatable | fwk.UpdateNodeTaint | fwk.UpdateNodeLabel}},
+		{Event: fwk.ClusterEvent{Resource: fwk.Node, ActionType: fwk.Add | fwk.UpdateNodeAllocatable | fwk.UpdateNodeTaint | fwk.UpdateNodeLabel}, QueueingHintFn: nodeHelps},
 		// A claim that goes, or gets the label shoal.dev/lost or shoal.dev/retired, frees its slot.
 		{Event: fwk.ClusterEvent{Resource: fwk.PersistentVolumeClaim, ActionType: fwk.Delete | fwk.Update}, QueueingHintFn: claimOfGroup},
 		// The pod itself was moved to another group.
@@ -33,6 +33,23 @@ func sameGroup(_ klog.Logger, pod *corev1.Pod, before, after any) (fwk.QueueingH
 		if other, ok := o.(*corev1.Pod); ok && inGroupOf(pod, other.Namespace, other.Labels) {
 			return fwk.Queue, nil
 		}
+	}
+	return fwk.QueueSkip, nil
+}
+
+// nodeHelps wakes nobody for a node that the pod may not use, such as one that was just cordoned; unless the node's slots may
+// have become free, or volumes may have found their node.
+func nodeHelps(_ klog.Logger, pod *corev1.Pod, before, after any) (fwk.QueueingHint, error) {
+	now, ok := after.(*corev1.Node)
+	if !ok {
+		return fwk.Queue, nil
+	}
+	if slots.RoomFor(pod).Usable(now) {
+		return fwk.Queue, nil
+	}
+	old, ok := before.(*corev1.Node)
+	if slots.OutOfService(now) && (!ok || !slots.OutOfService(old)) || ok && old.Labels[corev1.LabelHostname] != now.Labels[corev1.LabelHostname] {
+		return fwk.Queue, nil
 	}
 	return fwk.QueueSkip, nil
 }

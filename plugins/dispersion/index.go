@@ -29,6 +29,8 @@ type index struct {
 	volumes      corelisters.PersistentVolumeLister
 	notes        notes
 	doubts       doubts
+	starved      starved
+	freed        bool // a group needs less than before
 
 	ledger *slots.Ledger
 	primed bool

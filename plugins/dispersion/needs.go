@@ -26,6 +26,7 @@ func (x *index) publish(v *view) {
 }
 
 func (x *index) withdraw(v *view) {
+	x.freed = x.freed || len(v.published) > 0
 	for _, number := range v.published {
 		x.planned[number] = slices.DeleteFunc(x.planned[number], func(w *view) bool { return w == v })
 		if len(x.planned[number]) == 0 {
@@ -57,6 +58,7 @@ func (x *index) reroom(g slots.Group) {
 // reconsider is called when a group begins or ends to wait: what is planned for it is needed from now on, or no longer.
 func (x *index) reconsider(g slots.Group) {
 	for _, v := range x.views[g] {
+		x.freed = x.freed || len(v.published) > 0
 		for _, number := range v.published {
 			x.changes.add(number)
 		}

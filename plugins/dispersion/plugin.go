@@ -97,6 +97,12 @@ func NewWith(ctx context.Context, args runtime.Object, h fwk.Handle, policies ca
 }
 
 func (p *Plugin) listen(ctx context.Context, policies cache.SharedIndexInformer) error {
+	_, err := p.handle.SharedInformerFactory().Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		DeleteFunc: func(o any) { p.podGone(ctx, o) },
+	})
+	if err != nil {
+		return fmt.Errorf("listening to pods: %w", err)
+	}
 	source := &policyInformer{informer: policies}
 	p.policies = source
 	return source.notify(func(before, after *v1alpha1.PlacementPolicy) { p.wake(ctx, before, after) })

@@ -39,6 +39,9 @@ func (p *Plugin) PostFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.
 		}
 		p.wide[pod.UID] = true
 	case !p.avoid(s, statuses):
+		if s.view.starves() {
+			p.index.starved.add(pod)
+		}
 		return nil, fwk.NewStatus(fwk.Unschedulable)
 	}
 	p.handle.Activate(loggerOf(ctx), map[string]*corev1.Pod{pod.Namespace + "/" + pod.Name: pod})

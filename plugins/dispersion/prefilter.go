@@ -49,6 +49,10 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 		p.index.expire(v, p.now())
 	}
 	s.judge(rules, pod)
+	if p.index.freed {
+		p.index.freed = false
+		p.feed(ctx, pod)
+	}
 	cs.Write(stateKey, s)
 	return p.cut(s, pod), nil
 }

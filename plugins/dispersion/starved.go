@@ -1,0 +1,70 @@
+package dispersion
+
+import (
+	"context"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/cache"
+)
+
+// starved are pods that no node took while other groups needed room. None of the scheduler's events says that a group needs
+// its room no longer: its plan is another one, or its waiting pods were deleted, which raises no event at all.
+type starved struct {
+	mu   sync.Mutex
+	pods map[string]*corev1.Pod // by namespace and name
+}
+
+// maxStarved bounds what is remembered. Pods beyond it wait for the scheduler's own retry, which takes up to five minutes.
+const maxStarved = 10000
+
+func (s *starved) add(pod *corev1.Pod) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pods == nil {
+		s.pods = map[string]*corev1.Pod{}
+	}
+	if len(s.pods) < maxStarved {
+		s.pods[pod.Namespace+"/"+pod.Name] = pod
+	}
+}
+
+// take hands over all of them but one.
+func (s *starved) take(but *corev1.Pod) map[string]*corev1.Pod {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pods := s.pods
+	s.pods = nil
+	if but != nil {
+		delete(pods, but.Namespace+"/"+but.Name)
+	}
+	return pods
+}
+
+// feed tries the starved pods again, other than the one that is being tried.
+func (p *Plugin) feed(ctx context.Context, but *corev1.Pod) {
+	if pods := p.index.starved.take(but); len(pods) > 0 {
+		p.handle.Activate(loggerOf(ctx), pods)
+	}
+}
+
+// podGone feeds when a pod that waited was deleted. It is noted first: the handler that notes may come later than this one.
+func (p *Plugin) podGone(ctx context.Context, o any) {
+	p.index.notes.pod(o)
+	if gone, ok := o.(cache.DeletedFinalStateUnknown); ok {
+		o = gone.Obj
+	}
+	if pod, ok := o.(*corev1.Pod); ok && grouped(pod.Labels) && pod.Spec.NodeName == "" {
+		p.feed(ctx, nil)
+	}
+}
+
+// starves reports whether other groups need room that would be free for the view otherwise.
+func (v *view) starves() bool {
+	for i := range v.seats {
+		if v.seats[i].needed > 0 {
+			return true
+		}
+	}
+	return false
+}
