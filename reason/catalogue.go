@@ -30,6 +30,8 @@ const (
 	NotPlanned Code = 1112
 	// RoomNeeded: node(s) keep their room for another group whose instances are still to come.
 	RoomNeeded Code = 1113
+	// Held: the pod waits behind another one of its group, for which there is no node.
+	Held Code = 1114
 	// Feasible: all replicas can be placed.
 	Feasible Code = 1200
 	// LimitsTooTight: maxNodes times maxInstancesPerNode is less than the replicas.
@@ -225,6 +227,12 @@ func catalogue() []row {
 			Text:    "node(s) keep their room for another group whose instances are still to come",
 			Meaning: "Another group is being placed, and its plan counts on that room: its other nodes would not hold it. Taking the room would leave both groups unfinished.",
 			Advice:  "Nothing, as long as other nodes are feasible. If it lasts, see why the pods of the other group wait, or add nodes.",
+		}},
+		{Held, Entry{
+			Name:    "Held",
+			Text:    "the pod waits behind another one of its group, for which there is no node",
+			Meaning: "Every node is closed to a pod of the group for reasons that hold for this pod too. That pod alone is tried again when something changes, so that thousands of pods without hope do not keep the scheduler from others; as soon as it finds a node, or is gone, all of them are tried.",
+			Advice:  "See the event of the pod that is named, and the condition Feasible of the group's PlacementPolicy: it says how many nodes are missing.",
 		}},
 		{Feasible, Entry{
 			Name:    "Feasible",

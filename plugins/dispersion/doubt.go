@@ -25,8 +25,9 @@ type doubt struct {
 
 var _ fwk.ReservePlugin = &Plugin{}
 
-// Reserve has nothing to do: the scheduler's cache counts what it assumes.
-func (p *Plugin) Reserve(context.Context, fwk.CycleState, *corev1.Pod, string) *fwk.Status {
+// Reserve ends the pod's hold on its siblings. There is nothing to count: the scheduler's cache does so with what it assumes.
+func (p *Plugin) Reserve(ctx context.Context, _ fwk.CycleState, pod *corev1.Pod, _ string) *fwk.Status {
+	p.release(ctx, pod)
 	return nil
 }
 

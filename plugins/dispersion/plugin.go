@@ -35,6 +35,7 @@ type Plugin struct {
 	claims   cache.Indexer
 	index    *index
 	wide     map[types.UID]bool // pods that are to be tried without a cut
+	holds    holds
 	now      func() time.Time
 }
 
@@ -101,6 +102,9 @@ func (p *Plugin) listen(ctx context.Context, policies cache.SharedIndexInformer)
 		DeleteFunc: func(o any) { p.podGone(ctx, o) },
 	})
 	if err != nil {
+		return fmt.Errorf("listening to pods: %w", err)
+	}
+	if _, err := p.handle.SharedInformerFactory().Core().V1().Pods().Informer().AddEventHandler(p.releasing(ctx)); err != nil {
 		return fmt.Errorf("listening to pods: %w", err)
 	}
 	source := &policyInformer{informer: policies}

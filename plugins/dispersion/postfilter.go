@@ -26,12 +26,10 @@ const (
 //     the pod is tried at once with another plan. Otherwise it would wait for nodes that will never take it.
 func (p *Plugin) PostFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod, statuses fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
 	data, err := cs.Read(stateKey)
-	if err != nil { // a pod of no group
-		return nil, fwk.NewStatus(fwk.Unschedulable)
-	}
 	s, ok := data.(*state)
 	switch {
-	case !ok:
+	case err != nil || !ok: // a pod of no group, or one that PreFilter refused
+		p.release(ctx, pod)
 		return nil, fwk.NewStatus(fwk.Unschedulable)
 	case s.narrow:
 		if len(p.wide) >= maxWide {
@@ -42,6 +40,7 @@ func (p *Plugin) PostFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.
 		if s.view.starves() {
 			p.index.starved.add(pod)
 		}
+		p.stand(ctx, s, pod)
 		return nil, fwk.NewStatus(fwk.Unschedulable)
 	}
 	p.handle.Activate(loggerOf(ctx), map[string]*corev1.Pod{pod.Namespace + "/" + pod.Name: pod})

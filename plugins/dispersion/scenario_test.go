@@ -25,9 +25,11 @@ import (
 //	policy p R=6 [M=2] [K=3] [m=1] [shards=2] [version=1] [uncounted] [mode=Strict]
 //	node a cpu=4 [cordoned] [out-of-service] [blocked]  a node with room for 4 instances; blocked: another plugin refuses it
 //	gone a                                              the Node object is deleted, its pods stay
-//	pod r-0 policy=p [cluster=c] [shard=s] [on=a] [priority=1] [mounts=claim] [version=1] [lost] [terminating]
+//	pod r-0 policy=p [cluster=c] [shard=s] [on=a] [priority=1] [mounts=claim] [version=1] [lost] [terminating] [rebuilt]
 //	claim data-r-0 policy=p node=a [lost] [retired]     a claim that is bound to a local volume of node a
+//	delete r-0 ...                                      pods that are gone at once
 //	schedule r-1 ...                                    places the pod, or says how many nodes were refused, and why
+//	woken                                               the pods that the plugin wanted to be tried again since it was last asked
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		var s script
@@ -53,6 +55,10 @@ func TestScenarios(t *testing.T) {
 				s.pod(a)
 			case "claim":
 				s.claim(a)
+			case "delete":
+				s.deletePods(a)
+			case "woken":
+				return s.woken()
 			case "schedule":
 				return s.scheduleAll(a)
 			default:
@@ -137,6 +143,9 @@ func (s script) pod(a arguments) {
 	p := instance(a.name(), "", "")
 	p.Labels = a.labels()
 	p.Annotations = map[string]string{v1alpha1.AnnotationPolicyVersion: a.text("version")}
+	if a.d.HasArg("rebuilt") {
+		p.Annotations[v1alpha1.AnnotationRebuildGeneration] = "1"
+	}
 	if a.d.HasArg("priority") {
 		p.Spec.Priority = ptr.To(int32(a.number("priority", 0)))
 	}
@@ -188,4 +197,24 @@ func (s script) scheduleAll(a arguments) string {
 		}
 	}
 	return b.String()
+}
+
+func (s script) deletePods(a arguments) {
+	for _, arg := range a.d.CmdArgs {
+		o, found, err := s.plugin.pods.GetByKey("ns/" + arg.Key)
+		if err != nil || !found {
+			a.t.Fatalf("%s: no pod %q has arrived", a.d.Pos, arg.Key)
+		}
+		s.remove(o.(*corev1.Pod))
+	}
+}
+
+func (s script) woken() string {
+	h := s.plugin.handle.(*handle)
+	names := slices.Sorted(maps.Keys(h.activated))
+	h.activated = nil
+	if len(names) == 0 {
+		return "nobody"
+	}
+	return strings.ReplaceAll(strings.Join(names, " "), "ns/", "")
 }

@@ -3,6 +3,7 @@ package dispersion
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand"
 	"sort"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	internalcache "k8s.io/kubernetes/pkg/scheduler/backend/cache"
@@ -47,11 +49,18 @@ type handle struct {
 	snapshot  *internalcache.Snapshot
 	factory   informers.SharedInformerFactory
 	activated map[string]*corev1.Pod
+	events    *events.FakeRecorder
 }
 
 func (h *handle) SnapshotSharedLister() fwk.SharedLister                 { return h.snapshot }
 func (h *handle) SharedInformerFactory() informers.SharedInformerFactory { return h.factory }
-func (h *handle) Activate(_ klog.Logger, pods map[string]*corev1.Pod)    { h.activated = pods }
+func (h *handle) EventRecorder() events.EventRecorderLogger              { return h.events }
+func (h *handle) Activate(_ klog.Logger, pods map[string]*corev1.Pod) {
+	if h.activated == nil {
+		h.activated = map[string]*corev1.Pod{}
+	}
+	maps.Copy(h.activated, pods)
+}
 
 func (w *world) policyOf(g slots.Group) (policy, bool) {
 	p, ok := w.policies[g]
@@ -66,7 +75,7 @@ func newWorld(t testing.TB, args config.DispersionArgs) *world {
 		t: t, cache: internalcache.New(ctx, nil, false, false), snapshot: internalcache.NewEmptySnapshot(),
 		factory: informers.NewSharedInformerFactory(fake.NewClientset(), 0), policies: map[slots.Group]policy{}, blocked: map[string]bool{},
 	}
-	plugin, err := newPlugin(&args, &handle{snapshot: w.snapshot, factory: w.factory}, nil)
+	plugin, err := newPlugin(&args, &handle{snapshot: w.snapshot, factory: w.factory, events: &events.FakeRecorder{}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,6 +145,9 @@ func (w *world) arrive(pods ...*corev1.Pod) {
 // schedule runs one cycle and assumes the pod on the best node; the refusals are per node.
 func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 	w.t.Helper()
+	if held := w.plugin.PreEnqueue(w.t.Context(), pod); !held.IsSuccess() {
+		return "", map[string]*fwk.Status{"": held}
+	}
 	if err := w.cache.UpdateSnapshot(klog.Background(), w.snapshot); err != nil {
 		w.t.Fatal(err)
 	}
@@ -146,6 +158,7 @@ func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 	cs := framework.NewCycleState()
 	result, status := w.plugin.PreFilter(w.t.Context(), cs, pod, nodes)
 	if status != nil && !status.IsSuccess() && !status.IsSkip() {
+		w.plugin.PostFilter(w.t.Context(), cs, pod, framework.NewDefaultNodeToStatus())
 		return "", map[string]*fwk.Status{"": status}
 	}
 	if s, failed := stateOf(cs); w.unplanned && failed.IsSuccess() {
@@ -181,6 +194,7 @@ func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 		}
 	}
 	if best != "" {
+		w.plugin.Reserve(w.t.Context(), cs, pod, best)
 		w.bind(pod, best)
 		return best, refused
 	}
@@ -216,6 +230,21 @@ func (w *world) bind(pod *corev1.Pod, node string) {
 		w.t.Fatal(err)
 	}
 	w.add(w.plugin.pods, bound)
+}
+
+// remove deletes a pod, and tells the plugin as its informers would.
+func (w *world) remove(pod *corev1.Pod) {
+	w.t.Helper()
+	if pod.Spec.NodeName != "" {
+		if err := w.cache.RemovePod(klog.Background(), pod); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if err := w.plugin.pods.Delete(pod); err != nil {
+		w.t.Fatal(err)
+	}
+	w.plugin.podGone(w.t.Context(), pod)
+	w.plugin.releasing(w.t.Context()).OnDelete(pod)
 }
 
 // perNode counts the pods of a group with the dumbest possible loop.

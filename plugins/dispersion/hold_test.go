@@ -1,0 +1,89 @@
+package dispersion
+
+import (
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+
+	"github.com/shoal-dev/shoal/api/config"
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/placement"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// heldWorld has one node, which is full, with r-1 standing for r-2.
+func heldWorld(t *testing.T) (w *world, spokesman, held *corev1.Pod) {
+	w = newWorld(t, config.DispersionArgs{})
+	w.limit("p", 3, placement.Limits{MaxPerNode: 1, MaxNodes: 1})
+	w.node("a", 4, 110)
+	w.bind(instance("r-0", "p", ""), "a")
+	spokesman, held = instance("r-1", "p", ""), instance("r-2", "p", "")
+	w.arrive(spokesman, held)
+	if node, _ := w.schedule(spokesman); node != "" {
+		t.Fatalf("r-1 is on %s", node)
+	}
+	if status := w.plugin.PreEnqueue(t.Context(), held); status.IsSuccess() {
+		t.Fatal("r-2 is not held")
+	}
+	return w, spokesman, held
+}
+
+// The pod that stands for others can come to its end without a cycle of this scheduler. Nobody may wait for it then.
+func TestWhoStandsForNobodyHoldsNobody(t *testing.T) {
+	for name, change := range map[string]func(*corev1.Pod){
+		"bound by somebody else": func(p *corev1.Pod) { p.Spec.NodeName = "a" },
+		"terminating":            func(p *corev1.Pod) { p.DeletionTimestamp = new(metav1.Now()) },
+		"failed":                 func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed },
+		"in another group":       func(p *corev1.Pod) { p.Labels[v1alpha1.LabelPlacementPolicy] = "q" },
+		"recreated":              func(p *corev1.Pod) { p.UID = "another" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, spokesman, held := heldWorld(t)
+			now := spokesman.DeepCopy()
+			change(now)
+			w.arrive(now)
+			if status := w.plugin.PreEnqueue(t.Context(), held); !status.IsSuccess() {
+				t.Errorf("r-2 is still held: %s", status.Message())
+			}
+			w.plugin.releasing(t.Context()).OnUpdate(spokesman, now)
+			if !w.activated(held) {
+				t.Error("r-2 is not tried again")
+			}
+		})
+	}
+}
+
+// Whoever stands for others is refused for another reason, which may not be theirs.
+func TestAnotherReasonReleases(t *testing.T) {
+	w, spokesman, held := heldWorld(t)
+	delete(w.policies, slots.Group{Namespace: "ns", Policy: "p"})
+	w.schedule(spokesman)
+	if !w.activated(held) {
+		t.Error("r-2 is not tried again")
+	}
+}
+
+func TestHeldPodsAreToldOnce(t *testing.T) {
+	w, _, _ := heldWorld(t)
+	recorder := events.NewFakeRecorder(10)
+	w.plugin.handle.(*handle).events = recorder
+	fresh, tried := instance("r-3", "p", ""), instance("r-4", "p", "")
+	tried.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse}}
+	w.arrive(fresh, tried)
+	for range 2 {
+		for _, pod := range []*corev1.Pod{fresh, tried} {
+			if w.plugin.PreEnqueue(t.Context(), pod).IsSuccess() {
+				t.Fatalf("%s is not held", pod.Name)
+			}
+		}
+	}
+	if n := len(recorder.Events); n != 1 {
+		t.Fatalf("%d events, want 1", n)
+	}
+	if got := <-recorder.Events; !strings.Contains(got, "no node can take r-1 of the same group") {
+		t.Errorf("the event says %q", got)
+	}
+}
