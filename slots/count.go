@@ -29,8 +29,8 @@ type Slot struct {
 	Pod *corev1.Pod
 }
 
-// Count returns the slots of the world, sorted by instance and node. An instance whose pod is placed holds exactly one
-// slot; one whose claims are local to different nodes holds one on each of them, until its pod is placed.
+// Count returns the slots of the world, sorted by instance, node and group. An instance whose pod is placed, and whose
+// claims are where the pod is, holds exactly one slot; one whose claims are local to different nodes holds one on each.
 func Count(w World) []Slot {
 	l := NewLedger(w.Volume, w.Nodes, w.Nominated)
 	for _, pod := range w.Pods {
@@ -61,6 +61,8 @@ func compare(a, b Slot) int {
 		cmp.Compare(a.Instance.Namespace, b.Instance.Namespace),
 		cmp.Compare(a.Instance.Name, b.Instance.Name),
 		cmp.Compare(a.Node, b.Node),
+		cmp.Compare(a.Group.Policy, b.Group.Policy),
+		cmp.Compare(a.Group.Cluster, b.Group.Cluster),
 	)
 }
 

@@ -5,12 +5,16 @@
 // Instance i holds a slot on node n
 //
 //   - while its pod is there: bound, assumed, nominated (where the caller says so), or terminating; or
-//   - while no pod of it is placed, and one of its claims is bound to a local volume of n or carries the annotation
+//   - while one of its claims is bound to a local volume of n, or carries the annotation
 //     volume.kubernetes.io/selected-node: n, which pins the pod before any volume exists.
 //
-// A pod and its volume count once. Claims labelled shoal.dev/retired do not count. An instance labelled shoal.dev/lost
-// holds no slot; nothing else frees one: not NotReady, not a terminating pod, not a deleted Node. Pods without an
-// InstanceSet (those of StatefulSets) have nobody who labels them: for them the taint out-of-service frees the slot.
+// Pod and claims on the same node count once. A placed pod takes a claim along only if it is of the claim's instance and
+// group, mounts the claim, and the claim is not bound to a local volume elsewhere (Stays): a promise may have been
+// overtaken, data does not move. A pod that merely has the instance's name frees nothing.
+//
+// Claims labelled shoal.dev/retired do not count. An instance labelled shoal.dev/lost holds no slot; nothing else frees
+// one: not NotReady, not a terminating pod, not a deleted Node. Pods without an InstanceSet (those of StatefulSets) have
+// nobody who labels them: for them the taint out-of-service frees the slot.
 //
 // LimitsOf resolves the limits of a policy, percentages included, into the numbers that slots are compared with.
 //

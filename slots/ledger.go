@@ -212,7 +212,8 @@ func (l *Ledger) holding(i Instance) *holding {
 	return h
 }
 
-// derive applies the rule to one instance: its slots come from its placed pods or, if it has none, from its claims.
+// derive applies the rule to one instance: its slots come from its placed pods, and from those of its claims that do not go
+// along with one of them.
 func (l *Ledger) derive(i Instance) {
 	h := l.instances[i]
 	if h == nil {
@@ -226,13 +227,11 @@ func (l *Ledger) derive(i Instance) {
 		delete(l.instances, i)
 		return
 	}
-	placed := false
 	for _, pod := range h.pods {
 		node := l.nodeOf(pod)
 		if node == "" {
 			continue
 		}
-		placed = true
 		h.hosts = append(h.hosts, node)
 		if !Lost(pod.Labels, l.nodes.Get(node)) {
 			group, _ := GroupOf(pod.Namespace, pod.Labels)
@@ -240,15 +239,38 @@ func (l *Ledger) derive(i Instance) {
 		}
 	}
 	for _, claim := range h.claims {
-		if slot, ok := l.heldByClaim(i, h, claim); ok && !placed {
+		volume := l.volumeOf(claim)
+		h.dependOn(claim, volume, l.nodes)
+		if slot, ok := l.heldByClaim(i, claim, volume); ok && (Stays(claim, volume, l.nodes) || !l.follows(claim, slot)) {
 			h.slots = append(h.slots, slot)
 		}
 	}
 	slices.SortStableFunc(h.slots, compare)
-	h.slots = slices.CompactFunc(h.slots, func(a, b Slot) bool { return a.Node == b.Node })
+	h.slots = slices.CompactFunc(h.slots, func(a, b Slot) bool { return compare(a, b) == 0 })
 	l.book(h, +1)
 	index(l.byVolume, h.volumes, i, true)
 	index(l.byHost, h.hosts, i, true)
+}
+
+// follows reports whether a claim goes along with a placed pod, which mounts it and is of the slot's instance and group. A
+// pod that has no more than the name of the instance frees nothing: whoever may create pods could give places away.
+func (l *Ledger) follows(claim *corev1.PersistentVolumeClaim, slot Slot) bool {
+	for _, pod := range l.mounts[claimKey{claim.Namespace, claim.Name}] {
+		group, _ := GroupOf(pod.Namespace, pod.Labels)
+		if l.nodeOf(pod) != "" && group == slot.Group && InstanceOfPod(pod) == slot.Instance {
+			return true
+		}
+	}
+	return false
+}
+
+// Keeps reports whether a claim of the instance would hold the group's slot on the node if no pod of it were placed.
+func (l *Ledger) Keeps(group Group, i Instance, node string) bool {
+	h := l.instances[i]
+	return h != nil && slices.ContainsFunc(h.claims, func(claim *corev1.PersistentVolumeClaim) bool {
+		slot, ok := l.heldByClaim(i, claim, l.volumeOf(claim))
+		return ok && slot.Group == group && slot.Node == node
+	})
 }
 
 func (l *Ledger) nodeOf(pod *corev1.Pod) string {
@@ -261,18 +283,28 @@ func (l *Ledger) nodeOf(pod *corev1.Pod) string {
 	return ""
 }
 
-// heldByClaim is the slot that a claim holds for its instance, and notes what that depends on.
-func (l *Ledger) heldByClaim(i Instance, h *holding, claim *corev1.PersistentVolumeClaim) (Slot, bool) {
-	var volume *corev1.PersistentVolume
+// volumeOf is the volume that a claim names, nil when it names none or the volume is unknown.
+func (l *Ledger) volumeOf(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolume {
+	if claim.Spec.VolumeName == "" {
+		return nil
+	}
+	return l.volume(claim.Spec.VolumeName)
+}
+
+// dependOn notes what the slot of a claim depends on.
+func (h *holding) dependOn(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume, nodes Nodes) {
 	if claim.Spec.VolumeName != "" {
 		h.volumes = append(h.volumes, claim.Spec.VolumeName)
-		volume = l.volume(claim.Spec.VolumeName)
 	}
 	if volume != nil {
 		h.hosts = append(h.hosts, hostnameOf(volume))
 	}
+	h.hosts = append(h.hosts, NodeOfClaim(claim, volume, nodes))
+}
+
+// heldByClaim is the slot that a claim holds for its instance while no pod takes it along.
+func (l *Ledger) heldByClaim(i Instance, claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) (Slot, bool) {
 	node := NodeOfClaim(claim, volume, l.nodes)
-	h.hosts = append(h.hosts, node)
 	if node == "" || claim.Labels[v1alpha1.LabelRetired] != "" || Lost(claim.Labels, l.nodes.Get(node)) {
 		return Slot{}, false
 	}

@@ -54,7 +54,7 @@ func filled(c *changing) *Ledger {
 
 // oracle counts the slots of a world in one pass, without anything kept.
 func oracle(w World) []Slot {
-	placed := map[Instance]bool{}
+	var placed []*corev1.Pod
 	mountedBy := map[string]*corev1.Pod{}
 	var held []Slot
 	for _, pod := range w.Pods {
@@ -74,7 +74,7 @@ func oracle(w World) []Slot {
 		if node == "" {
 			continue
 		}
-		placed[InstanceOfPod(pod)] = true
+		placed = append(placed, pod)
 		if !Lost(pod.Labels, w.Nodes.Get(node)) {
 			held = append(held, Slot{InstanceOfPod(pod), group, pod.Labels[v1alpha1.LabelShard], node, pod})
 		}
@@ -91,12 +91,16 @@ func oracle(w World) []Slot {
 			labels = mountedBy[claim.Name].Labels
 		}
 		group, grouped := GroupOf(claim.Namespace, labels)
-		if grouped && !placed[instance] && node != "" && claim.Labels[v1alpha1.LabelRetired] == "" && !Lost(claim.Labels, w.Nodes.Get(node)) {
+		goesAlong := slices.ContainsFunc(placed, func(pod *corev1.Pod) bool {
+			of, _ := GroupOf(pod.Namespace, pod.Labels)
+			return InstanceOfPod(pod) == instance && of == group && slices.Contains(ClaimNames(pod), claim.Name)
+		}) && (volume == nil || w.Nodes.Get(node) == nil)
+		if grouped && !goesAlong && node != "" && claim.Labels[v1alpha1.LabelRetired] == "" && !Lost(claim.Labels, w.Nodes.Get(node)) {
 			held = append(held, Slot{instance, group, labels[v1alpha1.LabelShard], node, nil})
 		}
 	}
 	slices.SortStableFunc(held, compare)
-	return slices.CompactFunc(held, func(a, b Slot) bool { return a.Instance == b.Instance && a.Node == b.Node })
+	return slices.CompactFunc(held, func(a, b Slot) bool { return compare(a, b) == 0 })
 }
 
 // changing is a world of a few objects of each kind, by name.
@@ -212,6 +216,7 @@ func (c *changing) changePod(t *rapid.T, l *Ledger, o object, may func(arg, valu
 	may("shard", "s")
 	may("node", rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "node"))
 	may("nominated", "b")
+	may("terminating", "")
 	may("mounts", rapid.SampledFrom([]string{"data-r-0", "data-r-1", "other"}).Draw(t, "mounts"))
 	if rapid.IntRange(0, 5).Draw(t, "lost") == 0 {
 		o.args["lost"] = ""

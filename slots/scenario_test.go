@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/datadriven"
 	corev1 "k8s.io/api/core/v1"
@@ -15,7 +16,7 @@ import (
 // TestScenarios runs testdata. `count` takes a world, one object a line, and prints the slots that are held:
 //
 //	node a [hostname=x] [out-of-service]
-//	pod r-0 [set=r] [policy=p|cluster=c] [shard=s] [node=a] [nominated=a] [mounts=claim] [lost] [phase=Failed]
+//	pod r-0 [set=r] [policy=p|cluster=c] [shard=s] [node=a] [nominated=a] [mounts=claim] [lost] [terminating] [phase=Failed]
 //	claim data-r-0 [set=r ordinal=0] [policy=p] [volume=pv] [selected=a] [lost] [retired]
 //	volume pv [host=a] [zone=z]
 func TestScenarios(t *testing.T) {
@@ -124,6 +125,9 @@ func (o object) pod() *corev1.Pod {
 	p.Spec.NodeName = o.args["node"]
 	p.Status.NominatedNodeName = o.args["nominated"]
 	p.Status.Phase = corev1.PodPhase(o.args["phase"])
+	if o.has("terminating") {
+		p.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
+	}
 	if o.has("mounts") {
 		source := &corev1.PersistentVolumeClaimVolumeSource{ClaimName: o.args["mounts"]}
 		p.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: source}}}

@@ -26,6 +26,12 @@ func NodeOfClaim(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentV
 	return claim.Annotations[SelectedNode]
 }
 
+// Stays reports whether a claim stays on its node whichever pod mounts it elsewhere: it is bound to a volume that is local
+// to a node that exists. A mere promise is overtaken by the pod that was placed.
+func Stays(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume, nodes Nodes) bool {
+	return claim.Spec.VolumeName != "" && volume != nil && nodes.Get(NodeOfVolume(volume, nodes)) != nil
+}
+
 // NodeOfVolume is the node to which a local volume belongs, "" when it is not local. A volume is local when its
 // required node affinity names exactly one host. The label's value is not always the node's name
 // (kubernetes#125336), so it is looked up; when no node has it, the Node was deleted, and the value stands for it.

@@ -29,11 +29,11 @@ type Objects struct {
 // Observe makes the snapshot. Pods and claims whose names are not those of an instance of the set are left out.
 func Observe(now time.Time, o Objects) Snapshot {
 	s := Snapshot{Now: now, Set: o.Set, Service: presenceOf(o.Set, o.Service), Policy: observePolicy(o.Set, o.Policy)}
-	nodes := map[string]bool{}
+	nodes, pods := map[string]bool{}, make(map[int32]*corev1.Pod, len(o.Pods))
 	for _, pod := range o.Pods {
 		if p, ok := observePod(o.Set, pod); ok {
 			s.Pods = append(s.Pods, p)
-			nodes[p.Node] = true
+			nodes[p.Node], pods[p.Ordinal] = true, pod
 		}
 	}
 	volumes := make(map[string]*corev1.PersistentVolume, len(o.Volumes))
@@ -44,6 +44,7 @@ func Observe(now time.Time, o Objects) Snapshot {
 	for _, claim := range o.Claims {
 		if c, ok := observeClaim(o.Set, claim); ok {
 			c.Node = slots.NodeOfClaim(claim, volumes[c.Volume], o.Nodes)
+			c.Stays = slots.Stays(claim, volumes[c.Volume], o.Nodes) || !mounts(pods[c.Ordinal], claim.Name)
 			s.Claims = append(s.Claims, c)
 			nodes[c.Node] = true
 		}
@@ -55,6 +56,11 @@ func Observe(now time.Time, o Objects) Snapshot {
 	}
 	s.sort()
 	return s
+}
+
+// mounts reports whether the pod, nil for none, mounts the claim.
+func mounts(pod *corev1.Pod, claim string) bool {
+	return pod != nil && slices.Contains(slots.ClaimNames(pod), claim)
 }
 
 // sort makes two snapshots of the same world equal.

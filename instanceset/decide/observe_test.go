@@ -61,6 +61,9 @@ func drawObjects(t *rapid.T, set *v1alpha1.InstanceSet) Objects {
 			pod.Spec.NodeName = rapid.SampledFrom(drawnNodes).Draw(t, "node")
 			pod.Status.Phase = rapid.SampledFrom([]corev1.PodPhase{corev1.PodRunning, corev1.PodFailed}).Draw(t, "phase")
 			mark(t, pod.Labels, v1alpha1.LabelLost)
+			if rapid.IntRange(0, 3).Draw(t, "stranger") == 0 { // somebody made it by the set's name, without its claims
+				pod.Spec.Volumes = nil
+			}
 			o.Pods = append(o.Pods, pod)
 		}
 		for v := range set.Spec.VolumeClaimTemplates {

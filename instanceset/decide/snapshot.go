@@ -83,6 +83,7 @@ type Claim struct {
 	Lost        bool
 	Volume      string // the PersistentVolume that it is bound to, "" while unbound
 	Node        string // the node that it pins its pod to, "" if none
+	Stays       bool   // and holds there wherever a pod of the instance is (see package slots)
 	Template    string
 	Generation  int64
 }

@@ -102,21 +102,21 @@ func (p *planner) countPod(t *tally, i *instance) {
 	}
 }
 
-// addSlots counts the slots that the instance holds, by the rule of package slots: a placed pod, or else volumes that are
-// local to a node; what is lost or retired holds none.
+// addSlots counts the slots that the instance holds, by the rule of package slots: those of a placed pod, and of claims that
+// do not go along with it; what is lost or retired holds none.
 func (i *instance) addSlots(perNode map[string]int32) {
-	if i.pod != nil && i.pod.Node != "" && !i.pod.ended() {
-		if !i.pod.Lost {
-			perNode[i.pod.Node]++
-		}
-		return
-	}
+	placed := i.pod != nil && i.pod.Node != "" && !i.pod.ended()
 	var seen []string
+	if placed && !i.pod.Lost {
+		perNode[i.pod.Node]++
+		seen = append(seen, i.pod.Node)
+	}
 	for _, c := range i.claims {
-		if c != nil && c.Node != "" && !c.Lost && !c.Retired && !slices.Contains(seen, c.Node) {
-			perNode[c.Node]++
-			seen = append(seen, c.Node)
+		if c == nil || c.Node == "" || c.Lost || c.Retired || placed && !c.Stays || slices.Contains(seen, c.Node) {
+			continue
 		}
+		perNode[c.Node]++
+		seen = append(seen, c.Node)
 	}
 }
 

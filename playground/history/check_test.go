@@ -64,6 +64,9 @@ func phase(phase corev1.PodPhase) func(*corev1.Pod) {
 	return func(p *corev1.Pod) { p.Status.Phase = phase }
 }
 
+// stranger makes it another pod than the one before it of that name.
+func stranger(p *corev1.Pod) { p.UID = "another" }
+
 func ungrouped(p *corev1.Pod) { p.Labels = nil }
 
 func mounts(claim string) func(*corev1.Pod) {
@@ -181,6 +184,10 @@ func TestClaimsHoldSlots(t *testing.T) {
 			gone{pod("r-0", "a", mounts("data-r-0"), shard("x"))}, pod("r-1", "a", shard("x"))),
 			[]string{"at version 5: group ns/p: 2 instances of shard x on node a, at most 1 are allowed"}},
 		"without labels, a reader beside it": {told(allow("1", 0, 2), bare("data-r-0", "a"), r0, pod("backup", "a", ungrouped, mounts("data-r-0")), gone{r0}, pod("r-1", "a")),
+			[]string{"at version 6: group ns/p: 2 instances on node a, at most 1 are allowed"}},
+		"a stranger by the instance's name": {told(allow("1", 0, 2), owned(bare("data-r-0", "a"), nil), r0, gone{r0}, pod("r-0", "b", stranger), pod("r-1", "a")),
+			[]string{"at version 6: group ns/p: 2 instances on node a, at most 1 are allowed"}},
+		"without labels, a stranger by the instance's name": {told(allow("1", 0, 2), bare("data-r-0", "a"), r0, gone{r0}, pod("r-0", "b", stranger), pod("r-1", "a")),
 			[]string{"at version 6: group ns/p: 2 instances on node a, at most 1 are allowed"}},
 		"the claim was deleted":         {told(allow("1", 0, 2), bare("data-r-0", "a"), r0, gone{r0}, gone{bare("data-r-0", "a")}, pod("r-1", "a")), nil},
 		"a claim of nobody in a group":  {told(allow("1", 0, 2), bare("data", "a"), pod("o", "a", ungrouped, mounts("data")), pod("r-1", "a")), nil},

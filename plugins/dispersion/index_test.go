@@ -110,7 +110,7 @@ func (c *drifting) changePod(what string) string {
 		pod := instance(name, c.one("group", "p", "q"), c.one("shard", "", "s", "t"))
 		pod.UID = types.UID(fmt.Sprint(c.uid))
 		if rapid.Bool().Draw(c.T, "mounts") {
-			pod.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data-" + name}}}}
+			pod.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data-" + c.one("of", name, "r-0", "r-1")}}}}
 		}
 		c.arrive(pod)
 	case what == "pod": // a change of labels, or a nomination
@@ -173,6 +173,9 @@ func (c *drifting) changeClaim(what string) string {
 		}
 		if rapid.Bool().Draw(c.T, "labelled") {
 			claim.Labels[v1alpha1.LabelPlacementPolicy] = "p"
+		}
+		if rapid.Bool().Draw(c.T, "of a set") {
+			claim.Labels[v1alpha1.LabelInstanceSet], claim.Labels[v1alpha1.LabelOrdinal] = "r", c.one("ordinal", "0", "1", "2")
 		}
 		if rapid.Bool().Draw(c.T, "bound") {
 			claim.Spec.VolumeName = "pv-" + name

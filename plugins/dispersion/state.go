@@ -146,8 +146,8 @@ func (p *Plugin) adjust(cs fwk.CycleState, pod *corev1.Pod, node string, by int)
 	if (by > 0) == s.counts(group, slot) {
 		return nil // a nominated pod that PreFilter counted already, of whichever group, or one that it never counted
 	}
-	if by < 0 && p.pinnedBy(pod) {
-		return nil // the pod would go, but its local volume keeps the slot
+	if by < 0 && p.index.ledger.Keeps(group, slot.instance, node) {
+		return nil // the pod would go, but a local volume keeps the slot
 	}
 	s.delta.add(s, slot, group == s.group, pod.Labels[v1alpha1.LabelShard], by)
 	return nil
@@ -166,14 +166,4 @@ func (d *delta) add(s *state, slot taken, ours bool, shard string, by int) {
 	if shard != "" && shard == s.shard {
 		d.shards[slot.node] += by
 	}
-}
-
-// pinnedBy reports whether a claim of the pod is local to a node.
-func (p *Plugin) pinnedBy(pod *corev1.Pod) bool {
-	for _, claim := range p.claimsOfPod(pod) {
-		if p.nodeOfClaim(claim) != "" && claim.Labels[v1alpha1.LabelLost] == "" && claim.Labels[v1alpha1.LabelRetired] == "" {
-			return true
-		}
-	}
-	return false
 }

@@ -100,26 +100,38 @@ func TestPreemptionIsExact(t *testing.T) {
 	}
 }
 
-// TestPreemptionKeepsVolumes: a victim would go, but its local volume keeps the slot.
+// TestPreemptionKeepsVolumes: a victim would go, but a local volume of its instance keeps the slot, also when another pod has
+// the instance's name at the time. A volume on another node keeps nothing here.
 func TestPreemptionKeepsVolumes(t *testing.T) {
-	w := newWorld(t, config.DispersionArgs{})
-	w.limit("p", 2, placement.Limits{MaxPerNode: 1, MaxNodes: 1})
-	w.node("a", 8, 110)
-	claim := &corev1.PersistentVolumeClaim{}
-	claim.Namespace, claim.Name = "ns", "data-r-0"
-	claim.Labels = map[string]string{v1alpha1.LabelPlacementPolicy: "p"}
-	claim.Annotations = map[string]string{slots.SelectedNode: "a"}
-	w.add(w.plugin.claims, claim)
-	sitting := instance("r-0", "p", "")
-	source := &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data-r-0"}
-	sitting.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: source}}}
-	w.bind(sitting, "a")
-	pod := instance("r-1", "p", "")
-	w.arrive(pod)
-	cs, allowed := w.cycle(pod)
-	w.change(cs, false, sitting, "a")
-	if allowed("a") {
-		t.Error("the slot of a volume was given away")
+	for name, c := range map[string]struct {
+		mounts, promised string
+		freed            bool
+	}{
+		"its own volume":              {"data-r-0", "a", false},
+		"a volume that it lacks":      {"other", "a", false},
+		"the volume is on other node": {"data-r-0", "b", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, config.DispersionArgs{})
+			w.limit("p", 2, placement.Limits{MaxPerNode: 1})
+			w.node("a", 8, 110)
+			claim := &corev1.PersistentVolumeClaim{}
+			claim.Namespace, claim.Name = "ns", "data-r-0"
+			claim.Labels = map[string]string{v1alpha1.LabelPlacementPolicy: "p", v1alpha1.LabelInstanceSet: "r", v1alpha1.LabelOrdinal: "0"}
+			claim.Annotations = map[string]string{slots.SelectedNode: c.promised}
+			w.add(w.plugin.claims, claim)
+			sitting := instance("r-0", "p", "")
+			source := &corev1.PersistentVolumeClaimVolumeSource{ClaimName: c.mounts}
+			sitting.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: source}}}
+			w.bind(sitting, "a")
+			pod := instance("r-1", "p", "")
+			w.arrive(pod)
+			cs, allowed := w.cycle(pod)
+			w.change(cs, false, sitting, "a")
+			if allowed("a") != c.freed {
+				t.Errorf("the place is free: %v, want %v", allowed("a"), c.freed)
+			}
+		})
 	}
 }
 
