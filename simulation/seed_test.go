@@ -63,6 +63,8 @@ var pinned = map[int64]string{
 	60: "the answer to a claim's promise lost: two copies of a shard on a node",
 	78: "the same, after the scheduler has started again",
 	81: "the same, within the first second of a set",
+
+	10154: "a pod deleted while it is bound, its claim promised: two instances on a node",
 }
 
 func TestPinnedSeeds(t *testing.T) {

@@ -283,6 +283,15 @@ func (l *Ledger) nodeOf(pod *corev1.Pod) string {
 	return ""
 }
 
+// Promised is the slot that a claim would hold if it were promised to the node: none if it is retired or lost, or goes along
+// with a placed pod.
+func (l *Ledger) Promised(claim *corev1.PersistentVolumeClaim, node string) (Slot, bool) {
+	claim = claim.DeepCopy()
+	claim.Spec.VolumeName, claim.Annotations = "", map[string]string{SelectedNode: node}
+	slot, held := l.heldByClaim(instanceOfClaim(claim, l.mounter(claim)), claim, nil)
+	return slot, held && !l.follows(claim, slot)
+}
+
 // volumeOf is the volume that a claim names, nil when it names none or the volume is unknown.
 func (l *Ledger) volumeOf(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolume {
 	if claim.Spec.VolumeName == "" {

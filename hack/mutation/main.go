@@ -41,8 +41,8 @@ var bugs = []bug{
 	{"one-node-more", "plugins/dispersion/filter.go", "case on.held == 0 && s.used() >= l.MaxNodes,", "case on.held == 0 && s.used() > l.MaxNodes,"},
 	{"shard-together", "plugins/dispersion/filter.go", "on.shard >= l.MaxPerShard", "on.shard > l.MaxPerShard"},
 	{"old-policy-is-fine", "plugins/dispersion/policy.go", "case olderThan(found.version, pod.Annotations[v1alpha1.AnnotationPolicyVersion]):", "case false:"},
-	{"doubt-forgotten", "plugins/dispersion/prefilter.go", "range p.doubtful(pod.UID)", "range p.doubtful(pod.UID)[:0]"},
-	{"claims-do-not-count", "slots/ledger.go", "if slot, ok := l.heldByClaim(i, h, claim); ok && !placed {", "if slot, ok := l.heldByClaim(i, h, claim); ok && !placed && slot.Node == \"\" {"},
+	{"doubt-forgotten", "plugins/dispersion/prefilter.go", "p.doubtful(pod)...)", "p.doubtful(pod)[:0]...)"},
+	{"claims-do-not-count", "slots/ledger.go", "!l.follows(claim, slot)) {", "!l.follows(claim, slot)) && slot.Node == \"\" {"},
 	{"hot-loop", "instanceset/controller.go", "return ctrl.Result{RequeueAfter: plan.RequeueAfter}, nil", "return ctrl.Result{RequeueAfter: 1000000}, nil"},
 }
 

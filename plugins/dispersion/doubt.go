@@ -2,49 +2,162 @@ package dispersion
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/slots"
 )
 
 // doubts are placements that failed in the scheduler's eyes and may have been stored all the same: the answer of the API
-// server was lost on its way. The scheduler forgets such a pod at once, while the watch that would show it bound, or its
-// claim promised to the node, is still to come. If its slot were taken for free in between, the next pod of the group would
-// exceed a limit. So the slot counts until the pod is seen on a node, or is gone. The pod itself is not held by it.
+// server was lost on its way, or the pod was deleted while it was being bound. The scheduler forgets such a pod at once, while
+// the watch that would show it bound, or its claim promised to the node, is still to come. If its slot were taken for free in
+// between, the next pod of the group would exceed a limit. So the slot counts
+//
+//   - until the pod is seen on a node, or is gone; and
+//   - for each of its claims that was not promised yet, until a promise is seen, or a newer version that has none (the
+//     promise is written onto the version that was seen, or refused), or the claim is gone. The pod says nothing about it:
+//     pods and claims come by different watches.
+//
+// The instance itself is not held by it.
 type doubts struct {
-	mu   sync.Mutex
-	pods map[types.UID]doubt
+	mu           sync.Mutex
+	pods, claims map[types.UID]doubt
+	// reserved are placements under way, by node, with the claims that were not promised when they began. The scheduler drops a
+	// pod that is deleted meanwhile before it fails, and tells nobody: the node no longer has it. See missed.
+	reserved map[string][]reservation
+}
+
+func (d *doubts) init() {
+	d.pods, d.claims, d.reserved = map[types.UID]doubt{}, map[types.UID]doubt{}, map[string][]reservation{}
 }
 
 type doubt struct {
-	key   string
-	nodes []string // one for each attempt that failed; few
+	key     string
+	version string   // of a claim: the last one that was seen without a promise
+	nodes   []string // one for each attempt that failed; few
+}
+
+type reservation struct {
+	pod    types.UID
+	claims map[types.UID]doubt
 }
 
 var _ fwk.ReservePlugin = &Plugin{}
 
-// Reserve ends the pod's hold on its siblings. There is nothing to count: the scheduler's cache does so with what it assumes.
-func (p *Plugin) Reserve(ctx context.Context, _ fwk.CycleState, pod *corev1.Pod, _ string) *fwk.Status {
+// Reserve notes which claims the placement is going to promise. The slot itself is counted by the scheduler's cache, which
+// has assumed the pod, which holds its siblings no longer.
+func (p *Plugin) Reserve(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod, node string) *fwk.Status {
 	p.release(ctx, pod)
+	if cs.IsPodGroupSchedulingCycle() { // only tried, never bound
+		return nil
+	}
+	r := reservation{pod: pod.UID, claims: map[types.UID]doubt{}}
+	for _, claim := range p.claimsOfPod(pod) {
+		if claim.Spec.VolumeName == "" && claim.Annotations[slots.SelectedNode] == "" {
+			r.claims[claim.UID] = doubt{claim.Namespace + "/" + claim.Name, claim.ResourceVersion, []string{node}}
+		}
+	}
+	if len(r.claims) == 0 {
+		return nil
+	}
+	d := &p.index.doubts
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.reserved[node] = append(d.reserved[node], r)
 	return nil
 }
 
-// Unreserve remembers where the pod may be.
-func (p *Plugin) Unreserve(_ context.Context, _ fwk.CycleState, pod *corev1.Pod, node string) {
-	p.index.doubts.mu.Lock()
-	defer p.index.doubts.mu.Unlock()
-	for uid, d := range p.index.doubts.pods {
-		if o, there, err := p.pods.GetByKey(d.key); err == nil && (!there || !isPending(o, uid)) {
-			delete(p.index.doubts.pods, uid)
+// Unreserve remembers where the pod may be, and its claims.
+func (p *Plugin) Unreserve(_ context.Context, cs fwk.CycleState, pod *corev1.Pod, node string) {
+	if cs.IsPodGroupSchedulingCycle() {
+		return
+	}
+	d := &p.index.doubts
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p.index.settleDoubts()
+	d.pods[pod.UID] = doubt{pod.Namespace + "/" + pod.Name, "", append(d.pods[pod.UID].nodes, node)}
+	d.fail(node, func(r reservation) bool { return r.pod == pod.UID })
+}
+
+// fail puts the claims of the failed ones among the placements on a node in doubt.
+func (d *doubts) fail(node string, failed func(reservation) bool) {
+	d.reserved[node] = slices.DeleteFunc(d.reserved[node], func(r reservation) bool {
+		if !failed(r) {
+			return false
+		}
+		for uid, now := range r.claims {
+			if before := d.claims[uid]; before.version == now.version {
+				now.nodes = append(before.nodes, now.nodes...)
+			}
+			d.claims[uid] = now
+		}
+		return true
+	})
+	if len(d.reserved[node]) == 0 {
+		delete(d.reserved, node)
+	}
+}
+
+// missed looks for placements that are under way on a node which no longer has their pods, and forgets those whose claims
+// speak for themselves by now.
+func (x *index) missed(node string, pods []fwk.PodInfo) {
+	d := &x.doubts
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.reserved[node]) == 0 {
+		return
+	}
+	for _, r := range d.reserved[node] {
+		x.settleClaims(r.claims)
+	}
+	d.fail(node, func(r reservation) bool {
+		return len(r.claims) == 0 || !slices.ContainsFunc(pods, func(info fwk.PodInfo) bool { return info.GetPod().UID == r.pod })
+	})
+}
+
+// missedAll doubts everything that is under way: what of it is still there counts as it is there.
+func (x *index) missedAll() {
+	x.doubts.mu.Lock()
+	defer x.doubts.mu.Unlock()
+	for node := range x.doubts.reserved { // the order of a claim's nodes does not matter
+		x.doubts.fail(node, func(reservation) bool { return true })
+	}
+}
+
+// settleDoubts drops what is no longer in doubt.
+func (x *index) settleDoubts() {
+	for uid, doubt := range x.doubts.pods {
+		if o, there, err := x.pods.GetByKey(doubt.key); err == nil && (!there || !isPending(o, uid)) {
+			delete(x.doubts.pods, uid)
 		}
 	}
-	if p.index.doubts.pods == nil {
-		p.index.doubts.pods = map[types.UID]doubt{}
+	x.settleClaims(x.doubts.claims)
+}
+
+func (x *index) settleClaims(claims map[types.UID]doubt) {
+	for uid, doubt := range claims {
+		o, _, err := x.claims.GetByKey(doubt.key)
+		if claim, ok := o.(*corev1.PersistentVolumeClaim); err == nil && (!ok || claim.UID != uid || x.isSettled(claim, doubt.version)) {
+			delete(claims, uid)
+		}
 	}
-	d := p.index.doubts.pods[pod.UID]
-	p.index.doubts.pods[pod.UID] = doubt{pod.Namespace + "/" + pod.Name, append(d.nodes, node)}
+}
+
+// isSettled reports whether a claim shows by itself where it is, or that it was not promised.
+func (x *index) isSettled(claim *corev1.PersistentVolumeClaim, version string) bool {
+	switch {
+	case claim.Annotations[slots.SelectedNode] != "":
+		return true
+	case claim.Spec.VolumeName != "":
+		return x.volume(claim.Spec.VolumeName) != nil
+	}
+	return claim.ResourceVersion != version
 }
 
 func isPending(o any, uid types.UID) bool {
@@ -52,22 +165,41 @@ func isPending(o any, uid types.UID) bool {
 	return ok && pod.UID == uid && pod.Spec.NodeName == ""
 }
 
-// unsure is a pending pod with the nodes where it may be.
-type unsure struct {
-	pod   *corev1.Pod
-	nodes []string
-}
-
-// doubtful are the pending pods, other than the one that is judged, that may be placed all the same.
-func (p *Plugin) doubtful(judged types.UID) []unsure {
-	p.index.doubts.mu.Lock()
-	defer p.index.doubts.mu.Unlock()
-	var all []unsure
-	for uid, d := range p.index.doubts.pods {
-		o, _, err := p.pods.GetByKey(d.key)
-		if pod, ok := o.(*corev1.Pod); err == nil && ok && uid != judged && isPending(o, uid) {
-			all = append(all, unsure{pod, d.nodes})
+// doubtful are the slots that instances other than the one of the judged pod may hold all the same.
+func (p *Plugin) doubtful(judged *corev1.Pod) []slots.Slot {
+	d := &p.index.doubts
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p.index.settleDoubts()
+	var all []slots.Slot
+	for uid, doubt := range d.pods {
+		o, _, err := p.pods.GetByKey(doubt.key)
+		if pod, ok := o.(*corev1.Pod); err == nil && ok && uid != judged.UID {
+			for _, node := range doubt.nodes {
+				all = p.withSlot(all, pod, node)
+			}
+		}
+	}
+	for _, doubt := range d.claims {
+		o, _, err := p.claims.GetByKey(doubt.key)
+		claim, ok := o.(*corev1.PersistentVolumeClaim)
+		if err != nil || !ok {
+			continue
+		}
+		for _, node := range doubt.nodes {
+			if slot, held := p.index.ledger.Promised(claim, node); held && slot.Instance != slots.InstanceOfPod(judged) {
+				all = append(all, slot)
+			}
 		}
 	}
 	return all
+}
+
+// withSlot adds the slot that a pod would hold on a node.
+func (p *Plugin) withSlot(all []slots.Slot, pod *corev1.Pod, node string) []slots.Slot {
+	if slots.Lost(pod.Labels, p.index.Get(node)) {
+		return all
+	}
+	group, _ := slots.GroupOf(pod.Namespace, pod.Labels)
+	return append(all, slots.Slot{Instance: slots.InstanceOfPod(pod), Group: group, Shard: pod.Labels[v1alpha1.LabelShard], Node: node, Pod: pod})
 }

@@ -3,8 +3,14 @@ package dispersion
 import (
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/klog/v2"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+
 	"github.com/shoal-dev/shoal/api/config"
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/placement"
+	"github.com/shoal-dev/shoal/slots"
 )
 
 // The binding of r-0 was stored, its answer was lost, and the scheduler has forgotten the pod: its node is not free.
@@ -14,7 +20,7 @@ func TestAPlacementInDoubtHoldsItsSlot(t *testing.T) {
 	w.node("a", 4, 10)
 	first, second := instance("r-0", "r", ""), instance("r-1", "r", "")
 	w.arrive(first, second)
-	w.plugin.Unreserve(t.Context(), nil, first, "a")
+	w.plugin.Unreserve(t.Context(), framework.NewCycleState(), first, "a")
 	if node, _ := w.schedule(second); node != "" {
 		t.Fatalf("r-1 was placed on %s, where r-0 may be", node)
 	}
@@ -26,7 +32,7 @@ func TestAPlacementInDoubtHoldsItsSlot(t *testing.T) {
 	}
 	w.note(first)
 	w.node("b", 4, 10)
-	w.plugin.Unreserve(t.Context(), nil, second, "b")
+	w.plugin.Unreserve(t.Context(), framework.NewCycleState(), second, "b")
 	if len(w.plugin.index.doubts.pods) != 1 {
 		t.Errorf("a pod that is gone is still in doubt: %v", w.plugin.index.doubts.pods)
 	}
@@ -43,7 +49,7 @@ func TestProfilesShareTheIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other.Unreserve(t.Context(), nil, first, "a")
+	other.Unreserve(t.Context(), framework.NewCycleState(), first, "a")
 	if node, _ := w.schedule(second); node != "" {
 		t.Errorf("r-1 was placed on %s, where r-0 of another profile may be", node)
 	}
@@ -61,8 +67,195 @@ func TestAPlacementInDoubtOpensNoNode(t *testing.T) {
 	w.bind(instance("r-1", "r", ""), "b")
 	unsure, pod := instance("r-2", "r", ""), instance("r-3", "r", "")
 	w.arrive(unsure, pod)
-	w.plugin.Unreserve(t.Context(), nil, unsure, "c")
+	w.plugin.Unreserve(t.Context(), framework.NewCycleState(), unsure, "c")
 	if _, allowed := w.cycle(pod); allowed("c") || !allowed("a") {
 		t.Errorf("a %v, c %v: want only a, which is in use for certain", allowed("a"), allowed("c"))
+	}
+}
+
+// r-0 was deleted while it was being bound: its claim may be promised to a, and the watch of claims is behind. Nothing about
+// the pod ends that doubt; only what is seen of the claim does.
+func TestAPromiseInDoubtOutlivesItsPod(t *testing.T) {
+	seen := func(version string, change func(*corev1.PersistentVolumeClaim)) func(*corev1.PersistentVolumeClaim) {
+		return func(c *corev1.PersistentVolumeClaim) { c.ResourceVersion = version; change(c) }
+	}
+	for name, c := range map[string]struct {
+		change  func(*corev1.PersistentVolumeClaim) // nil: the claim is gone
+		free    bool
+		settled bool
+	}{
+		"nothing is seen": {func(*corev1.PersistentVolumeClaim) {}, false, false},
+		"the promise is seen": {seen("6", func(c *corev1.PersistentVolumeClaim) {
+			c.Annotations = map[string]string{slots.SelectedNode: "a"}
+		}), false, true},
+		"another promise is seen": {seen("6", func(c *corev1.PersistentVolumeClaim) {
+			c.Annotations = map[string]string{slots.SelectedNode: "b"}
+		}), true, true},
+		"a newer version without it":      {seen("6", func(*corev1.PersistentVolumeClaim) {}), true, true},
+		"bound, to a volume not yet seen": {seen("6", func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "pv" }), false, false},
+		"another claim of that name":      {func(c *corev1.PersistentVolumeClaim) { c.UID = "another" }, true, true},
+		"the claim is gone":               {nil, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, claim := worldInDoubt(t, answerLost)
+			if c.change == nil {
+				if err := w.plugin.claims.Delete(claim); err != nil {
+					t.Fatal(err)
+				}
+				w.note(claim)
+			} else {
+				now := claim.DeepCopy()
+				c.change(now)
+				w.add(w.plugin.claims, now)
+			}
+			other := instance("r-1", "r", "")
+			w.arrive(other)
+			if _, allowed := w.cycle(other); allowed("a") != c.free || !allowed("c") {
+				t.Errorf("allowed on a %v, c %v, want %v, true", allowed("a"), allowed("c"), c.free)
+			}
+			if open := len(w.plugin.index.doubts.claims); (open == 0) != c.settled {
+				t.Errorf("%d claims are in doubt, want none: %v", open, c.settled)
+			}
+		})
+	}
+}
+
+// The ways in which a placement ends in doubt.
+const (
+	answerLost    = "the answer was lost, and the pod was deleted then"
+	deleted       = "the pod was deleted while it was being bound"
+	deletedAtOnce = "the pod was deleted before the next cycle"
+)
+
+// worldInDoubt is one in which r-0 is gone, and its claim may be promised to a.
+func worldInDoubt(t *testing.T, way string) (*world, *corev1.PersistentVolumeClaim) {
+	t.Helper()
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("r", 3, placement.Limits{MaxPerNode: 1})
+	for _, node := range []string{"a", "b", "c"} {
+		w.node(node, 4, 10)
+	}
+	claim := &corev1.PersistentVolumeClaim{}
+	claim.Namespace, claim.Name, claim.UID, claim.ResourceVersion = "ns", "data-r-0", "claim", "5"
+	claim.Labels = map[string]string{v1alpha1.LabelPlacementPolicy: "r", v1alpha1.LabelInstanceSet: "r", v1alpha1.LabelOrdinal: "0"}
+	w.add(w.plugin.claims, claim)
+	first := mounting("r-0", "data-r-0")
+	w.arrive(first)
+	cs, _ := w.cycle(first)
+	assumed := first.DeepCopy()
+	assumed.Spec.NodeName = "a"
+	must(t, w.cache.AssumePod(klog.Background(), assumed))
+	if status := w.plugin.Reserve(t.Context(), cs, assumed, "a"); !status.IsSuccess() {
+		t.Fatal(status)
+	}
+	if way != deletedAtOnce {
+		w.cycle(instance("any", "r", ""))
+	}
+	if way == answerLost {
+		w.plugin.Unreserve(t.Context(), cs, assumed, "a")
+		must(t, w.cache.ForgetPod(klog.Background(), assumed))
+	} else { // the binding has not failed yet
+		must(t, w.cache.RemoveAssumedPod(klog.Background(), assumed))
+	}
+	must(t, w.plugin.pods.Delete(first))
+	w.note(first)
+	return w, claim
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWaysIntoDoubt(t *testing.T) {
+	for _, way := range []string{answerLost, deleted, deletedAtOnce} {
+		t.Run(way, func(t *testing.T) {
+			w, claim := worldInDoubt(t, way)
+			other := instance("r-1", "r", "")
+			w.arrive(other)
+			if _, allowed := w.cycle(other); allowed("a") || !allowed("b") {
+				t.Errorf("allowed on a %v, b %v, want b alone", allowed("a"), allowed("b"))
+			}
+			seen := claim.DeepCopy()
+			seen.ResourceVersion, seen.Annotations = "6", map[string]string{slots.SelectedNode: "a"}
+			w.add(w.plugin.claims, seen)
+			if _, allowed := w.cycle(other); allowed("a") {
+				t.Error("the promise was seen, and its place was given away")
+			}
+			if d := &w.plugin.index.doubts; len(d.claims)+len(d.reserved) > 0 {
+				t.Errorf("still in doubt: %v, %v", d.claims, d.reserved)
+			}
+		})
+	}
+}
+
+// A placement that succeeds leaves nothing behind, and while it is under way its pod counts once.
+func TestAPlacementUnderWayIsNoDoubt(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("r", 2, placement.Limits{MaxPerNode: 2})
+	w.node("a", 4, 10)
+	claim := &corev1.PersistentVolumeClaim{}
+	claim.Namespace, claim.Name, claim.UID, claim.ResourceVersion = "ns", "data-r-0", "claim", "5"
+	claim.Labels = map[string]string{v1alpha1.LabelPlacementPolicy: "r", v1alpha1.LabelInstanceSet: "r", v1alpha1.LabelOrdinal: "0"}
+	w.add(w.plugin.claims, claim)
+	first, other := mounting("r-0", "data-r-0"), instance("r-1", "r", "")
+	w.arrive(first, other)
+	cs, _ := w.cycle(first)
+	assumed := first.DeepCopy()
+	assumed.Spec.NodeName = "a"
+	must(t, w.cache.AssumePod(klog.Background(), assumed))
+	w.plugin.Reserve(t.Context(), cs, assumed, "a")
+	if _, allowed := w.cycle(other); !allowed("a") || len(w.plugin.index.doubts.claims) > 0 {
+		t.Errorf("allowed %v, in doubt %v, want true and nothing", allowed("a"), w.plugin.index.doubts.claims)
+	}
+	promised := claim.DeepCopy()
+	promised.ResourceVersion, promised.Annotations = "6", map[string]string{slots.SelectedNode: "a"}
+	w.add(w.plugin.claims, promised)
+	must(t, w.cache.AddPod(klog.Background(), assumed))
+	w.arrive(assumed)
+	if _, allowed := w.cycle(other); !allowed("a") || len(w.plugin.index.doubts.reserved) > 0 {
+		t.Errorf("allowed %v, under way %v, want true and nothing", allowed("a"), w.plugin.index.doubts.reserved)
+	}
+}
+
+func mounting(name, claim string) *corev1.Pod {
+	pod := instance(name, "r", "")
+	source := &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim}
+	pod.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: source}}}
+	return pod
+}
+
+// The instance that comes back is not in its own way, and where it is placed its claim goes along: a is free again.
+func TestAPromiseInDoubtGoesAlongWithItsPod(t *testing.T) {
+	w, _ := worldInDoubt(t, deleted)
+	back, other := mounting("r-0", "data-r-0"), instance("r-1", "r", "")
+	back.UID = "back"
+	w.arrive(back, other)
+	if _, allowed := w.cycle(back); !allowed("a") || !allowed("b") {
+		t.Errorf("r-0 is in its own way: a %v, b %v", allowed("a"), allowed("b"))
+	}
+	if _, allowed := w.cycle(other); allowed("a") {
+		t.Error("r-1 is allowed on a while r-0 waits")
+	}
+	w.bind(back, "b")
+	if _, allowed := w.again(other); !allowed("a") || allowed("b") {
+		t.Errorf("with r-0 on b: a %v, b %v, want a alone", allowed("a"), allowed("b"))
+	}
+}
+
+// The instance whose promise is in doubt counts as placed, as it does when the promise is seen: no room is kept for it a
+// second time. Of two instances one may be on a, which is one of the two nodes that K allows; the other needs one place, and
+// takes it on a small node.
+func TestAPromiseInDoubtNeedsNoOtherPlace(t *testing.T) {
+	w, _ := worldInDoubt(t, deleted)
+	w.limit("r", 3, placement.Limits{MaxPerNode: 2, MaxNodes: 2})
+	w.node("small", 1, 10)
+	w.bind(instance("r-1", "r", ""), "a")
+	other := instance("r-2", "r", "")
+	w.arrive(other)
+	if _, allowed := w.cycle(other); allowed("a") || !allowed("small") {
+		t.Errorf("allowed on a %v, small %v, want small", allowed("a"), allowed("small"))
 	}
 }

@@ -88,12 +88,14 @@ type sighting struct{ snapshot, informer, counted *corev1.Pod }
 
 func newIndex(pods, claims cache.Indexer, volumes corelisters.PersistentVolumeLister) *index {
 	x := &index{pods: pods, claims: claims, volumes: volumes}
+	x.doubts.init()
 	x.reset()
 	return x
 }
 
 // reset forgets everything; the next update looks at everything anew.
 func (x *index) reset() {
+	x.missedAll()
 	x.ledger = slots.NewLedger(x.volume, x, nil)
 	x.ledger.OnBook(x.booked)
 	x.primed, x.marks, x.nodes, x.touched = false, nil, nil, nil
@@ -226,6 +228,7 @@ func (x *index) look(m *mark) {
 			x.goes(pod)
 		}
 	}
+	x.missed(n.name, m.info.Pods)
 	x.changes.add(m.number)
 }
 
@@ -238,6 +241,7 @@ func (x *index) gone(number int) {
 	for _, pod := range left {
 		x.goes(pod)
 	}
+	x.missed(n.name, nil)
 	x.changes.add(number)
 }
 

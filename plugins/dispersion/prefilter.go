@@ -58,24 +58,22 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 }
 
 // overlay counts what only some pods see: other pods that are nominated to a node, with at least the priority of this one,
-// and other pods whose placement is in doubt. Both are rare.
+// and other placements that are in doubt. Both are rare.
 func (p *Plugin) overlay(s *state, pod *corev1.Pod) {
-	put := func(other *corev1.Pod, node string) {
-		g, _ := slots.GroupOf(other.Namespace, other.Labels)
-		slot := taken{slots.InstanceOfPod(other), node}
-		if g != s.group && s.total == 0 || s.counts(g, slot) || slots.Lost(other.Labels, p.index.Get(node)) {
-			return
-		}
-		s.delta.add(s, slot, g == s.group, other.Labels[v1alpha1.LabelShard], +1)
-	}
+	var seen []slots.Slot
 	for uid, other := range p.index.nominated {
 		if uid != pod.UID && corev1helpers.PodPriority(other) >= s.priority {
-			put(other, other.Status.NominatedNodeName)
+			seen = p.withSlot(seen, other, other.Status.NominatedNodeName)
 		}
 	}
-	for _, d := range p.doubtful(pod.UID) {
-		for _, node := range d.nodes {
-			put(d.pod, node)
+	for _, slot := range append(seen, p.doubtful(pod)...) {
+		t := taken{slot.Instance, slot.Node}
+		if slot.Group != s.group && s.total == 0 || s.counts(slot.Group, t) {
+			continue
+		}
+		s.delta.add(s, t, slot.Group == s.group, slot.Shard, +1)
+		if slot.Group == s.group && slot.Pod == nil {
+			s.promised = append(s.promised, slot.Instance)
 		}
 	}
 }
@@ -126,6 +124,12 @@ func (s *state) totals(rules policy) (counted, replicas, shards int) {
 	for slot, on := range s.delta.changed {
 		if _, held := s.tally.Instances[slot.instance]; on && !held && k.waiting[slot.instance] > 0 {
 			extra[slot.instance] = true
+		}
+	}
+	for _, instance := range s.promised { // of these there may be no pod
+		if _, held := s.tally.Instances[instance]; !held && !extra[instance] {
+			extra[instance] = true
+			known++
 		}
 	}
 	counted += len(extra)

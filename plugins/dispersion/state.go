@@ -30,8 +30,9 @@ type base struct {
 	instance slots.Instance
 	shard    string
 	priority int32
-	pinned   string // node that holds the pod's local volume, "" when it may go anywhere
-	holds    bool   // the volume holds the pod's slot there; one that was retired does not
+	pinned   string           // node that holds the pod's local volume, "" when it may go anywhere
+	holds    bool             // the volume holds the pod's slot there; one that was retired does not
+	promised []slots.Instance // of the group: a claim may hold a slot for them, which is not seen yet
 	limits   placement.Limits
 	total    int // cap over all groups, 0 for none
 	mode     v1alpha1.PlacementMode
