@@ -96,15 +96,17 @@ func volumesKnown(p *planner, v victim) (reason.Code, string, bool) {
 
 // shardFree lets one instance of a shard be rebuilt at a time, until it is Ready. Those that are lost on the same node are
 // admitted together, and wait for each other only before they are replaced (see turns): while one of them is not given
-// up, the dead node counts, and with all of maxNodes in use the replacement of the other could not be placed. A set
-// without shards has no such rule: the instances of a node go together.
+// up, the dead node counts, and with all of maxNodes in use the replacement of the other could not be placed. For the same
+// reason all dead ones of a shard are admitted, wherever they are, once the scheduler has no place for the replacement of
+// one. A set without shards has no such rule: the instances of a node go together.
 func shardFree(p *planner, v victim) (reason.Code, string, bool) {
 	if !p.sharded() {
 		return 0, "", true
 	}
-	for _, other := range p.shard(v.instance).busy {
-		together := other.lost() && other.node() == v.node
-		if other != v.instance && !together {
+	s := p.shard(v.instance)
+	for _, other := range s.busy {
+		together := other.lost() && (other.node() == v.node || s.homeless() != nil)
+		if other != v.instance && !together && !other.homeless() {
 			return reason.ShardBusy, "waits for " + p.name(other.ordinal), false
 		}
 	}

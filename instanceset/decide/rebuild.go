@@ -46,7 +46,7 @@ func (p *planner) rebuild() {
 	taken := map[int32]victim{}    // by shard: the first whose rebuild goes on in this plan
 	for _, v := range p.victims() {
 		code, detail, ok := p.judge(v)
-		if first, busy := taken[p.shardOf(v.instance)]; ok && p.sharded() && busy && first.node != v.node {
+		if first, busy := taken[p.shardOf(v.instance)]; ok && p.sharded() && busy && first.node != v.node && p.shard(v.instance).homeless() == nil {
 			code, detail, ok = reason.ShardBusy, "waits for "+p.name(first.ordinal), false
 		}
 		if !ok {
@@ -81,8 +81,8 @@ func (p *planner) wait(v victim, code reason.Code, detail string) {
 	p.again(recheck)
 }
 
-// turns are the instances that are replaced next, by shard: the one of which something is gone already, or else the
-// first. Two that are half given up would be two copies less at the same time.
+// turns are the instances that are replaced next, by shard: the one whose replacement has no place yet or of which something
+// is gone already, or else the first. Two that are half given up would be two copies less at the same time.
 func (p *planner) turns(admitted []victim) map[int32]*instance {
 	next := map[int32]*instance{}
 	for _, v := range admitted {
@@ -93,6 +93,9 @@ func (p *planner) turns(admitted []victim) map[int32]*instance {
 		next[index] = v.instance
 		if at := slices.IndexFunc(p.shard(v.instance).busy, (*instance).givenUp); at >= 0 {
 			next[index] = p.shard(v.instance).busy[at]
+		}
+		if homeless := p.shard(v.instance).homeless(); homeless != nil {
+			next[index] = homeless
 		}
 	}
 	return next

@@ -17,6 +17,14 @@ type shard struct {
 	busy []*instance
 }
 
+// homeless is the first replacement of the shard for which the scheduler has no place, nil when there is none.
+func (s *shard) homeless() *instance {
+	if at := slices.IndexFunc(s.busy, (*instance).homeless); at >= 0 {
+		return s.busy[at]
+	}
+	return nil
+}
+
 func (v *view) sharded() bool { return v.spec.ShardSize != nil }
 
 // shardOf is the index of the instance's shard.

@@ -194,6 +194,11 @@ func (i *instance) givenUp() bool {
 	return i.lost() && slices.ContainsFunc(i.claims, func(c *Claim) bool { return c == nil || c.Terminating })
 }
 
+// homeless reports whether the scheduler has tried to place the pod, and found no node. Neither has a claim one.
+func (i *instance) homeless() bool {
+	return !i.lost() && i.pod != nil && i.pod.Unscheduled != "" && !i.pod.ended() && i.node() == ""
+}
+
 // gone reports whether nothing of the instance is left.
 func (i *instance) gone() bool {
 	return i.pod == nil && !slices.ContainsFunc(i.claims, func(c *Claim) bool { return c != nil })
