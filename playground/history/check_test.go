@@ -64,6 +64,8 @@ func phase(phase corev1.PodPhase) func(*corev1.Pod) {
 	return func(p *corev1.Pod) { p.Status.Phase = phase }
 }
 
+func terminating(p *corev1.Pod) { p.DeletionTimestamp = ptr.To(metav1.Unix(1, 0)) }
+
 // stranger makes it another pod than the one before it of that name.
 func stranger(p *corev1.Pod) { p.UID = "another" }
 
@@ -133,8 +135,10 @@ func TestLimitsPerNode(t *testing.T) {
 		"a percentage exceeded": {told(allow("25%", 0, 7), pod("r-0", "a"), pod("r-1", "a")), []string{"at version 3: group ns/p: 2 instances on node a, at most 1 are allowed"}},
 		"a percentage of the pods that are known before the sum": {told(allow("50%", 0, 0),
 			pod("r-0", ""), pod("r-1", ""), pod("r-2", ""), pod("r-3", ""), pod("r-0", "a"), pod("r-1", "a")), nil},
-		"a percentage without any replicas is 1":          {told(allow("50%", 0, 0), pod("r-0", "a"), pod("r-1", "a")), []string{"at version 3: group ns/p: 2 instances on node a, at most 1 are allowed"}},
-		"a terminating pod counts, an ended one does not": {told(allow("1", 0, 2), pod("r-0", "a"), pod("r-0", "a", phase(corev1.PodFailed)), pod("r-1", "a")), nil},
+		"a percentage without any replicas is 1": {told(allow("50%", 0, 0), pod("r-0", "a"), pod("r-1", "a")), []string{"at version 3: group ns/p: 2 instances on node a, at most 1 are allowed"}},
+		"a terminating pod counts": {told(allow("1", 0, 2), pod("r-0", "a"), pod("r-0", "a", terminating), pod("r-1", "a")),
+			[]string{"at version 4: group ns/p: 2 instances on node a, at most 1 are allowed"}},
+		"an ended one does not": {told(allow("1", 0, 2), pod("r-0", "a"), pod("r-0", "a", terminating, phase(corev1.PodFailed)), pod("r-1", "a")), nil},
 	})
 }
 
