@@ -269,6 +269,24 @@ func TestDecisionsAreIndexed(t *testing.T) {
 	}
 }
 
+// A decision is read for one of four things, and each stands where the reader has learned to look.
+func TestDecisionsFollowTheTemplate(t *testing.T) {
+	headsOf := func(name string) (heads []string) {
+		for line := range strings.Lines(readFile(t, "docs/adr/"+name)) {
+			if strings.HasPrefix(line, "## ") {
+				heads = append(heads, strings.TrimSpace(line))
+			}
+		}
+		return heads
+	}
+	want := headsOf("template.md")
+	for _, name := range listFiles(t, "docs/adr") {
+		if got := headsOf(name); name != "README.md" && !slices.Equal(got, want) {
+			t.Errorf("docs/adr/%s has the heads %q, want those of the template: %q", name, got, want)
+		}
+	}
+}
+
 // roomOf is the index in rooms of the room that holds dir, the most specific one; -1 if none does.
 func roomOf(dir string) int {
 	found := -1
