@@ -105,15 +105,19 @@ func (t Tree) Make(path string) error {
 	return nil
 }
 
-// passOn lets the groups in dir use all controllers that dir has (version 2). Those that the kernel refuses, because
-// processes run in dir itself, are left out: the kubelet names what it lacks.
+// passOn lets the groups in dir use all controllers that dir has (version 2). It is an error if one is among those that a
+// kubelet needs and the kernel refuses, as it does for a group that has processes of its own, unless that is the root: the
+// kubelet would start over and over, and only its log would say why.
 func passOn(dir string) error {
 	text, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
 	if err != nil {
 		return fmt.Errorf("reading the controllers of a cgroup: %w", err)
 	}
 	for _, name := range strings.Fields(string(text)) {
-		_ = os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+name), 0o644)
+		err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+name), 0o644)
+		if err != nil && slices.Contains(neededUnified, name) {
+			return fmt.Errorf("passing the controller %s on to the groups in %s (do processes run in it?): %w", name, dir, err)
+		}
 	}
 	return nil
 }

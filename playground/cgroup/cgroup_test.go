@@ -1,9 +1,13 @@
 package cgroup
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -58,6 +62,93 @@ func TestControllersOfVersion2StandInAFile(t *testing.T) {
 	if missing := tree.missing(); !slices.Equal(missing, []string{"memory"}) {
 		t.Errorf("missing are %q, want memory", missing)
 	}
+}
+
+// A directory that looks like version 2: the files that the kernel would make in each group are there in advance.
+func TestVersion2PassesControllersOn(t *testing.T) {
+	root := t.TempDir()
+	tree := parse("31 23 0:27 / " + root + " rw - cgroup2 cgroup2 rw\n")
+	groups := []string{root, filepath.Join(root, "mine"), filepath.Join(root, "mine", "real-0")}
+	for _, dir := range groups {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, "cgroup.controllers"), "pids\n")
+	}
+	if err := tree.Make("/mine/real-0"); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range groups {
+		if text, err := os.ReadFile(filepath.Join(dir, "cgroup.subtree_control")); err != nil || string(text) != "+pids" {
+			t.Errorf("%s passes on %q, %v", dir, text, err)
+		}
+	}
+	refuse := filepath.Join(root, "mine", "cgroup.subtree_control") // in place of a kernel that refuses
+	if err := errors.Join(os.Remove(refuse), os.Mkdir(refuse, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if err := tree.Make("/mine/real-0"); err == nil || !strings.Contains(err.Error(), "passing the controller pids on") {
+		t.Errorf("a controller that a kubelet needs is not passed on: %v", err)
+	}
+	write(t, filepath.Join(root, "mine", "cgroup.controllers"), "rdma\n")
+	if err := tree.Make("/mine/real-0"); err != nil {
+		t.Errorf("a controller that nobody needs: %v", err)
+	}
+}
+
+// The kernel's version 2, which has few controllers, or none, where version 1 has the others.
+func TestVersion2OfThisMachine(t *testing.T) {
+	root := unifiedRoot(t)
+	tree := Tree{unified: true, hierarchies: []string{root}}
+	path := fmt.Sprintf("/shoal-test-%d/real-0", os.Getpid())
+	parent, passes := filepath.Join(root, filepath.Dir(path)), filepath.Join(root, "cgroup.subtree_control")
+	before, _ := os.ReadFile(passes)
+	t.Cleanup(func() {
+		if err := tree.Remove(filepath.Dir(path)); err != nil {
+			t.Error(err)
+		}
+		after, _ := os.ReadFile(passes)
+		for name := range strings.FieldsSeq(string(after)) {
+			if !slices.Contains(strings.Fields(string(before)), name) {
+				_ = os.WriteFile(passes, []byte("-"+name), 0o644) // or it is in use by now
+			}
+		}
+	})
+	if err := tree.Make(path); err != nil {
+		t.Skipf("version 2 is there, and not to be written: %v", err)
+	}
+	has, err := os.ReadFile(filepath.Join(root, "cgroup.controllers"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	passed, err := os.ReadFile(filepath.Join(root, path, "cgroup.subtree_control"))
+	if err != nil || !slices.Equal(strings.Fields(string(passed)), strings.Fields(string(has))) {
+		t.Errorf("the root has %q, and containers of a node would get %q, %v", has, passed, err)
+	}
+	if err := os.Mkdir(filepath.Join(root, path, "pod"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := tree.Remove(filepath.Dir(path)); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(parent); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the group is still there: %v", err)
+	}
+}
+
+func unifiedRoot(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if before, _, found := strings.Cut(line, " - cgroup2 "); found && os.Geteuid() == 0 {
+			return strings.Fields(before)[4]
+		}
+	}
+	t.Skip("no cgroups of version 2 that this user may write")
+	return ""
 }
 
 func TestRemoveTouchesOnlyItsGroup(t *testing.T) {
