@@ -19,7 +19,7 @@ export KEEP REAL
 
 # Programs for a release are the same on every machine: no path is in them. They have a cache of their own to fill.
 PROGRAMS := $(BIN)
-ifdef RELEASE
+ifeq ($(RELEASE),1)
 GOFLAGS  += -trimpath
 PROGRAMS := $(BIN)/release
 endif
@@ -65,7 +65,7 @@ controlplane: ## build Kubernetes' control plane from source into bin/k8s/ (the 
 real-nodes-bin: ## build what nodes with real kubelets need beside the control plane, into bin/node/
 	go run ./hack/controlplane --real-nodes
 	go -C hack/coredns build -ldflags '-s -w' -o $(BIN)/node/coredns .
-	go build -ldflags '-s -w' -o $(BIN)/node/pause ./cmd/pause
+	go build -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/node/pause ./cmd/pause
 
 # Packages of Debian and Ubuntu. redis-server is what images of Redis are made of; busybox-static is for the tests.
 REAL_NODE_PACKAGES := containerd runc containernetworking-plugins iptables e2fsprogs util-linux redis-server redis-sentinel redis-tools busybox-static
