@@ -131,18 +131,20 @@ func (o Options) validate() error {
 			return fmt.Errorf("%s is missing: run this from the repository", o.manifests())
 		}
 	}
-	if err := o.missingBinaries(); err != nil || o.RealNodes == 0 {
-		return err
+	if o.RealNodes > 0 {
+		// Before what is to be built: nobody should wait for a kubelet to compile and then hear that it cannot run.
+		if err := realnode.Check(); err != nil {
+			return err
+		}
 	}
-	return realnode.Check()
+	return o.unbuilt()
 }
 
-// missingBinaries names at once everything that has to be built, and how.
-func (o Options) missingBinaries() error {
+// unbuilt names at once everything that has to be built, and how.
+func (o Options) unbuilt() error {
 	var missing []string
 	targets := map[string]bool{}
-	for _, component := range o.components() {
-		path := o.binary(component)
+	for _, path := range o.files() {
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
 			continue
 		}
@@ -152,6 +154,8 @@ func (o Options) missingBinaries() error {
 			targets["make controlplane"] = true
 		case "node":
 			targets["make real-nodes-bin"] = true
+		case "images":
+			targets["make images"] = true
 		default:
 			targets["make build"] = true
 		}
@@ -160,12 +164,26 @@ func (o Options) missingBinaries() error {
 		return nil
 	}
 	var run []string
-	for _, target := range []string{"make controlplane", "make real-nodes-bin", "make build"} {
+	for _, target := range []string{"make controlplane", "make real-nodes-bin", "make build", "make images"} {
 		if targets[target] {
 			run = append(run, target)
 		}
 	}
 	return fmt.Errorf("not built yet: %s (run: %s)", strings.Join(missing, ", "), strings.Join(run, "; "))
+}
+
+// files are the programs that run, and the images of Shoal where it runs from images: no node could fetch them.
+func (o Options) files() []string {
+	var list []string
+	for _, component := range o.components() {
+		list = append(list, o.binary(component))
+	}
+	if o.inCluster() {
+		for _, program := range []string{shoalScheduler, shoalManager} {
+			list = append(list, filepath.Join(o.images(), program+".tar"))
+		}
+	}
+	return list
 }
 
 func (o Options) components() []string {

@@ -65,6 +65,29 @@ func TestImpossibleOptionsAreRefusedInWords(t *testing.T) {
 	}
 }
 
+func TestWhatIsNotBuiltIsNamedWithHowToBuildIt(t *testing.T) {
+	deployed := Options{Root: t.TempDir(), Install: true, RealNodes: 1}
+	processes, simulated := deployed, deployed
+	processes.Managers = 1
+	simulated.RealNodes, simulated.Schedulers = 0, 1
+	for _, test := range []struct {
+		name    string
+		options Options
+		want    []string
+	}{
+		{"on real nodes", deployed, []string{"make controlplane", "make real-nodes-bin", "make build", "make images"}},
+		{"as processes beside real nodes", processes, []string{"make controlplane", "make real-nodes-bin", "make build"}},
+		{"on simulated nodes", simulated, []string{"make controlplane", "make build"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			err := test.options.unbuilt()
+			if err == nil || !strings.HasSuffix(err.Error(), "(run: "+strings.Join(test.want, "; ")+")") {
+				t.Errorf("got %v, want it to say %v", err, test.want)
+			}
+		})
+	}
+}
+
 func TestManyNodesGetALongerGrace(t *testing.T) {
 	for nodes, want := range map[int]time.Duration{0: 12 * time.Second, 100: 12 * time.Second, 300: 36 * time.Second} {
 		if got := grace(nodes); got != want {

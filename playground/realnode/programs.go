@@ -72,7 +72,7 @@ func complete(dir string) bool {
 }
 
 // without says what goes on working.
-const without = "simulated nodes work without: leave --real-nodes out"
+const without = "simulated nodes work without: up without --real-nodes, demo without REAL=1, make test"
 
 // Check says in one sentence why this machine cannot have real nodes, how to change that, and what works without.
 func Check() error {
