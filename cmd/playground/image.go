@@ -23,7 +23,7 @@ func newImage(at *location) *cobra.Command {
 		Long: `Loads archives, as 'docker save' or 'skopeo copy' write them, on every real node of a running cluster. Nodes have no way
 to a registry: their pods need imagePullPolicy Never or IfNotPresent. Archives in bin/images are loaded whenever a node
 starts.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: someOf("an archive of images"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := playground.Open(at.dir, cmd.OutOrStdout())
 			if err != nil {

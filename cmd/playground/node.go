@@ -102,6 +102,16 @@ func oneNode(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// someOf refuses a command that does not say what it is for.
+func someOf(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return fmt.Errorf("%s is missing (see '%s --help')", what, cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
 func joinFaults(separator string) string {
 	var names []string
 	for _, fault := range playground.Faults() {

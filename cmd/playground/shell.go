@@ -20,7 +20,7 @@ func newShell(at *location) *cobra.Command {
 addresses and rules of iptables.`,
 		Example: `  playground node shell real-0
   playground node shell real-0 -- ctr --namespace k8s.io containers list`,
-		Args: cobra.MinimumNArgs(1),
+		Args: someOf("the name of a real node"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := playground.Open(at.dir, cmd.OutOrStdout())
 			if err != nil {

@@ -24,7 +24,13 @@ func newUp(at *location) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Start a cluster and return when it is ready",
-		Args:  cobra.NoArgs,
+		Long: `Starts a cluster and returns when it is ready. Simulated nodes need neither root nor images, and run nothing; Shoal's
+programs run as processes beside them.
+
+With --real-nodes containers run. Shoal then runs in the cluster, as the Deployments of manifests/install and from the
+images that 'make images' packs, unless --schedulers or --managers asks for processes. Simulated nodes beside real ones
+have a taint, so that a pod lands there only if it says that it need not run. docs/playground.md explains all of it.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// In a Shape zero stands for the default: whoever asks for zero here should hear that it is impossible.
 			if shape.Pods == 0 || shape.Zones == 0 {

@@ -48,7 +48,6 @@ func RunReal(ctx context.Context, cluster *playground.Cluster, options Options) 
 type realDemo struct {
 	demo
 
-	first  string                        // the node that died first
 	lost   *corev1.Pod                   // the instance that is lost now, as it was before
 	volume *corev1.PersistentVolumeClaim // its claim, as it was before
 	master string                        // pod
@@ -96,8 +95,8 @@ func (d *realDemo) powerOff(ctx context.Context) error {
 }
 
 func (d *realDemo) rebuildReplica(ctx context.Context) error {
-	d.first = d.lost.Spec.NodeName
-	if err := d.cluster.FailNode(ctx, d.first, playground.OutOfService); err != nil {
+	node := d.lost.Spec.NodeName
+	if err := d.cluster.FailNode(ctx, node, playground.OutOfService); err != nil {
 		return err
 	}
 	if err := d.rebuilt(ctx); err != nil {
@@ -106,8 +105,8 @@ func (d *realDemo) rebuildReplica(ctx context.Context) error {
 	if err := d.allKeys(ctx); err != nil {
 		return err
 	}
-	d.say("%s is repaired, and stands by.", d.first)
-	return d.cluster.RecoverNode(ctx, d.first)
+	d.say("%s is repaired, and stands by.", node)
+	return d.cluster.RecoverNode(ctx, node)
 }
 
 func (d *realDemo) loseMaster(ctx context.Context) error {
@@ -137,41 +136,51 @@ func (d *realDemo) loseMaster(ctx context.Context) error {
 		return err
 	}
 	for _, name := range d.replicas() {
-		out, err := d.cluster.Shell(ctx, namespace, name, "redis-cli ROLE")
+		role, err := d.role(ctx, name)
 		if err != nil {
 			return err
 		}
-		if role := strings.Fields(out)[0]; role != "slave" {
-			return fmt.Errorf("%s is %s, and nobody promoted it", name, role)
+		if role[0] != "slave" {
+			return fmt.Errorf("%s is %s, and nobody promoted it", name, role[0])
 		}
 	}
 	d.say("The set says: %s\nBoth others are replicas of nobody now. Waiting %s.", why, quiet)
 	return d.nothingGivenUp(ctx)
 }
 
-// promote does what an operator, or Sentinel, does.
+// promote does what an operator, or Sentinel, does: docs/images.md has it as commands.
 func (d *realDemo) promote(ctx context.Context) error {
 	survivors := d.replicas()
-	if out, err := d.cluster.Shell(ctx, namespace, survivors[0], "redis-cli REPLICAOF NO ONE"); err != nil || out != "OK" {
-		return errors.Join(fmt.Errorf("promoting %s: %q", survivors[0], out), err)
-	}
-	promoted, err := d.pod(ctx, survivors[0])
-	if err != nil {
+	promoted := survivors[0]
+	if err := d.replicaOf(ctx, promoted, "NO ONE"); err != nil {
 		return err
 	}
 	for _, other := range survivors[1:] {
-		if _, err := d.cluster.Shell(ctx, namespace, other, "redis-cli REPLICAOF "+promoted.Status.PodIP+" 6379"); err != nil {
+		// By name: the address changes when the pod is replaced.
+		if err := d.replicaOf(ctx, other, fmt.Sprintf("%s.%s.%s.svc.cluster.local 6379", promoted, orders, namespace)); err != nil {
 			return err
 		}
 	}
-	d.say("%s is master now, and the other replica follows it.", promoted.Name)
+	d.say("%s is master now, and the other replica follows it.", promoted)
 	if err := d.rebuilt(ctx); err != nil {
 		return err
 	}
-	if d.master != promoted.Name {
-		return fmt.Errorf("%s is master, wanted %s", d.master, promoted.Name)
+	if d.master != promoted {
+		return fmt.Errorf("%s is master, wanted %s", d.master, promoted)
 	}
 	return d.allKeys(ctx)
+}
+
+// replicaOf tells a Redis whose replica it is from now on.
+func (d *realDemo) replicaOf(ctx context.Context, name, master string) error {
+	out, err := d.cluster.Shell(ctx, namespace, name, "redis-cli REPLICAOF "+master)
+	if err != nil {
+		return err
+	}
+	if out != "OK" {
+		return fmt.Errorf("making %s a replica of %s: it says %q", name, master, out)
+	}
+	return nil
 }
 
 func (d *realDemo) replicas() []string {
@@ -246,7 +255,7 @@ func (d *realDemo) whole(ctx context.Context) error {
 	err := d.until(ctx, "a master and two replicas in sync", func(ctx context.Context) error {
 		lines, d.master = nil, ""
 		for _, name := range instances() {
-			out, err := d.cluster.Shell(ctx, namespace, name, "redis-cli ROLE")
+			role, err := d.role(ctx, name)
 			if err != nil {
 				return err
 			}
@@ -254,7 +263,6 @@ func (d *realDemo) whole(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			role := strings.Fields(out)
 			switch {
 			case role[0] == "master" && d.master == "":
 				d.master = name
@@ -270,8 +278,24 @@ func (d *realDemo) whole(ctx context.Context) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
 	d.say("%s", strings.Join(lines, "\n"))
-	return err
+	return nil
+}
+
+// role is what a Redis answers to ROLE, by word: master and its offset, or slave, its master, and whether it is connected.
+func (d *realDemo) role(ctx context.Context, name string) ([]string, error) {
+	out, err := d.cluster.Shell(ctx, namespace, name, "redis-cli ROLE")
+	if err != nil {
+		return nil, err
+	}
+	words := strings.Fields(out)
+	if len(words) == 0 {
+		return nil, fmt.Errorf("%s does not say its role", name)
+	}
+	return words, nil
 }
 
 // allKeys reads every key from every instance.
