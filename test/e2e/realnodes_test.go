@@ -65,8 +65,13 @@ func TestRealNodes(t *testing.T) {
 
 // Whoever kills the supervisor leaves it no time to clean up.
 func TestRealNodesEndWithTheirSupervisor(t *testing.T) {
+	bin := filepath.Join(repository(t), "bin")
+	// Always the same directory: of a run that was killed here the cluster goes on, and the next run ends it.
+	dir, program := filepath.Join(bin, "e2e-cluster"), filepath.Join(bin, "playground")
+	if err := playground.Remove(t.Context(), dir, false); err != nil {
+		t.Fatal(err)
+	}
 	before := machine(t)
-	dir, program := filepath.Join(t.TempDir(), "cluster"), filepath.Join(repository(t), "bin", "playground")
 	run := func(args ...string) []byte {
 		t.Helper()
 		out, err := exec.CommandContext(t.Context(), program, append([]string{"--dir", dir}, args...)...).CombinedOutput()
@@ -75,7 +80,7 @@ func TestRealNodesEndWithTheirSupervisor(t *testing.T) {
 		}
 		return out
 	}
-	// A test that fails before it kills the supervisor would leave a cluster behind that nobody can name any more.
+	// A test that fails before it kills the supervisor would leave a cluster behind.
 	t.Cleanup(func() {
 		if err := playground.Remove(context.Background(), dir, false); err != nil {
 			t.Error(err)

@@ -195,7 +195,12 @@ func (s *shoal) rebuilt(t *testing.T, lost *corev1.Pod) {
 
 func (s *shoal) podsOf(t *testing.T, name string) []corev1.Pod {
 	t.Helper()
-	list, err := s.client.CoreV1().Pods("default").List(t.Context(), metav1.ListOptions{LabelSelector: v1alpha1.LabelInstanceSet + "=" + name})
+	return s.podsWith(t, v1alpha1.LabelInstanceSet+"="+name)
+}
+
+func (s *shoal) podsWith(t *testing.T, selector string) []corev1.Pod {
+	t.Helper()
+	list, err := s.client.CoreV1().Pods("default").List(t.Context(), metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
 		t.Fatal(err)
 	}

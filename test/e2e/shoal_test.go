@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,12 +14,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/playground"
 	"github.com/shoal-dev/shoal/playground/history"
-	"github.com/shoal-dev/shoal/playground/process"
 )
 
 const (
@@ -60,6 +58,7 @@ func TestShoal(t *testing.T) {
 		run  func(*testing.T)
 	}{
 		{"a standby takes over from a leader that was killed", s.testTakeOver},
+		{"what the manifests promise is in effect", s.testPromises},
 		{"a Redis comes up", s.testRedisUp},
 		{"data survives the deletion of a pod", s.testPodDeleted},
 		{"data survives the crash of a container", s.testContainerCrash},
@@ -87,71 +86,6 @@ func TestShoal(t *testing.T) {
 		t.Error(v)
 	}
 	t.Run("nothing is left when it is uninstalled", s.testUninstall)
-}
-
-// testTakeOver kills the process of the leader, as a crash would: it has no time to give its lease back.
-func (s *shoal) testTakeOver(t *testing.T) {
-	for _, program := range []string{"shoal-scheduler", "shoal-manager"} {
-		holder, duration := s.leader(t, program)
-		killed := time.Now()
-		killIn(t, strings.SplitN(holder, "_", 2)[0], program)
-		var next string
-		eventually(t, slow, "another leader of "+program, func() error {
-			if next, _ = s.leader(t, program); next == holder || next == "" {
-				return fmt.Errorf("%q leads", next)
-			}
-			return nil
-		})
-		took := time.Since(killed)
-		t.Logf("%s: another leads after %s; the lease is %s", program, took.Round(100*time.Millisecond), duration)
-		// The lease was renewed up to two seconds before, and is looked at every two seconds; the rest is for the machine.
-		if took > duration+10*time.Second {
-			t.Errorf("%s: another leads after %s, the lease is %s", program, took, duration)
-		}
-	}
-}
-
-func (s *shoal) leader(t *testing.T, name string) (string, time.Duration) {
-	t.Helper()
-	lease, err := s.client.CoordinationV1().Leases(playground.Namespace).Get(t.Context(), name, metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	holder, seconds := "", int32(0)
-	if lease.Spec.HolderIdentity != nil && lease.Spec.LeaseDurationSeconds != nil {
-		holder, seconds = *lease.Spec.HolderIdentity, *lease.Spec.LeaseDurationSeconds
-	}
-	return holder, time.Duration(seconds) * time.Second
-}
-
-// killIn kills the program in a pod's container with SIGKILL. From outside of all namespaces the process is one like any
-// other; whose it is says the host name that its container has.
-func killIn(t *testing.T, pod, program string) {
-	t.Helper()
-	dirs, err := filepath.Glob("/proc/[0-9]*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, dir := range dirs {
-		comm, _ := os.ReadFile(filepath.Join(dir, "comm"))
-		host, err := os.ReadFile(filepath.Join(dir, "root/etc/hostname"))
-		if err != nil || strings.TrimSpace(string(comm)) != program || strings.TrimSpace(string(host)) != pod {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(dir))
-		if err != nil {
-			t.Fatal(err)
-		}
-		identity, err := process.Identify(pid)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := identity.Signal(9); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	t.Fatalf("no process %s runs in %s", program, pod)
 }
 
 func (s *shoal) testRedisUp(t *testing.T) {
@@ -263,7 +197,7 @@ func (s *shoal) testMasterLost(t *testing.T) {
 	s.mustPrint(t, replica, "redis-cli REPLICAOF NO ONE", "OK") // what an operator, or Sentinel, does
 	for i := range 3 {
 		if pod := fmt.Sprintf("%s-%d", set, i); pod != lost.Name && pod != replica {
-			s.mustPrint(t, pod, "redis-cli REPLICAOF "+s.pod(t, replica).Status.PodIP+" 6379", "OK")
+			s.mustPrint(t, pod, fmt.Sprintf("redis-cli REPLICAOF %s.%s.default.svc.cluster.local 6379", replica, set), "OK")
 		}
 	}
 	s.rebuilt(t, lost)
@@ -319,8 +253,48 @@ spec:
 	s.deleteSet(t, "mixed")
 }
 
+// mostTries is how many pods an instance can have within slow: the first, its replacement at once, and those after pauses of
+// 10, 20 and 40 s. A loop would make one with every look.
+const mostTries = 5
+
+// settled waits until the set makes no pods any more, and none of them waits to be replaced.
+func (s *shoal) settled(t *testing.T, name string, wanted int) {
+	t.Helper()
+	tries, refused := map[string]int{}, 0 // pods by instance, and those in place of one that a kubelet refused
+	seen := map[types.UID]bool{}
+	began, quiet, waiting := time.Now(), time.Now(), 0
+	for time.Since(quiet) < 10*time.Second || waiting > 0 {
+		if time.Since(began) > slow {
+			t.Fatalf("after %s pods are still being created: %v, and %d wait to be replaced", slow, tries, waiting)
+		}
+		waiting = 0
+		for _, pod := range s.podsOf(t, name) {
+			if pod.Status.Phase == corev1.PodFailed {
+				waiting++
+			}
+			if seen[pod.UID] {
+				continue
+			}
+			seen[pod.UID], quiet = true, time.Now()
+			tries[pod.Name]++
+			if pod.Annotations[v1alpha1.AnnotationTerminalFailures] != "" {
+				refused++
+			}
+			if tries[pod.Name] > mostTries {
+				t.Fatalf("%s was made %d times in %s", pod.Name, tries[pod.Name], time.Since(began))
+			}
+		}
+		pause(t, 200*time.Millisecond)
+	}
+	t.Logf("settled after %s: %d instances, %d pods replaced", time.Since(began).Round(time.Second), len(tries), refused)
+	if len(tries) != wanted {
+		t.Errorf("%d instances were seen, wanted %d", len(tries), wanted)
+	}
+}
+
 // testLastCPU lets the default scheduler and Shoal place pods at the same moment on nodes that have room for half of them.
-// Both see the same free CPU; the kubelet refuses whoever comes second (OutOfcpu). That must not become a loop.
+// Both see the same free CPU, and the kubelet refuses whoever comes second (OutOfcpu), which happens in some runs and not
+// in others. That must not become a loop.
 func (s *shoal) testLastCPU(t *testing.T) {
 	const wanted = 24
 	s.applyText(t, fmt.Sprintf(`
@@ -348,27 +322,10 @@ spec:
       containers:
       - {name: sleep, image: "localhost/redis:dev", imagePullPolicy: Never, command: [sh, -c, "trap exit TERM; while sleep 1; do :; done"], resources: {requests: {cpu: 300m}}}
 `, wanted))
-	created, refused := map[string]bool{}, map[string]bool{}
-	quiet := time.Now()
-	deadline := time.Now().Add(slow)
-	// Settled: no new pod of the set for longer than the first pauses before a replacement, 10 and 20 s.
-	for time.Since(quiet) < 25*time.Second {
-		if time.Now().After(deadline) {
-			t.Fatalf("after %s pods are still being created: %d so far for %d instances, %d refused", slow, len(created), wanted, len(refused))
-		}
-		for _, pod := range s.podsOf(t, "rival") {
-			if !created[string(pod.UID)] {
-				created[string(pod.UID)], quiet = true, time.Now()
-			}
-			if pod.Status.Phase == corev1.PodFailed && strings.HasPrefix(pod.Status.Reason, "OutOf") {
-				refused[string(pod.UID)] = true
-			}
-		}
-		pause(t, 200*time.Millisecond)
-	}
-	t.Logf("%d pods were created for %d instances, the kubelets refused %d", len(created), wanted, len(refused))
-	if most := wanted + 3*len(refused) + 3; len(created) > most {
-		t.Errorf("%d pods were created for %d instances of which %d were refused: at most %d make sense", len(created), wanted, len(refused), most)
+	s.settled(t, "rival", wanted)
+	// The default scheduler's pods are the ReplicaSet's: it replaces those that are refused at once, and keeps them.
+	if rivals := len(s.podsWith(t, "app=default-rival")); rivals < wanted || rivals > 2*wanted {
+		t.Errorf("the rival made %d pods for %d", rivals, wanted)
 	}
 	if out, err := s.ctl(t.Context(), "delete", "replicaset", "default-rival", "--wait=false"); err != nil {
 		t.Fatal(out, err)
@@ -386,47 +343,4 @@ spec:
 		return nil
 	})
 	s.deleteSet(t, "rival")
-}
-
-// testUninstall follows docs/install.md, and then looks at every kind of object that the cluster has.
-func (s *shoal) testUninstall(t *testing.T) {
-	manifests := filepath.Join(repository(t), "manifests", "install")
-	for _, args := range [][]string{
-		{"delete", "instancesets", "--all", "--all-namespaces", "--timeout=90s"},
-		{"delete", "-k", manifests, "--timeout=90s"},
-	} {
-		if out, err := s.ctlWithin(t.Context(), slow, args...); err != nil {
-			t.Fatal(out, err)
-		}
-	}
-	eventually(t, slow, "nothing of Shoal to be left", func() error {
-		kinds, err := s.ctl(t.Context(), "api-resources", "--verbs=list", "-o", "name")
-		if err != nil {
-			return err
-		}
-		if strings.Contains(kinds, "shoal.dev") {
-			return errors.New("its kinds are still there")
-		}
-		all, err := s.ctlWithin(t.Context(), slow, "get", strings.Join(strings.Fields(kinds), ","), "--all-namespaces",
-			"--selector=app.kubernetes.io/part-of=shoal", "-o", "name")
-		if err != nil {
-			return err
-		}
-		for line := range strings.Lines(all) {
-			if strings.Contains(line, "/") && !strings.HasPrefix(line, "Warning: ") { // kind/name; kubectl also says what is deprecated
-				return fmt.Errorf("still there: %s", all)
-			}
-		}
-		if out, err := s.ctl(t.Context(), "get", "namespace", playground.Namespace); err == nil {
-			return fmt.Errorf("the namespace is still there: %s", out)
-		}
-		return nil
-	})
-	claims, err := s.client.CoreV1().PersistentVolumeClaims("default").List(t.Context(), metav1.ListOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(claims.Items) == 0 {
-		t.Error("the claims are gone: data is the user's, and stays")
-	}
 }
