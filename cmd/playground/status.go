@@ -66,7 +66,11 @@ func print(out io.Writer, report *playground.Report, now time.Time) {
 		if !c.Running() {
 			state, up, pid = "stopped", "-", "-"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%d\t%s\n", c.Name, state, pid, c.Port, up, c.Restarts, report.Versions[c.Name])
+		port := "-" // real nodes listen on no port of loopback
+		if c.Port != 0 {
+			port = fmt.Sprint(c.Port)
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", c.Name, state, pid, port, up, c.Restarts, report.Versions[c.Name])
 	}
 	_ = table.Flush()
 	fmt.Fprintln(out)
