@@ -46,10 +46,13 @@ func (p *planner) readyCondition(t tally) metav1.Condition {
 		t.online-int32(len(t.unready)), t.online, p.names(t.unready))
 }
 
-// progressing tells first what stops the set for good, because that needs a person.
+// progressing tells first what stops the set for good, because that needs a person. Paused comes before the policy: a
+// policy that counts the set would change nothing for it.
 func (p *planner) progressing(t tally) metav1.Condition {
 	kind := v1alpha1.ConditionProgressing
 	switch {
+	case p.spec.Paused && p.missing+p.leaving > 0:
+		return condition(kind, false, reason.Paused, "%d instances would be created; spec.paused is set", p.missing)
 	case p.heldFor == reason.PolicyMissing:
 		return condition(kind, false, p.heldFor, "%d instances wait: placement policy %s does not exist", p.missing, p.spec.PlacementPolicyRef.Name)
 	case p.heldFor == reason.PolicyBehind && p.missing > 0 && !p.Policy.Counted:
@@ -58,8 +61,6 @@ func (p *planner) progressing(t tally) metav1.Condition {
 	case p.heldFor == reason.PolicyBehind && p.missing > 0:
 		return condition(kind, false, p.heldFor, "%d instances wait: placement policy %s counts %d of the %d that the set wants",
 			p.missing, p.spec.PlacementPolicyRef.Name, p.countedByPolicy(), p.wantedCount())
-	case p.spec.Paused && p.missing+p.leaving > 0:
-		return condition(kind, false, reason.Paused, "%d instances would be created; spec.paused is set", p.missing)
 	}
 	for _, code := range []reason.Code{reason.ForeignObject, reason.UnknownContainer} {
 		if at := slices.IndexFunc(p.notes, func(n note) bool { return n.code == code }); at >= 0 {
