@@ -52,8 +52,8 @@ func testSlotLabels(t *testing.T, k kit) {
 	for _, o := range k.holder(t, ns, "full", slotLabels...) {
 		for _, label := range slotLabels {
 			for value, how := range map[string]string{`"2"`: "changing it on", "null": "removing it from"} {
-				denied(t, label, how, k.client.Patch(t.Context(), fresh(o), labelled(label, value)))
-				denied(t, label, how+" the status of", k.client.Status().Patch(t.Context(), fresh(o), labelled(label, value)))
+				denied(t, holdsSlot, label, how, k.client.Patch(t.Context(), fresh(o), labelled(label, value)))
+				denied(t, holdsSlot, label, how+" the status of", k.client.Status().Patch(t.Context(), fresh(o), labelled(label, value)))
 			}
 		}
 		unhindered(t, k, o)
@@ -62,7 +62,7 @@ func testSlotLabels(t *testing.T, k kit) {
 	// Into a group, as when StatefulSets are taken over, but neither out of one nor into another set.
 	for _, o := range k.holder(t, ns, "bare") {
 		for _, label := range []string{v1alpha1.LabelInstanceSet, v1alpha1.LabelOrdinal} {
-			denied(t, label, "adding it to", k.client.Patch(t.Context(), fresh(o), labelled(label, `"1"`)))
+			denied(t, addsToSet, label, "adding it to", k.client.Patch(t.Context(), fresh(o), labelled(label, `"1"`)))
 		}
 		for _, label := range []string{v1alpha1.LabelPlacementPolicy, v1alpha1.LabelCluster, v1alpha1.LabelShard} {
 			if err := k.client.Patch(t.Context(), fresh(o), labelled(label, `"1"`)); err != nil {
@@ -71,11 +71,11 @@ func testSlotLabels(t *testing.T, k kit) {
 		}
 	}
 	for _, o := range k.holder(t, ns, "clustered", v1alpha1.LabelCluster) {
-		denied(t, v1alpha1.LabelPlacementPolicy, "moving to a policy", k.client.Patch(t.Context(), fresh(o), labelled(v1alpha1.LabelPlacementPolicy, `"1"`)))
+		denied(t, addsToSet, v1alpha1.LabelPlacementPolicy, "moving to a policy", k.client.Patch(t.Context(), fresh(o), labelled(v1alpha1.LabelPlacementPolicy, `"1"`)))
 	}
 	for _, o := range k.holder(t, ns, "owned", v1alpha1.LabelInstanceSet) {
 		for _, label := range []string{v1alpha1.LabelPlacementPolicy, v1alpha1.LabelCluster, v1alpha1.LabelShard, v1alpha1.LabelOrdinal} {
-			denied(t, label, "adding it to a set's", k.client.Patch(t.Context(), fresh(o), labelled(label, `"1"`)))
+			denied(t, addsToSet, label, "adding it to a set's", k.client.Patch(t.Context(), fresh(o), labelled(label, `"1"`)))
 		}
 	}
 	k.bindings(t, ns)
@@ -129,8 +129,8 @@ func (k kit) bindings(t *testing.T, namespace string) {
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "unbound", Labels: map[string]string{label: "2"}},
 			Target:     corev1.ObjectReference{Kind: "Node", Name: "nowhere"},
 		}
-		denied(t, label, "binding", k.client.SubResource("binding").Create(t.Context(), fresh(pod), binding.DeepCopy()))
-		denied(t, label, "binding in the old way", k.client.Create(t.Context(), binding))
+		denied(t, handsByBind, label, "binding", k.client.SubResource("binding").Create(t.Context(), fresh(pod), binding.DeepCopy()))
+		denied(t, handsByBind, label, "binding in the old way", k.client.Create(t.Context(), binding))
 	}
 	plain := &corev1.Binding{ObjectMeta: metav1.ObjectMeta{Name: "unbound"}, Target: corev1.ObjectReference{Kind: "Node", Name: "nowhere"}}
 	if err := k.client.SubResource("binding").Create(t.Context(), fresh(pod), plain); err != nil {

@@ -139,16 +139,16 @@ func testLostLabel(t *testing.T, k kit) {
 	for _, label := range []string{v1alpha1.LabelLost, v1alpha1.LabelRetired} {
 		for _, o := range []client.Object{pod, claim} {
 			patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"metadata":{"labels":{%q:"x"}}}`, label))
-			denied(t, label, "patching", k.client.Patch(t.Context(), o.DeepCopyObject().(client.Object), patch))
-			denied(t, label, "patching the status of", k.client.Status().Patch(t.Context(), o.DeepCopyObject().(client.Object), patch))
+			denied(t, freesSlot, label, "patching", k.client.Patch(t.Context(), o.DeepCopyObject().(client.Object), patch))
+			denied(t, freesSlot, label, "patching the status of", k.client.Status().Patch(t.Context(), o.DeepCopyObject().(client.Object), patch))
 			born := o.DeepCopyObject().(client.Object)
 			born.SetName("born")
 			born.SetResourceVersion("")
 			born.SetLabels(map[string]string{label: "x"})
-			denied(t, label, "creating", k.client.Create(t.Context(), born))
+			denied(t, freesSlot, label, "creating", k.client.Create(t.Context(), born))
 		}
 		binding := &corev1.Binding{ObjectMeta: metav1.ObjectMeta{Name: "o", Labels: map[string]string{label: "x"}}, Target: corev1.ObjectReference{Kind: "Node", Name: "nowhere"}}
-		denied(t, label, "binding", k.client.SubResource("binding").Create(t.Context(), pod.DeepCopy(), binding))
+		denied(t, freesSlot, label, "binding", k.client.SubResource("binding").Create(t.Context(), pod.DeepCopy(), binding))
 	}
 	patch := []byte(`{"metadata":{"labels":{"other":"x"}}}`)
 	if err := k.client.Patch(t.Context(), pod, client.RawPatch("application/merge-patch+json", patch)); err != nil {
@@ -156,11 +156,20 @@ func testLostLabel(t *testing.T, k kit) {
 	}
 }
 
-// denied wants the admission policy's own words: another error would prove nothing.
-func denied(t *testing.T, label, how string, err error) {
+// The rules of the admission policy, in its own words; LABEL stands for the label that was written.
+const (
+	freesSlot   = "may set, change or remove the label LABEL: it frees the "
+	holdsSlot   = "may change or remove the label LABEL of an existing object"
+	addsToSet   = "may add labels that hold a slot to what has an InstanceSet"
+	handsByBind = "may hand labels that hold a slot to a pod by a Binding"
+)
+
+// denied wants the words of the rule that is meant: another error, or that of another rule, would prove nothing.
+func denied(t *testing.T, rule, label, how string, err error) {
 	t.Helper()
-	if err == nil || !strings.Contains(err.Error(), "only the ServiceAccount shoal-system/shoal-manager may") {
-		t.Errorf("an administrator could write %s by %s an object: %v", label, how, err)
+	want := "only the ServiceAccount shoal-system/shoal-manager " + strings.ReplaceAll(rule, "LABEL", label)
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("writing %s by %s an object: want %q, got: %v", label, how, want, err)
 	}
 }
 
