@@ -37,7 +37,7 @@ const enoughFailures = 100
 func (r *reconciler) commit(ctx context.Context, o decide.Objects, s decide.Snapshot, plan decide.Plan) (again bool, err error) {
 	var done []outcome
 	var instances [][]decide.Change
-	w := writing{r, o, newFences(r.live)}
+	w := writing{r, o, newFences(r.live, r.now)}
 	for _, c := range plan.Changes {
 		switch last := len(instances) - 1; {
 		case c.Ordinal == decide.SetWide:

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -123,7 +124,7 @@ func TestWhatNamesNoNodeIsRefused(t *testing.T) {
 	}
 }
 
-func TestANodeIsAskedForOnceInACommit(t *testing.T) {
+func TestANodeIsAskedForOnceInAShortCommit(t *testing.T) {
 	set := testSet(40)
 	objects := []client.Object{set, fencedNode("n")}
 	var changes []decide.Change
@@ -145,5 +146,50 @@ func TestANodeIsAskedForOnceInACommit(t *testing.T) {
 		if len(live.asked) != commit {
 			t.Fatalf("after %d commits the node was asked for %d times", commit, len(live.asked))
 		}
+	}
+}
+
+// A commit of thousands of instances lasts, and a person may take the taint back in the middle: the proof is not older
+// than proofAge for any write that rests on it.
+func TestAProofDoesNotOutliveItsAge(t *testing.T) {
+	const each = 500 * time.Millisecond // a write takes so long
+	set := testSet(40)
+	objects := []client.Object{set, fencedNode("n")}
+	var changes []decide.Change
+	for o := range int32(40) {
+		pod := podspec.Pod(set, podspec.Instance{Ordinal: o})
+		pod.UID = types.UID(pod.Name)
+		objects = append(objects, pod)
+		changes = append(changes, decide.Change{
+			Kind: decide.DeletePod, Ordinal: o, Object: pod.Name, UID: pod.UID, Force: true, Fenced: onNode("n"),
+		})
+	}
+	h := newHarness(t, objects...)
+	live := &liveNodes{Reader: h.client}
+	h.live, h.workers = live, 1
+	clock := time.Now()
+	h.now = func() time.Time { return clock }
+	deleted := 0
+	h.refuse = func(verb string, _ client.Object) error {
+		if verb != "delete" {
+			return nil
+		}
+		clock = clock.Add(each)
+		if deleted++; deleted == 12 {
+			untainted := fencedNode("n")
+			untainted.Spec.Taints = nil
+			return h.client.Update(t.Context(), untainted)
+		}
+		return nil
+	}
+	again, err := h.carryOut(t, changes...)
+	if !again || err != nil {
+		t.Errorf("again %v, %v: it is to be decided anew", again, err)
+	}
+	if most := 12 + int(proofAge/each); deleted < 12 || deleted > most {
+		t.Errorf("%d pods were deleted; the taint was taken back after 12, so that %d are the most", deleted, most)
+	}
+	if asked := len(live.asked); asked < 3 || asked > 4 {
+		t.Errorf("the node was asked for %d times in %s", asked, time.Duration(deleted)*each)
 	}
 }
