@@ -80,11 +80,11 @@ func overTargets() *v1alpha1.PlacementPolicy {
 }
 
 func statefulSet() *appsv1.StatefulSet {
-	return &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "orders-0"}, Spec: appsv1.StatefulSetSpec{Replicas: ptr.To[int32](3)}}
+	return &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "orders-0", Generation: 4}, Spec: appsv1.StatefulSetSpec{Replicas: ptr.To[int32](3)}}
 }
 
 func instanceSet() *v1alpha1.InstanceSet {
-	return &v1alpha1.InstanceSet{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "orders-1"}, Spec: v1alpha1.InstanceSetSpec{Replicas: ptr.To[int32](2)}}
+	return &v1alpha1.InstanceSet{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "orders-1", Generation: 7}, Spec: v1alpha1.InstanceSetSpec{Replicas: ptr.To[int32](2)}}
 }
 
 func roomyNode(name string) *corev1.Node {
@@ -111,7 +111,10 @@ func TestTargetsAreCountedWhenAllExist(t *testing.T) {
 	if s := a.status(t); s.ObservedGeneration != 1 || s.Replicas != 5 || !meta.IsStatusConditionTrue(s.Conditions, v1alpha1.ConditionFeasible) {
 		t.Errorf("with both targets: %+v", s)
 	}
-	want := []v1alpha1.ScaleTargetCount{{Kind: "StatefulSet", Name: "orders-0", Replicas: 3}, {Kind: "InstanceSet", Name: "orders-1", Replicas: 2}}
+	want := []v1alpha1.ScaleTargetCount{
+		{Kind: "StatefulSet", Name: "orders-0", Replicas: 3, ObservedGeneration: 4},
+		{Kind: "InstanceSet", Name: "orders-1", Replicas: 2, ObservedGeneration: 7},
+	}
 	if s := a.status(t); !slices.Equal(s.Targets, want) {
 		t.Errorf("counted %+v", s.Targets)
 	}

@@ -59,35 +59,38 @@ func (r *reconciler) load(ctx context.Context, p *v1alpha1.PlacementPolicy) (sna
 
 func (r *reconciler) sumTargets(ctx context.Context, s *snapshot) error {
 	for _, ref := range s.policy.Spec.ScaleTargetRefs {
-		replicas, err := r.replicasOf(ctx, s.policy.Namespace, ref)
+		count, err := r.countOf(ctx, s.policy.Namespace, ref)
 		switch {
 		case apierrors.IsNotFound(err):
 			s.missing = append(s.missing, ref.Kind+" "+ref.Name)
 		case err != nil:
 			return fmt.Errorf("reading %s %s: %w", ref.Kind, ref.Name, err)
 		default:
-			s.targets = append(s.targets, v1alpha1.ScaleTargetCount{Kind: ref.Kind, Name: ref.Name, Replicas: replicas})
+			s.targets = append(s.targets, count)
 		}
 	}
 	slices.Sort(s.missing)
 	return nil
 }
 
-// replicasOf is what a scale target wants.
-func (r *reconciler) replicasOf(ctx context.Context, namespace string, ref v1alpha1.ScaleTargetRef) (int32, error) {
+// countOf is what a scale target wants, and in which generation it does.
+func (r *reconciler) countOf(ctx context.Context, namespace string, ref v1alpha1.ScaleTargetRef) (v1alpha1.ScaleTargetCount, error) {
 	key := client.ObjectKey{Namespace: namespace, Name: ref.Name}
+	count := v1alpha1.ScaleTargetCount{Kind: ref.Kind, Name: ref.Name}
 	if ref.Kind == "StatefulSet" {
 		var set appsv1.StatefulSet
 		if err := r.client.Get(ctx, key, &set); err != nil {
-			return 0, err
+			return count, err
 		}
-		return ptr.Deref(set.Spec.Replicas, 1), nil
+		count.Replicas, count.ObservedGeneration = ptr.Deref(set.Spec.Replicas, 1), set.Generation
+		return count, nil
 	}
 	var set v1alpha1.InstanceSet
 	if err := r.client.Get(ctx, key, &set); err != nil {
-		return 0, err
+		return count, err
 	}
-	return ptr.Deref(set.Spec.Replicas, 1), nil
+	count.Replicas, count.ObservedGeneration = ptr.Deref(set.Spec.Replicas, 1), set.Generation
+	return count, nil
 }
 
 // requested is what the pods of each node ask for. It is summed over all pods of the cluster, so the policies share it.

@@ -531,7 +531,7 @@ func catalogue() []row {
 		{PolicyBehind, Entry{
 			Name:    "PolicyBehind",
 			Text:    "the PlacementPolicy does not count all instances of the set yet",
-			Meaning: "The policy named by placementPolicyRef sums its scaleTargetRefs, and status.targets has fewer replicas for this set than it wants, or was made for an older generation of the policy. Pods that were created now would be placed by a total that is too small, which can dead-lock the group.",
+			Meaning: "The policy named by placementPolicyRef sums its scaleTargetRefs, and status.targets has fewer replicas for this set than it wants, or was made for an older generation of the policy or of the set. Pods that were created now would be placed by a total that is too small, which can dead-lock the group.",
 			Advice:  "Nothing: it passes within seconds. If it lasts, look at the policy's condition Feasible: a target that does not exist is named there.",
 		}},
 		{SetNotCounted, Entry{

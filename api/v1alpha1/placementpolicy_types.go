@@ -163,7 +163,7 @@ type PlacementPolicyStatus struct {
 	// +optional
 	Replicas int32 `json:"replicas"`
 	// targets are the scaleTargetRefs that exist, with the replicas that each of them had when replicas was summed. An
-	// InstanceSet creates no pods before its entry has all instances that it wants.
+	// InstanceSet creates no pods before its entry has all instances that it wants, read from its current generation.
 	// +kubebuilder:validation:MaxItems=4096
 	// +listType=map
 	// +listMapKey=kind
@@ -210,6 +210,10 @@ type ScaleTargetCount struct {
 	// replicas that the workload wanted when it was counted.
 	// +required
 	Replicas int32 `json:"replicas"`
+	// observedGeneration is the generation of the workload that these replicas are of. An InstanceSet takes no number for
+	// its own that was read from another generation of it.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 }
 
 // PerNode is a range of instances per node in use.

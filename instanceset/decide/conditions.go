@@ -58,9 +58,12 @@ func (p *planner) progressing(t tally) metav1.Condition {
 	case p.heldFor == reason.PolicyBehind && p.missing > 0 && !p.Policy.Counted:
 		return condition(kind, false, p.heldFor, "%d instances wait: placement policy %s is not counted for its current generation",
 			p.missing, p.spec.PlacementPolicyRef.Name)
-	case p.heldFor == reason.PolicyBehind && p.missing > 0:
+	case p.heldFor == reason.PolicyBehind && p.missing > 0 && p.countedByPolicy().Replicas < p.wantedCount():
 		return condition(kind, false, p.heldFor, "%d instances wait: placement policy %s counts %d of the %d that the set wants",
-			p.missing, p.spec.PlacementPolicyRef.Name, p.countedByPolicy(), p.wantedCount())
+			p.missing, p.spec.PlacementPolicyRef.Name, p.countedByPolicy().Replicas, p.wantedCount())
+	case p.heldFor == reason.PolicyBehind && p.missing > 0:
+		return condition(kind, false, p.heldFor, "%d instances wait: placement policy %s counted generation %d of the set, which is at %d",
+			p.missing, p.spec.PlacementPolicyRef.Name, p.countedByPolicy().ObservedGeneration, p.Set.Generation)
 	}
 	for _, code := range []reason.Code{reason.ForeignObject, reason.UnknownContainer} {
 		if at := slices.IndexFunc(p.notes, func(n note) bool { return n.code == code }); at >= 0 {

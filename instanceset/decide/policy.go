@@ -40,19 +40,22 @@ func (p *planner) awaitPolicy() {
 		p.ignored = true
 		return
 	}
-	if !p.Policy.Counted || p.countedByPolicy() < p.wantedCount() {
+	counted := p.countedByPolicy()
+	if !p.Policy.Counted || counted.Replicas < p.wantedCount() || counted.ObservedGeneration != p.Set.Generation {
 		p.hold, p.heldFor = true, reason.PolicyBehind
 	}
 }
 
-// countedByPolicy is how many instances of the set are in the policy's sum.
-func (p *planner) countedByPolicy() int32 {
+// countedByPolicy is how many instances of the set are in the policy's sum, and of which generation of the set they are
+// read. A number that is large enough is not enough: of a set that went from 60 to 40 and back, the policy may have the 60
+// of before, and be about to count 40.
+func (p *planner) countedByPolicy() v1alpha1.ScaleTargetCount {
 	for _, t := range p.Policy.Targets {
 		if t.Kind == "InstanceSet" && t.Name == p.Set.Name {
-			return t.Replicas
+			return t
 		}
 	}
-	return 0
+	return v1alpha1.ScaleTargetCount{}
 }
 
 func (p *planner) usePolicy(name string) {

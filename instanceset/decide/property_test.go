@@ -85,9 +85,12 @@ func step(t *rapid.T, w *world) {
 	switch rapid.IntRange(0, 13).Draw(t, "step") {
 	case 0:
 		*spec.Replicas = drawReplicas(t, spec)
+		w.set.Generation++
 	case 1:
+		w.set.Generation++
 		spec.Paused = !spec.Paused
 	case 2:
+		w.set.Generation++
 		spec.OfflineInstances = nil
 		if rapid.Bool().Draw(t, "offline") {
 			spec.OfflineInstances = []int32{rapid.Int32Range(0, 5).Draw(t, "which")}
@@ -150,7 +153,7 @@ func (w *world) countTargets() {
 	if w.set.Spec.PlacementPolicyRef != nil {
 		w.policy.Version, w.policy.Counted = string(w.uid()), true
 		w.policy.Targets = []v1alpha1.ScaleTargetCount{
-			{Kind: "StatefulSet", Name: "r", Replicas: 100}, {Kind: "InstanceSet", Name: "r", Replicas: *w.set.Spec.Replicas},
+			{Kind: "StatefulSet", Name: "r", Replicas: 100}, {Kind: "InstanceSet", Name: "r", Replicas: *w.set.Spec.Replicas, ObservedGeneration: w.set.Generation},
 		}
 	}
 }
@@ -244,6 +247,7 @@ func shuffle(s Snapshot) Snapshot {
 // comeToRest ends all faults but dead nodes, and wants every instance Ready, or a reason that a person has to deal with.
 func comeToRest(t *rapid.T, w *world) {
 	w.set.Spec.Paused = false
+	w.set.Generation++
 	for _, name := range slices.Sorted(maps.Keys(w.nodes)) {
 		if w.nodes[name].State == NodeSilent {
 			w.nodes[name].State = NodeHealthy
@@ -344,7 +348,7 @@ func (w *world) forbidsCreate(c Change, v *view, i *instance) string {
 		return "its claims are not in order"
 	case w.set.Spec.Placement != nil && *w.policy.Spec.Replicas < *w.set.Spec.Replicas:
 		return "the policy was not raised before"
-	case w.set.Spec.PlacementPolicyRef != nil && (len(w.policy.Targets) == 0 || w.policy.Targets[1].Replicas < *w.set.Spec.Replicas):
+	case w.set.Spec.PlacementPolicyRef != nil && !w.counted():
 		return "the policy does not count it yet"
 	case w.policy.Presence != Absent && c.Instance.PolicyVersion == "":
 		return "it is not stamped with the version of the policy"
@@ -356,6 +360,12 @@ func (w *world) forbidsCreate(c Change, v *view, i *instance) string {
 		return "it starts empty, and does not know that it held data before"
 	}
 	return ""
+}
+
+// counted reports whether the policy has counted what the set wants today. What it had counted of an older generation may
+// be the same number by accident.
+func (w *world) counted() bool {
+	return w.policy.Counted && len(w.policy.Targets) > 0 && w.policy.Targets[1].ObservedGeneration == w.set.Generation
 }
 
 // fresh reports whether the claims are new while an earlier rebuild kept a volume.

@@ -27,6 +27,7 @@ import (
 //	volume pv-1 gone                   somebody deleted a volume
 //	policy p [targets=(r:3,other:5)] [replicas=9] [outdated]
 //	                                   a PlacementPolicy of somebody else, with what its status counted of each target
+//	                                   in the generation of today
 //	service foreign                    a Service of somebody else
 //	place r-0=a r-1=b                  the scheduler places pods, their volumes are made there, and they become Ready
 //	stop r-0                           the kubelet has stopped a terminating pod
@@ -57,6 +58,7 @@ var verbs = map[string]func(*testing.T, *world, *datadriven.TestData) string{
 
 func setSpec(t *testing.T, w *world, d *datadriven.TestData) string {
 	spec := &w.set.Spec
+	w.set.Generation++
 	for _, a := range d.CmdArgs {
 		value := strings.Join(a.Vals, ",")
 		switch a.Key {
@@ -277,7 +279,9 @@ func setPolicy(t *testing.T, w *world, d *datadriven.TestData) string {
 				name, replicas, counted := strings.Cut(target, ":")
 				w.policy.Spec.ScaleTargetRefs = append(w.policy.Spec.ScaleTargetRefs, v1alpha1.ScaleTargetRef{Kind: "InstanceSet", Name: name})
 				if counted {
-					w.policy.Targets = append(w.policy.Targets, v1alpha1.ScaleTargetCount{Kind: "InstanceSet", Name: name, Replicas: *int32p(t, replicas)})
+					w.policy.Targets = append(w.policy.Targets, v1alpha1.ScaleTargetCount{
+						Kind: "InstanceSet", Name: name, Replicas: *int32p(t, replicas), ObservedGeneration: w.set.Generation,
+					})
 				}
 			}
 		default:
