@@ -43,9 +43,11 @@ func statusOf(s snapshot) v1alpha1.PlacementPolicyStatus {
 		NodesUsed:          int32(len(perNode)),
 		LostNodes:          int32(s.lostNodes(group)),
 	}
-	if len(s.missing) > 0 && s.policy.Status.ObservedGeneration == 0 {
+	fresh := s.policy.Status.ObservedGeneration == 0 && len(held) == 0 && status.LostNodes == 0
+	if len(s.missing) > 0 && fresh {
 		// The scheduler holds the group until all targets have existed once: with a sum that lacks some of them, the
-		// instances of the others would take the nodes that those need. A group that was complete before goes on.
+		// instances of the others would take the nodes that those need. A group that was complete before goes on, and so
+		// does one that runs, under a policy that was made anew: what dies of it could not be replaced (docs/adr/0011).
 		status.ObservedGeneration = 0
 	}
 	if len(perNode) > 0 {

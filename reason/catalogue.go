@@ -106,6 +106,8 @@ const (
 	FencingWithdrawn Code = 2114
 	// VolumeUnknown: the claim names a volume that cannot be found.
 	VolumeUnknown Code = 2115
+	// RebuildHeld: nothing is given up while the set may create no pods.
+	RebuildHeld Code = 2116
 	// AllReady: every wanted instance is Ready.
 	AllReady Code = 2201
 	// NotAllReady: some instances are not Ready.
@@ -267,7 +269,7 @@ func catalogue() []row {
 		{TargetNotFound, Entry{
 			Name:    "TargetNotFound",
 			Text:    "a workload named by scaleTargetRefs does not exist",
-			Meaning: "The wanted replicas cannot be summed, so that new pods of the group are held.",
+			Meaning: "The wanted replicas cannot be summed. A new group is held until all its workloads have existed once; one that runs goes on, with the sum of the others.",
 			Advice:  "Create the workload, or take it out of scaleTargetRefs.",
 		}},
 		{CreateInstance, Entry{
@@ -455,6 +457,12 @@ func catalogue() []row {
 			Text:    "the claim names a volume that cannot be found",
 			Meaning: "Before a claim is deleted its volume is set to Retain. A volume that cannot be seen cannot be kept, so the claim stays.",
 			Advice:  "Look for the PersistentVolume. If it was deleted, there is nothing left to keep: delete the claim by hand.",
+		}},
+		{RebuildHeld, Entry{
+			Name:    "RebuildHeld",
+			Text:    "nothing is given up while the set may create no pods",
+			Meaning: "A pod in the place of the old one could not be created now: the set's PlacementPolicy is missing, has not counted the set, belongs to somebody else, or is just being changed; the reason is named with it. A rebuild declares nothing lost and removes nothing until it can be finished.",
+			Advice:  "Follow the reason that is named. A policy that is being counted or changed takes a moment; one that is missing or belongs to somebody else needs a person.",
 		}},
 		{AllReady, Entry{
 			Name:    "AllReady",

@@ -109,7 +109,7 @@ func (p *planner) paused() metav1.Condition {
 
 // waits are the reasons for which a rebuild does not go on, what needs a person first.
 var waits = []reason.Code{
-	reason.FencingWithdrawn, reason.VolumeUnknown, reason.NoReadyPeer, reason.HolderUnproven, reason.RebuildManual,
+	reason.FencingWithdrawn, reason.VolumeUnknown, reason.RebuildHeld, reason.NoReadyPeer, reason.HolderUnproven, reason.RebuildManual,
 	reason.RebuildNever, reason.Paused, reason.ShardBusy, reason.NodeDeleted, reason.NodeUnreachable,
 }
 

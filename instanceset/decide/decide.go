@@ -20,8 +20,8 @@ type planner struct {
 	words   map[reason.Code]string
 	deleted map[int32]bool // ordinals whose pod this plan deletes
 
-	hold    bool        // no pods may be created in this plan
-	heldFor reason.Code // why, if it is more than a matter of moments
+	hold    bool        // no pods may be created in this plan, and nothing is given up
+	heldFor reason.Code // why
 	policy  podspec.Instance
 	ignored bool // the policy sums other workloads and not this set
 	missing int  // instances without a pod that should have one
@@ -103,7 +103,7 @@ func (p *planner) claimChange(kind Kind, c *Claim, code reason.Code) Change {
 func (p *planner) keepFinalizer() {
 	if !p.hasFinalizer() {
 		p.add(p.setWide(AddFinalizer, reason.HoldSet))
-		p.hold = true
+		p.hold, p.heldFor = true, reason.HoldSet
 	}
 }
 

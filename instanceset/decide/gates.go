@@ -25,6 +25,7 @@ func gates() []gate {
 		{"peerReady", peerReady},
 		{"shardFree", shardFree},
 		{"automatic", automatic},
+		{"replaceable", replaceable},
 		{"holderProven", holderProven},
 	}
 }
@@ -121,6 +122,15 @@ func peerReady(p *planner, v victim) (reason.Code, string, bool) {
 
 func automatic(p *planner, _ victim) (reason.Code, string, bool) {
 	return reason.RebuildManual, "", p.spec.Rebuild.Mode == v1alpha1.RebuildAutomatic
+}
+
+// replaceable wants that a pod may be created now: what is given up while none may be is missing until somebody makes the
+// policy anew. Probes do not know of a hold, so that somebody may be asked in vain.
+func replaceable(p *planner, _ victim) (reason.Code, string, bool) {
+	if !p.hold {
+		return 0, "", true
+	}
+	return reason.RebuildHeld, p.because(p.heldFor), false
 }
 
 // holderProven wants one of them to say that it is a master and has replicated. An empty Redis that was just started is

@@ -68,7 +68,7 @@ func (p *planner) keepOwnPolicy() {
 		c := p.setWide(CreatePolicy, reason.RaisePolicy)
 		c.Replicas, c.Shards = wanted, shards
 		p.add(c)
-		p.hold = true
+		p.hold, p.heldFor = true, reason.RaisePolicy
 		return
 	}
 	if p.Policy.Presence == Foreign {
@@ -86,7 +86,7 @@ func (p *planner) keepOwnPolicy() {
 	code := reason.ChangeLimits
 	switch {
 	case has < wanted:
-		code, p.hold = reason.RaisePolicy, true
+		code, p.hold, p.heldFor = reason.RaisePolicy, true, reason.RaisePolicy
 	case has > wanted && !p.surplusGone():
 		wanted, shards = has, max(shards, hasShards)
 	case has > wanted:
@@ -96,7 +96,7 @@ func (p *planner) keepOwnPolicy() {
 		return
 	}
 	if code == reason.ChangeLimits {
-		p.hold = true // a pod that is stamped with the old version could be placed by the old limits
+		p.hold, p.heldFor = true, code // a pod that is stamped with the old version could be placed by the old limits
 	}
 	c := p.setWide(UpdatePolicy, code)
 	c.UID, c.Version, c.Replicas, c.Shards = p.Policy.UID, p.Policy.Version, wanted, shards

@@ -52,9 +52,7 @@ func drawWorld(t *rapid.T) *world {
 		spec.Placement = &v1alpha1.PlacementLimits{}
 	case 2:
 		spec.PlacementPolicyRef = &v1alpha1.PlacementPolicyRef{Name: "p"}
-		w.policy = Policy{Presence: Foreign, Spec: &v1alpha1.PlacementPolicySpec{
-			ScaleTargetRefs: []v1alpha1.ScaleTargetRef{{Kind: "StatefulSet", Name: "r"}, {Kind: "InstanceSet", Name: "r"}},
-		}}
+		w.policy = sharedPolicy()
 	}
 	spec.Rebuild.Mode = v1alpha1.RebuildAutomatic
 	spec.Rebuild.HolderCheck = rapid.SampledFrom([]v1alpha1.HolderCheck{v1alpha1.HolderCheckNone, v1alpha1.HolderCheckRedis}).Draw(t, "holderCheck")
@@ -72,6 +70,13 @@ func drawWorld(t *rapid.T) *world {
 	return w
 }
 
+// sharedPolicy is one of somebody else that counts the set among others.
+func sharedPolicy() Policy {
+	return Policy{Presence: Foreign, Spec: &v1alpha1.PlacementPolicySpec{
+		ScaleTargetRefs: []v1alpha1.ScaleTargetRef{{Kind: "StatefulSet", Name: "r"}, {Kind: "InstanceSet", Name: "r"}},
+	}}
+}
+
 func drawReplicas(t *rapid.T, spec *v1alpha1.InstanceSetSpec) int32 {
 	if spec.ShardSize == nil {
 		return rapid.Int32Range(0, 6).Draw(t, "replicas")
@@ -82,7 +87,7 @@ func drawReplicas(t *rapid.T, spec *v1alpha1.InstanceSetSpec) int32 {
 func step(t *rapid.T, w *world) {
 	w.now = w.now.Add(time.Duration(rapid.IntRange(0, 40).Draw(t, "seconds")) * time.Second)
 	spec := &w.set.Spec
-	switch rapid.IntRange(0, 13).Draw(t, "step") {
+	switch rapid.IntRange(0, 14).Draw(t, "step") {
 	case 0:
 		*spec.Replicas = drawReplicas(t, spec)
 		w.set.Generation++
@@ -110,6 +115,10 @@ func step(t *rapid.T, w *world) {
 	case 7:
 		everythingWorks(w)
 	case 8:
+		if spec.PlacementPolicyRef != nil {
+			w.policy = rapid.SampledFrom([]Policy{{}, sharedPolicy()}).Draw(t, "policy is") // gone, or made anew
+		}
+	case 9:
 		w.kubelets()
 		w.countTargets()
 	default:
@@ -151,6 +160,9 @@ func (w *world) kubelets() {
 // countTargets is the policy's controller, which is late.
 func (w *world) countTargets() {
 	if w.set.Spec.PlacementPolicyRef != nil {
+		if w.policy.Presence == Absent {
+			w.policy = sharedPolicy()
+		}
 		w.policy.Version, w.policy.Counted = string(w.uid()), true
 		w.policy.Targets = []v1alpha1.ScaleTargetCount{
 			{Kind: "StatefulSet", Name: "r", Replicas: 100}, {Kind: "InstanceSet", Name: "r", Replicas: *w.set.Spec.Replicas, ObservedGeneration: w.set.Generation},
@@ -310,6 +322,9 @@ func (w *world) forbids(c Change) string {
 	if w.set.Spec.Paused {
 		return "the set is paused"
 	}
+	if c.NeedsFence() && w.held() {
+		return "no pod may be created in its place"
+	}
 	v := newView(w.snapshot())
 	i := v.at(c.Ordinal)
 	switch c.Kind {
@@ -366,6 +381,17 @@ func (w *world) forbidsCreate(c Change, v *view, i *instance) string {
 // be the same number by accident.
 func (w *world) counted() bool {
 	return w.policy.Counted && len(w.policy.Targets) > 0 && w.policy.Targets[1].ObservedGeneration == w.set.Generation
+}
+
+// held reports whether a pod that is created now would be stuck.
+func (w *world) held() bool {
+	switch spec := &w.set.Spec; {
+	case spec.PlacementPolicyRef != nil:
+		return !w.counted()
+	case spec.Placement != nil:
+		return w.policy.Presence != Ours || *w.policy.Spec.Replicas < *spec.Replicas
+	}
+	return false
 }
 
 // fresh reports whether the claims are new while an earlier rebuild kept a volume.

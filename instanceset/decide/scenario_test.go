@@ -25,7 +25,7 @@ import (
 //	pod r-0 node=a ready               makes the pod if it is not there, and changes it (see setPod)
 //	claim data-r-0 retired             makes or changes a claim (see setClaim); gone removes it
 //	volume pv-1 gone                   somebody deleted a volume
-//	policy p [targets=(r:3,other:5)] [replicas=9] [outdated]
+//	policy p [targets=(r:3,other:5)] [replicas=9] [outdated] [gone]
 //	                                   a PlacementPolicy of somebody else, with what its status counted of each target
 //	                                   in the generation of today
 //	service foreign                    a Service of somebody else
@@ -270,6 +270,8 @@ func setPolicy(t *testing.T, w *world, d *datadriven.TestData) string {
 	w.policy = Policy{Presence: Foreign, UID: "p", Version: string(w.uid()), Spec: &v1alpha1.PlacementPolicySpec{}, Counted: true}
 	for _, a := range d.CmdArgs[1:] {
 		switch a.Key {
+		case "gone":
+			w.policy = Policy{}
 		case "replicas":
 			w.policy.Spec.Replicas = int32p(t, a.Vals[0])
 		case "outdated":

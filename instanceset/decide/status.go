@@ -128,7 +128,7 @@ const (
 
 // worst lists the reasons of exceptions, the worst first.
 var worst = []reason.Code{
-	reason.FencingWithdrawn, reason.VolumeUnknown, reason.NoReadyPeer, reason.HolderUnproven,
+	reason.FencingWithdrawn, reason.VolumeUnknown, reason.RebuildHeld, reason.NoReadyPeer, reason.HolderUnproven,
 	reason.VolumeGoneNodeDeleted, reason.NodeDeleted, reason.NodeUnreachable, reason.RebuildManual, reason.ShardBusy,
 	reason.ForeignObject, reason.UnknownContainer, reason.ReplaceTerminal, reason.Unschedulable, reason.InstanceNotReady,
 }
