@@ -76,6 +76,8 @@ const (
 	HoldSet Code = 2015
 	// ReplacePending: the pod has no node yet, and does not know that its volume is gone.
 	ReplacePending Code = 2016
+	// ReplaceStranded: the pod waits on a node for a claim that is gone, new, or elsewhere.
+	ReplaceStranded Code = 2017
 	// NodeOutOfService: the node was declared out of service.
 	NodeOutOfService Code = 2101
 	// RetainVolume: the old volume is kept until somebody deletes it.
@@ -366,6 +368,12 @@ func catalogue() []row {
 			Name:    "ReplacePending",
 			Text:    "the pod has no node yet, and does not know that its volume is gone",
 			Meaning: "Its claim was lost or deleted before it was placed. It would tell its entrypoint that its data is still there, so it is made anew. Nothing runs in a pod without a node.",
+			Advice:  "Nothing.",
+		}},
+		{ReplaceStranded, Entry{
+			Name:    "ReplaceStranded",
+			Text:    "the pod waits on its node for a claim that is gone, was made anew, or is on another node",
+			Meaning: "The claim was deleted or exchanged while the scheduler placed the pod by the one before. Nobody makes a volume for a pod that has its node, so it would never start. It is deleted as any pod is, its kubelet confirms that nothing runs, and it is made anew; claims and volumes stay as they are.",
 			Advice:  "Nothing.",
 		}},
 		{NodeOutOfService, Entry{

@@ -80,7 +80,7 @@ func (p *play) asWanted() {
 		}) {
 			continue
 		}
-		if p.keptOut(name) || p.cutOff(set) || p.claimless(name) {
+		if p.keptOut(name) || p.cutOff(set) {
 			continue
 		}
 		p.checker.fail("it converges", "%s has %d of %d instances ready %s after the trouble: %s\n%s\n%s",
@@ -120,17 +120,4 @@ func (p *play) waiting() string {
 func (p *play) cutOff(set *v1alpha1.InstanceSet) bool {
 	places := int32(set.Spec.Placement.MaxInstancesPerNode.IntValue()) * *set.Spec.Placement.MaxNodes
 	return set.Spec.ShardSize != nil && places-*set.Spec.Replicas < 4 && strings.Contains(p.waiting(), reason.ShardSpreadLimit.String())
-}
-
-// claimless reports whether a pod of the set is on a node, and a claim of it is gone or new. Nothing protects the claim of a
-// pod that has no node yet, and a scheduler that still sees the claim before binds the pod although the new one has no
-// volume. Nobody makes a volume for a pod that has its node: it waits for a person to delete it.
-func (p *play) claimless(set string) bool {
-	return slices.ContainsFunc(all[*corev1.Pod](p.World), func(pod *corev1.Pod) bool {
-		return pod.Labels[v1alpha1.LabelInstanceSet] == set && pod.Spec.NodeName != "" &&
-			slices.ContainsFunc(slots.ClaimNames(pod), func(name string) bool {
-				claim, there := find[*corev1.PersistentVolumeClaim](p.World, types.NamespacedName{Namespace: Namespace, Name: name})
-				return !there || claim.Spec.VolumeName == "" && claim.Annotations[slots.SelectedNode] == ""
-			})
-	})
 }

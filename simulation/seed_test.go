@@ -61,10 +61,13 @@ var pinned = map[int64]string{
 	37: "the answer to a claim's promise lost: one node more than K",
 	57: "the answer to a binding lost: two instances on a node",
 	60: "the answer to a claim's promise lost: two copies of a shard on a node",
-	78: "the same, after the scheduler has started again",
-	81: "the same, within the first second of a set",
+	63: "a pod was bound by a claim that had been exchanged, and never started",
+	78: "the same as 60, after the scheduler has started again",
+	81: "the same as 60, within the first second of a set",
 
+	10042: "the same as 63",
 	10154: "a pod deleted while it is bound, its claim promised: two instances on a node",
+	10251: "the same as 63",
 }
 
 func TestPinnedSeeds(t *testing.T) {

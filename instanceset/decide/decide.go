@@ -44,7 +44,7 @@ func Decide(s Snapshot) Plan {
 	phases := []func(){
 		p.keepFinalizer, p.keepService, p.keepPolicy, // before anything else: they are the ground for the rest
 		p.rebuild,
-		p.remove, p.takeOffline, p.clearPending,
+		p.remove, p.takeOffline, p.clearPending, p.replaceStranded,
 		p.replaceEnded, p.create,
 	}
 	if s.Set.DeletionTimestamp != nil {

@@ -123,6 +123,8 @@ func observePod(set *v1alpha1.InstanceSet, pod *corev1.Pod) (Pod, bool) {
 			out.Ready, out.ReadySince = true, c.LastTransitionTime.Time
 		case c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse:
 			out.Unscheduled = c.Message
+		case c.Type == corev1.PodScheduled && c.Status == corev1.ConditionTrue:
+			out.Bound = c.LastTransitionTime.Time
 		}
 	}
 	if out.ended() {

@@ -2,7 +2,6 @@ package decide
 
 import (
 	"flag"
-	"fmt"
 	"maps"
 	"math/rand"
 	"reflect"
@@ -87,7 +86,7 @@ func drawReplicas(t *rapid.T, spec *v1alpha1.InstanceSetSpec) int32 {
 func step(t *rapid.T, w *world) {
 	w.now = w.now.Add(time.Duration(rapid.IntRange(0, 40).Draw(t, "seconds")) * time.Second)
 	spec := &w.set.Spec
-	switch rapid.IntRange(0, 14).Draw(t, "step") {
+	switch rapid.IntRange(0, 17).Draw(t, "step") {
 	case 0:
 		*spec.Replicas = drawReplicas(t, spec)
 		w.set.Generation++
@@ -119,6 +118,12 @@ func step(t *rapid.T, w *world) {
 			w.policy = rapid.SampledFrom([]Policy{{}, sharedPolicy()}).Draw(t, "policy is") // gone, or made anew
 		}
 	case 9:
+		if name := drawPod(t, w); name != "" && w.pods[name].Node == "" {
+			w.strand(name, rapid.Bool().Draw(t, "exchanged"))
+		}
+	case 10:
+		w.elsewhere(drawKey(t, "claim", w.claims), rapid.SampledFrom([]string{"a", "b", "c", "d", "e"}).Draw(t, "volume is on"))
+	case 11:
 		w.kubelets()
 		w.countTargets()
 	default:
@@ -126,11 +131,44 @@ func step(t *rapid.T, w *world) {
 	}
 }
 
-func drawPod(t *rapid.T, w *world) string {
-	if len(w.pods) == 0 {
+func drawPod(t *rapid.T, w *world) string { return drawKey(t, "pod", w.pods) }
+
+func drawKey[V any](t *rapid.T, what string, from map[string]V) string {
+	if len(from) == 0 {
 		return ""
 	}
-	return rapid.SampledFrom(slices.Sorted(maps.Keys(w.pods))).Draw(t, "pod")
+	return rapid.SampledFrom(slices.Sorted(maps.Keys(from))).Draw(t, what)
+}
+
+// strand has a claim vanish, or exchanged, while the scheduler binds its pod.
+func (w *world) strand(name string, exchanged bool) {
+	pod, node := w.pods[name], w.healthyNode(0)
+	for _, c := range slices.Sorted(maps.Keys(w.claims)) {
+		claim := w.claims[c]
+		if claim.Ordinal != pod.Ordinal || claim.Volume != "" || node == "" {
+			continue
+		}
+		delete(w.claims, c)
+		if exchanged {
+			w.claims[c] = &Claim{Ordinal: claim.Ordinal, Volumes: claim.Volumes, UID: w.uid(), Version: "1", Generation: claim.Generation}
+		}
+		pod.Node, pod.Bound = node, w.now
+		return
+	}
+}
+
+// elsewhere has the volume of a claim turn out to be on another node than its pod, as after the claim was exchanged. What
+// was declared lost stays where it is. Sets with shards are left out: two instances of a shard that are lost together and
+// whose volumes lie on two dead nodes may wait for each other, which with real volumes would need a pod that used both.
+func (w *world) elsewhere(name, node string) {
+	claim := w.claims[name]
+	if claim == nil || claim.Volume == "" || w.set.Spec.ShardSize != nil {
+		return
+	}
+	v := newView(w.snapshot())
+	if i := v.at(claim.Ordinal); i == nil || !i.lost() {
+		w.on[claim.Volume] = node
+	}
 }
 
 // nodesSpeak makes pods on nodes that do not answer unready.
@@ -188,7 +226,7 @@ func everythingWorks(w *world) {
 				w.place(name, node)
 			}
 		}
-		if n := w.nodes[pod.Node]; n != nil && n.State == NodeHealthy {
+		if n := w.nodes[pod.Node]; n != nil && n.State == NodeHealthy && pod.Phase == corev1.PodRunning {
 			w.becomeReady(name)
 			w.masters[name] = 100 // Sentinel promotes somebody; who is of no interest here
 		}
@@ -309,204 +347,4 @@ func (w *world) wantHealthyOrExplained(t *rapid.T) {
 			t.Fatalf("r-%d is not wanted and still there", i.ordinal)
 		}
 	}
-}
-
-// forbids says why a change must not be made in the world as it is.
-func (w *world) forbids(c Change) string {
-	if c.Ordinal == SetWide {
-		return ""
-	}
-	if c.NeedsFence() && len(c.Fenced) == 0 {
-		return "nothing proves that a node is dead"
-	}
-	if w.set.Spec.Paused {
-		return "the set is paused"
-	}
-	if c.NeedsFence() && w.held() {
-		return "no pod may be created in its place"
-	}
-	v := newView(w.snapshot())
-	i := v.at(c.Ordinal)
-	switch c.Kind {
-	case CreatePod:
-		return w.forbidsCreate(c, v, i)
-	case DeleteClaim:
-		if i.wanted && len(c.Fenced) == 0 {
-			return "nothing proves that its node is dead"
-		}
-		if c.Version == "" && i.wanted {
-			return "the claim may have changed"
-		}
-		return w.forbidsGivingUp(v, i, w.claims[c.Object])
-	case DeletePod:
-		return w.forbidsDeletePod(c, i)
-	case UnlabelClaim:
-		if i.pod == nil || i.pod.Node == "" {
-			return "the volume would take a slot that nobody has checked"
-		}
-	case LabelClaim, LabelPod:
-		if c.Label == v1alpha1.LabelLost {
-			return w.forbidsLabel(v, i)
-		}
-		if i.wanted || i.pod != nil {
-			return "a claim is retired that is in use"
-		}
-	}
-	return ""
-}
-
-func (w *world) forbidsCreate(c Change, v *view, i *instance) string {
-	switch {
-	case !i.online():
-		return "nobody wants it"
-	case slices.ContainsFunc(i.claims, func(c *Claim) bool { return c == nil || c.Terminating || c.Lost }):
-		return "its claims are not in order"
-	case w.set.Spec.Placement != nil && *w.policy.Spec.Replicas < *w.set.Spec.Replicas:
-		return "the policy was not raised before"
-	case w.set.Spec.PlacementPolicyRef != nil && !w.counted():
-		return "the policy does not count it yet"
-	case w.policy.Presence != Absent && c.Instance.PolicyVersion == "":
-		return "it is not stamped with the version of the policy"
-	case i.pin() != "" && w.nodes[i.pin()].State == NodeOutOfService:
-		return "its volume is on a dead node"
-	case len(i.claims) > 0 && c.Instance.RebuildGeneration != i.claimGeneration():
-		return "its generation is not that of its claims"
-	case len(i.claims) > 0 && v.kept[i.ordinal] >= c.Instance.RebuildGeneration && slices.Contains(ParseOrdinals(w.set.Status.Bootstrapped), i.ordinal) && w.fresh(i):
-		return "it starts empty, and does not know that it held data before"
-	}
-	return ""
-}
-
-// counted reports whether the policy has counted what the set wants today. What it had counted of an older generation may
-// be the same number by accident.
-func (w *world) counted() bool {
-	return w.policy.Counted && len(w.policy.Targets) > 0 && w.policy.Targets[1].ObservedGeneration == w.set.Generation
-}
-
-// held reports whether a pod that is created now would be stuck.
-func (w *world) held() bool {
-	switch spec := &w.set.Spec; {
-	case spec.PlacementPolicyRef != nil:
-		return !w.counted()
-	case spec.Placement != nil:
-		return w.policy.Presence != Ours || *w.policy.Spec.Replicas < *spec.Replicas
-	}
-	return false
-}
-
-// fresh reports whether the claims are new while an earlier rebuild kept a volume.
-func (w *world) fresh(i *instance) bool {
-	kept := false
-	for _, v := range w.volumes {
-		kept = kept || v.RetainedFor == "ns/"+podspec.Name("r", i.ordinal)
-	}
-	return kept && !slices.ContainsFunc(i.claims, func(c *Claim) bool { return c.Volume != "" })
-}
-
-func (w *world) forbidsGivingUp(v *view, i *instance, claim *Claim) string {
-	if !i.wanted {
-		if i.pod != nil {
-			return "its pod may still write"
-		}
-		return ""
-	}
-	volume := w.volumes[claim.Volume]
-	switch {
-	case !claim.Lost:
-		return "the claim was not labelled"
-	case volume != nil && (!volume.Retain || volume.RetainedFor != "ns/"+podspec.Name("r", i.ordinal)):
-		return "its volume is not kept"
-	case w.nodes[v.nodeOfVolume(w, claim)].State != NodeOutOfService:
-		return "its node is not out of service"
-	case !slices.Contains(ParseOrdinals(w.set.Status.Bootstrapped), i.ordinal):
-		return "nothing would tell that it held data before"
-	}
-	for n := range v.instances {
-		if other := &v.instances[n]; other.node() == i.node() && w.mustGoAlong(v, other) {
-			return fmt.Sprintf("r-%d keeps the dead node, and could be given up", other.ordinal)
-		}
-	}
-	if why := w.forbidsSecond(v, i); why != "" {
-		return why
-	}
-	return w.forbidsWithoutPeer(v, i)
-}
-
-// mustGoAlong reports whether a wanted instance on a dead node should have been labelled before any there is replaced.
-func (w *world) mustGoAlong(v *view, i *instance) bool {
-	return i.wanted && !i.lost() && w.nodes[i.node()].State == NodeOutOfService && w.forbidsLabel(v, i) == ""
-}
-
-// forbidsSecond keeps two instances of a shard from being replaced at the same time.
-func (w *world) forbidsSecond(v *view, i *instance) string {
-	if w.set.Spec.ShardSize == nil {
-		return ""
-	}
-	for _, other := range v.shard(i).members {
-		if other != i && other.wanted && (w.moving(v, other) || other.givenUp()) {
-			return fmt.Sprintf("r-%d of the same shard is being replaced", other.ordinal)
-		}
-	}
-	return ""
-}
-
-// moving reports whether an instance was replaced and is not Ready yet.
-func (w *world) moving(v *view, i *instance) bool {
-	return i.online() && !i.lost() && !i.ready() && v.generation(i) > 0 && (i.node() == "" || w.nodes[i.node()].State == NodeHealthy)
-}
-
-func (v *view) nodeOfVolume(w *world, claim *Claim) string {
-	if claim.Volume == "" {
-		return claim.Node
-	}
-	return w.on[claim.Volume]
-}
-
-func (w *world) forbidsWithoutPeer(v *view, i *instance) string {
-	proven := w.set.Spec.Rebuild.HolderCheck == v1alpha1.HolderCheckNone
-	ready := false
-	for _, other := range v.shard(i).members {
-		if other == i || !other.online() || !other.ready() || other.lost() || w.nodes[other.pod.Node].State != NodeHealthy {
-			continue
-		}
-		ready = true
-		proven = proven || w.masters[podspec.Name("r", other.ordinal)] > 0
-	}
-	if !ready {
-		return "nobody else of its shard is Ready"
-	}
-	if !proven {
-		return "nobody else of its shard is a master"
-	}
-	return ""
-}
-
-func (w *world) forbidsDeletePod(c Change, i *instance) string {
-	pod := i.pod
-	switch {
-	case pod == nil || c.UID == "":
-		return "it does not say which pod"
-	case c.Force && (!pod.Lost || w.nodes[pod.Node].State != NodeOutOfService):
-		return "its node is not proven dead"
-	case c.Force && !slices.Contains(c.Fenced, Fence{pod.Node, w.nodes[pod.Node].UID}):
-		return "it does not name the node that has to be fenced"
-	case !c.Force && i.online() && pod.Node != "" && !pod.ended():
-		return "it runs"
-	}
-	return ""
-}
-
-func (w *world) forbidsLabel(v *view, i *instance) string {
-	if w.set.Spec.ShardSize == nil {
-		return w.forbidsWithoutPeer(v, i)
-	}
-	for _, other := range v.shard(i).members {
-		if other == i || !other.wanted {
-			continue
-		}
-		if other.lost() && other.node() != i.node() || w.moving(v, other) {
-			return fmt.Sprintf("r-%d of the same shard is on its way", other.ordinal)
-		}
-	}
-	return w.forbidsWithoutPeer(v, i)
 }

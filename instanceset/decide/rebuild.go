@@ -57,8 +57,8 @@ func (p *planner) rebuild() {
 		if _, busy := taken[p.shardOf(v.instance)]; !busy {
 			taken[p.shardOf(v.instance)] = v
 		}
-		if p.labelLost(v) {
-			labelling[v.node] = true
+		for _, node := range p.labelLost(v) {
+			labelling[node] = true
 		}
 		admitted = append(admitted, v)
 	}
@@ -134,31 +134,36 @@ func (p *planner) victims() []victim {
 	return all
 }
 
-// doomed reports whether the claim goes with the node: its volume is local there. A volume in the network stays.
+// doomed reports whether the claim goes with the node: its volume is local there, or on another dead one. A volume in the
+// network stays.
 func (p *planner) doomed(v victim, c *Claim) bool {
-	return c != nil && (c.Lost || c.Node != "" && c.Node == v.node)
+	return c != nil && (c.Lost || c.Node != "" && (c.Node == v.node || p.state(c.Node) == NodeOutOfService))
 }
 
-// labelLost labels what is not labelled yet. The value is the UID of the Node: a machine that comes back under the same
-// name is another one.
-func (p *planner) labelLost(v victim) bool {
-	before := len(p.changes)
-	uid, fences := string(uidOf(p.nodes[v.node])), p.fences(v)
-	words := reason.NodeOutOfService.Because("node %s was declared out of service", v.node)
+// labelLost labels what is not labelled yet, and returns the nodes on which that is. The value is the UID of the Node: a
+// machine that comes back under the same name is another one.
+func (p *planner) labelLost(v victim) []string {
+	var nodes []string
+	fences := p.fences(v)
 	for _, c := range v.claims {
 		if p.doomed(v, c) && !c.Lost && !c.Terminating {
 			change := p.claimChange(LabelClaim, c, reason.NodeOutOfService)
-			change.Label, change.Value, change.Words, change.Fenced = v1alpha1.LabelLost, uid, words, fences
+			node := cmp.Or(c.Node, v.node)
+			change.Label, change.Value, change.Fenced = v1alpha1.LabelLost, string(uidOf(p.nodes[node])), fences
+			change.Words = reason.NodeOutOfService.Because("node %s was declared out of service", node)
 			p.add(change)
+			nodes = append(nodes, node)
 		}
 	}
 	if v.pod != nil && !v.pod.Lost {
 		p.add(Change{
-			Kind: LabelPod, Ordinal: v.ordinal, Object: p.name(v.ordinal), UID: v.pod.UID,
-			Reason: reason.NodeOutOfService, Words: words, Label: v1alpha1.LabelLost, Value: uid, Fenced: fences,
+			Kind: LabelPod, Ordinal: v.ordinal, Object: p.name(v.ordinal), UID: v.pod.UID, Reason: reason.NodeOutOfService,
+			Words: reason.NodeOutOfService.Because("node %s was declared out of service", v.node),
+			Label: v1alpha1.LabelLost, Value: string(uidOf(p.nodes[v.node])), Fenced: fences,
 		})
+		nodes = append(nodes, v.node)
 	}
-	return len(p.changes) > before
+	return nodes
 }
 
 // replace takes the next step for an instance that is labelled as a whole.
@@ -176,11 +181,15 @@ func (p *planner) replace(v victim) {
 		change.Fenced = fences
 		change.Version = c.Version // it may have been bound since
 		if c.Volume != "" {
-			change.Words = reason.ReplaceClaim.Because("volume %s is local to node %s", c.Volume, v.node)
+			change.Words = reason.ReplaceClaim.Because("volume %s is local to node %s", c.Volume, cmp.Or(c.Node, v.node))
 		}
 		p.add(change)
 	}
 	if v.pod == nil || v.pod.Node == "" && v.pod.Terminating {
+		return
+	}
+	if v.pod.Node != "" && v.pod.Node != v.node { // it has ended elsewhere, where a kubelet is
+		p.deletePod(v.instance, reason.ReplaceTerminal)
 		return
 	}
 	p.deletePod(v.instance, reason.ReplacePod)

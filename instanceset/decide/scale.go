@@ -1,6 +1,11 @@
 package decide
 
 import (
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/reason"
 )
@@ -84,6 +89,39 @@ func (p *planner) clearPending() {
 			p.deletePod(i, reason.ReplacePending)
 		}
 	}
+}
+
+// strandedAfter is how long a pod is bound before it is taken for stranded: pods and claims are seen by different watches,
+// and the claim of a pod that was bound a moment ago may only look as if it had no volume.
+const strandedAfter = 30 * time.Second
+
+// replaceStranded deletes pods that are on a node and can never start there. Nothing is given up with them: the deletion
+// waits for the kubelet, and claims stay as they are. As everywhere, a pod goes only if another one may be created.
+func (p *planner) replaceStranded() {
+	for n := range p.instances {
+		i := &p.instances[n]
+		if !p.stranded(i) || p.spec.Paused || !p.creatable(i) || !p.safeToRemove(i) {
+			continue
+		}
+		if wait := i.pod.Bound.Add(strandedAfter).Sub(p.Now); wait > 0 {
+			p.again(wait)
+			continue
+		}
+		p.deletePod(i, reason.ReplaceStranded)
+	}
+}
+
+// stranded reports whether the pod has a node, has not started, and has a claim for which nobody makes a volume there: the
+// scheduler promises claims before it binds their pod, and never after. A node that does not answer is left to rebuild.
+func (p *planner) stranded(i *instance) bool {
+	pod := i.pod
+	if !i.online() || pod == nil || pod.Node == "" || pod.Terminating || pod.Lost ||
+		pod.Phase != corev1.PodPending || pod.IP != "" || p.state(pod.Node) != NodeHealthy {
+		return false
+	}
+	return slices.ContainsFunc(i.claims, func(c *Claim) bool {
+		return c == nil || c.Volume == "" && c.Node == "" || c.Node != "" && c.Node != pod.Node
+	})
 }
 
 func (p *planner) anyClaimLost(i *instance) bool {

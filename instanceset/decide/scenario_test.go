@@ -201,7 +201,9 @@ func setPod(t *testing.T, w *world, d *datadriven.TestData) string {
 	for _, a := range d.CmdArgs[1:] {
 		switch value := strings.Join(a.Vals, ","); a.Key {
 		case "node":
-			pod.Node = value
+			pod.Node, pod.Bound = value, w.now
+		case "ip":
+			pod.IP = "10.0.0.1"
 		case "ready":
 			w.becomeReady(name)
 		case "unready":

@@ -53,6 +53,7 @@ type Pod struct {
 	Foreign     bool
 	UID         types.UID
 	Node        string // "" while it is not bound
+	Bound       time.Time
 	IP          string
 	Phase       corev1.PodPhase
 	Ready       bool

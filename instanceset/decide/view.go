@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -176,12 +177,16 @@ func (i *instance) pin() string {
 	return ""
 }
 
-// node is where the instance is: the node of its pod or, while that has none, of its volumes.
+// node is where the instance is: the node of its pod or, while that has none or has ended, of its volumes. A pod that its
+// kubelet refused, because its claim was exchanged meanwhile, says nothing about where the volumes are.
 func (i *instance) node() string {
-	if i.pod != nil && i.pod.Node != "" {
-		return i.pod.Node
+	if i.pod == nil {
+		return i.pin()
 	}
-	return i.pin()
+	if pin := i.pin(); pin != "" && i.pod.ended() {
+		return pin
+	}
+	return cmp.Or(i.pod.Node, i.pin())
 }
 
 // lost reports whether any object of the instance carries the label: it is being rebuilt.

@@ -204,7 +204,7 @@ func (w *world) podGone(name string) {
 // place binds a pod and its claims to a node.
 func (w *world) place(name, node string) {
 	pod := w.pods[name]
-	pod.Node, pod.Phase, pod.Unscheduled = node, corev1.PodRunning, ""
+	pod.Node, pod.Bound, pod.Phase, pod.Unscheduled = node, w.now, corev1.PodRunning, ""
 	pod.IP = "10.0.0." + strconv.Itoa(int(pod.Ordinal))
 	for _, c := range slices.Sorted(maps.Keys(w.claims)) {
 		if claim := w.claims[c]; claim.Ordinal == pod.Ordinal && claim.Volume == "" {
