@@ -457,8 +457,8 @@ func catalogue() []row {
 		{FencingWithdrawn, Entry{
 			Name:    "FencingWithdrawn",
 			Text:    "the node lost its taint out-of-service in the middle of a rebuild",
-			Meaning: "The instance was declared lost and its replacement has begun, but nobody vouches any more that its node is off. Nothing more is removed.",
-			Advice:  "If the node is off, put the taint node.kubernetes.io/out-of-service=nodeshutdown:NoExecute back, and the rebuild goes on. If it came back for good, delete the pod and its claims by hand: the instance starts anew.",
+			Meaning: "The instance was declared lost, and nobody vouches any more that its node is off, so nothing more is removed. The message says which of two cases it is. Nothing is removed yet: pod and volumes are as they were, and on a node that came back the instance runs on with its data. It counts nowhere, because the label shoal.dev/lost has freed its slot, another instance may have that by now, and the label is never taken back; no other instance of its shard is rebuilt meanwhile. Its replacement has begun: a claim is gone or being deleted, so that the instance cannot go on as it was. Its volumes are kept (Retain).",
+			Advice:  "If the node is off, put the taint node.kubernetes.io/out-of-service=nodeshutdown:NoExecute back, and the rebuild goes on. If it came back and nothing is removed yet, delete nothing by hand: the data there may be the best copy. When the other instances of the shard are Ready and one of them is the master, shut the node down and put the taint back: the rebuild replaces the instance and keeps its volumes. If the replacement has begun and the node stays, see that another instance of the shard is Ready, then delete the pod and its claims by hand: the instance starts anew.",
 		}},
 		{VolumeUnknown, Entry{
 			Name:    "VolumeUnknown",

@@ -58,10 +58,19 @@ func fenced(p *planner, v victim) (reason.Code, string, bool) {
 		case NodeGone:
 			return reason.NodeDeleted, "node " + node, false
 		case NodeHealthy, NodeSilent:
-			return reason.FencingWithdrawn, "node " + node, false
+			return reason.FencingWithdrawn, "node " + node + withdrawn(v), false
 		}
 	}
 	return 0, "", true
+}
+
+// withdrawn says how far the rebuild was when its proof was taken back: what a person may do is not the same. Before
+// anything is removed, the instance may run there with the best copy of the data; afterwards it cannot go on.
+func withdrawn(v victim) string {
+	if v.givenUp() {
+		return "; its replacement has begun"
+	}
+	return "; nothing is removed yet, and it may run there with its data"
 }
 
 // touched are the nodes of the instance and of the volumes that go with it.
