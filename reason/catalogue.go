@@ -102,7 +102,7 @@ const (
 	HolderUnproven Code = 2111
 	// RebuildDone: no instance waits for a rebuild.
 	RebuildDone Code = 2112
-	// Rebuilding: instances of dead nodes are being replaced.
+	// Rebuilding: instances that gave up their data are being replaced, or were and are not Ready.
 	Rebuilding Code = 2113
 	// FencingWithdrawn: the node lost its taint out-of-service in the middle of a rebuild.
 	FencingWithdrawn Code = 2114
@@ -450,9 +450,9 @@ func catalogue() []row {
 		}},
 		{Rebuilding, Entry{
 			Name:    "Rebuilding",
-			Text:    "instances of dead nodes are being replaced",
-			Meaning: "They come back on other nodes under their old names.",
-			Advice:  "Nothing. If it lasts, look at the condition Placed.",
+			Text:    "instances that gave up their data are being replaced, or were and are not Ready",
+			Meaning: "They come back empty under their old names, with shoal.dev/rebuild-generation above 0, and get the data from another instance. Whether one has been Ready since is not recorded, so that an instance which was replaced long ago, and is not Ready today for another reason, is among them: it cannot be told from one that still fetches its data.",
+			Advice:  "Nothing, if a node died a while ago. If it lasts, look at the condition Placed, and at the pod that is named: its events, its log and its readiness probe.",
 		}},
 		{FencingWithdrawn, Entry{
 			Name:    "FencingWithdrawn",

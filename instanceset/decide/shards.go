@@ -63,7 +63,8 @@ func (v *view) holds(i *instance) bool {
 
 // busy reports whether the instance was declared lost, or was replaced and is not Ready yet. One that was replaced and
 // then met another node that died or fell silent is not busy: nothing goes on there, and others would wait for it for
-// ever.
+// ever. That one was Ready since it was replaced is recorded nowhere, so that any later trouble of it makes it busy again:
+// the error is on the side of the data.
 func (v *view) busy(i *instance) bool {
 	if !i.online() {
 		return i.wanted && i.lost()
