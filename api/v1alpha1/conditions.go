@@ -11,8 +11,8 @@ const (
 	// ConditionPlaced is False while an instance has no node; the message is the scheduler's own. What to do stands on
 	// the page of the code in the message.
 	ConditionPlaced = "Placed"
-	// ConditionRebuilding is True while instances of dead nodes are being replaced, and False with the reason why not
-	// when instances sit on nodes that do not answer.
+	// ConditionRebuilding is True while instances that gave up their data are being replaced or, once they are, are not
+	// Ready, and False with the reason why not when instances sit on nodes that do not answer.
 	ConditionRebuilding = "Rebuilding"
 	// ConditionPaused is True while spec.paused holds every write to pods and claims.
 	ConditionPaused = "Paused"

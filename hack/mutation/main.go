@@ -36,6 +36,7 @@ var bugs = []bug{
 	{"believe-no-holder", "instanceset/decide/gates.go", "\t\t{\"holderProven\", holderProven},\n", ""},
 	{"volume-not-kept", "instanceset/decide/rebuild.go", "if p.retain(v) || !p.recorded[v.ordinal] {", "if !p.recorded[v.ordinal] {"},
 	{"paused-goes-on", "instanceset/decide/scale.go", "func (p *planner) remove() {\n\tif !p.spec.Paused {", "func (p *planner) remove() {\n\tif p.spec != nil {"},
+	{"stranded-for-ever", "instanceset/decide/scale.go", "if !p.stranded(i) ||", "if true ||"},
 	{"lost-still-counts", "slots/count.go", "if labels[v1alpha1.LabelLost] != \"\" {", "if labels[v1alpha1.LabelLost] == \"never\" {"},
 	{"one-on-a-node-more", "plugins/dispersion/filter.go", "l.MaxPerNode > 0 && on.held >= l.MaxPerNode", "l.MaxPerNode > 0 && on.held > l.MaxPerNode"},
 	{"one-node-more", "plugins/dispersion/filter.go", "case on.held == 0 && s.used() >= l.MaxNodes,", "case on.held == 0 && s.used() > l.MaxNodes,"},
