@@ -20,6 +20,8 @@ type Node struct {
 	// Unusable is true for a node that takes no further instances and that no plan may count on: cordoned, tainted,
 	// excluded by the pod's affinity, or deleted.
 	Unusable bool
+	// Cordoned is true for an unusable node that would be usable if it were uncordoned. Only advice looks at it.
+	Cordoned bool
 	// Load breaks ties between nodes that are equally good for the group: the lower is taken. Any unit.
 	Load int
 }

@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -57,31 +58,118 @@ func TestReachableAgreesWithBruteForce(t *testing.T) {
 	})
 }
 
+// TestAdviceHelps: every number that is advised helps, and one less does not, and where none is advised none helps.
 func TestAdviceHelps(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g, replicas := drawGroup(t)
-		a := Assess(g, replicas)
-		if a.Feasible != (a.Unplaceable == 0) {
-			t.Fatalf("contradiction: %+v", a)
+		for i := range g.Nodes {
+			g.Nodes[i].Cordoned = g.Nodes[i].Unusable && rapid.Bool().Draw(t, "cordoned")
 		}
-		if a.NeedMaxNodes > 0 {
-			checkLeast(t, "maxNodes", a.NeedMaxNodes, g, func(g *Group, n int) { g.MaxNodes = n })
-		}
-		if a.NeedPerNode > 0 {
-			checkLeast(t, "maxInstancesPerNode", a.NeedPerNode, g, func(g *Group, n int) { g.MaxPerNode = n })
-		}
+		checkAdvice(t, g, Assess(g, replicas))
 	})
 }
 
-func checkLeast(t *rapid.T, what string, advised int, g Group, set func(*Group, int)) {
-	set(&g, advised)
-	if NewGuard(g).Reachable < g.Remaining {
+// TestAdviceHelpsShards is the same for shards, of which part is placed and blocks the rest.
+func TestAdviceHelpsShards(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		g := drawRows(t)
+		for i := range g.Nodes {
+			g.Nodes[i].Cordoned = g.Nodes[i].Unusable && rapid.Bool().Draw(t, "cordoned")
+		}
+		checkAdvice(t, g, Assess(g, g.Remaining+held(g)))
+	})
+}
+
+func held(g Group) int {
+	n := 0
+	for _, node := range g.Nodes {
+		n += node.Held
+	}
+	return n
+}
+
+func checkAdvice(t *rapid.T, g Group, a Assessment) {
+	t.Helper()
+	if a.Feasible != (a.Unplaceable == 0) || a.Feasible != (possible(g) >= g.Remaining) {
+		t.Fatalf("contradiction: %+v\n%+v", a, g)
+	}
+	if a.Feasible && (a.NeedMaxNodes+a.NeedPerNode+a.NeedUncordoned+a.NeedNewNodes > 0 || a.Advice() != "" && !a.LimitsTooTight) {
+		t.Fatalf("advice although nothing is missing: %+v", a)
+	}
+	if a.Feasible {
+		return
+	}
+	limits := []struct {
+		what     string
+		is, need int
+		most     int
+		set      func(g *Group, n int)
+	}{
+		{"maxNodes", g.MaxNodes, a.NeedMaxNodes, len(g.Nodes), func(g *Group, n int) { g.MaxNodes = n }},
+		{"maxInstancesPerNode", g.MaxPerNode, a.NeedPerNode, g.Remaining + held(g), func(g *Group, n int) { g.MaxPerNode = n }},
+	}
+	for _, l := range limits {
+		if l.is > 0 {
+			checkLeast(t, l.what, l.need, l.is, l.most, g, l.set)
+		}
+	}
+	if len(g.Rows) == 0 {
+		checkLeast(t, "uncordoned", a.NeedUncordoned, 0, a.Cordoned, g, func(g *Group, n int) { *g = g.anyUncordoned(n) })
+	} else if n := a.NeedUncordoned; (n > 0) != (possible(g.anyUncordoned(a.Cordoned)) >= g.Remaining) || n > 0 && possible(g.anyUncordoned(n)) < g.Remaining {
+		t.Fatalf("%d nodes should be uncordoned: %+v", n, g)
+	}
+	if a.NewNodeRoom > 0 && len(g.Nodes)+a.NeedNewNodes <= 10 {
+		checkLeast(t, "new nodes", a.NeedNewNodes, 0, min(g.Remaining, 10-len(g.Nodes)), g, func(g *Group, n int) { *g = g.enlarged(n, a.NewNodeRoom) })
+	}
+}
+
+// checkLeast: the advised number is the smallest above what there is with which the dumb oracle places everything.
+func checkLeast(t *rapid.T, what string, advised, is, most int, g Group, set func(*Group, int)) {
+	t.Helper()
+	for n := is + 1; n <= max(most, advised); n++ {
+		h := g
+		h.Nodes = slices.Clone(g.Nodes)
+		set(&h, n)
+		if helps := possible(h) >= h.Remaining; helps {
+			if n != advised {
+				t.Fatalf("%s %d was advised, %d is the least that helps: %+v", what, advised, n, g)
+			}
+			return
+		}
+	}
+	if advised > 0 {
 		t.Fatalf("%s %d was advised and does not help: %+v", what, advised, g)
 	}
-	set(&g, advised-1)
-	if advised > 1 && NewGuard(g).Reachable >= g.Remaining {
-		t.Fatalf("%s %d was advised, one less would do: %+v", what, advised, g)
+}
+
+// anyUncordoned is the group with the best choice of so many cordoned nodes back, found by trying all.
+func (g Group) anyUncordoned(n int) Group {
+	best, most := g, -1
+	for set := range 1 << len(g.Nodes) {
+		h := g
+		h.Nodes = slices.Clone(g.Nodes)
+		back := 0
+		for i := range h.Nodes {
+			if set&(1<<i) != 0 && h.Nodes[i].Cordoned {
+				h.Nodes[i].Unusable = false
+				back++
+			}
+		}
+		if back == n {
+			if p := possible(h); p > most {
+				best, most = h, p
+			}
+		}
 	}
+	return best
+}
+
+// possible is what the dumb oracles can place.
+func possible(g Group) int {
+	if len(g.Rows) > 0 {
+		return mostPlaced(g)
+	}
+	return bruteForce(g)
 }
 
 // drawGroup draws a small group that keeps its limits, in which part of the instances may be placed already.

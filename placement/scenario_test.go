@@ -38,7 +38,7 @@ func TestScenarios(t *testing.T) {
 			case "guard":
 				return describe(NewGuard(g))
 			case "assess":
-				return fmt.Sprintf("%+v", Assess(g, replicas))
+				return describeAssessment(Assess(g, replicas))
 			case "place":
 				return place(&g, smallestFirst, d.HasArg("unguarded"))
 			case "rows":
@@ -80,6 +80,8 @@ func parseNodes(t *testing.T, input string) []Node {
 				times, err = strconv.Atoi(strings.TrimSuffix(word, "x"))
 			case word == "unusable":
 				n.Unusable = true
+			case word == "cordoned":
+				n.Unusable, n.Cordoned = true, true
 			case key == "held":
 				n.Held, err = strconv.Atoi(value)
 			case key == "free":
@@ -145,6 +147,14 @@ func describePlan(p Plan) string {
 	}
 	for j, row := range p.Rows {
 		text += fmt.Sprintf("\nshard %d: %v", j, row)
+	}
+	return text
+}
+
+func describeAssessment(a Assessment) string {
+	text := fmt.Sprintf("fewest nodes %d, %d without a place", a.FewestNodes, a.Unplaceable)
+	if advice := a.Advice(); advice != "" {
+		text += "\n" + advice
 	}
 	return text
 }

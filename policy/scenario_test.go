@@ -20,7 +20,7 @@ import (
 
 // TestScenarios runs testdata. `status` takes a policy's limits as arguments and a world, and prints the status:
 //
-//	status R=6 M=2 K=3 [m=1]
+//	status R=6 M=2 K=3 [m=1] [shards=3]
 //	status targets=(a:3,b:1,c) M=2 [observed=2]       c does not exist
 //	5x node cpu=4 [cordoned]          nodes n-0, n-1, ... that have 4 CPUs
 //	2x pods on=n-0 [shard=s] [lost]   instances of the policy, each wants one CPU
@@ -56,6 +56,8 @@ func snapshotOf(t *testing.T, d *datadriven.TestData) snapshot {
 			p.Spec.MaxInstancesPerNode = ptr.To(intstr.Parse(value))
 		case "K":
 			p.Spec.MaxNodes = ptr.To(int32(number(t, value)))
+		case "shards":
+			p.Spec.Shards = ptr.To(int32(number(t, value)))
 		case "m":
 			p.Spec.ShardSpread = []v1alpha1.ShardSpread{{TopologyKey: corev1.LabelHostname, Max: int32(number(t, value))}}
 		case "targets":

@@ -146,7 +146,9 @@ func (s snapshot) group(held []slots.Slot, perNode map[string]int) placement.Gro
 	for _, n := range s.nodes {
 		alive[n.Name] = true
 		free := room.Fit(slots.AmountOf(n.Status.Allocatable).Minus(s.requested[n.Name])) - promised[n.Name]
-		g.Nodes = append(g.Nodes, placement.Node{Held: perNode[n.Name], Free: max(0, free), Unusable: !room.Usable(n)})
+		g.Nodes = append(g.Nodes, placement.Node{
+			Held: perNode[n.Name], Free: max(0, free), Unusable: !room.Usable(n), Cordoned: room.Cordoned(n),
+		})
 	}
 	for _, slot := range held { // a deleted Node still counts, and can take nothing
 		if !alive[slot.Node] {
@@ -154,7 +156,36 @@ func (s snapshot) group(held []slots.Slot, perNode map[string]int) placement.Gro
 			g.Nodes = append(g.Nodes, placement.Node{Held: perNode[slot.Node], Unusable: true})
 		}
 	}
+	s.addRows(&g, held)
 	return g
+}
+
+// addRows tells placement where the instances of each shard are: what is placed may block their siblings.
+func (s snapshot) addRows(g *placement.Group, held []slots.Slot) {
+	number := map[string]int{}
+	for i, n := range s.nodes {
+		number[n.Name] = i
+	}
+	perShard := map[string]map[string]int{}
+	for _, slot := range held {
+		if _, there := number[slot.Node]; !there { // in the order in which group appends deleted Nodes
+			number[slot.Node] = len(number)
+		}
+		if slot.Shard == "" {
+			continue
+		}
+		if perShard[slot.Shard] == nil {
+			perShard[slot.Shard] = map[string]int{}
+		}
+		perShard[slot.Shard][slot.Node]++
+	}
+	var waiting []string
+	for _, pod := range s.world.Pods {
+		if shard := pod.Labels[v1alpha1.LabelShard]; shard != "" {
+			waiting = append(waiting, shard)
+		}
+	}
+	_, g.Rows = slots.Rows(g.Shards, s.wanted(), g.Remaining, perShard, waiting, func(node string) int { return number[node] })
 }
 
 // example is the group's first pod by name, or one that asks for nothing.
@@ -182,42 +213,12 @@ func (s snapshot) feasible(g placement.Group, a placement.Assessment) verdict {
 	}
 	if a.LimitsTooTight {
 		text := fmt.Sprintf("%d nodes of at most %d instances hold %d of %d replicas", g.MaxNodes, g.MaxPerNode, g.MaxNodes*g.MaxPerNode, s.wanted())
-		nodes, each := (s.wanted()+g.MaxPerNode-1)/g.MaxPerNode, (s.wanted()+g.MaxNodes-1)/g.MaxNodes
-		return verdict{reason.LimitsTooTight, false, reason.LimitsTooTight.Because("%s: needs at least maxNodes %d, or maxInstancesPerNode %d", text, nodes, each)}
+		return verdict{reason.LimitsTooTight, false, reason.LimitsTooTight.Because("%s: %s", text, a.Advice())}
 	}
 	if !a.Feasible {
-		text := fmt.Sprintf("no room for %d of %d replicas within the limits%s", a.Unplaceable, s.wanted(), s.unusable())
-		return verdict{reason.NotEnoughRoom, false, reason.NotEnoughRoom.Because("%s%s", text, help(a))}
+		return verdict{reason.NotEnoughRoom, false, reason.NotEnoughRoom.Because("no room for %d of %d replicas within the limits: %s", a.Unplaceable, s.wanted(), a.Advice())}
 	}
 	return verdict{reason.Feasible, true, reason.Feasible.Text()}
-}
-
-// help says what would make a difference.
-func help(a placement.Assessment) string {
-	var ways []string
-	if a.NeedMaxNodes > 0 {
-		ways = append(ways, fmt.Sprintf("maxNodes %d", a.NeedMaxNodes))
-	}
-	if a.NeedPerNode > 0 {
-		ways = append(ways, fmt.Sprintf("maxInstancesPerNode %d", a.NeedPerNode))
-	}
-	if len(ways) == 0 {
-		return ": needs more or larger nodes"
-	}
-	return ": needs " + strings.Join(ways, ", or ")
-}
-
-func (s snapshot) unusable() string {
-	cordoned := 0
-	for _, n := range s.nodes {
-		if n.Spec.Unschedulable {
-			cordoned++
-		}
-	}
-	if cordoned == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" (%d of %d nodes are cordoned)", cordoned, len(s.nodes))
 }
 
 func withinLimits(g placement.Group, held []slots.Slot, perNode map[string]int) verdict {

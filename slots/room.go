@@ -35,6 +35,20 @@ func (r Room) Usable(node *corev1.Node) bool {
 	return !repelled
 }
 
+// Cordoned is true for a node that the pod may not use only because somebody cordoned it.
+func (r Room) Cordoned(node *corev1.Node) bool {
+	if !node.Spec.Unschedulable || r.Usable(node) {
+		return false
+	}
+	open := &corev1.Node{ObjectMeta: node.ObjectMeta}
+	for _, taint := range node.Spec.Taints {
+		if taint.Key != corev1.TaintNodeUnschedulable { // the node controller adds it to every cordoned node
+			open.Spec.Taints = append(open.Spec.Taints, taint)
+		}
+	}
+	return r.Usable(open)
+}
+
 // taintsOf adds the taint that spec.unschedulable stands for, as upstream's plugin NodeUnschedulable does.
 func taintsOf(node *corev1.Node) []corev1.Taint {
 	if !node.Spec.Unschedulable {

@@ -69,6 +69,31 @@ func TestUsable(t *testing.T) {
 	check("not selected", false)
 }
 
+func TestCordoned(t *testing.T) {
+	cordon := corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}
+	other := corev1.Taint{Key: "x", Effect: corev1.TaintEffectNoSchedule}
+	for name, c := range map[string]struct {
+		spec     corev1.NodeSpec
+		tolerate bool
+		want     bool
+	}{
+		"plain":                               {corev1.NodeSpec{}, false, false},
+		"cordoned":                            {corev1.NodeSpec{Unschedulable: true}, false, true},
+		"cordoned, and the controller knows":  {corev1.NodeSpec{Unschedulable: true, Taints: []corev1.Taint{cordon}}, false, true},
+		"cordoned, and tolerated":             {corev1.NodeSpec{Unschedulable: true}, true, false},
+		"uncordoning it would change nothing": {corev1.NodeSpec{Unschedulable: true, Taints: []corev1.Taint{other}}, false, false},
+		"tainted only, which is no cordoning": {corev1.NodeSpec{Taints: []corev1.Taint{other}}, false, false},
+	} {
+		pod := podAsking(nil)
+		if c.tolerate {
+			pod.Spec.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}}
+		}
+		if got := RoomFor(pod).Cordoned(&corev1.Node{Spec: c.spec}); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
 func TestRoomCoversEqualPods(t *testing.T) {
 	pod := func(change func(*corev1.Pod)) *corev1.Pod {
 		p := &corev1.Pod{}

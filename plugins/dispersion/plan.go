@@ -139,45 +139,15 @@ func (x *index) planOf(v *view, tight bool, shards, replicas, remaining, reachab
 	return p
 }
 
-// rowsOf are the shards of a group, those that are known by name first. They are nil where shards are not of equal size,
-// or where the instances that are still to come cannot be told apart by shard: then no order of theirs can be planned.
+// rowsOf are the shards of a group and their names, see slots.Rows.
 func (x *index) rowsOf(v *view, shards, replicas, remaining int) ([]string, []placement.Row) {
-	if shards == 0 || replicas%shards != 0 || v.limits.MaxPerShard == 0 {
+	if v.limits.MaxPerShard == 0 {
 		return nil, nil
 	}
-	size := replicas / shards
-	held, k := x.ledger.Group(v.group), x.known(v.group)
-	perShard := map[string]map[string]int{}
-	if held != nil {
+	var perShard map[string]map[string]int
+	if held := x.ledger.Group(v.group); held != nil {
 		perShard = held.PerShard
 	}
-	names := map[string]bool{}
-	for name := range k.shards {
-		names[name] = true
-	}
-	for name := range perShard {
-		names[name] = true
-	}
-	sorted := slices.Sorted(maps.Keys(names))
-	rows, sum := make([]placement.Row, 0, shards), 0
-	for _, name := range sorted {
-		row := placement.Row{}
-		for node, n := range perShard[name] {
-			for range n {
-				row.Held = append(row.Held, x.names[node])
-			}
-		}
-		slices.Sort(row.Held)
-		row.Remaining = max(0, size-len(row.Held))
-		sum += row.Remaining
-		rows = append(rows, row)
-	}
-	for len(rows) < shards {
-		rows = append(rows, placement.Row{Remaining: size})
-		sum += size
-	}
-	if sum != remaining || len(rows) > shards {
-		return nil, nil
-	}
-	return sorted, rows
+	waiting := slices.Collect(maps.Keys(x.known(v.group).shards))
+	return slots.Rows(shards, replicas, remaining, perShard, waiting, func(node string) int { return x.names[node] })
 }
