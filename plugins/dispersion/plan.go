@@ -112,10 +112,7 @@ func (x *index) planOf(v *view, tight bool, shards, replicas, remaining, reachab
 			return p
 		}
 	}
-	g := placement.Group{Limits: v.limits, Shards: v.shards, Remaining: remaining, Nodes: make([]placement.Node, len(v.seats))}
-	for i, s := range v.seats {
-		g.Nodes[i] = placement.Node{Held: int(s.held), Free: int(max(s.free, 0)), Unusable: s.avoided, Load: int(s.load)}
-	}
+	g := x.groupOf(v, remaining)
 	var names []string
 	if tight {
 		names, g.Rows = x.rowsOf(v, shards, replicas, remaining)

@@ -24,6 +24,7 @@ const (
 //     never costs a pod its place, and the pod's event gives a reason for each node.
 //   - Other plugins refuse nodes for which we keep the pod away from others: those nodes are not counted on for a minute, and
 //     the pod is tried at once with another plan. Otherwise it would wait for nodes that will never take it.
+//   - The group cannot be placed as a whole: the pod's event says what would help.
 func (p *Plugin) PostFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod, statuses fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
 	data, err := cs.Read(stateKey)
 	s, ok := data.(*state)
@@ -41,6 +42,9 @@ func (p *Plugin) PostFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.
 			p.index.starved.add(pod)
 		}
 		p.stand(ctx, s, pod)
+		if text := p.advice(s); text != "" && s.pinned == "" { // a pinned pod waits for its node, whatever the others lack
+			return nil, fwk.NewStatus(fwk.Unschedulable, text)
+		}
 		return nil, fwk.NewStatus(fwk.Unschedulable)
 	}
 	p.handle.Activate(loggerOf(ctx), map[string]*corev1.Pod{pod.Namespace + "/" + pod.Name: pod})

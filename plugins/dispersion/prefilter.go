@@ -86,6 +86,7 @@ func (s *state) judge(rules policy, pod *corev1.Pod) {
 	s.view = x.viewOf(s.group, pod, s.limits, shards, s.total)
 	sums := s.sums()
 	remaining := replicas - counted
+	s.replicas, s.shards, s.remaining = replicas, shards, remaining
 	most := sums.closed.Guard(s.limits.MaxNodes, sums.used, sums.left, math.MaxInt32).Reachable
 
 	// A shard's instance is refused by the nodes that hold its siblings. With more room than those can have among them, there

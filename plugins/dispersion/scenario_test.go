@@ -182,6 +182,7 @@ func (s script) scheduleAll(a arguments) string {
 		if err != nil || !found {
 			a.t.Fatalf("%s: no pod %q has arrived", a.d.Pos, arg.Key)
 		}
+		s.said = ""
 		node, refused := s.schedule(o.(*corev1.Pod))
 		if node != "" {
 			fmt.Fprintf(&b, "%s on %s\n", arg.Key, node)
@@ -194,6 +195,9 @@ func (s script) scheduleAll(a arguments) string {
 		fmt.Fprintf(&b, "%s refused\n", arg.Key)
 		for _, message := range slices.Sorted(maps.Keys(count)) {
 			fmt.Fprintf(&b, "  %d %s\n", count[message], message)
+		}
+		if s.said != "" {
+			fmt.Fprintf(&b, "  %s\n", s.said)
 		}
 	}
 	return b.String()

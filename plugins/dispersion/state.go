@@ -37,6 +37,9 @@ type base struct {
 	total    int // cap over all groups, 0 for none
 	mode     v1alpha1.PlacementMode
 
+	// R, the number of shards, and how many instances have no slot.
+	replicas, shards, remaining int
+
 	guard  placement.Guard
 	level  int
 	plan   *plan // nil without one

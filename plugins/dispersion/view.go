@@ -61,6 +61,7 @@ type view struct {
 	moves []move
 
 	avoided   map[int]time.Time // nodes that other plugins refused, and until when nothing is planned there
+	advice    *advice           // nil until a pod found no node
 	published []int             // the nodes on which other groups know what this one needs
 }
 

@@ -41,6 +41,8 @@ type world struct {
 	unplanned bool
 	// blocked are nodes that another plugin refuses for a reason that we do not see.
 	blocked map[string]bool
+	// said is what PostFilter added to the event of the last pod that found no node.
+	said string
 }
 
 // handle is the part of the framework's handle that the plugin uses.
@@ -202,10 +204,11 @@ func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 		return best, refused
 	}
 	w.activated(nil)
-	w.plugin.PostFilter(w.t.Context(), cs, pod, framework.NewNodeToStatus(refused, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)))
+	_, after := w.plugin.PostFilter(w.t.Context(), cs, pod, framework.NewNodeToStatus(refused, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)))
 	if w.activated(pod) {
 		return w.schedule(pod)
 	}
+	w.said = after.Message()
 	return best, refused
 }
 

@@ -1,0 +1,57 @@
+package dispersion
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/shoal-dev/shoal/placement"
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// adviseEvery is how often at most the advice for a group is worked out anew. A thousand pods of a group that does not fit
+// fail one after the other, and it costs as much as some plans.
+const adviseEvery = 5 * time.Second
+
+// advice is what was last said about a group that cannot be completed.
+type advice struct {
+	text   string
+	limits placement.Limits
+	until  time.Time
+}
+
+// advice is for the event of a pod that found no node: when its whole group cannot be placed, what would let it be. It is
+// empty when the reason lies elsewhere.
+func (p *Plugin) advice(s *state) string {
+	if a := s.view.advice; a != nil && a.limits == s.limits && p.now().Before(a.until) {
+		return a.text
+	}
+	g := s.index.groupOf(s.view, s.remaining)
+	for i := range g.Nodes {
+		n := s.index.nodes[i]
+		if n.info == nil || !s.view.room.Cordoned(n.object) {
+			continue
+		}
+		g.Nodes[i].Unusable, g.Nodes[i].Cordoned = true, true
+		g.Nodes[i].Free = max(0, s.view.room.Fit(freeOn(s.view.room, n.info))-int(s.view.seats[i].promised))
+	}
+	_, g.Rows = s.index.rowsOf(s.view, s.shards, s.replicas, s.remaining)
+	text := ""
+	if a := placement.Assess(g, s.replicas); !a.Feasible {
+		code := reason.NotEnoughRoom
+		if a.LimitsTooTight {
+			code = reason.LimitsTooTight
+		}
+		text = code.Because("%s", fmt.Sprintf("no room for %d of %d replicas within the limits: %s", a.Unplaceable, s.replicas, a.Advice()))
+	}
+	s.view.advice = &advice{text, s.limits, p.now().Add(adviseEvery)}
+	return text
+}
+
+// groupOf is the group of a view as package placement sees it, without its shards' rows.
+func (x *index) groupOf(v *view, remaining int) placement.Group {
+	g := placement.Group{Limits: v.limits, Shards: v.shards, Remaining: remaining, Nodes: make([]placement.Node, len(v.seats))}
+	for i, s := range v.seats {
+		g.Nodes[i] = placement.Node{Held: int(s.held), Free: int(max(s.free, 0)), Unusable: s.avoided, Load: int(s.load)}
+	}
+	return g
+}
