@@ -1,23 +1,66 @@
 package placement
 
-// BlastRadius is what the loss of one node would take from a group.
-type BlastRadius struct {
-	// Instances on the fullest node.
-	Instances int
-	// Percent of the replicas, rounded up.
-	Percent int
+// Place is an instance on a node.
+type Place struct {
+	// Node by any number.
+	Node int
+	// Shard by any number; negative for an instance of no shard.
+	Shard int
 }
 
-// Blast is the blast radius of a group with the given numbers of instances per node in use.
-func Blast(perNode []int, replicas int) BlastRadius {
-	worst := 0
-	for _, n := range perNode {
-		worst = max(worst, n)
+// BlastRadius is what the loss of one node would take from a group. Each number is that of the node for which it is worst,
+// so that no loss of a single node takes more of anything.
+type BlastRadius struct {
+	// Instances lost.
+	Instances int
+	// Percent of the replicas that they are, rounded up.
+	Percent int
+	// Shards that lose at least one instance.
+	Shards int
+	// LastInstances is the number of shards that have no instance left.
+	LastInstances int
+}
+
+// Blast is the blast radius of a group of which these instances are placed, in O(instances).
+func Blast(placed []Place, replicas int) BlastRadius {
+	instances, shards, last := map[int]int{}, map[int]int{}, map[int]int{}
+	ofShard, there := map[int]int{}, map[Place]int{}
+	for _, p := range placed {
+		instances[p.Node]++
+		if p.Shard < 0 {
+			continue
+		}
+		ofShard[p.Shard]++
+		if there[p]++; there[p] == 1 {
+			shards[p.Node]++
+		}
 	}
-	if replicas <= 0 {
-		return BlastRadius{Instances: worst}
+	for p, n := range there { // sums, so the order does not matter
+		if n == ofShard[p.Shard] {
+			last[p.Node]++
+		}
 	}
-	return BlastRadius{Instances: worst, Percent: (100*worst + replicas - 1) / replicas}
+	b := BlastRadius{Instances: most(instances), Shards: most(shards), LastInstances: most(last)}
+	if replicas > 0 {
+		b.Percent = (100*b.Instances + replicas - 1) / replicas
+	}
+	return b
+}
+
+// HoldsMajority reports whether one node holds instances of so many of that many shards that the others are no majority: a
+// Redis Cluster whose masters all happened to be there could not fail over after its loss. It needs a majority of its
+// masters for that (Redis Cluster specification, "Replica election and promotion"), and below three masters it has none to
+// lose.
+func (b BlastRadius) HoldsMajority(shards int) bool {
+	return shards >= 3 && b.Shards > (shards-1)/2
+}
+
+func most(counts map[int]int) int {
+	n := 0
+	for _, c := range counts {
+		n = max(n, c)
+	}
+	return n
 }
 
 // Evenness scores a node from 0 to 100 for a pod of the group: 100 when the node holds nothing, falling to 0 as it

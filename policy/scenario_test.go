@@ -154,27 +154,30 @@ func addClaim(s *snapshot, args map[string]string) {
 }
 
 func printed(status v1alpha1.PlacementPolicyStatus) string {
-	var b strings.Builder
+	var text strings.Builder
 	fewest := "impossible"
 	if status.FewestNodes != nil {
 		fewest = strconv.Itoa(int(*status.FewestNodes))
 	}
-	fmt.Fprintf(&b, "%d of %d instances on %d nodes, fewest %s", status.Instances, status.Replicas, status.NodesUsed, fewest)
+	fmt.Fprintf(&text, "%d of %d instances on %d nodes, fewest %s", status.Instances, status.Replicas, status.NodesUsed, fewest)
 	if status.PerNode != nil {
-		fmt.Fprintf(&b, ", %d to %d on a node, a node's loss takes %d (%d %%)",
+		fmt.Fprintf(&text, ", %d to %d on a node, a node's loss takes %d (%d %%)",
 			status.PerNode.Min, status.PerNode.Max, status.BlastRadius.Instances, status.BlastRadius.Percent)
+		if b := status.BlastRadius; b.Shards > 0 {
+			fmt.Fprintf(&text, " of %d shards, %d of them entirely", b.Shards, b.LastInstances)
+		}
 	}
 	if status.LostNodes > 0 {
-		fmt.Fprintf(&b, ", %d lost", status.LostNodes)
+		fmt.Fprintf(&text, ", %d lost", status.LostNodes)
 	}
 	for _, target := range status.Targets {
-		fmt.Fprintf(&b, ", %s wants %d", target.Name, target.Replicas)
+		fmt.Fprintf(&text, ", %s wants %d", target.Name, target.Replicas)
 	}
 	if status.ObservedGeneration == 0 {
-		b.WriteString(", not counted")
+		text.WriteString(", not counted")
 	}
 	for _, c := range status.Conditions {
-		fmt.Fprintf(&b, "\n%s=%s/%s generation %d: %s", c.Type, c.Status, c.Reason, c.ObservedGeneration, c.Message)
+		fmt.Fprintf(&text, "\n%s=%s/%s generation %d: %s", c.Type, c.Status, c.Reason, c.ObservedGeneration, c.Message)
 	}
-	return b.String()
+	return text.String()
 }

@@ -56,8 +56,6 @@ func statusOf(s snapshot) v1alpha1.PlacementPolicyStatus {
 			counts = append(counts, n)
 		}
 		status.PerNode = &v1alpha1.PerNode{Min: int32(slices.Min(counts)), Max: int32(slices.Max(counts))}
-		blast := placement.Blast(counts, s.wanted())
-		status.BlastRadius = &v1alpha1.BlastRadius{Instances: int32(blast.Instances), Percent: int32(blast.Percent)}
 	}
 	g := s.group(held, perNode)
 	a := placement.Assess(g, s.wanted())
@@ -66,7 +64,54 @@ func statusOf(s snapshot) v1alpha1.PlacementPolicyStatus {
 	}
 	s.set(&status, v1alpha1.ConditionFeasible, s.feasible(g, a))
 	s.set(&status, v1alpha1.ConditionWithinLimits, withinLimits(g, held, perNode))
+	s.setBlast(&status, held, g.Shards)
 	return status
+}
+
+// setBlast says what the loss of a node would take. A group that has no shards, or no instance yet, has nothing to judge.
+func (s snapshot) setBlast(status *v1alpha1.PlacementPolicyStatus, held []slots.Slot, shards int) {
+	if len(held) == 0 {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionSurvivesNodeLoss)
+		return
+	}
+	placed, nodes, names := make([]placement.Place, 0, len(held)), map[string]int{}, map[string]int{}
+	for _, slot := range held {
+		place := placement.Place{Node: numberOf(nodes, slot.Node), Shard: -1}
+		if slot.Shard != "" {
+			place.Shard = numberOf(names, slot.Shard)
+		}
+		placed = append(placed, place)
+	}
+	blast := placement.Blast(placed, s.wanted())
+	status.BlastRadius = &v1alpha1.BlastRadius{
+		Instances: int32(blast.Instances), Percent: int32(blast.Percent),
+		Shards: int32(blast.Shards), LastInstances: int32(blast.LastInstances),
+	}
+	if len(names) == 0 {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionSurvivesNodeLoss)
+		return
+	}
+	s.set(status, v1alpha1.ConditionSurvivesNodeLoss, survival(blast, max(shards, len(names))))
+}
+
+func numberOf(numbers map[string]int, name string) int {
+	n, known := numbers[name]
+	if !known {
+		n = len(numbers)
+		numbers[name] = n
+	}
+	return n
+}
+
+func survival(blast placement.BlastRadius, shards int) verdict {
+	switch {
+	case blast.LastInstances > 0:
+		return verdict{code: reason.LastInstances, message: reason.LastInstances.Because("one node holds all placed instances of %d of %d shards", blast.LastInstances, shards)}
+	case blast.HoldsMajority(shards):
+		text := "one node holds instances of %d of %d shards: a Redis Cluster can lose its majority of masters with it, unless they are on different nodes; maxInstancesPerNode %d would exclude that"
+		return verdict{code: reason.MajorityOnNode, unknown: true, message: reason.MajorityOnNode.Because(text, blast.Shards, shards, (shards-1)/2)}
+	}
+	return verdict{code: reason.NodeLossSurvived, ok: true, message: reason.NodeLossSurvived.Text()}
 }
 
 // verdict is the outcome of one condition.
@@ -74,6 +119,7 @@ type verdict struct {
 	code    reason.Code
 	ok      bool
 	message string
+	unknown bool // neither True nor False
 }
 
 func (s snapshot) set(status *v1alpha1.PlacementPolicyStatus, kind string, v verdict) {
@@ -81,8 +127,11 @@ func (s snapshot) set(status *v1alpha1.PlacementPolicyStatus, kind string, v ver
 		Type: kind, Status: metav1.ConditionFalse, Reason: v.code.Name(), Message: v.message,
 		ObservedGeneration: s.policy.Generation, LastTransitionTime: s.now,
 	}
-	if v.ok {
+	switch {
+	case v.ok:
 		c.Status = metav1.ConditionTrue
+	case v.unknown:
+		c.Status = metav1.ConditionUnknown
 	}
 	meta.SetStatusCondition(&status.Conditions, c)
 }
@@ -209,16 +258,16 @@ func (s snapshot) shards() int {
 
 func (s snapshot) feasible(g placement.Group, a placement.Assessment) verdict {
 	if len(s.missing) > 0 {
-		return verdict{reason.TargetNotFound, false, reason.TargetNotFound.Because("%s does not exist", strings.Join(s.missing[:min(len(s.missing), 10)], ", "))}
+		return verdict{code: reason.TargetNotFound, message: reason.TargetNotFound.Because("%s does not exist", strings.Join(s.missing[:min(len(s.missing), 10)], ", "))}
 	}
 	if a.LimitsTooTight {
 		text := fmt.Sprintf("%d nodes of at most %d instances hold %d of %d replicas", g.MaxNodes, g.MaxPerNode, g.MaxNodes*g.MaxPerNode, s.wanted())
-		return verdict{reason.LimitsTooTight, false, reason.LimitsTooTight.Because("%s: %s", text, a.Advice())}
+		return verdict{code: reason.LimitsTooTight, message: reason.LimitsTooTight.Because("%s: %s", text, a.Advice())}
 	}
 	if !a.Feasible {
-		return verdict{reason.NotEnoughRoom, false, reason.NotEnoughRoom.Because("no room for %d of %d replicas within the limits: %s", a.Unplaceable, s.wanted(), a.Advice())}
+		return verdict{code: reason.NotEnoughRoom, message: reason.NotEnoughRoom.Because("no room for %d of %d replicas within the limits: %s", a.Unplaceable, s.wanted(), a.Advice())}
 	}
-	return verdict{reason.Feasible, true, reason.Feasible.Text()}
+	return verdict{code: reason.Feasible, ok: true, message: reason.Feasible.Text()}
 }
 
 func withinLimits(g placement.Group, held []slots.Slot, perNode map[string]int) verdict {
@@ -239,9 +288,9 @@ func withinLimits(g placement.Group, held []slots.Slot, perNode map[string]int) 
 		over = append(over, fmt.Sprintf("%d times a node holds more than %d instances of a shard", n, g.MaxPerShard))
 	}
 	if len(over) > 0 {
-		return verdict{reason.OverLimits, false, reason.OverLimits.Because("%s", strings.Join(over, "; "))}
+		return verdict{code: reason.OverLimits, message: reason.OverLimits.Because("%s", strings.Join(over, "; "))}
 	}
-	return verdict{reason.WithinLimits, true, reason.WithinLimits.Text()}
+	return verdict{code: reason.WithinLimits, ok: true, message: reason.WithinLimits.Text()}
 }
 
 func crowdedShards(held []slots.Slot, limit int) int {

@@ -44,6 +44,12 @@ const (
 	OverLimits Code = 1204
 	// TargetNotFound: a workload named by scaleTargetRefs does not exist.
 	TargetNotFound Code = 1205
+	// NodeLossSurvived: every shard keeps an instance when any one node is lost, and most shards keep all of theirs.
+	NodeLossSurvived Code = 1206
+	// LastInstances: the loss of one node would leave shards without any instance.
+	LastInstances Code = 1207
+	// MajorityOnNode: one node holds instances of so many shards that a majority of the masters may be there.
+	MajorityOnNode Code = 1208
 	// CreateInstance: the ordinal is wanted and has no pod.
 	CreateInstance Code = 2001
 	// ScaleIn: the ordinal is no longer wanted.
@@ -273,6 +279,24 @@ func catalogue() []row {
 			Text:    "a workload named by scaleTargetRefs does not exist",
 			Meaning: "The wanted replicas cannot be summed. A new group is held until all its workloads have existed once; one that runs goes on, with the sum of the others.",
 			Advice:  "Create the workload, or take it out of scaleTargetRefs.",
+		}},
+		{NodeLossSurvived, Entry{
+			Name:    "NodeLossSurvived",
+			Text:    "every shard keeps an instance when any one node is lost, and most shards keep all of theirs",
+			Meaning: "No node holds all instances of a shard, and none holds instances of half of the shards or more.",
+			Advice:  "Nothing.",
+		}},
+		{LastInstances, Entry{
+			Name:    "LastInstances",
+			Text:    "the loss of one node would leave shards without any instance",
+			Meaning: "A shard has one instance only, or only one that is placed so far, or all of them share a node because shardSpread allows it. When that node is lost, the shard and its data are gone.",
+			Advice:  "Wait until the group is placed. If it lasts, give shards more instances, set shardSpread to max: 1, or see in the condition Feasible why the others have no place.",
+		}},
+		{MajorityOnNode, Entry{
+			Name:    "MajorityOnNode",
+			Text:    "one node holds instances of so many shards that a majority of the masters may be there",
+			Meaning: "A Redis Cluster elects a new master only while a majority of its masters is alive. Masters move, so a node that holds instances of half of the shards or more may hold the masters of all of these; if it is lost then, nothing fails over by itself. Whether the masters are there now, and whether the shards are one Redis Cluster at all, a PlacementPolicy cannot know. Shards that Sentinel watches are not affected.",
+			Advice:  "For a Redis Cluster, set maxInstancesPerNode to at most (shards - 1) / 2, rounded down, with enough nodes for it, or keep its masters on different nodes.",
 		}},
 		{CreateInstance, Entry{
 			Name:    "CreateInstance",

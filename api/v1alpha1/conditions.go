@@ -26,4 +26,9 @@ const (
 	// ConditionWithinLimits is False when more instances or nodes are in use than the limits allow, because the limits
 	// were lowered or a pod was bound by another scheduler. Nothing is evicted.
 	ConditionWithinLimits = "WithinLimits"
+	// ConditionSurvivesNodeLoss is False when the loss of one node would take all instances of a shard, and Unknown when
+	// one node holds instances of a majority of the shards, so that a Redis Cluster might be left without a majority of
+	// its masters. Only groups of shards have it. Nothing is refused or moved because of it: it tells when to raise
+	// maxNodes or to lower maxInstancesPerNode.
+	ConditionSurvivesNodeLoss = "SurvivesNodeLoss"
 )

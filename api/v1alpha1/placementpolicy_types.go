@@ -186,10 +186,10 @@ type PlacementPolicyStatus struct {
 	// lostNodes is the number of nodes from which instances are being rebuilt elsewhere.
 	// +optional
 	LostNodes int32 `json:"lostNodes,omitempty"`
-	// blastRadius is what the loss of the fullest node would take.
+	// blastRadius is what the loss of one node would take at worst.
 	// +optional
 	BlastRadius *BlastRadius `json:"blastRadius,omitempty"`
-	// conditions are Feasible and WithinLimits.
+	// conditions are Feasible, WithinLimits and, for groups of shards, SurvivesNodeLoss.
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
@@ -224,10 +224,16 @@ type PerNode struct {
 	Max int32 `json:"max"`
 }
 
-// BlastRadius is the loss that one node could cause.
+// BlastRadius is the loss that one node could cause. Each number is that of the node for which it is worst.
 type BlastRadius struct {
 	// instances on the fullest node.
 	Instances int32 `json:"instances"`
 	// percent is instances as a share of the group's replicas, rounded up.
 	Percent int32 `json:"percent"`
+	// shards that would lose at least one instance. Their masters may all be there: roles move.
+	// +optional
+	Shards int32 `json:"shards,omitempty"`
+	// lastInstances is the number of shards that would have no instance left.
+	// +optional
+	LastInstances int32 `json:"lastInstances,omitempty"`
 }
