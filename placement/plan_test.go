@@ -166,7 +166,7 @@ func mostPlaced(g Group) int {
 				room[n] = g.Capacity(node)
 			}
 		}
-		if g.MaxNodes == 0 || used <= g.MaxNodes {
+		if g.mayUse(used) {
 			best = max(best, g.search(room, 0, map[string]int{}))
 		}
 	}

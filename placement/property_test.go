@@ -199,6 +199,17 @@ func drawGroup(t *rapid.T) (Group, int) {
 	return g, held + g.Remaining
 }
 
+// mayUse reports whether so many nodes may be in use. Where K was lowered below what is in use, those stay in use.
+func (g Group) mayUse(nodes int) bool {
+	open := 0
+	for _, n := range g.Nodes {
+		if n.Held > 0 {
+			open++
+		}
+	}
+	return g.MaxNodes == 0 || nodes <= max(g.MaxNodes, open)
+}
+
 // bruteForce is the dumb oracle: it tries every set of nodes that may be in use together.
 func bruteForce(g Group) int {
 	best := 0
@@ -210,7 +221,7 @@ func bruteForce(g Group) int {
 				room += g.Capacity(n)
 			}
 		}
-		if g.MaxNodes == 0 || used <= g.MaxNodes {
+		if g.mayUse(used) {
 			best = max(best, room)
 		}
 	}
