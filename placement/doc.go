@@ -25,4 +25,7 @@
 // in which a shard's instances arrive. With no slack at all, an unlucky order leaves the last instances of some shards
 // with only nodes that already hold their siblings. The Plan prevents that: it fixes a node for every instance that is
 // still to come, is exact whatever is placed already, and is computed anew from what is placed.
+//
+// All of this takes instances to be equal, which nodes may see as one number each. For instances of different sizes there is
+// Pack, a heuristic that keeps the same rules, and says what no placement can be better than.
 package placement
