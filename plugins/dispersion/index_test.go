@@ -27,7 +27,8 @@ import (
 // that are counted from everything, and its views must be those of an index that is made anew.
 func TestIndexFollowsTheCluster(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		c := &drifting{T: r, world: newWorld(t, config.DispersionArgs{}), nodes: map[string]*corev1.Node{}, placed: map[string]*corev1.Pod{}, assumed: map[string]*corev1.Pod{}}
+		c := newDrifting(t, r, config.DispersionArgs{})
+		c.changeLimits()
 		for range r2(r, 1, 15, "rounds") {
 			var done []string
 			for range r2(r, 1, 4, "changes") {
@@ -54,7 +55,7 @@ func (c *drifting) one(what string, of ...string) string {
 }
 
 func (c *drifting) change() string {
-	switch what := c.one("change", "node", "node", "gone", "pod", "pod", "assume", "assume", "forget", "confirm", "delete", "claim", "noclaim", "volume"); what {
+	switch what := c.one("change", "node", "node", "gone", "pod", "pod", "assume", "assume", "forget", "confirm", "delete", "claim", "noclaim", "volume", "limits", "restart", "foreign", "gang", "preempt"); what {
 	case "node":
 		return what + c.putNode(c.one("node", "a", "b", "c"))
 	case "gone":
@@ -64,6 +65,16 @@ func (c *drifting) change() string {
 			c.must(c.cache.RemoveNode(klog.Background(), n))
 		}
 		return what + " " + name
+	case "limits":
+		return what + c.changeLimits()
+	case "restart":
+		return what + c.restart()
+	case "foreign":
+		return what + c.foreign()
+	case "gang":
+		return what + c.gang()
+	case "preempt":
+		return what + c.preempt()
 	case "claim", "noclaim", "volume":
 		return what + c.changeClaim(what)
 	default:
@@ -101,7 +112,7 @@ func (c *drifting) putNode(name string) string {
 
 // changePod keeps to what the scheduler does: a pod is assumed, then confirmed or forgotten.
 func (c *drifting) changePod(what string) string {
-	name := c.one("pod", "r-0", "r-1", "r-2")
+	name := c.one("pod", "r-0", "r-1", "r-2", "r-3", "r-4")
 	o, known, err := c.plugin.pods.GetByKey("ns/" + name)
 	c.must(err)
 	switch {
@@ -193,6 +204,12 @@ func (c *drifting) compare(done string) {
 	list, err := c.snapshot.List()
 	c.must(err)
 	x := c.plugin.index
+	for _, views := range x.views { // plans that a cycle made: a new index has none
+		for _, v := range views {
+			v.plan = nil
+			x.withdraw(v)
+		}
+	}
 	x.update(list, false)
 	counted := slots.Count(c.everything())
 	if got := x.ledger.Slots(); !reflect.DeepEqual(got, counted) {
@@ -205,7 +222,7 @@ func (c *drifting) compare(done string) {
 	}
 	fresh := newIndex(c.plugin.pods, c.plugin.claims, x.volumes)
 	fresh.update(list, false)
-	l := placement.Limits{MaxPerNode: 3, MaxNodes: r2(c.T, 1, 3, "K"), MaxPerShard: 1}
+	l := placement.Limits{MaxPerNode: r2(c.T, 1, 3, "M"), MaxNodes: r2(c.T, 1, 3, "K"), MaxPerShard: 1}
 	for _, name := range []string{"p", "q", "p", "q"} { // once before, so that both know what the other group asks for
 		for _, index := range []*index{x, fresh} {
 			index.viewOf(slots.Group{Namespace: "ns", Policy: name}, instance("x", name, ""), l, 0, 4)

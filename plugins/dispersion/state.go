@@ -143,7 +143,7 @@ func (p *Plugin) adjust(cs fwk.CycleState, pod *corev1.Pod, node string, by int)
 		return status
 	}
 	group, grouped := slots.GroupOf(pod.Namespace, pod.Labels)
-	if !grouped || slots.Lost(pod.Labels, nil) || group != s.group && s.total == 0 {
+	if !grouped || slots.Lost(pod.Labels, p.index.Get(node)) || group != s.group && s.total == 0 {
 		return nil
 	}
 	slot := taken{slots.InstanceOfPod(pod), node}
