@@ -256,6 +256,9 @@ func TestTheRestIsPlaced(t *testing.T) {
 		}
 		want := len(rest) - c.plan(replicas, size, l, rest).Unplaceable
 		got := 0
+		if rapid.Bool().Draw(r, "any node") {
+			c.choose = func(allowed []string) string { return rapid.SampledFrom(allowed).Draw(r, "chosen") }
+		}
 		for _, pod := range rapid.Permutation(rest).Draw(r, "order") {
 			if node, _ := c.schedule(pod); node != "" {
 				got++

@@ -41,6 +41,8 @@ type world struct {
 	unplanned bool
 	// blocked are nodes that another plugin refuses for a reason that we do not see.
 	blocked map[string]bool
+	// choose, if set, picks one of the allowed nodes instead of the score, as other plugins' scores may do.
+	choose func(allowed []string) string
 	// said is what PostFilter added to the event of the last pod that found no node.
 	said string
 }
@@ -170,6 +172,7 @@ func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 	} else {
 		nodes = w.candidates(result)
 	}
+	var allowed []string
 	best, score, refused := "", int64(-1), map[string]*fwk.Status{}
 	for _, info := range nodes {
 		name := info.Node().Name
@@ -191,12 +194,16 @@ func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 		if !status.IsSkip() {
 			points, _ = w.plugin.Score(w.t.Context(), cs, pod, info)
 		}
+		allowed = append(allowed, name)
 		if points > score || points == score && name < best {
 			best, score = name, points
 		}
 	}
 	if best != "" {
 		w.plugin.Reserve(w.t.Context(), cs, pod, best)
+		if w.choose != nil {
+			best = w.choose(allowed)
+		}
 		w.bind(pod, best)
 		return best, refused
 	}
