@@ -14,7 +14,7 @@ func (a Assessment) Advice() string {
 		ways = append(ways, fmt.Sprintf("maxNodes %d%s", a.NeedMaxNodes, at(a.limits.MaxPerNode, " at maxInstancesPerNode %d")))
 	}
 	if a.NeedPerNode > 0 {
-		ways = append(ways, fmt.Sprintf("maxInstancesPerNode %d%s", a.NeedPerNode, at(a.limits.MaxNodes, " on %d nodes")))
+		ways = append(ways, fmt.Sprintf("maxInstancesPerNode %d%s", a.NeedPerNode, at(a.limits.MaxNodes, " on %d "+plural(a.limits.MaxNodes, "node"))))
 	}
 	if len(ways) == 0 && a.LimitsTooTight {
 		k, m := a.limits.MaxNodes, a.limits.MaxPerNode

@@ -144,12 +144,8 @@ func (c *drifting) preempt() string {
 			c.T.Fatalf("%s was taken off %s and put back: %s is allowed: %v, before %v", victim.Name, victim.Spec.NodeName, name, !was, was)
 		}
 	}
-	c.must(c.cache.RemovePod(klog.Background(), victim))
 	delete(c.placed, victim.Name)
-	if o, known, err := c.plugin.pods.GetByKey("ns/" + victim.Name); err == nil && known {
-		c.must(c.plugin.pods.Delete(o))
-		c.note(o)
-	}
+	c.remove(victim)
 	urgent.Status.NominatedNodeName = victim.Spec.NodeName
 	c.arrive(urgent)
 	return fmt.Sprint(" ", victim.Name, " for ", pod.Name)
@@ -293,9 +289,7 @@ func (c *drifting) history(replicas, size int, l placement.Limits) {
 		name := fmt.Sprintf("r-%d", i)
 		switch pod := c.placed[name]; {
 		case pod != nil:
-			c.must(c.cache.RemovePod(klog.Background(), pod))
-			c.must(c.plugin.pods.Delete(pod))
-			c.note(pod)
+			c.remove(pod)
 			delete(c.placed, name)
 		case r2(c.T, 0, 3, "foreign") == 0:
 			c.foreign()
@@ -313,8 +307,7 @@ func (c *drifting) history(replicas, size int, l placement.Limits) {
 			fresh := c.structured(i, size)
 			c.arrive(fresh)
 			if node, _ := c.schedule(fresh); node == "" {
-				c.must(c.plugin.pods.Delete(fresh))
-				c.note(fresh)
+				c.remove(fresh)
 				continue
 			}
 			o, _, err := c.plugin.pods.GetByKey("ns/" + name)
