@@ -68,6 +68,7 @@ func TestShoal(t *testing.T) {
 		{"a master is rebuilt only when another has taken its place", s.testMasterLost},
 		{"limits hold over real and simulated nodes", s.testLimits},
 		{"two schedulers compete for the last CPU", s.testLastCPU},
+		{"pods that their kubelet refuses are made again after longer and longer pauses", s.testRefused},
 	} {
 		if !t.Run(step.name, step.run) {
 			return
@@ -343,4 +344,40 @@ spec:
 		return nil
 	})
 	s.deleteSet(t, "rival")
+}
+
+// testRefused has a set whose pods every kubelet refuses, for a reason that no scheduler knows: a sysctl that it does not allow.
+// Unlike OutOfcpu, which takes a race, that happens in every run, and the pods end in the same way.
+func (s *shoal) testRefused(t *testing.T) {
+	s.applyText(t, `
+apiVersion: shoal.dev/v1alpha1
+kind: InstanceSet
+metadata: {name: refused}
+spec:
+  replicas: 4
+  template:
+    spec:
+      terminationGracePeriodSeconds: 1
+      securityContext: {sysctls: [{name: kernel.msgmax, value: "65536"}]}
+      containers:
+      - {name: sleep, image: "localhost/redis:dev", imagePullPolicy: Never, command: [sleep, "3600"], resources: {requests: {cpu: 10m}}}
+`)
+	// The first pod, its replacement at once, and those after pauses of 10 and 20 s. The next comes after 70 s.
+	const atLeast, atMost, watched = 3, 4, 45 * time.Second
+	tries, seen := map[string]int{}, map[types.UID]bool{}
+	for began := time.Now(); time.Since(began) < watched; pause(t, 100*time.Millisecond) {
+		for _, pod := range s.podsOf(t, "refused") {
+			if !seen[pod.UID] {
+				seen[pod.UID] = true
+				tries[pod.Name]++
+			}
+		}
+	}
+	t.Logf("in %s: %v", watched, tries)
+	for _, name := range []string{"refused-0", "refused-1", "refused-2", "refused-3"} {
+		if n := tries[name]; n < atLeast || n > atMost {
+			t.Errorf("%s was made %d times in %s, wanted %d to %d", name, n, watched, atLeast, atMost)
+		}
+	}
+	s.deleteSet(t, "refused")
 }
