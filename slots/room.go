@@ -1,8 +1,10 @@
 package slots
 
 import (
+	"fmt"
 	"maps"
 	"math"
+	"slices"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -64,9 +66,14 @@ func repels(t *corev1.Taint) bool {
 
 // Covers reports whether the room is also that for another pod: it asks for the same, and may use the same nodes.
 func (r Room) Covers(pod *corev1.Pod) bool {
+	return r.SameNodes(pod) && r.request.Equal(RequestOf(pod))
+}
+
+// SameNodes reports whether another pod may use the same nodes, whatever it asks for.
+func (r Room) SameNodes(pod *corev1.Pod) bool {
 	a, b := &r.pod.Spec, &pod.Spec
 	return equality.Semantic.DeepEqual(a.Tolerations, b.Tolerations) && maps.Equal(a.NodeSelector, b.NodeSelector) &&
-		equality.Semantic.DeepEqual(nodeAffinityOf(a), nodeAffinityOf(b)) && r.request.equal(RequestOf(pod))
+		equality.Semantic.DeepEqual(nodeAffinityOf(a), nodeAffinityOf(b))
 }
 
 func nodeAffinityOf(spec *corev1.PodSpec) *corev1.NodeSelector {
@@ -76,9 +83,31 @@ func nodeAffinityOf(spec *corev1.PodSpec) *corev1.NodeSelector {
 	return spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution
 }
 
-func (a Amount) equal(b Amount) bool {
+// String names the amount; equal amounts have the same name.
+func (a Amount) String() string {
+	text := fmt.Sprintf("cpu=%dm memory=%d ephemeral-storage=%d pods=%d", a.MilliCPU, a.Memory, a.EphemeralStorage, a.Pods)
+	for _, name := range slices.Sorted(maps.Keys(a.Extended)) {
+		text += fmt.Sprintf(" %s=%d", name, a.Extended[name])
+	}
+	return text
+}
+
+// Equal reports whether both are the same.
+func (a Amount) Equal(b Amount) bool {
 	return a.MilliCPU == b.MilliCPU && a.Memory == b.Memory && a.EphemeralStorage == b.EphemeralStorage && a.Pods == b.Pods &&
 		maps.Equal(a.Extended, b.Extended)
+}
+
+// Fits reports whether the amount fits into what is free.
+func (a Amount) Fits(free Amount) bool {
+	for name, asked := range a.Extended {
+		if asked > 0 && free.Extended[name] < asked {
+			return false
+		}
+	}
+	enough := func(free, asked int64) bool { return asked <= 0 || free >= asked }
+	return enough(free.MilliCPU, a.MilliCPU) && enough(free.Memory, a.Memory) &&
+		enough(free.EphemeralStorage, a.EphemeralStorage) && enough(free.Pods, a.Pods)
 }
 
 // Request is what one of the pods asks for.

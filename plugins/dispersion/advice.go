@@ -22,6 +22,12 @@ type advice struct {
 // advice is for the event of a pod that found no node: when its whole group cannot be placed, what would let it be. It is
 // empty when the reason lies elsewhere.
 func (p *Plugin) advice(s *state) string {
+	if m := s.mix; m != nil && m.leftOver > 0 {
+		return reason.NotEnoughRoom.Because("found no place for %d of %d replicas, which ask for different amounts; %d of them cannot be placed in any way",
+			m.leftOver, s.replicas, m.least)
+	} else if m != nil {
+		return ""
+	}
 	if a := s.view.advice; a != nil && a.limits == s.limits && p.now().Before(a.until) {
 		return a.text
 	}

@@ -51,6 +51,7 @@ type index struct {
 	touched   []taker // whose slots have changed
 	changes   changelog
 	views     map[slots.Group][]*view
+	mixtures  map[slots.Group]*mixture
 	planned   map[int][]*view // by node: the views with a plan that still wants it
 }
 
@@ -101,7 +102,7 @@ func (x *index) reset() {
 	x.primed, x.marks, x.nodes, x.touched = false, nil, nil, nil
 	x.names, x.hosts = map[string]int{}, map[string][]string{}
 	x.sightings, x.informed, x.nominated = map[types.UID]*sighting{}, map[string]*corev1.Pod{}, map[types.UID]*corev1.Pod{}
-	x.planned = map[int][]*view{}
+	x.planned, x.mixtures = map[int][]*view{}, map[slots.Group]*mixture{}
 	x.groups, x.views, x.changes = map[slots.Group]*known{}, map[slots.Group][]*view{}, changelog{}
 }
 

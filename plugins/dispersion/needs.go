@@ -43,6 +43,7 @@ func (x *index) drop(g slots.Group) {
 		x.withdraw(v)
 	}
 	delete(x.views, g)
+	delete(x.mixtures, g)
 	x.reroom(g)
 }
 

@@ -84,9 +84,12 @@ func (s *state) judge(rules policy, pod *corev1.Pod) {
 	counted, replicas, shards := s.totals(rules)
 	s.limits = rules.limits(replicas)
 	s.view = x.viewOf(s.group, pod, s.limits, shards, s.total)
-	sums := s.sums()
 	remaining := replicas - counted
 	s.replicas, s.shards, s.remaining = replicas, shards, remaining
+	if s.blend(pod) {
+		return
+	}
+	sums := s.sums()
 	most := sums.closed.Guard(s.limits.MaxNodes, sums.used, sums.left, math.MaxInt32).Reachable
 
 	// A shard's instance is refused by the nodes that hold its siblings. With more room than those can have among them, there

@@ -16,7 +16,10 @@ func roomOn(r slots.Room, info fwk.NodeInfo) int {
 }
 
 // freeOn is what the node has left of everything that the room's pod asks for.
-func freeOn(r slots.Room, info fwk.NodeInfo) slots.Amount {
+func freeOn(r slots.Room, info fwk.NodeInfo) slots.Amount { return freeOf(r.Request(), info) }
+
+// freeOf is what the node has left of everything that is asked for.
+func freeOf(asked slots.Amount, info fwk.NodeInfo) slots.Amount {
 	has, used := info.GetAllocatable(), info.GetRequested()
 	free := slots.Amount{
 		MilliCPU:         has.GetMilliCPU() - used.GetMilliCPU(),
@@ -24,9 +27,9 @@ func freeOn(r slots.Room, info fwk.NodeInfo) slots.Amount {
 		EphemeralStorage: has.GetEphemeralStorage() - used.GetEphemeralStorage(),
 		Pods:             int64(has.GetAllowedPodNumber() - len(info.GetPods())),
 	}
-	if asked := r.Request().Extended; len(asked) > 0 {
-		free.Extended = make(map[corev1.ResourceName]int64, len(asked))
-		for name := range asked {
+	if len(asked.Extended) > 0 {
+		free.Extended = make(map[corev1.ResourceName]int64, len(asked.Extended))
+		for name := range asked.Extended {
 			free.Extended[name] = has.GetScalarResources()[name] - used.GetScalarResources()[name]
 		}
 	}

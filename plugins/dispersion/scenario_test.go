@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -25,7 +26,7 @@ import (
 //	policy p R=6 [M=2] [K=3] [m=1] [shards=2] [version=1] [uncounted] [mode=Strict]
 //	node a cpu=4 [cordoned] [out-of-service] [blocked]  a node with room for 4 instances; blocked: another plugin refuses it
 //	gone a                                              the Node object is deleted, its pods stay
-//	pod r-0 policy=p [cluster=c] [shard=s] [on=a] [priority=1] [mounts=claim] [version=1] [lost] [terminating] [rebuilt]
+//	pod r-0 policy=p [cluster=c] [shard=s] [on=a] [priority=1] [mounts=claim] [version=1] [lost] [terminating] [cpu=2] [rebuilt]
 //	claim data-r-0 policy=p node=a [lost] [retired]     a claim that is bound to a local volume of node a
 //	delete r-0 ...                                      pods that are gone at once
 //	schedule r-1 ...                                    places the pod, or says how many nodes were refused, and why
@@ -145,6 +146,9 @@ func (s script) pod(a arguments) {
 	p.Annotations = map[string]string{v1alpha1.AnnotationPolicyVersion: a.text("version")}
 	if a.d.HasArg("rebuilt") {
 		p.Annotations[v1alpha1.AnnotationRebuildGeneration] = "1"
+	}
+	if cpu := a.text("cpu"); cpu != "" {
+		p.Spec.Containers[0].Resources.Requests[corev1.ResourceCPU] = resource.MustParse(cpu)
 	}
 	if a.d.HasArg("priority") {
 		p.Spec.Priority = ptr.To(int32(a.number("priority", 0)))

@@ -73,6 +73,8 @@ type known struct {
 	waiting map[slots.Instance]int  // pods without a node, by instance
 	absent  map[slots.Instance]bool // those of them that hold no slot
 	shards  map[string]int          // pods, by shard
+	sizes   map[string]int          // absent instances, by what their pods ask for
+	sizeOf  map[slots.Instance]string
 }
 
 // taker is an instance of a group.
@@ -84,7 +86,7 @@ type taker struct {
 func (x *index) known(g slots.Group) *known {
 	k := x.groups[g]
 	if k == nil {
-		k = &known{waiting: map[slots.Instance]int{}, absent: map[slots.Instance]bool{}, shards: map[string]int{}}
+		k = &known{waiting: map[slots.Instance]int{}, absent: map[slots.Instance]bool{}, shards: map[string]int{}, sizes: map[string]int{}, sizeOf: map[slots.Instance]string{}}
 		x.groups[g] = k
 	}
 	return k
@@ -220,6 +222,15 @@ func (x *index) booked(slot slots.Slot, by int) {
 	x.follow(slot, number, by)
 }
 
+// forget takes an instance off those that are absent.
+func (x *index) forget(k *known, i slots.Instance) {
+	if size, sized := k.sizeOf[i]; sized {
+		count(k.sizes, size, -1)
+		delete(k.sizeOf, i)
+	}
+	delete(k.absent, i)
+}
+
 // settle brings up to date which instances wait without a slot.
 func (x *index) settle() {
 	for _, t := range x.touched {
@@ -229,8 +240,14 @@ func (x *index) settle() {
 			_, placed = held.Instances[t.instance]
 		}
 		waited := len(k.absent) > 0
-		if delete(k.absent, t.instance); k.waiting[t.instance] > 0 && !placed {
+		x.forget(k, t.instance)
+		if k.waiting[t.instance] > 0 && !placed {
 			k.absent[t.instance] = true
+			if pod := x.informed[t.instance.Namespace+"/"+t.instance.Name]; pod != nil {
+				size := slots.RequestOf(pod).String()
+				k.sizeOf[t.instance] = size
+				count(k.sizes, size, +1)
+			}
 		}
 		if waited != (len(k.absent) > 0) {
 			x.reconsider(t.group)

@@ -42,8 +42,9 @@ type base struct {
 
 	guard  placement.Guard
 	level  int
-	plan   *plan // nil without one
-	fixed  bool  // only the nodes of row keep the rest of the shards placeable
+	plan   *plan    // nil without one
+	mix    *mixture // nil where all instances are alike
+	fixed  bool     // only the nodes of row keep the rest of the shards placeable
 	row    []int
 	narrow bool // PreFilter named only some of the nodes
 }

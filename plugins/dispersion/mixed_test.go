@@ -1,0 +1,111 @@
+package dispersion
+
+import (
+	"fmt"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apiresource "k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/klog/v2"
+	"pgregory.net/rapid"
+
+	"github.com/shoal-dev/shoal/api/config"
+	"github.com/shoal-dev/shoal/placement"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// TestMixedGroupsAreCompleted: when the packing of a group whose instances differ in size leaves nobody out, all are placed, in
+// whatever order they come, whichever of the allowed nodes other plugins like best, and although the scheduler starts anew.
+func TestMixedGroupsAreCompleted(t *testing.T) {
+	complete, left := 0, 0
+	rapid.Check(t, func(r *rapid.T) {
+		w := newWorld(t, config.DispersionArgs{})
+		l := placement.Limits{MaxPerNode: r2(r, 0, 4, "M"), MaxNodes: r2(r, 1, 4, "K"), MaxPerShard: r2(r, 1, 2, "m")}
+		for i := range r2(r, 2, 5, "nodes") {
+			w.node(fmt.Sprintf("n-%d", i), int64(r2(r, 1, 8, "cpu")), 20)
+		}
+		shards := r2(r, 0, 3, "shards")
+		var pods []*corev1.Pod
+		for i := range r2(r, 2, 9, "instances") {
+			shard := ""
+			if shards > 0 {
+				shard = fmt.Sprintf("s-%d", i%shards)
+			}
+			pods = append(pods, sized(fmt.Sprintf("r-%d", i), shard, rapid.SampledFrom([]string{"1", "2", "4"}).Draw(r, "size")))
+		}
+		w.limit("p", len(pods), l)
+		w.arrive(pods...)
+		all := packs(t, w, pods, l) && len(sizesOf(pods)) > 1
+		w.choose = func(allowed []string) string { return rapid.SampledFrom(allowed).Draw(r, "chosen") }
+		placed := 0
+		for _, pod := range rapid.Permutation(pods).Draw(r, "order") {
+			if r2(r, 0, 4, "restart") == 0 && shards == 0 {
+				w.plugin.index.reset()
+			}
+			if node, _ := w.schedule(pod); node != "" {
+				placed++
+			}
+		}
+		nodes := w.perNode("p")
+		for node, n := range nodes {
+			if l.MaxPerNode > 0 && n > l.MaxPerNode {
+				r.Fatalf("%d on %s, M is %d", n, node, l.MaxPerNode)
+			}
+		}
+		switch {
+		case len(nodes) > l.MaxNodes:
+			r.Fatalf("%d nodes in use, K is %d", len(nodes), l.MaxNodes)
+		case all && placed < len(pods):
+			r.Fatalf("%d of %d placed, %+v: %v", placed, len(pods), l, nodes)
+		case all:
+			complete++
+		default:
+			left++
+		}
+	})
+	t.Logf("%d groups were completed; of %d others some have no place", complete, left)
+	if complete < 20 {
+		t.Error("too few to prove anything")
+	}
+}
+
+// sizesOf are the different requests of the pods.
+func sizesOf(pods []*corev1.Pod) map[string]bool {
+	sizes := map[string]bool{}
+	for _, pod := range pods {
+		sizes[slots.RequestOf(pod).String()] = true
+	}
+	return sizes
+}
+
+func sized(name, shard, cpu string) *corev1.Pod {
+	pod := instance(name, "p", shard)
+	pod.Spec.Containers[0].Resources.Requests[corev1.ResourceCPU] = apiresource.MustParse(cpu)
+	return pod
+}
+
+// packs reports whether a packing of the empty cluster has a node for everybody.
+func packs(t *testing.T, w *world, pods []*corev1.Pod, l placement.Limits) bool {
+	t.Helper()
+	if err := w.cache.UpdateSnapshot(klog.Background(), w.snapshot); err != nil {
+		t.Fatal(err)
+	}
+	list, err := w.snapshot.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := placement.Mixed{Limits: l, Held: make([][]int, 3)}
+	for _, info := range list {
+		g.Nodes = append(g.Nodes, placement.Machine{Free: placement.Amounts{info.GetAllocatable().GetMilliCPU(), 20}})
+	}
+	for _, pod := range pods {
+		wanted := placement.Wanted{Size: placement.Amounts{slots.RequestOf(pod).MilliCPU, 1}, Shard: -1}
+		if shard := pod.Labels["shoal.dev/shard"]; shard != "" {
+			if _, err := fmt.Sscanf(shard, "s-%d", &wanted.Shard); err != nil {
+				t.Fatal(err)
+			}
+		}
+		g.Wanted = append(g.Wanted, wanted)
+	}
+	return placement.Pack(g).Unplaceable == 0
+}

@@ -1,0 +1,101 @@
+package dispersion
+
+import (
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/shoal-dev/shoal/placement"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// pack makes a mixture anew from what is placed.
+func (s *state) pack(pod *corev1.Pod, pods []*corev1.Pod) *mixture {
+	m := &mixture{at: make(map[slots.Instance]spot, len(pods))}
+	own := spotOf(pod)
+	own.shard = ""
+	wanted := make([]spot, 0, max(s.remaining, len(pods)))
+	for _, p := range pods {
+		wanted = append(wanted, spotOf(p))
+	}
+	for len(wanted) < s.remaining {
+		wanted = append(wanted, own)
+	}
+	group := s.mixedGroup(wanted)
+	packing := placement.Pack(group)
+	m.least = packing.Bound.Unplaceable
+	m.plan = &plan{quota: make([]int, len(s.view.seats)), level: packing.Level, remaining: -1} // no other plan is like it
+	for number, seat := range s.view.seats {
+		m.plan.quota[number] = int(seat.held)
+	}
+	for i := range wanted {
+		wanted[i].number = packing.Node[i]
+		if packing.Node[i] >= 0 {
+			m.plan.quota[packing.Node[i]]++
+		}
+		switch {
+		case i >= len(pods):
+			m.unknown = append(m.unknown, wanted[i])
+			continue
+		case packing.Node[i] < 0:
+			m.leftOver++
+		}
+		m.at[slots.InstanceOfPod(pods[i])] = wanted[i]
+	}
+	for number, q := range m.plan.quota {
+		if q > 0 {
+			m.plan.opened = append(m.plan.opened, number)
+		}
+	}
+	return m
+}
+
+// mixedGroup is the group as placement.Pack sees it.
+func (s *state) mixedGroup(wanted []spot) placement.Mixed {
+	g := placement.Mixed{Limits: s.limits}
+	asked := slots.Amount{}
+	for _, w := range wanted {
+		asked = asked.Plus(w.size)
+	}
+	extended := slices.Sorted(maps.Keys(asked.Extended))
+	for number, seat := range s.view.seats {
+		free := s.freeFor(number, asked)
+		g.Nodes = append(g.Nodes, placement.Machine{
+			Held: int(seat.held), Free: amounts(free, extended), Unusable: seat.avoided || free.Pods <= 0, Load: int(seat.load),
+		})
+	}
+	shards := map[string]int{}
+	number := func(shard string) int {
+		n, known := shards[shard]
+		if !known {
+			n = len(shards)
+			shards[shard] = n
+			g.Held = append(g.Held, nil)
+		}
+		return n
+	}
+	for _, shard := range slices.Sorted(maps.Keys(s.tally.PerShard)) {
+		i := number(shard)
+		for node, n := range s.tally.PerShard[shard] { // only counted
+			g.Held[i] = append(g.Held[i], slices.Repeat([]int{s.index.names[node]}, n)...)
+		}
+	}
+	for _, w := range wanted {
+		shard := -1
+		if w.shard != "" {
+			shard = number(w.shard)
+		}
+		g.Wanted = append(g.Wanted, placement.Wanted{Size: amounts(w.size, extended), Shard: shard})
+	}
+	return g
+}
+
+// amounts are an amount's dimensions in a fixed order.
+func amounts(a slots.Amount, extended []corev1.ResourceName) placement.Amounts {
+	all := placement.Amounts{a.MilliCPU, a.Memory, a.EphemeralStorage, a.Pods}
+	for _, name := range extended {
+		all = append(all, a.Extended[name])
+	}
+	return all
+}
