@@ -92,7 +92,7 @@ func settledClaims(_ *planner, i *instance) (reason.Code, string, bool) {
 }
 
 // livingNode keeps an instance whose volume is on a dead node from plain creation: the pod would wait for ever. A node
-// that is only silent may come back, and the pod with it.
+// that is only silent may come back, and the pod with it. A rebuild tells why it waits, but with mode Never there is none.
 func livingNode(p *planner, i *instance) (reason.Code, string, bool) {
 	pin := i.pin()
 	switch {
@@ -100,6 +100,8 @@ func livingNode(p *planner, i *instance) (reason.Code, string, bool) {
 		return 0, "", true
 	case p.state(pin) == NodeGone:
 		return reason.VolumeGoneNodeDeleted, "node " + pin, false
+	case p.state(pin) == NodeOutOfService && p.spec.Rebuild.Mode == v1alpha1.RebuildNever:
+		return reason.RebuildNever, "node " + pin, false
 	}
 	return 0, "", p.state(pin) != NodeOutOfService
 }
