@@ -24,7 +24,9 @@ import (
 // is left, nothing is forgotten: a shard whose members come back with their data must not be met by an empty master.
 //
 // A set that was deleted and created anew finds the retired claims of its former life, and has no record. In a shard that
-// has one of them, all ordinals held data.
+// has one of them, all ordinals held data. Claims of its own life, which are not older than the set, say nothing: a set that
+// is scaled in before anything was Ready retires claims without data, and if all its ordinals counted as having held some,
+// there might be nobody left who may start its shard.
 
 // recordBootstrapped extends the record by what this snapshot shows.
 func (v *view) recordBootstrapped() {
@@ -48,7 +50,7 @@ func (v *view) rememberFormerLife() {
 	held := map[int32]bool{}
 	for n := range v.instances {
 		i := &v.instances[n]
-		if slices.ContainsFunc(i.claims, func(c *Claim) bool { return c != nil && c.Retired }) {
+		if slices.ContainsFunc(i.claims, func(c *Claim) bool { return c != nil && c.Retired && c.Created.Before(v.Set.CreationTimestamp.Time) }) {
 			held[v.shardOf(i)] = true
 		}
 	}

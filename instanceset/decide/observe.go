@@ -181,6 +181,7 @@ func observeClaim(set *v1alpha1.InstanceSet, claim *corev1.PersistentVolumeClaim
 			Volume:      claim.Spec.VolumeName,
 			Template:    labels[v1alpha1.LabelTemplate],
 			Generation:  number(claim.Annotations[v1alpha1.AnnotationRebuildGeneration]),
+			Created:     claim.CreationTimestamp.Time,
 		}, true
 	}
 	return Claim{}, false

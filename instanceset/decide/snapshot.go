@@ -87,6 +87,7 @@ type Claim struct {
 	Stays       bool   // and holds there wherever a pod of the instance is (see package slots)
 	Template    string
 	Generation  int64
+	Created     time.Time
 }
 
 // Volume is a PersistentVolume that a claim names, or that an earlier rebuild kept.

@@ -34,15 +34,18 @@ type world struct {
 	together int // so many neighbours the scheduler of the property test places on one node
 }
 
+// begin is when the set was created.
+var begin = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
 func newWorld() *world {
 	set := &v1alpha1.InstanceSet{ObjectMeta: metav1.ObjectMeta{
-		Namespace: "ns", Name: "r", UID: "set", Generation: 1, Finalizers: []string{v1alpha1.Finalizer},
+		Namespace: "ns", Name: "r", UID: "set", Generation: 1, Finalizers: []string{v1alpha1.Finalizer}, CreationTimestamp: metav1.NewTime(begin),
 	}}
 	set.Spec.Replicas = new(int32)
 	set.Spec.Template.Spec.Containers = []corev1.Container{{Name: "redis", Image: "redis:7"}}
 	set.Spec.Rebuild = v1alpha1.RebuildPolicy{Mode: v1alpha1.RebuildManual, HolderCheck: v1alpha1.HolderCheckRedis, Port: 6379}
 	return &world{
-		now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), set: set, service: Ours,
+		now: begin, set: set, service: Ours,
 		pods: map[string]*Pod{}, claims: map[string]*Claim{}, volumes: map[string]*Volume{}, on: map[string]string{},
 		nodes: map[string]*Node{}, masters: map[string]int64{},
 	}
@@ -159,7 +162,7 @@ func (w *world) applyToClaim(c Change) error {
 		}
 		w.claims[c.Object] = &Claim{
 			Ordinal: c.Ordinal, Volumes: w.set.Spec.VolumeClaimTemplates[c.Volumes].Metadata.Name, UID: w.uid(),
-			Version: "1", Generation: c.Instance.RebuildGeneration,
+			Version: "1", Generation: c.Instance.RebuildGeneration, Created: w.now,
 		}
 		return nil
 	}
