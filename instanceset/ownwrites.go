@@ -1,8 +1,11 @@
 package instanceset
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -69,6 +72,10 @@ func newOwnWrites(now func() time.Time) *ownWrites {
 	return &ownWrites{now: now, sets: map[types.NamespacedName]writesOf{}}
 }
 
+func compareKeys(a, b objectKey) int {
+	return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.name.Name, b.name.Name))
+}
+
 func keyOf(o client.Object) objectKey {
 	return objectKey{kind: fmt.Sprintf("%T", o), name: client.ObjectKeyFromObject(o)}
 }
@@ -107,7 +114,9 @@ func (w *ownWrites) forget(set types.NamespacedName) {
 // unseen returns how long to wait for the cache; 0 when it shows everything.
 func (w *ownWrites) unseen(ctx context.Context, o decide.Objects, live client.Reader) (time.Duration, error) {
 	set, seen := setKeyOf(o.Set), cached(o)
-	for key, entry := range w.overdue(set, seen) {
+	overdue := w.overdue(set, seen)
+	for _, key := range slices.SortedFunc(maps.Keys(overdue), compareKeys) { // in order, so that a simulated run is like its last one
+		entry := overdue[key]
 		gone, err := entry.goneSince(ctx, key, seen[key], live)
 		if err != nil {
 			return unseenRecheck, err
