@@ -107,16 +107,27 @@ e2e: controlplane build images ## run the tests on nodes with real kubelets: roo
 	@hack/stage real-nodes-bin $(MAKE) --no-print-directory real-nodes-bin
 	@hack/stage e2e go test -tags e2e -count=1 -p 1 -timeout 20m ./test/e2e/...
 
-SEEDS ?= 2000
-SEED  ?= 0
+SEEDS   ?= 2000
+SIM      = go run ./hack/sim $(if $(LINES),-lines $(LINES)) $(if $(ONLY),-only $(ONLY))
+NIGHTLY ?= $(BIN)/nightly-$(shell git rev-parse --short HEAD)
 
 .PHONY: sim
-sim: ## play SEEDS seeds of a simulated cluster, from SEED on; LINES=n shows more of the trace of a failure
-	go test ./simulation -count=1 -timeout 0 -run 'TestSeeds$$' -seeds $(SEEDS) -seed $(SEED) $(if $(LINES),-lines $(LINES))
+sim: ## play SEEDS seeds of a simulated cluster; SEED=n plays one, ONLY=names a part of it
+	$(SIM) $(if $(SEED),-seed $(SEED) $(if $(filter command,$(origin SEEDS)),-seeds $(SEEDS)),-seeds $(SEEDS))
+
+.PHONY: sim-nightly
+sim-nightly: ## play 200,000 seeds; what was done stands in bin/, and a run that was ended goes on from there
+	$(SIM) -seed 1000000 -seeds 200000 -state $(NIGHTLY)
 
 .PHONY: mutation
-mutation: ## plant bugs, one at a time, and see the seeds catch them; BUGS=name chooses
+mutation: ## plant bugs, one at a time, and see scenarios and seeds catch them; BUGS=names chooses
 	go run ./hack/mutation $(BUGS)
+
+# Both together may take seven minutes, on a machine that does nothing else. Which bugs are planted changes from day to day.
+.PHONY: simulation
+simulation: ## what CI plays: seeds for four minutes, and a few planted bugs
+	$(SIM) -seeds $(SEEDS) -for 4m
+	go run ./hack/mutation -few 3 -turn $(shell date +%j | sed 's/^0*//') -seeds 100 -for 2m
 
 BENCH ?= .
 COUNT ?= 1

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -25,9 +26,16 @@ import (
 type access struct {
 	w       *World
 	process string // who it is, for faults and traces
+	life    int    // how many of its kind there were before it
 	user    string
 	crashed bool
+	// sleepsUntil is when a process that was stopped in its tracks goes on.
+	sleepsUntil time.Time
+	replicas    map[reflect.Type]*informer
 }
+
+// asleep reports whether the process is stopped.
+func (a *access) asleep() bool { return time.Now().Before(a.sleepsUntil) }
 
 // force marks deletions without grace.
 const force = "force"
@@ -57,14 +65,19 @@ func (a *access) do(verb string, o client.Object, sub string, send func() error)
 		return errCrashed
 	}
 	r := request{a.process, verb, kindOf(o), o.GetName(), sub}
-	before, after := a.w.faultsOf(a, r)
-	if before != nil {
-		return before
+	fate := a.w.fateOf(a, r)
+	if fate.before != nil {
+		return fate.before
 	}
+	asked := o.DeepCopyObject()
 	err := send()
 	a.w.called(a, r, o, err)
-	if err == nil && after != nil {
-		return after
+	if err == nil && fate.twice {
+		copyInto(asked, o)
+		return send()
+	}
+	if err == nil && fate.after != nil {
+		return fate.after
 	}
 	return err
 }
@@ -105,7 +118,7 @@ func (a *access) patch(ctx context.Context, o client.Object, sub string, kind ty
 }
 
 func (a *access) remove(ctx context.Context, o client.Object, options metav1.DeleteOptions) error {
-	if p := options.Preconditions; a == a.w.operator.access && (p == nil || p.UID == nil) {
+	if p := options.Preconditions; a.process == "manager" && (p == nil || p.UID == nil) {
 		a.w.checker.fail("deletions name their object", "%s %s: another one of that name would go too", kindOf(o), o.GetName())
 	}
 	sub := ""

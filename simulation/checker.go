@@ -160,7 +160,7 @@ func (c *checker) oneProcess() {
 	for _, name := range c.w.machineNames() {
 		node, there := find[*corev1.Node](c.w, types.NamespacedName{Name: name})
 		m := c.w.machines[name]
-		if m.off || there && slots.OutOfService(node) {
+		if m.off || m.forgotten || there && slots.OutOfService(node) {
 			continue
 		}
 		for _, p := range sorted(m.running) {
@@ -178,11 +178,6 @@ func (c *checker) noteLost(labels map[string]string) {
 	if labels[v1alpha1.LabelLost] != "" {
 		ordinal, _ := strconv.Atoi(labels[v1alpha1.LabelOrdinal])
 		c.onceReady(set, int32(ordinal))
-	}
-	if labels[v1alpha1.LabelRetired] != "" { // a set without a record takes it that it had a former life
-		for o := range int32(64) {
-			c.onceReady(set, o)
-		}
 	}
 }
 
@@ -262,28 +257,28 @@ func (w *World) called(a *access, r request, o client.Object, err error) {
 	switch r.kind {
 	case "pod":
 		if pod, there := find[*corev1.Pod](w, key); there {
-			c.manages(r, pod)
+			c.manages(a, r, pod)
 			c.forced(r, pod)
 		}
 	case "persistentvolumeclaim":
 		if claim, there := find[*corev1.PersistentVolumeClaim](w, key); there {
-			c.manages(r, claim)
+			c.manages(a, r, claim)
 			c.deletesClaim(r, claim)
 		}
 	case "service":
 		if service, there := find[*corev1.Service](w, key); there {
-			c.manages(r, service)
+			c.manages(a, r, service)
 		}
 	}
 }
 
 // manages: objects of somebody else are not touched, and neither is anything of a set whose pause was seen.
-func (c *checker) manages(r request, o client.Object) {
+func (c *checker) manages(a *access, r request, o client.Object) {
 	if o.GetLabels()[Foreign] != "" && r.verb != "create" {
 		c.fail("foreign objects are left alone", "%s", r)
 	}
 	set := o.GetLabels()[v1alpha1.LabelInstanceSet]
-	for _, known := range c.w.operator.replicas[typeOfSet].indexer.List() {
+	for _, known := range a.replicas[typeOfSet].indexer.List() {
 		if s := known.(*v1alpha1.InstanceSet); s.Name == set && s.Spec.Paused && r.kind != "service" {
 			c.fail("a paused set rests", "%s", r)
 		}

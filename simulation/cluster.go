@@ -26,10 +26,18 @@ const (
 
 // addNode adds a node with a machine behind it.
 func (w *World) addNode(name string, allocatable corev1.ResourceList) {
+	w.machines[name] = &machine{name: name, running: map[types.UID]*process{}}
+	w.register(name, allocatable)
+}
+
+// register is a kubelet that makes its Node, if there is none, and looks at the pods that are on it.
+func (w *World) register(name string, allocatable corev1.ResourceList) {
+	if _, there := find[*corev1.Node](w, types.NamespacedName{Name: name}); there {
+		return
+	}
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelHostname: name}}}
 	n.Status.Capacity, n.Status.Allocatable = allocatable, allocatable
 	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(time.Now().Truncate(time.Second))}}
-	w.machines[name] = &machine{name: name, running: map[types.UID]*process{}}
 	w.must(w.system.create(w.ctx, n))
 	for _, pod := range all[*corev1.Pod](w) { // of the Node of that name before it
 		if pod.Spec.NodeName == name {
@@ -52,7 +60,10 @@ func (w *World) silence(name string, off bool) {
 // restore brings a machine back.
 func (w *World) restore(name string) {
 	w.machines[name].silent, w.machines[name].off = false, false
-	w.after(w.between(time.Second, 5*time.Second), "node lifecycle", func() { w.judgeNode(name) })
+	w.after(w.between(time.Second, 5*time.Second), "node lifecycle", func() {
+		w.judgeNode(name)
+		w.kubeletLooks(w.machines[name])
+	})
 }
 
 // judgeNode is the node lifecycle: it writes condition and taints of a Node, and takes Ready from the pods of one that is

@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -28,15 +29,17 @@ import (
 // simulation.
 type operator struct {
 	*access
-	ctx      context.Context //nolint:containedctx // the life of the process
-	replicas map[reflect.Type]*informer
-	queues   []*queue
+	ctx    context.Context //nolint:containedctx // the life of the process
+	queues []*queue
 }
 
 const managerUser = "system:serviceaccount:shoal-system:shoal-manager"
 
 func (w *World) newOperator(ctx context.Context) (*operator, error) {
-	o := &operator{access: &access{w: w, process: "manager", user: managerUser}, ctx: ctx, replicas: map[reflect.Type]*informer{}}
+	o := &operator{access: &access{w: w, process: "manager", user: managerUser, replicas: map[reflect.Type]*informer{}}, ctx: ctx}
+	if w.operator != nil {
+		o.life = w.operator.life + 1
+	}
 	for _, empty := range []client.Object{
 		&corev1.Pod{}, &corev1.Node{}, &corev1.PersistentVolume{}, &corev1.PersistentVolumeClaim{}, &corev1.Service{},
 		&appsv1.StatefulSet{}, &v1alpha1.PlacementPolicy{}, &v1alpha1.InstanceSet{},
@@ -113,6 +116,9 @@ func (w waker) OnUpdate(before, after any) {
 
 // OnDelete is for an object that is gone.
 func (w waker) OnDelete(o any) {
+	if unknown, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
+		o = unknown.Obj
+	}
 	e := event.DeleteEvent{Object: o.(client.Object)}
 	if w.pass(func(p predicate.Predicate) bool { return p.Delete(e) }) {
 		w.handler.Delete(w.ctx, e, w.queue)
@@ -146,8 +152,17 @@ func (q *queue) AddAfter(r reconcile.Request, wait time.Duration) {
 		return
 	}
 	q.due[r] = at
-	q.owner.w.agenda.after(max(wait, takeTime), "manager: "+q.name+" "+r.String(), func() {
-		if due, there := q.due[r]; there && !due.After(time.Now()) && !q.owner.crashed {
+	q.await(r, max(wait, takeTime))
+}
+
+func (q *queue) await(r reconcile.Request, wait time.Duration) {
+	q.owner.w.agenda.after(wait, "manager: "+q.name+" "+r.String(), func() {
+		due, there := q.due[r]
+		switch {
+		case !there || due.After(time.Now()) || q.owner.crashed:
+		case q.owner.asleep():
+			q.await(r, time.Until(q.owner.sleepsUntil))
+		default:
 			delete(q.due, r)
 			q.work(r)
 		}

@@ -66,6 +66,19 @@ func (i *informer) deliver(e apiserver.Event) error {
 	return nil
 }
 
+// missed applies the deletion of an object that nobody reported: a list does not have it any more. Its last state is not
+// known, and handlers are told so.
+func (i *informer) missed(o client.Object) error {
+	if err := i.indexer.Delete(o); err != nil {
+		return err
+	}
+	key, err := cache.MetaNamespaceKeyFunc(o)
+	for _, h := range i.handlers {
+		h.OnDelete(cache.DeletedFinalStateUnknown{Key: key, Obj: o})
+	}
+	return err
+}
+
 // AddEventHandler tells the handler of what is there already, and from then on of everything.
 func (i *informer) AddEventHandler(h cache.ResourceEventHandler) (cache.ResourceEventHandlerRegistration, error) {
 	i.handlers = append(i.handlers, h)

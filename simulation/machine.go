@@ -21,6 +21,8 @@ type machine struct {
 	off     bool // no power: nothing runs
 	silent  bool // it runs, but its kubelet reaches nobody
 	running map[types.UID]*process
+	// forgotten is a machine whose Node a person has deleted, which says that nothing runs there.
+	forgotten bool
 }
 
 // process is a Redis that runs.
@@ -51,6 +53,13 @@ func (w *World) kubeletSees(pod *corev1.Pod) {
 	}
 	key, node := keyOf(pod), pod.Spec.NodeName
 	w.once("kubelet "+node+" "+key.String(), w.between(50*time.Millisecond, 2*time.Second), func() { w.kubelet(node, key) })
+}
+
+// kubeletLooks has a kubelet that is back look at everything that runs: its pods may be gone.
+func (w *World) kubeletLooks(m *machine) {
+	for _, p := range sorted(m.running) {
+		w.after(w.between(50*time.Millisecond, 2*time.Second), "kubelet looks", func() { w.kubelet(m.name, p.name) })
+	}
 }
 
 // kubelet brings what runs on a machine nearer to what the API server has of one pod.

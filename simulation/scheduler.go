@@ -34,12 +34,11 @@ import (
 // configuration has them, on replicas that the simulation moves on.
 type placer struct {
 	*access
-	sched    *scheduler.Scheduler
-	stop     context.CancelFunc
-	ctx      context.Context //nolint:containedctx // the life of the process
-	replicas map[reflect.Type]*informer
-	due      bool // a cycle stands on the agenda
-	ticking  bool
+	sched   *scheduler.Scheduler
+	stop    context.CancelFunc
+	ctx     context.Context //nolint:containedctx // the life of the process
+	due     bool            // a cycle stands on the agenda
+	ticking bool
 }
 
 const schedulerUser = "system:serviceaccount:shoal-system:shoal-scheduler"

@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"flag"
-	"fmt"
 	"maps"
 	"math/rand"
 	"os"
@@ -11,26 +10,26 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/shoal-dev/shoal/simulation/farm"
 )
 
 var (
-	seeds     = flag.Int("seeds", 10, "number of seeds that TestSeeds plays")
-	firstSeed = flag.Int64("seed", 0, "first seed that TestSeeds plays")
-	stop      = flag.Bool("stop", false, "stop at the first seed that fails")
-	lines     = flag.Int("lines", 60, "lines of the trace that are shown of a seed that fails")
+	worker = flag.Bool("worker", false, "be a worker of `make sim`: read jobs, and write results to file 3")
+	lines  = flag.Int("lines", 60, "lines of the trace that are shown of a seed that fails")
 )
 
 // playSeed plays a seed in a bubble of its own.
-func playSeed(t *testing.T, seed int64) Result {
+func playSeed(t *testing.T, job farm.Job) farm.Result {
 	t.Helper()
 	a, err := assets()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var r Result
+	var r farm.Result
 	synctest.Test(t, func(t *testing.T) {
-		rand.Seed(seed) //nolint:staticcheck // see world_test.go
-		if r, err = Play(t.Context(), a, seed); err != nil {
+		rand.Seed(job.Seed) //nolint:staticcheck // see world_test.go
+		if r, err = Play(t.Context(), a, job); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(time.Minute) // of the bubble: a seed that fails ends in the middle, and what retries a write must end too
@@ -38,20 +37,28 @@ func playSeed(t *testing.T, seed int64) Result {
 	return r
 }
 
-// TestSeeds plays seeds, and says of each that fails how to play it again.
-func TestSeeds(t *testing.T) {
-	begun, failed := time.Now(), 0
-	for n := range *seeds {
-		r := playSeed(t, *firstSeed+int64(n))
-		if r.Failure != nil {
-			failed++
-			t.Errorf("seed %d: %v\n%s\nagain: make sim SEEDS=1 SEED=%d", r.Seed, r.Failure, last(r.Trace, *lines), r.Seed)
-			if *stop {
-				return
-			}
+// TestWorker is what `make sim` starts on each core.
+func TestWorker(t *testing.T) {
+	if !*worker {
+		t.Skip("only with -worker")
+	}
+	err := farm.Serve(os.Stdin, os.NewFile(3, "results"), func(job farm.Job) farm.Result {
+		r := playSeed(t, job)
+		if !r.Failed() {
+			r.Trace = nil
 		}
-		if (n+1)%100 == 0 {
-			fmt.Fprintf(os.Stderr, "%d seeds, %d failed, %.1f a second\n", n+1, failed, float64(n+1)/time.Since(begun).Seconds())
+		return r
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSeeds plays a few seeds; `make sim` plays many.
+func TestSeeds(t *testing.T) {
+	for seed := range int64(10) {
+		if r := playSeed(t, farm.Job{Seed: seed}); r.Failed() {
+			t.Errorf("seed %d: %s\n%s\nagain: make sim SEED=%d", seed, r.Failure, last(r.Trace, *lines), seed)
 		}
 	}
 }
@@ -72,8 +79,8 @@ var pinned = map[int64]string{
 
 func TestPinnedSeeds(t *testing.T) {
 	for _, seed := range slices.Sorted(maps.Keys(pinned)) {
-		if r := playSeed(t, seed); r.Failure != nil {
-			t.Errorf("seed %d (%s): %v\n%s", seed, pinned[seed], r.Failure, last(r.Trace, *lines))
+		if r := playSeed(t, farm.Job{Seed: seed}); r.Failed() {
+			t.Errorf("seed %d (%s): %s\n%s", seed, pinned[seed], r.Failure, last(r.Trace, *lines))
 		}
 	}
 }
@@ -82,8 +89,8 @@ func last(trace []string, n int) string { return strings.Join(trace[max(0, len(t
 
 // A seed that cannot be played again is of no use.
 func TestTheSameSeedIsTheSameRun(t *testing.T) {
-	for seed := range int64(3) {
-		a, b := playSeed(t, seed).Trace, playSeed(t, seed).Trace
+	for seed := range int64(6) {
+		a, b := playSeed(t, farm.Job{Seed: seed}).Trace, playSeed(t, farm.Job{Seed: seed}).Trace
 		for n := range min(len(a), len(b)) {
 			if a[n] != b[n] {
 				t.Fatalf("seed %d, line %d:\n%s\n%s\nbefore:\n%s", seed, n, a[n], b[n], last(a[:n], 10))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -70,7 +69,8 @@ type World struct {
 	scheme *runtime.Scheme
 	ctx    context.Context //nolint:containedctx // the life of the world
 	end    context.CancelFunc
-	random *rand.Rand
+	random dice // of the models
+	choice *choice
 	agenda *agenda
 	begun  time.Time
 
@@ -82,6 +82,7 @@ type World struct {
 	operator *operator
 	placer   *placer
 	feeds    []*feed
+	past     map[reflect.Type][]moment
 
 	machines      map[string]*machine
 	data          map[string]bool  // volumes that hold data
@@ -94,6 +95,7 @@ type World struct {
 	reconciles    int
 
 	faults    faults
+	strokes   map[string]int // how often each kind of fault has struck a call
 	checker   *checker
 	trace     trace
 	told      int           // lines of the trace that Lines has given
@@ -108,9 +110,9 @@ var kinds = []client.Object{
 // New makes an empty world, with manager and scheduler running. It must be called inside a bubble of testing/synctest.
 func New(ctx context.Context, assets *Assets, seed int64) (*World, error) {
 	w := &World{
-		assets: assets, scheme: assets.scheme, random: rand.New(rand.NewSource(seed)), agenda: newAgenda(), begun: time.Now(),
-		truth: map[reflect.Type]*informer{}, machines: map[string]*machine{}, data: map[string]bool{}, born: map[string]bool{},
-		wasReady: map[types.UID]bool{}, shardSize: map[string]int32{}, orphanedSince: map[string]time.Time{}, scheduled: map[string]bool{},
+		assets: assets, scheme: assets.scheme, random: newDice(seed), choice: newChoice(seed, nil), agenda: newAgenda(), begun: time.Now(),
+		truth: map[reflect.Type]*informer{}, past: map[reflect.Type][]moment{}, machines: map[string]*machine{}, data: map[string]bool{}, born: map[string]bool{},
+		wasReady: map[types.UID]bool{}, shardSize: map[string]int32{}, orphanedSince: map[string]time.Time{}, scheduled: map[string]bool{}, strokes: map[string]int{},
 	}
 	w.ctx, w.end = context.WithCancel(ctx)
 	w.checker = newChecker(w)
@@ -147,7 +149,7 @@ func (w *World) startOperator() error {
 		return err
 	}
 	w.operator = o
-	return w.connect(o.access, o.replicas)
+	return w.connect(o.access)
 }
 
 func (w *World) startPlacer() error {
@@ -156,24 +158,30 @@ func (w *World) startPlacer() error {
 		return err
 	}
 	w.placer = p
-	return w.connect(p.access, p.replicas)
+	return w.connect(p.access)
 }
 
-// connect lists everything for a process that has just started, and keeps its replicas up to date from then on.
-func (w *World) connect(process *access, replicas map[reflect.Type]*informer) error {
+// connect lists everything for a process that has just started, as it was at some time, and keeps its replicas up to date
+// from then on. A manager may list from a cache of the server that is behind. The scheduler's reflectors ask for the most
+// recent state when they start (client-go v0.37, WatchListClient).
+func (w *World) connect(process *access) error {
 	if err := w.pump(); err != nil {
 		return err
 	}
 	for _, o := range kinds {
-		to := replicas[reflect.TypeOf(o)]
+		kind := reflect.TypeOf(o)
+		to := process.replicas[kind]
 		if to == nil {
 			continue
 		}
-		w.feeds = append(w.feeds, &feed{process: process, kind: reflect.TypeOf(o), to: to})
-		for _, there := range w.truth[reflect.TypeOf(o)].indexer.List() {
-			if err := to.deliver(apiserver.Event{Type: apiserver.Added, Object: there.(client.Object)}); err != nil {
-				return err
-			}
+		f := &feed{process: process, kind: kind, to: to, last: time.Now()}
+		w.feeds = append(w.feeds, f)
+		then := time.Now()
+		if w.faults.stale > 0 && process.process == "manager" {
+			then = then.Add(-w.choice.of("stale").between(0, w.faults.stale))
+		}
+		if err := w.listAsOf(f, then); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -184,6 +192,7 @@ func (w *World) pump() error {
 	for _, e := range w.api.Events(w.seen) {
 		w.seen++
 		kind := reflect.TypeOf(e.Object)
+		w.past[kind] = append(w.past[kind], moment{time.Now(), e})
 		before, _, _ := w.truth[kind].indexer.Get(e.Object)
 		if err := w.truth[kind].deliver(e); err != nil {
 			return err
@@ -248,13 +257,10 @@ func (w *World) once(name string, wait time.Duration, do func()) {
 	})
 }
 
-// between draws a duration.
+// between draws how long a model takes.
 func (w *World) between(least, most time.Duration) time.Duration {
-	return least + time.Duration(w.random.Int63n(int64(most-least)+1))
+	return w.random.between(least, most)
 }
-
-// chance draws a decision.
-func (w *World) chance(p float64) bool { return w.random.Float64() < p }
 
 // must records an error that no fault explains: the models are wrong.
 func (w *World) must(err error) {

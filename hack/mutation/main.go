@@ -1,106 +1,186 @@
-// Command mutation plants bugs, one at a time, and sees whether the seeds of the simulation catch them. A suite that lets a
-// planted bug pass proves nothing by passing. Sources are not touched: the go command compiles the planted file in place of
-// the real one (-overlay).
+// Command mutation plants bugs, one at a time, and sees whether the tests catch them: first the scenarios, which are quick,
+// and then the seeds of the simulation. A suite that lets a planted bug pass proves nothing by passing. Sources are not
+// touched: the go command compiles the planted file in place of the real one (-overlay).
 //
-// A bug that is missed is either one that the seeds should catch, or a rule that another rule covers: then both would have to
-// break.
+//	go run ./hack/mutation [-seeds 300] [-few 3 -turn 17 -for 4m] [name ...]
 //
-//	go run ./hack/mutation [-seeds 200] [name ...]
+// A bug that neither finds is a failure. One that the seeds do not find says why, in the list of bugs.
 package main
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
+
+	"github.com/shoal-dev/shoal/simulation/farm"
 )
 
-// bug is a change of one place in one file, which must be there exactly once.
-type bug struct{ name, file, is, becomes string }
-
-// The guard and the plan of the scheduler are not among them: the seeds are rarely so short of room that one is missed.
-// plugins/dispersion has tests that fail without them.
-var bugs = []bug{
-	{"delete-any-uid", "instanceset/write.go", "preconditions := client.Preconditions{UID: &c.UID}", "preconditions := client.Preconditions{}"},
-	{"own-writes-not-awaited", "instanceset/controller.go", "if wait > 0 {", "if wait < 0 {"},
-	{"adopt-foreign-pods", "instanceset/write.go", "if !metav1.IsControlledBy(found, set) {", "if found == nil {"},
-	{"rebuild-unfenced", "instanceset/decide/gates.go", "{\"fenced\", fenced},", ""},
-	{"silent-is-dead", "instanceset/decide/observe.go", "\t\t\treturn NodeSilent\n", "\t\t\treturn NodeOutOfService\n"},
-	{"rebuild-last-holder", "instanceset/decide/gates.go", "\t\t{\"peerReady\", peerReady},\n", ""},
-	{"believe-no-holder", "instanceset/decide/gates.go", "\t\t{\"holderProven\", holderProven},\n", ""},
-	{"volume-not-kept", "instanceset/decide/rebuild.go", "if p.retain(v) || !p.recorded[v.ordinal] {", "if !p.recorded[v.ordinal] {"},
-	{"paused-goes-on", "instanceset/decide/scale.go", "func (p *planner) remove() {\n\tif !p.spec.Paused {", "func (p *planner) remove() {\n\tif p.spec != nil {"},
-	{"stranded-for-ever", "instanceset/decide/scale.go", "if !p.stranded(i) ||", "if true ||"},
-	{"lost-still-counts", "slots/count.go", "if labels[v1alpha1.LabelLost] != \"\" {", "if labels[v1alpha1.LabelLost] == \"never\" {"},
-	{"one-on-a-node-more", "plugins/dispersion/filter.go", "l.MaxPerNode > 0 && on.held >= l.MaxPerNode", "l.MaxPerNode > 0 && on.held > l.MaxPerNode"},
-	{"one-node-more", "plugins/dispersion/filter.go", "case on.held == 0 && s.used() >= l.MaxNodes,", "case on.held == 0 && s.used() > l.MaxNodes,"},
-	{"shard-together", "plugins/dispersion/filter.go", "on.shard >= l.MaxPerShard", "on.shard > l.MaxPerShard"},
-	{"old-policy-is-fine", "plugins/dispersion/policy.go", "case olderThan(found.version, pod.Annotations[v1alpha1.AnnotationPolicyVersion]):", "case false:"},
-	{"doubt-forgotten", "plugins/dispersion/prefilter.go", "p.doubtful(pod)...)", "p.doubtful(pod)[:0]...)"},
-	{"claims-do-not-count", "slots/ledger.go", "!l.follows(claim, slot)) {", "!l.follows(claim, slot)) && slot.Node == \"\" {"},
-	{"hot-loop", "instanceset/controller.go", "return ctrl.Result{RequeueAfter: plan.RequeueAfter}, nil", "return ctrl.Result{RequeueAfter: 1000000}, nil"},
+type options struct {
+	seeds     int64
+	few, turn int
+	most      time.Duration
+	names     []string
 }
 
 func main() {
-	seeds := flag.Int("seeds", 200, "seeds that are played against each bug before it counts as missed")
+	var o options
+	flag.Int64Var(&o.seeds, "seeds", 300, "seeds that are played against each bug before it counts as missed by them")
+	flag.IntVar(&o.few, "few", 0, "take so many bugs only, other ones at each turn")
+	flag.IntVar(&o.turn, "turn", 0, "which ones, with -few")
+	flag.DurationVar(&o.most, "for", 0, "begin with no bug after so long")
 	flag.Parse()
-	missed, err := run(*seeds, flag.Args())
+	o.names = flag.Args()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	escaped, err := run(ctx, o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutation:", err)
 		os.Exit(2)
 	}
-	if missed > 0 {
+	if escaped > 0 {
 		os.Exit(1)
 	}
 }
 
-func run(seeds int, names []string) (missed int, err error) {
+// chosen are the bugs of this run.
+func chosen(o options) ([]bug, error) {
+	for _, name := range o.names {
+		if !slices.ContainsFunc(bugs, func(b bug) bool { return b.name == name }) {
+			return nil, fmt.Errorf("there is no bug %s", name)
+		}
+	}
+	var out []bug
+	for n, b := range bugs {
+		few := o.few > 0 && n%max(1, len(bugs)/o.few) != o.turn%max(1, len(bugs)/o.few)
+		if few || len(o.names) > 0 && !slices.Contains(o.names, b.name) {
+			continue
+		}
+		out = append(out, b)
+	}
+	return out, nil
+}
+
+func run(ctx context.Context, o options) (escaped int, err error) {
 	folder, err := os.MkdirTemp("", "mutation")
 	if err != nil {
 		return 0, err
 	}
 	defer os.RemoveAll(folder)
-	for _, b := range bugs {
-		if len(names) > 0 && !slices.Contains(names, b.name) {
-			continue
+	list, err := chosen(o)
+	if err != nil {
+		return 0, err
+	}
+	fmt.Printf("%-24s %-44s %-24s %s\n", "planted bug", "caught by scenario", "caught by seed", "time")
+	began := time.Now()
+	for _, b := range list {
+		if o.most > 0 && time.Since(began) > o.most {
+			fmt.Printf("no time for the others: %s from here on\n", b.name)
+			break
 		}
 		begun := time.Now()
-		verdict, err := play(folder, b, seeds)
+		v, err := judge(ctx, folder, b, o.seeds)
 		if err != nil {
-			return missed, fmt.Errorf("planting %s: %w", b.name, err)
+			return escaped, fmt.Errorf("planting %s: %w", b.name, err)
 		}
-		if verdict == "" {
-			missed++
-			verdict = "MISSED"
+		if v.scenario == "" && v.seed == "" {
+			escaped++
+			v.seed = "ESCAPED"
 		}
-		fmt.Printf("%-24s %5.0fs  %s\n", b.name, time.Since(begun).Seconds(), verdict)
+		note := ""
+		if v.seed == "" {
+			note = "  seeds: " + cmp.Or(b.why, "no reason is given")
+		}
+		fmt.Printf("%-24s %-44s %-24s %.0fs%s\n", b.name, cmp.Or(v.scenario, "-"), cmp.Or(v.seed, "-"), time.Since(begun).Seconds(), note)
 	}
-	return missed, nil
+	return escaped, nil
 }
 
-var failure = regexp.MustCompile(`(?m)seed \d+: .*$`)
+// verdict is who has caught a bug, "" for nobody.
+type verdict struct{ scenario, seed string }
 
-// play returns what the first seed that fails says; "" when none does.
-func play(folder string, b bug, seeds int) (string, error) {
+func judge(ctx context.Context, folder string, b bug, seeds int64) (v verdict, err error) {
 	overlay, err := plant(folder, b)
 	if err != nil {
+		return v, err
+	}
+	for _, pkg := range append(slices.Clone(b.scenarios), "./test/scenario") {
+		if v.scenario, err = scenario(ctx, overlay, pkg); err != nil {
+			return v, err
+		}
+		if v.scenario != "" {
+			break
+		}
+	}
+	v.seed, err = seed(ctx, folder, overlay, b, seeds)
+	return v, err
+}
+
+// ended is how go test names what failed. Tests inside of others come after them.
+var ended = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
+
+// scenario returns the test that fails.
+func scenario(ctx context.Context, overlay, pkg string) (string, error) {
+	pkg, tests, _ := strings.Cut(pkg, " ")
+	out, err := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-ldflags=-s -w", "-count=1", "-run", cmp.Or(tests, "."), pkg).CombinedOutput()
+	if err == nil {
+		return "", nil
+	}
+	if found := ended.FindAllSubmatch(out, -1); found != nil {
+		return strings.TrimPrefix(pkg, "./") + " " + string(found[min(1, len(found)-1)][1]), nil
+	}
+	if strings.Contains(string(out), "panic:") {
+		return strings.TrimPrefix(pkg, "./") + " panics", nil
+	}
+	return "", fmt.Errorf("%w: %s", err, out)
+}
+
+// seed returns the first seed that fails, and what does not hold in it. The one that has caught the bug before goes first.
+func seed(ctx context.Context, folder, overlay string, b bug, seeds int64) (string, error) {
+	binary := filepath.Join(folder, b.name+".test")
+	defer os.Remove(binary)
+	if err := farm.Build(ctx, "./simulation", overlay, binary); err != nil {
 		return "", err
 	}
-	out, err := exec.Command("go", "test", "-overlay", overlay, "./simulation", "-count=1", "-timeout=0", "-run", "TestSeeds$",
-		"-seeds", fmt.Sprint(seeds), "-stop").CombinedOutput()
-	if found := failure.Find(out); found != nil {
-		return string(found), nil
+	playing, stop := context.WithCancel(ctx)
+	defer stop()
+	jobs := make(chan farm.Job)
+	go func() {
+		defer close(jobs)
+		for n := int64(-1); n < seeds; n++ {
+			job := farm.Job{Seed: n}
+			if n < 0 {
+				job.Seed = b.seed
+			}
+			select {
+			case jobs <- job:
+			case <-playing.Done():
+				return
+			}
+		}
+	}()
+	caught := ""
+	err := farm.Run(playing, binary, runtime.NumCPU(), jobs, func(r farm.Result) {
+		if r.Failed() && caught == "" {
+			caught = fmt.Sprintf("%d: %s", r.Seed, r.Invariant)
+			stop()
+		}
+	})
+	if caught != "" {
+		err = nil
 	}
-	if err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return "", nil
+	return caught, err
 }
 
 // plant writes the file with the bug in it, and says where to find it.

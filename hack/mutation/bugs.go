@@ -1,0 +1,71 @@
+package main
+
+// bug is a change of one place in one file, which must be there exactly once.
+type bug struct {
+	name, file, is, becomes string
+	// scenarios are the packages whose scenarios are asked before test/scenario, each with a regular expression for the
+	// tests to run after a blank.
+	scenarios []string
+	// seed has caught the bug before. What seeds draw changes with the simulation: it is a hint and no more.
+	seed int64
+	// why the seeds do not catch it, where they do not.
+	why string
+}
+
+var (
+	ofDecide     = []string{"./instanceset/decide ^TestScenarios$"}
+	ofCommit     = []string{"./instanceset"}
+	ofDispersion = []string{"./plugins/dispersion ^TestScenarios$"}
+	ofSlots      = []string{"./slots ^TestScenarios$"}
+)
+
+const (
+	rarelyTight = "they are rarely so short of room that one is missed; plugins/dispersion has tests that are"
+)
+
+// bugs are grouped by the rule that they break.
+var bugs = []bug{
+	// M, K, one of a shard, the guard.
+	{name: "one-on-a-node-more", file: "plugins/dispersion/filter.go", is: "l.MaxPerNode > 0 && on.held >= l.MaxPerNode", becomes: "l.MaxPerNode > 0 && on.held > l.MaxPerNode", scenarios: ofDispersion},
+	{name: "one-node-more", file: "plugins/dispersion/filter.go", is: "case on.held == 0 && s.used() >= l.MaxNodes,", becomes: "case on.held == 0 && s.used() > l.MaxNodes,", scenarios: ofDispersion},
+	{name: "shard-together", file: "plugins/dispersion/filter.go", is: "on.shard >= l.MaxPerShard", becomes: "on.shard > l.MaxPerShard", scenarios: ofDispersion},
+	{name: "no-guard", file: "plugins/dispersion/filter.go", is: "on.held == 0 && s.guard.Need > max(1, int(on.seat.capacity))", becomes: "on.held == 0 && s.guard.Need < 0", scenarios: ofDispersion, why: rarelyTight},
+	{name: "no-cap", file: "plugins/dispersion/filter.go", is: "case s.total > 0 && on.all >= s.total:", becomes: "case s.total > 0 && on.all > s.total:", scenarios: ofDispersion, why: "the shipped configuration has no cap over all groups"},
+	{name: "old-policy-is-fine", file: "plugins/dispersion/policy.go", is: "case olderThan(found.version, pod.Annotations[v1alpha1.AnnotationPolicyVersion]):", becomes: "case false:", scenarios: ofDispersion, why: "the guard of an old policy keeps less room, which is rarely missed"},
+
+	// What counts.
+	{name: "doubt-forgotten", file: "plugins/dispersion/prefilter.go", is: "p.doubtful(pod)...)", becomes: "p.doubtful(pod)[:0]...)", scenarios: ofDispersion},
+	{name: "claims-do-not-count", file: "slots/ledger.go", is: "!l.follows(claim, slot)) {", becomes: "!l.follows(claim, slot)) && slot.Node == \"\" {", scenarios: ofSlots, why: "the checker counts with the same package"},
+	{name: "lost-still-counts", file: "slots/count.go", is: "if labels[v1alpha1.LabelLost] != \"\" {", becomes: "if labels[v1alpha1.LabelLost] == \"never\" {", scenarios: ofSlots},
+
+	// Proof before anything is given up.
+	{name: "silent-is-dead", file: "instanceset/decide/observe.go", is: "\t\t\treturn NodeSilent\n", becomes: "\t\t\treturn NodeOutOfService\n", scenarios: ofDecide, why: "the proof at the API server refuses what is planned; then nothing is rebuilt and nothing lost"},
+	{name: "rebuild-unfenced", file: "instanceset/decide/gates.go", is: "\t\t{\"fenced\", fenced},\n", becomes: "", scenarios: ofDecide, why: "the proof at the API server refuses what is planned"},
+	{name: "proof-skipped", file: "instanceset/write.go", is: "err := w.fences.prove(ctx, c)", becomes: "var err error", scenarios: ofCommit},
+	{name: "other-node-is-proof", file: "instanceset/fence.go", is: "case node.UID != fence.UID:", becomes: "case false:", scenarios: ofCommit, why: "a Node of the same name that is out of service too proves as much for the machine of the simulation"},
+	{name: "force-without-fence", file: "instanceset/decide/rebuild.go", is: "last.Force, last.Fenced = true, fences", becomes: "last.Force, last.Fenced = true, nil", scenarios: ofDecide},
+	{name: "lost-without-proof", file: "instanceset/decide/rebuild.go", is: "Label: v1alpha1.LabelLost, Value: uid, Fenced: fences,", becomes: "Label: v1alpha1.LabelLost, Value: uid,", scenarios: ofDecide},
+
+	// Somebody else has the data.
+	{name: "rebuild-last-holder", file: "instanceset/decide/gates.go", is: "\t\t{\"peerReady\", peerReady},\n", becomes: "", scenarios: ofDecide, why: "the holder check finds nobody to ask either"},
+	{name: "believe-no-holder", file: "instanceset/decide/gates.go", is: "\t\t{\"holderProven\", holderProven},\n", becomes: "", scenarios: ofDecide},
+	{name: "empty-is-a-holder", file: "instanceset/decide/gates.go", is: "a.Master && a.Offset > 0", becomes: "a.Master && a.Offset >= 0", scenarios: ofDecide},
+	{name: "whole-shard-at-once", file: "instanceset/decide/gates.go", is: "\t\t{\"shardFree\", shardFree},\n", becomes: "", scenarios: ofDecide},
+	{name: "volume-not-kept", file: "instanceset/decide/rebuild.go", is: "if p.retain(v) || !p.recorded[v.ordinal] {", becomes: "if !p.recorded[v.ordinal] {", scenarios: ofDecide},
+	{name: "record-not-awaited", file: "instanceset/decide/rebuild.go", is: "if p.retain(v) || !p.recorded[v.ordinal] {", becomes: "if p.retain(v) {", scenarios: ofDecide},
+	{name: "claim-goes-before-pod", file: "instanceset/decide/scale.go", is: "\t\t\t\tp.deletePod(i, code)\n\t\t\t}\n\t\t\tcontinue\n", becomes: "\t\t\t\tp.deletePod(i, code)\n\t\t\t}\n", scenarios: ofDecide},
+
+	// The record of who held data.
+	{name: "record-forgets", file: "instanceset/decide/generation.go", is: "\t\tv.recorded[o], v.bootstrapped[o] = true, true\n", becomes: "\t\tv.recorded[o] = true\n", scenarios: ofDecide},
+	{name: "everybody-is-first", file: "instanceset/decide/generation.go", is: "return max(1, siblings, v.kept[i.ordinal]+1)", becomes: "return max(0, siblings)", scenarios: ofDecide},
+	{name: "any-claim-is-former", file: "instanceset/decide/generation.go", is: "c.Retired && c.Created.Before(v.Set.CreationTimestamp.Time)", becomes: "c.Retired", scenarios: ofDecide},
+
+	// Objects of others, pauses, caches.
+	{name: "delete-any-uid", file: "instanceset/write.go", is: "preconditions := client.Preconditions{UID: &c.UID}", becomes: "preconditions := client.Preconditions{}", scenarios: ofCommit},
+	{name: "adopt-foreign-pods", file: "instanceset/write.go", is: "if !metav1.IsControlledBy(found, set) {", becomes: "if found == nil {", scenarios: ofCommit},
+	{name: "own-writes-not-awaited", file: "instanceset/controller.go", is: "if wait > 0 {", becomes: "if wait < 0 {", scenarios: ofCommit},
+	{name: "paused-goes-on", file: "instanceset/decide/scale.go", is: "func (p *planner) remove() {\n\tif !p.spec.Paused {", becomes: "func (p *planner) remove() {\n\tif p.spec != nil {", scenarios: ofDecide},
+	{name: "retention-ignored", file: "instanceset/decide/scale.go", is: "if retention == v1alpha1.DeleteClaims {", becomes: "if retention != \"\" {", scenarios: ofDecide},
+	{name: "policy-lowered-early", file: "instanceset/decide/policy.go", is: "case has > wanted && !p.surplusGone():", becomes: "case false:", scenarios: ofDecide, why: "the guard keeps less room for a moment, which is rarely missed"},
+	{name: "hot-loop", file: "instanceset/controller.go", is: "return ctrl.Result{RequeueAfter: plan.RequeueAfter}, nil", becomes: "return ctrl.Result{RequeueAfter: 1000000}, nil", scenarios: ofCommit},
+}
