@@ -29,7 +29,9 @@ func (p *play) heal() {
 		m := p.machines[name]
 		node, there := find[*corev1.Node](p.World, types.NamespacedName{Name: name})
 		switch {
-		case !there || m.reachable():
+		case m.reachable():
+		case !there: // it registers when it is back
+			p.restore(name)
 		case p.givenUp(node):
 			p.tell("user", "node %s stays away", name)
 			p.taint(name, true)
