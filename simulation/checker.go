@@ -259,11 +259,13 @@ func (w *World) called(a *access, r request, o client.Object, err error) {
 		if pod, there := find[*corev1.Pod](w, key); there {
 			c.manages(a, r, pod)
 			c.forced(r, pod)
+			c.declaresLost(r, pod, o)
 		}
 	case "persistentvolumeclaim":
 		if claim, there := find[*corev1.PersistentVolumeClaim](w, key); there {
 			c.manages(a, r, claim)
 			c.deletesClaim(r, claim)
+			c.declaresLost(r, claim, o)
 		}
 	case "service":
 		if service, there := find[*corev1.Service](w, key); there {
@@ -294,6 +296,20 @@ func (c *checker) forced(r request, pod *corev1.Pod) {
 	if !there || !slots.OutOfService(node) {
 		c.fail("force only where proven dead", "%s on node %s", r, pod.Spec.NodeName)
 	}
+}
+
+// declaresLost: what is given up was on a node that is out of service, at this moment.
+func (c *checker) declaresLost(r request, before, after client.Object) {
+	lost := after.GetLabels()[v1alpha1.LabelLost]
+	if r.verb != "patch" || lost == "" || before.GetLabels()[v1alpha1.LabelLost] != "" {
+		return
+	}
+	for _, node := range all[*corev1.Node](c.w) {
+		if string(node.UID) == lost && slots.OutOfService(node) {
+			return
+		}
+	}
+	c.fail("lost only where proven dead", "%s: no node with the UID %s is out of service", r, lost)
 }
 
 // deletesClaim: a claim with data goes only by a scale-in or a rebuild, and a rebuild keeps the volume and leaves somebody

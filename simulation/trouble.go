@@ -117,8 +117,7 @@ func (p *play) loseNode(d dice) {
 	if d.chance(0.8) {
 		p.after(d.between(10*time.Second, 3*time.Minute), "declare", func() {
 			if m.off && p.machines[name] == m {
-				p.tell("user", "declares node %s out of service", name)
-				p.taint(name, true)
+				p.declare(d, name)
 			}
 		})
 	}
@@ -127,6 +126,18 @@ func (p *play) loseNode(d dice) {
 			p.comeBack(d, name)
 		}
 	})
+}
+
+// declare has a person vouch that a machine is off. Some take it back soon.
+func (p *play) declare(d dice, name string) {
+	p.tell("user", "declares node %s out of service", name)
+	p.taint(name, true)
+	if d.chance(0.3) {
+		p.after(d.between(100*time.Millisecond, 20*time.Second), "take back", func() {
+			p.tell("user", "takes it back that node %s is out of service", name)
+			p.taint(name, false)
+		})
+	}
 }
 
 func (p *play) comeBack(d dice, name string) {

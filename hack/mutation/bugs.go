@@ -34,7 +34,7 @@ var bugs = []bug{
 	{name: "old-policy-is-fine", file: "plugins/dispersion/policy.go", is: "case olderThan(found.version, pod.Annotations[v1alpha1.AnnotationPolicyVersion]):", becomes: "case false:", scenarios: ofDispersion, why: "the guard of an old policy keeps less room, which is rarely missed"},
 
 	// What counts.
-	{name: "doubt-forgotten", file: "plugins/dispersion/prefilter.go", is: "p.doubtful(pod)...)", becomes: "p.doubtful(pod)[:0]...)", scenarios: ofDispersion},
+	{name: "doubt-forgotten", file: "plugins/dispersion/prefilter.go", is: "p.doubtful(pod)...)", becomes: "p.doubtful(pod)[:0]...)", scenarios: []string{"./plugins/dispersion Doubt"}, seed: 3},
 	{name: "promise-dies-with-pod", file: "plugins/dispersion/doubt.go", is: "range d.claims {", becomes: "range map[types.UID]doubt{} {", scenarios: []string{"./plugins/dispersion Doubt"}},
 	{name: "claims-do-not-count", file: "slots/ledger.go", is: "!l.follows(claim, slot)) {", becomes: "!l.follows(claim, slot)) && slot.Node == \"\" {", scenarios: ofSlots, why: "the checker counts with the same package"},
 	{name: "lost-still-counts", file: "slots/count.go", is: "if labels[v1alpha1.LabelLost] != \"\" {", becomes: "if labels[v1alpha1.LabelLost] == \"never\" {", scenarios: ofSlots},
@@ -44,8 +44,8 @@ var bugs = []bug{
 	{name: "rebuild-unfenced", file: "instanceset/decide/gates.go", is: "\t\t{\"fenced\", fenced},\n", becomes: "", scenarios: ofDecide, why: "the proof at the API server refuses what is planned"},
 	{name: "proof-skipped", file: "instanceset/write.go", is: "err := w.fences.prove(ctx, c)", becomes: "var err error", scenarios: ofCommit},
 	{name: "other-node-is-proof", file: "instanceset/fence.go", is: "case node.UID != fence.UID:", becomes: "case false:", scenarios: ofCommit, why: "a Node of the same name that is out of service too proves as much for the machine of the simulation"},
-	{name: "force-without-fence", file: "instanceset/decide/rebuild.go", is: "last.Force, last.Fenced = true, fences", becomes: "last.Force, last.Fenced = true, nil", scenarios: ofDecide},
-	{name: "lost-without-proof", file: "instanceset/decide/rebuild.go", is: "Label: v1alpha1.LabelLost, Value: uid, Fenced: fences,", becomes: "Label: v1alpha1.LabelLost, Value: uid,", scenarios: ofDecide},
+	{name: "force-without-fence", file: "instanceset/decide/rebuild.go", is: "last.Force, last.Fenced = true, fences", becomes: "last.Force, last.Fenced = true, nil", scenarios: ofDecide, why: "what names no node is refused before it is sent"},
+	{name: "lost-without-proof", file: "instanceset/decide/rebuild.go", is: "Label: v1alpha1.LabelLost, Value: uid, Fenced: fences,", becomes: "Label: v1alpha1.LabelLost, Value: uid,", scenarios: ofDecide, why: "what names no node is refused before it is sent"},
 
 	// Somebody else has the data.
 	{name: "rebuild-last-holder", file: "instanceset/decide/gates.go", is: "\t\t{\"peerReady\", peerReady},\n", becomes: "", scenarios: ofDecide, why: "the holder check finds nobody to ask either"},
