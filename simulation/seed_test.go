@@ -67,10 +67,11 @@ func TestSeeds(t *testing.T) {
 // cost little.
 var pinned = map[int64]string{
 	3:    "the scheduler: the answer to a claim's promise was lost, and the place was given away again: M exceeded",
-	7:    "the scheduler: a promise arrived twice and the answer was a conflict: two copies of a shard on a node",
-	93:   "decide: an instance waited for a dead node because rebuild.mode is Never, and its set did not say so",
-	1058: "the simulation: a kubelet that came back did not see that a pod of its was gone: an instance ran twice",
-	1183: "the simulation: what is drawn to be five minutes late is still on its way when all is settled",
+	7:    "the scheduler: a promise arrived twice, and the second answer was a conflict: two copies of a shard on a node",
+	93:   "the checker: force after a person took back what they declared, by a manager that looks at its cache alone",
+	1058: "the model: a kubelet that came back did not see that a pod of its was gone: an instance ran twice",
+	1146: "the model: a machine whose Node a person had deleted stayed away for good",
+	1183: "the model: an event that was drawn to be minutes late came when all was settled",
 }
 
 func TestPinnedSeeds(t *testing.T) {
