@@ -45,7 +45,7 @@ var bugs = []bug{
 	{name: "proof-skipped", file: "instanceset/write.go", is: "err := w.fences.prove(ctx, c)", becomes: "var err error", scenarios: ofCommit, seed: 93},
 	{name: "other-node-is-proof", file: "instanceset/fence.go", is: "case node.UID != fence.UID:", becomes: "case false:", scenarios: ofCommit, why: "a Node of the same name that is out of service too proves as much for the machine of the simulation"},
 	{name: "force-without-fence", file: "instanceset/decide/rebuild.go", is: "last.Force, last.Fenced = true, fences", becomes: "last.Force, last.Fenced = true, nil", scenarios: ofDecide, why: "what names no node is refused before it is sent"},
-	{name: "lost-without-proof", file: "instanceset/decide/rebuild.go", is: "Label: v1alpha1.LabelLost, Value: uid, Fenced: fences,", becomes: "Label: v1alpha1.LabelLost, Value: uid,", scenarios: ofDecide, why: "what names no node is refused before it is sent"},
+	{name: "lost-without-proof", file: "instanceset/decide/rebuild.go", is: "Value: string(uidOf(p.nodes[v.node])), Fenced: fences,", becomes: "Value: string(uidOf(p.nodes[v.node])),", scenarios: ofDecide, why: "what names no node is refused before it is sent"},
 
 	// Somebody else has the data.
 	{name: "rebuild-last-holder", file: "instanceset/decide/gates.go", is: "\t\t{\"peerReady\", peerReady},\n", becomes: "", scenarios: ofDecide, why: "the holder check finds nobody to ask either"},
@@ -63,6 +63,7 @@ var bugs = []bug{
 	{name: "any-claim-is-former", file: "instanceset/decide/generation.go", is: "c.Retired && c.Created.Before(v.Set.CreationTimestamp.Time)", becomes: "c.Retired", scenarios: ofDecide},
 
 	// Objects of others, pauses, caches.
+	{name: "stranded-for-ever", file: "instanceset/decide/scale.go", is: "if !p.stranded(i) ||", becomes: "if true ||", scenarios: ofDecide},
 	{name: "delete-any-uid", file: "instanceset/write.go", is: "preconditions := client.Preconditions{UID: &c.UID}", becomes: "preconditions := client.Preconditions{}", scenarios: ofCommit},
 	{name: "adopt-foreign-pods", file: "instanceset/write.go", is: "if !metav1.IsControlledBy(found, set) {", becomes: "if found == nil {", scenarios: ofCommit},
 	{name: "own-writes-not-awaited", file: "instanceset/controller.go", is: "if wait > 0 {", becomes: "if wait < 0 {", scenarios: ofCommit},
