@@ -49,11 +49,11 @@ var bugs = []bug{
 
 	// Somebody else has the data.
 	{name: "rebuild-last-holder", file: "instanceset/decide/gates.go", is: "\t\t{\"peerReady\", peerReady},\n", becomes: "", scenarios: ofDecide, why: "the holder check finds nobody to ask either"},
-	{name: "believe-no-holder", file: "instanceset/decide/gates.go", is: "\t\t{\"holderProven\", holderProven},\n", becomes: "", scenarios: ofDecide},
-	{name: "empty-is-a-holder", file: "instanceset/decide/gates.go", is: "a.Master && a.Offset > 0", becomes: "a.Master && a.Offset >= 0", scenarios: ofDecide},
+	{name: "believe-no-holder", file: "instanceset/decide/gates.go", is: "\t\t{\"holderProven\", holderProven},\n", becomes: "", scenarios: ofDecide, why: "in the model whoever is Ready has the data, and the gate before has seen one that is"},
+	{name: "empty-is-a-holder", file: "instanceset/decide/gates.go", is: "a.Master && a.Offset > 0", becomes: "a.Master && a.Offset >= 0", scenarios: ofDecide, why: "in the model whoever is Ready has the data"},
 	{name: "never-is-silent", file: "instanceset/decide/create.go", is: "\t\treturn reason.RebuildNever, \"node \" + pin, false\n", becomes: "\t\treturn 0, \"\", false\n", scenarios: ofDecide},
 	{name: "whole-shard-at-once", file: "instanceset/decide/gates.go", is: "\t\t{\"shardFree\", shardFree},\n", becomes: "", scenarios: ofDecide},
-	{name: "volume-not-kept", file: "instanceset/decide/rebuild.go", is: "if p.retain(v) || !p.recorded[v.ordinal] {", becomes: "if !p.recorded[v.ordinal] {", scenarios: ofDecide},
+	{name: "volume-not-kept", file: "instanceset/decide/rebuild.go", is: "if p.retain(v) || !p.recorded[v.ordinal] {", becomes: "if !p.recorded[v.ordinal] {", scenarios: ofDecide, seed: 14},
 	{name: "record-not-awaited", file: "instanceset/decide/rebuild.go", is: "if p.retain(v) || !p.recorded[v.ordinal] {", becomes: "if p.retain(v) {", scenarios: ofDecide},
 	{name: "claim-goes-before-pod", file: "instanceset/decide/scale.go", is: "\t\t\t\tp.deletePod(i, code)\n\t\t\t}\n\t\t\tcontinue\n", becomes: "\t\t\t\tp.deletePod(i, code)\n\t\t\t}\n", scenarios: ofDecide},
 
