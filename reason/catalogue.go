@@ -272,7 +272,7 @@ func catalogue() []row {
 			Name:    "OverLimits",
 			Text:    "more nodes or instances per node are in use than the limits allow",
 			Meaning: "The limits were lowered while pods were running, or another scheduler placed pods of the group. Nothing is evicted.",
-			Advice:  "Raise the limits again, or delete surplus pods one by one: their replacements are placed within the limits.",
+			Advice:  "Raise the limits again. Or cordon a surplus node and delete its pods: their replacements go to the others. A pod with a local volume stays with it.",
 		}},
 		{TargetNotFound, Entry{
 			Name:    "TargetNotFound",

@@ -32,6 +32,8 @@ type access struct {
 	// sleepsUntil is when a process that was stopped in its tracks goes on.
 	sleepsUntil time.Time
 	replicas    map[reflect.Type]*informer
+	// A story may have it crash right after so many more writes, or have so many be refused; 0 for never.
+	crashAfter, refused int
 }
 
 // asleep reports whether the process is stopped.
@@ -66,6 +68,9 @@ func (a *access) do(verb string, o client.Object, sub string, send func() error)
 	}
 	r := request{a.process, verb, kindOf(o), o.GetName(), sub}
 	fate := a.w.fateOf(a, r)
+	if fate.before == nil && verb != "get" {
+		fate.before, fate.after = a.told(fate.after)
+	}
 	if fate.before != nil {
 		return fate.before
 	}
@@ -80,6 +85,20 @@ func (a *access) do(verb string, o client.Object, sub string, send func() error)
 		return fate.after
 	}
 	return err
+}
+
+// told is what a story has happen to a write: an error instead of it, or after it.
+func (a *access) told(otherwise error) (before, after error) {
+	if a.refused > 0 {
+		a.refused--
+		return apierrors.NewTooManyRequests("too many requests", 1), nil
+	}
+	if a.crashAfter > 0 {
+		if a.crashAfter--; a.crashAfter == 0 {
+			return nil, a.w.crashAfter(a)
+		}
+	}
+	return nil, otherwise
 }
 
 func (a *access) get(ctx context.Context, key types.NamespacedName, into client.Object) error {

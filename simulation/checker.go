@@ -127,7 +127,7 @@ func (c *checker) limits(policyChanged bool) {
 	}
 	for _, g := range groups {
 		p, there := find[*v1alpha1.PlacementPolicy](w, types.NamespacedName{Namespace: g.Namespace, Name: g.Policy})
-		if there && !policyChanged {
+		if there && !policyChanged && p.Spec.Mode != v1alpha1.PlacementBestEffort {
 			c.exceeded(p, c.usage[g], now[g])
 		}
 	}

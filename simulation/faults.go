@@ -130,9 +130,13 @@ func (w *World) struck(kind string, a *access, r request) fate {
 		w.crash(a)
 		return fate{before: errCrashed}
 	default:
-		w.crash(a)
-		return fate{after: fmt.Errorf("the answer: %w", errCrashed)}
+		return fate{after: w.crashAfter(a)}
 	}
+}
+
+func (w *World) crashAfter(a *access) error {
+	w.crash(a)
+	return fmt.Errorf("the answer: %w", errCrashed)
 }
 
 // ask answers as the Redis with that address would: the first of a shard that has the data is its master.
@@ -143,7 +147,7 @@ func (w *World) ask(_ context.Context, addr string) (redis.Role, error) {
 			if p.ip+":6379" != addr {
 				continue
 			}
-			if !m.reachable() || p.stopping {
+			if !m.reachable() || p.stopping || w.muted[p.name.Name] {
 				return redis.Role{}, errors.New("timeout")
 			}
 			if !p.synced {
@@ -176,7 +180,11 @@ func (w *World) crash(a *access) {
 	if a != w.placer.access && a != w.operator.access {
 		return // it had lost its lease already
 	}
-	w.after(w.between(time.Second, 20*time.Second), "restart "+a.process, func() {
+	away := w.between(time.Second, 20*time.Second)
+	if w.standby && a == w.operator.access {
+		away = time.Second
+	}
+	w.after(away, "restart "+a.process, func() {
 		switch a {
 		case w.operator.access:
 			w.tell("fault", "%s starts again", a.process)

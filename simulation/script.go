@@ -34,19 +34,19 @@ func (w *World) Apply(set *v1alpha1.InstanceSet) error {
 
 // Edit changes an InstanceSet, as a user.
 func (w *World) Edit(name string, change func(*v1alpha1.InstanceSet)) error {
-	set, there := find[*v1alpha1.InstanceSet](w, types.NamespacedName{Namespace: Namespace, Name: name})
-	if !there {
-		return fmt.Errorf("there is no set %s", name)
+	set := &v1alpha1.InstanceSet{}
+	if err := w.user.get(w.ctx, types.NamespacedName{Namespace: Namespace, Name: name}, set); err != nil {
+		return err
 	}
-	changed := set.DeepCopy()
-	change(changed)
-	return w.user.update(w.ctx, changed, "")
+	change(set)
+	return w.user.update(w.ctx, set, "")
 }
 
 // Remove deletes an object, as a user: "pod r-0", "pvc data-r-0" or "set r".
 func (w *World) Remove(kind, name string) error {
 	empty := map[string]client.Object{
 		"pod": &corev1.Pod{}, "pvc": &corev1.PersistentVolumeClaim{}, "set": &v1alpha1.InstanceSet{}, "node": &corev1.Node{},
+		"policy": &v1alpha1.PlacementPolicy{},
 	}[kind]
 	if empty == nil {
 		return fmt.Errorf("no such kind: %s", kind)

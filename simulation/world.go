@@ -88,6 +88,8 @@ type World struct {
 	data          map[string]bool  // volumes that hold data
 	born          map[string]bool  // shards that ever had data
 	shardSize     map[string]int32 // of each set, 0 for none
+	muted         map[string]bool  // instances whose Redis answers nobody
+	standby       bool             // a second manager waits for the end of the first
 	wasReady      map[types.UID]bool
 	orphanedSince map[string]time.Time
 	scheduled     map[string]bool // tasks that stand on the agenda once
@@ -112,7 +114,8 @@ func New(ctx context.Context, assets *Assets, seed int64) (*World, error) {
 	w := &World{
 		assets: assets, scheme: assets.scheme, random: newDice(seed), choice: newChoice(seed, nil), agenda: newAgenda(), begun: time.Now(),
 		truth: map[reflect.Type]*informer{}, past: map[reflect.Type][]moment{}, machines: map[string]*machine{}, data: map[string]bool{}, born: map[string]bool{},
-		wasReady: map[types.UID]bool{}, shardSize: map[string]int32{}, orphanedSince: map[string]time.Time{}, scheduled: map[string]bool{}, strokes: map[string]int{},
+		wasReady: map[types.UID]bool{}, shardSize: map[string]int32{}, muted: map[string]bool{}, orphanedSince: map[string]time.Time{},
+		scheduled: map[string]bool{}, strokes: map[string]int{},
 	}
 	w.ctx, w.end = context.WithCancel(ctx)
 	w.checker = newChecker(w)

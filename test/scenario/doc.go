@@ -3,15 +3,30 @@
 //
 //	nodes cpus=8 a b c             three nodes of 8 CPUs
 //	set r replicas=6 m=2 k=3       a set of instances that want one CPU and a local volume each
-//	    [shard=2] [rebuild=Manual] [check=None] [scaled=Delete] [deleted=Delete] [volumeless]
-//	scale r replicas=4             and: pause r, resume r, offline r 0 3, limits r k=4, reshard r size=3
-//	delete pod r-0                 or pvc data-r-0, set r, node a
-//	foreign r-6                    a pod of somebody else
-//	node a off                     or silent, on, declare (out of service), undeclare
-//	crash manager                  or scheduler; it starts again within 20 seconds
+//	    [shard=2] [spread=1] [mode=Strict] [policy=p] [rebuild=Manual] [check=None] [scaled=Delete] [deleted=Delete] [volumeless]
+//	policy p replicas=3 m=1 k=3    a PlacementPolicy of a user, or its new spec; [targets=(r,s)] [mode=Strict]
+//	pod x cpus=1                   a pod of a user for shoal-scheduler; [policy=p] [shard=s] [priority=9] [on=a]
+//	foreign r-6                    a pod of somebody else, for nobody's scheduler
+//
+//	scale r replicas=4             and: pause r, resume r, offline r 0 3, limits r [m=2] [k=4] [mode=Strict], reshard r size=3,
+//	                               rebuild r Automatic
+//	delete pod r-0                 or pvc data-r-0, set r, policy r, node a
+//
+//	node a off                     or silent, on, declare (out of service), undeclare, cordon, uncordon; new cpus=8: another
+//	                               machine in the place of one whose Node was deleted
+//	redis r-0 mute                 it answers nobody; and: redis r-0 speak
+//	crash manager [writes=3]       or scheduler, now or right after its third write; it starts again within 20 seconds
+//	standby                        a second manager takes over within a second from now on
+//	refuse manager writes=5        the API server refuses the next five writes
 //	lag 5s                         events reach our processes so much later
+//
 //	after 1m                       time passes, and the plans of that time are printed
+//	meanwhile 1m                   the same, without the plans: another story tells them
 //	state                          sets, conditions, exceptions, and what is on which node
+//	policies                       what the manager says of each policy
+//	messages                       what the exceptions say
+//	claims                         where the volumes are; which claims are retired, and which volumes are kept
+//	why r-0                        what the scheduler says of a pod
 //
 // A line that begins with BROKEN, or "refused: <invariant>", says that an invariant of the simulation did not hold.
 package scenario

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/datadriven"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -55,8 +58,19 @@ func TestScenarios(t *testing.T) {
 
 func printed(w *simulation.World, d *datadriven.TestData) string {
 	lines := w.Lines("plan", "BROKEN")
-	if d.Cmd == "state" {
+	switch d.Cmd {
+	case "state":
 		return w.State()
+	case "policies":
+		return w.Policies()
+	case "messages":
+		return w.Messages()
+	case "claims":
+		return w.Claims()
+	case "why":
+		return w.Why(first(d))
+	case "meanwhile": // of plans that another story tells
+		lines = slices.DeleteFunc(lines, func(l string) bool { return !strings.HasPrefix(l, "BROKEN") })
 	}
 	if len(lines) == 0 {
 		return "ok\n"
@@ -65,50 +79,105 @@ func printed(w *simulation.World, d *datadriven.TestData) string {
 }
 
 func do(w *simulation.World, d *datadriven.TestData) error {
-	switch d.Cmd {
-	case "nodes":
-		for _, arg := range d.CmdArgs[1:] {
-			w.AddNodes(number(d, "cpus"), arg.Key)
+	for _, verbs := range []map[string]verb{edits, fates, looks} {
+		if v, known := verbs[d.Cmd]; known {
+			return v(w, d)
 		}
-		return nil
-	case "set":
-		return w.Apply(newSet(d))
-	case "scale":
-		return w.Edit(first(d), func(s *v1alpha1.InstanceSet) { s.Spec.Replicas = ptr.To(int32(number(d, "replicas"))) })
-	case "pause", "resume":
-		return w.Edit(first(d), func(s *v1alpha1.InstanceSet) { s.Spec.Paused = d.Cmd == "pause" })
-	case "offline":
-		return w.Edit(first(d), func(s *v1alpha1.InstanceSet) {
-			s.Spec.OfflineInstances = nil
-			for _, arg := range d.CmdArgs[1:] {
-				s.Spec.OfflineInstances = append(s.Spec.OfflineInstances, int32(parse(d, arg.Key)))
-			}
-		})
-	case "limits":
-		return w.Edit(first(d), func(s *v1alpha1.InstanceSet) { s.Spec.Placement.MaxNodes = ptr.To(int32(number(d, "k"))) })
-	case "reshard":
-		return w.Edit(first(d), func(s *v1alpha1.InstanceSet) { s.Spec.ShardSize = ptr.To(int32(number(d, "size"))) })
-	case "delete":
-		return w.Remove(first(d), d.CmdArgs[1].Key)
-	case "foreign":
-		return w.Foreign(first(d))
-	case "node":
-		return w.Fate(first(d), d.CmdArgs[1].Key)
-	case "crash":
-		return w.Crash(first(d))
-	case "lag":
-		w.Lag(long(d, first(d)))
-		return nil
-	case "after":
-		return w.Run(long(d, first(d)))
-	case "state":
-		return nil
 	}
 	return fmt.Errorf("no such command: %s", d.Cmd)
 }
 
+type verb func(*simulation.World, *datadriven.TestData) error
+
+// edits are what people do with kubectl.
+var edits = map[string]verb{
+	"nodes": func(w *simulation.World, d *datadriven.TestData) error {
+		for _, arg := range d.CmdArgs[1:] {
+			w.AddNodes(number(d, "cpus"), arg.Key)
+		}
+		return nil
+	},
+	"set": func(w *simulation.World, d *datadriven.TestData) error { return w.Apply(newSet(d)) },
+	"policy": func(w *simulation.World, d *datadriven.TestData) error {
+		return w.ApplyPolicy(first(d), newPolicy(d))
+	},
+	"pod": func(w *simulation.World, d *datadriven.TestData) error { return w.CreatePod(newPod(d)) },
+	"scale": edit(func(d *datadriven.TestData, s *v1alpha1.InstanceSet) {
+		s.Spec.Replicas = ptr.To(int32(number(d, "replicas")))
+	}),
+	"pause":  edit(func(_ *datadriven.TestData, s *v1alpha1.InstanceSet) { s.Spec.Paused = true }),
+	"resume": edit(func(_ *datadriven.TestData, s *v1alpha1.InstanceSet) { s.Spec.Paused = false }),
+	"offline": edit(func(d *datadriven.TestData, s *v1alpha1.InstanceSet) {
+		s.Spec.OfflineInstances = nil
+		for _, arg := range d.CmdArgs[1:] {
+			s.Spec.OfflineInstances = append(s.Spec.OfflineInstances, int32(parse(d, arg.Key)))
+		}
+	}),
+	"limits": edit(func(d *datadriven.TestData, s *v1alpha1.InstanceSet) { limit(d, s.Spec.Placement) }),
+	"rebuild": edit(func(d *datadriven.TestData, s *v1alpha1.InstanceSet) {
+		s.Spec.Rebuild.Mode = v1alpha1.RebuildMode(d.CmdArgs[1].Key)
+	}),
+	"reshard": edit(func(d *datadriven.TestData, s *v1alpha1.InstanceSet) {
+		s.Spec.ShardSize = ptr.To(int32(number(d, "size")))
+	}),
+	"delete":  func(w *simulation.World, d *datadriven.TestData) error { return w.Remove(first(d), d.CmdArgs[1].Key) },
+	"foreign": func(w *simulation.World, d *datadriven.TestData) error { return w.Foreign(first(d)) },
+}
+
+func edit(change func(*datadriven.TestData, *v1alpha1.InstanceSet)) verb {
+	return func(w *simulation.World, d *datadriven.TestData) error {
+		return w.Edit(first(d), func(s *v1alpha1.InstanceSet) { change(d, s) })
+	}
+}
+
+// fates are what befalls machines and processes.
+var fates = map[string]verb{
+	"node": func(w *simulation.World, d *datadriven.TestData) error {
+		switch what := d.CmdArgs[1].Key; what {
+		case "cordon", "uncordon":
+			return w.Cordon(first(d), what == "cordon")
+		case "new":
+			return w.Replace(first(d), number(d, "cpus"))
+		default:
+			return w.Fate(first(d), what)
+		}
+	},
+	"redis": func(w *simulation.World, d *datadriven.TestData) error {
+		w.Mute(first(d), d.CmdArgs[1].Key == "mute")
+		return nil
+	},
+	"crash": func(w *simulation.World, d *datadriven.TestData) error {
+		if d.HasArg("writes") {
+			return w.CrashAfter(first(d), int(number(d, "writes")))
+		}
+		return w.Crash(first(d))
+	},
+	"refuse": func(w *simulation.World, d *datadriven.TestData) error {
+		return w.Refuse(first(d), int(number(d, "writes")))
+	},
+	"standby": func(w *simulation.World, _ *datadriven.TestData) error {
+		w.Standby()
+		return nil
+	},
+	"lag": func(w *simulation.World, d *datadriven.TestData) error {
+		w.Lag(long(d, first(d)))
+		return nil
+	},
+	"after":     pass,
+	"meanwhile": pass,
+}
+
+func pass(w *simulation.World, d *datadriven.TestData) error { return w.Run(long(d, first(d))) }
+
+func look(*simulation.World, *datadriven.TestData) error { return nil }
+
+// looks change nothing.
+var looks = map[string]verb{"state": look, "policies": look, "messages": look, "claims": look, "why": look}
+
 func newSet(d *datadriven.TestData) *v1alpha1.InstanceSet {
-	s := simulation.Set(first(d), int32(number(d, "replicas")), int32(number(d, "m")), int32(number(d, "k")))
+	s := simulation.Set(first(d), int32(number(d, "replicas")), 0, 0)
+	*s.Spec.Placement = v1alpha1.PlacementLimits{}
+	limit(d, s.Spec.Placement)
 	for _, arg := range d.CmdArgs[1:] {
 		switch arg.Key {
 		case "shard":
@@ -123,9 +192,60 @@ func newSet(d *datadriven.TestData) *v1alpha1.InstanceSet {
 			s.Spec.PersistentVolumeClaimRetentionPolicy.WhenDeleted = v1alpha1.RetentionType(arg.Vals[0])
 		case "volumeless":
 			s.Spec.VolumeClaimTemplates = nil
+		case "policy":
+			s.Spec.Placement, s.Spec.PlacementPolicyRef = nil, &v1alpha1.PlacementPolicyRef{Name: arg.Vals[0]}
 		}
 	}
 	return s
+}
+
+func newPolicy(d *datadriven.TestData) v1alpha1.PlacementPolicySpec {
+	var spec v1alpha1.PlacementPolicySpec
+	limit(d, &spec.PlacementLimits)
+	for _, arg := range d.CmdArgs[1:] {
+		switch arg.Key {
+		case "replicas":
+			spec.Replicas = ptr.To(int32(parse(d, arg.Vals[0])))
+		case "targets":
+			for _, name := range arg.Vals {
+				spec.ScaleTargetRefs = append(spec.ScaleTargetRefs, v1alpha1.ScaleTargetRef{Kind: "InstanceSet", Name: name})
+			}
+		}
+	}
+	return spec
+}
+
+// limit changes the limits that the command names.
+func limit(d *datadriven.TestData, to *v1alpha1.PlacementLimits) {
+	for _, arg := range d.CmdArgs[1:] {
+		switch arg.Key {
+		case "m":
+			to.MaxInstancesPerNode = ptr.To(intstr.FromInt32(int32(parse(d, arg.Vals[0]))))
+		case "k":
+			to.MaxNodes = ptr.To(int32(parse(d, arg.Vals[0])))
+		case "spread":
+			to.ShardSpread = []v1alpha1.ShardSpread{{TopologyKey: corev1.LabelHostname, Max: int32(parse(d, arg.Vals[0]))}}
+		case "mode":
+			to.Mode = v1alpha1.PlacementMode(arg.Vals[0])
+		}
+	}
+}
+
+func newPod(d *datadriven.TestData) simulation.Pod {
+	p := simulation.Pod{Name: first(d), CPUs: number(d, "cpus")}
+	for _, arg := range d.CmdArgs[1:] {
+		switch arg.Key {
+		case "policy":
+			p.Policy = arg.Vals[0]
+		case "on":
+			p.Node = arg.Vals[0]
+		case "shard":
+			p.Shard = arg.Vals[0]
+		case "priority":
+			p.Priority = int32(parse(d, arg.Vals[0]))
+		}
+	}
+	return p
 }
 
 func first(d *datadriven.TestData) string {
