@@ -119,6 +119,13 @@ sim: ## play SEEDS seeds of a simulated cluster; SEED=n plays one, ONLY=names a 
 sim-nightly: ## play 200,000 seeds; what was done stands in bin/, and a run that was ended goes on from there
 	$(SIM) -seed 1000000 -seeds 200000 -state $(NIGHTLY)
 
+.PHONY: fidelity
+fidelity: $(if $(RECORD),controlplane build) ## compare the simulation with recordings of the real control plane; RECORD=1 records anew
+ifdef RECORD
+	go test -tags integration -count=1 -timeout 20m -run '^TestRecord' ./simulation/fidelity
+endif
+	go test -count=1 -v -run . ./simulation/fidelity
+
 .PHONY: mutation
 mutation: ## plant bugs, one at a time, and see scenarios and seeds catch them; BUGS=names chooses
 	go run ./hack/mutation $(BUGS)

@@ -39,6 +39,8 @@ func (w *World) register(name string, allocatable corev1.ResourceList) {
 	n.Status.Capacity, n.Status.Allocatable = allocatable, allocatable
 	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(time.Now().Truncate(time.Second))}}
 	w.must(w.system.create(w.ctx, n))
+	n.Spec.Taints = slices.DeleteFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Key == corev1.TaintNodeNotReady }) // node lifecycle
+	w.systemUpdate(n, "")
 	for _, pod := range all[*corev1.Pod](w) { // of the Node of that name before it
 		if pod.Spec.NodeName == name {
 			w.kubeletSees(pod)
@@ -174,30 +176,40 @@ func (w *World) forceDelete(pod *corev1.Pod) {
 
 // collect is the garbage collection of objects whose owner is gone.
 func (w *World) collect() {
-	owners := map[types.UID]bool{}
-	for _, set := range all[*v1alpha1.InstanceSet](w) {
-		owners[set.UID] = true
+	var objects []client.Object
+	for _, o := range all[*v1alpha1.InstanceSet](w) {
+		objects = append(objects, o)
 	}
-	var owned []client.Object
 	for _, o := range all[*corev1.Pod](w) {
-		owned = append(owned, o)
+		objects = append(objects, o)
 	}
 	for _, o := range all[*corev1.Service](w) {
-		owned = append(owned, o)
+		objects = append(objects, o)
 	}
 	for _, o := range all[*v1alpha1.PlacementPolicy](w) {
-		owned = append(owned, o)
+		objects = append(objects, o)
 	}
-	for _, o := range owned {
-		ref := metav1.GetControllerOf(o)
-		if ref == nil || owners[ref.UID] || o.GetDeletionTimestamp() != nil {
-			continue
-		}
+	for _, o := range Orphans(objects) {
 		uid := o.GetUID()
 		w.once("collect "+string(uid), w.between(200*time.Millisecond, 3*time.Second), func() {
 			w.systemDelete(o, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
 		})
 	}
+}
+
+// Orphans are the objects whose controller is none of the objects, and which are not being deleted yet.
+func Orphans(objects []client.Object) []client.Object {
+	there := map[types.UID]bool{}
+	for _, o := range objects {
+		there[o.GetUID()] = true
+	}
+	var out []client.Object
+	for _, o := range objects {
+		if ref := metav1.GetControllerOfNoCopy(o); ref != nil && !there[ref.UID] && o.GetDeletionTimestamp() == nil {
+			out = append(out, o)
+		}
+	}
+	return out
 }
 
 // sweep has the controllers of the cluster look at everything, soon after anything has changed.

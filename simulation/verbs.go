@@ -9,7 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/slots"
@@ -31,7 +30,7 @@ type Pod struct {
 	Name, Policy, Shard string // labels; "" for none
 	Node                string // the only one where it may run; "" for any
 	CPUs                int64
-	Priority            int32
+	Critical            bool // it may take the place of others
 }
 
 // CreatePod creates a pod, as a user.
@@ -43,8 +42,8 @@ func (w *World) CreatePod(p Pod) error {
 		}
 	}
 	pod.Spec.SchedulerName = v1alpha1.SchedulerName
-	if p.Priority != 0 {
-		pod.Spec.Priority = ptr.To(p.Priority)
+	if p.Critical {
+		pod.Spec.PriorityClassName = "system-cluster-critical"
 	}
 	if p.Node != "" {
 		pod.Spec.NodeSelector = map[string]string{corev1.LabelHostname: p.Node}
@@ -112,6 +111,17 @@ func (w *World) Standby() { w.standby = true }
 
 // Mute has the Redis of an instance answer nobody, though it runs; or takes that back.
 func (w *World) Mute(instance string, on bool) { w.muted[instance] = on }
+
+// WhyAll is what the scheduler says of each pod that has no node.
+func (w *World) WhyAll() string {
+	var b strings.Builder
+	for _, pod := range all[*corev1.Pod](w) {
+		if pod.Spec.NodeName == "" {
+			fmt.Fprintf(&b, "%s: %s", pod.Name, w.Why(pod.Name))
+		}
+	}
+	return b.String()
+}
 
 // Why is what the scheduler says of a pod that has no node.
 func (w *World) Why(name string) string {

@@ -117,17 +117,21 @@ func (p *policies) addPolicy(policy *validating.Policy) error {
 	}
 	compiler.CompileAndStoreVariables(variables, with, environment.StoredExpressions)
 	var conditions, validations []cel.ExpressionAccessor
+	messages := make([]cel.ExpressionAccessor, len(policy.Spec.Validations)) // nil for one that is only text
 	for i := range policy.Spec.MatchConditions {
 		conditions = append(conditions, (*matchconditions.MatchCondition)(&policy.Spec.MatchConditions[i]))
 	}
-	for _, v := range policy.Spec.Validations {
+	for n, v := range policy.Spec.Validations {
+		if v.MessageExpression != "" {
+			messages[n] = &validating.MessageExpressionCondition{MessageExpression: v.MessageExpression}
+		}
 		validations = append(validations, &validating.ValidationCondition{Expression: v.Expression, Message: v.Message, Reason: v.Reason})
 	}
 	compile := func(expressions []cel.ExpressionAccessor) cel.ConditionEvaluator {
 		return compiler.CompileCondition(expressions, with, environment.StoredExpressions)
 	}
 	matcher := matchconditions.NewMatcher(compile(conditions), policy.Spec.FailurePolicy, "policy", "validate", policy.Name)
-	evaluator := validating.NewValidator(compile(validations), matcher, compile(nil), compile(nil), policy.Spec.FailurePolicy, nil)
+	evaluator := validating.NewValidator(compile(validations), matcher, compile(nil), compile(messages), policy.Spec.FailurePolicy, nil)
 	if err := evaluator.CompileError(); err != nil {
 		return err
 	}

@@ -119,6 +119,7 @@ func (s *Server) addCustom(k customKind) error {
 	}
 	r.main = stores.CustomResource
 	r.updates = map[string]updater{"": stores.CustomResource, "status": stores.Status}
+	r.scale = stores.Scale
 	r.fromClient = func(o client.Object) (runtime.Object, error) { return k.decode(o) }
 	r.toClient = func(o runtime.Object) (client.Object, error) {
 		u, ok := o.(*unstructured.Unstructured)

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/apiserver/pkg/storage"
+	"k8s.io/kubernetes/pkg/apis/core"
 )
 
 // memory is the store of one resource. Objects in it are never changed, only replaced.
@@ -40,6 +41,9 @@ func (m *memory) Create(_ context.Context, key string, obj, out runtime.Object, 
 		return storage.NewKeyExistsError(key, 0)
 	}
 	stored := obj.DeepCopyObject()
+	if claim, ok := stored.(*core.PersistentVolumeClaim); ok && claim.Status.Phase == "" {
+		claim.Status.Phase = core.ClaimPending // the strategy clears it, and reading from etcd fills in the default
+	}
 	accessor, err := meta.Accessor(stored)
 	if err != nil {
 		return err
@@ -82,6 +86,10 @@ func wholeSeconds(object runtime.Object) {
 		whole := metav1.NewTime(t.Truncate(time.Second))
 		accessor.SetDeletionTimestamp(&whole)
 	}
+	if volume, ok := object.(*core.PersistentVolume); ok && volume.Status.LastPhaseTransitionTime != nil {
+		whole := metav1.NewTime(volume.Status.LastPhaseTransitionTime.Truncate(time.Second))
+		volume.Status.LastPhaseTransitionTime = &whole
+	}
 }
 
 func handOut(object, out runtime.Object) error {
@@ -103,7 +111,7 @@ func (m *memory) Delete(ctx context.Context, key string, out runtime.Object, pre
 	if !there {
 		return storage.NewKeyNotFoundError(key, 0)
 	}
-	if err := preconditions.Check(key, found); err != nil {
+	if err := preconditions.Check("/registry"+key, found); err != nil {
 		return err
 	}
 	last := found.DeepCopyObject()
@@ -146,16 +154,16 @@ func (m *memory) GetList(_ context.Context, prefix string, o storage.ListOptions
 }
 
 // GuaranteedUpdate replaces an object. An update that changes nothing makes no version and no event, as with etcd.
-func (m *memory) GuaranteedUpdate(_ context.Context, key string, out runtime.Object, ignoreNotFound bool,
+func (m *memory) GuaranteedUpdate(ctx context.Context, key string, out runtime.Object, ignoreNotFound bool,
 	preconditions *storage.Preconditions, update storage.UpdateFunc, _ runtime.Object) error {
 	found, there := m.objects[key]
 	if !there {
 		if !ignoreNotFound {
 			return storage.NewKeyNotFoundError(key, 0)
 		}
-		return errNotInMemory // creation by update: none of our resources allows it
+		return m.createdByUpdate(ctx, key, out, update)
 	}
-	if err := preconditions.Check(key, found); err != nil {
+	if err := preconditions.Check("/registry"+key, found); err != nil {
 		return err
 	}
 	version, err := m.Versioner().ObjectResourceVersion(found)
@@ -175,6 +183,16 @@ func (m *memory) GuaranteedUpdate(_ context.Context, key string, out runtime.Obj
 		return handOut(found, out)
 	}
 	return m.put(key, updated, out, Modified)
+}
+
+// createdByUpdate makes the object that an update does not find, if its strategy allows that: of our kinds, Services.
+func (m *memory) createdByUpdate(ctx context.Context, key string, out runtime.Object, update storage.UpdateFunc) error {
+	none := reflect.New(reflect.TypeOf(out).Elem()).Interface().(runtime.Object)
+	created, _, err := update(none, storage.ResponseMeta{})
+	if err != nil {
+		return err
+	}
+	return m.Create(ctx, key, created, out, 0)
 }
 
 // Watch is not offered: the simulation reads the server's events.

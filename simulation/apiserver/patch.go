@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -15,7 +17,7 @@ import (
 )
 
 // Patch changes an object, or what a subresource shows of it ("" is the object itself). o says the kind and the name.
-// JSON merge patches and, for built-in kinds, strategic merge patches are understood.
+// JSON patches, JSON merge patches and, for built-in kinds, strategic merge patches are understood.
 func (s *Server) Patch(ctx context.Context, as string, o client.Object, sub string, kind types.PatchType, patch []byte) (client.Object, error) {
 	c, err := s.begin(ctx, as, o, sub)
 	if err != nil {
@@ -31,6 +33,9 @@ func (c call) patched(current runtime.Object, kind types.PatchType, patch []byte
 	if err != nil {
 		return nil, err
 	}
+	if versioned.GetUID() == "" { // Services may be created by an update, but not by a patch
+		return nil, apierrors.NewNotFound(c.name.GroupResource(), c.key.Name)
+	}
 	before, err := json.Marshal(versioned)
 	if err != nil {
 		return nil, err
@@ -39,6 +44,10 @@ func (c call) patched(current runtime.Object, kind types.PatchType, patch []byte
 	switch kind {
 	case types.MergePatchType:
 		after, err = jsonpatch.MergePatch(before, patch)
+	case types.JSONPatchType:
+		if after, err = jsonPatched(before, patch); err != nil {
+			return nil, err
+		}
 	case types.StrategicMergePatchType:
 		after, err = strategicpatch.StrategicMergePatch(before, patch, versioned)
 	default:
@@ -51,5 +60,20 @@ func (c call) patched(current runtime.Object, kind types.PatchType, patch []byte
 	if err := json.Unmarshal(after, changed); err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
+	if changed.GetName() != c.key.Name {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", changed.GetName(), c.key.Name))
+	}
 	return c.fromClient(changed)
+}
+
+func jsonPatched(before, patch []byte) ([]byte, error) {
+	operations, err := jsonpatch.DecodePatch(patch)
+	if err != nil {
+		return nil, apierrors.NewBadRequest("error decoding patch: " + err.Error())
+	}
+	after, err := operations.Apply(before)
+	if err != nil {
+		return nil, apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", schema.GroupResource{}, "", err.Error(), 0, false)
+	}
+	return after, nil
 }

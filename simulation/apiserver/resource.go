@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 
+	"k8s.io/apiextensions-apiserver/pkg/registry/customresource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -31,6 +32,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 
 	_ "k8s.io/kubernetes/pkg/apis/apps/install"
 	_ "k8s.io/kubernetes/pkg/apis/core/install"
@@ -59,8 +62,9 @@ type resource struct {
 	empty      client.Object // of the type that clients use
 
 	main    registry
-	updates map[string]updater // by subresource; "" is the resource itself
-	binding rest.NamedCreater  // pods only
+	updates map[string]updater        // by subresource; "" is the resource itself
+	binding rest.NamedCreater         // pods only
+	scale   *customresource.ScaleREST // custom resources that can be scaled only
 	store   *memory
 
 	fromClient func(client.Object) (runtime.Object, error) // decoded, with defaults
@@ -77,6 +81,20 @@ func (s *Server) add(r *resource) {
 	s.byType[reflect.TypeOf(r.empty)] = r
 }
 
+// prefix is where the real server keeps the objects, below /registry. Messages name it.
+func (r *resource) prefix() string {
+	switch r.name.Resource {
+	case "nodes":
+		return "minions"
+	case "services":
+		return "services/specs"
+	}
+	if r.name.Group == v1alpha1.GroupName {
+		return r.name.Group + "/" + r.name.Resource
+	}
+	return r.name.Resource
+}
+
 // options make a registry store into memory.
 func (s *Server) options(r *resource) generic.RESTOptions {
 	r.store = &memory{server: s, resource: r, objects: map[string]runtime.Object{}}
@@ -84,7 +102,7 @@ func (s *Server) options(r *resource) generic.RESTOptions {
 		StorageConfig:           &storagebackend.ConfigForResource{},
 		EnableGarbageCollection: true,
 		DeleteCollectionWorkers: 1,
-		ResourcePrefix:          r.name.Resource,
+		ResourcePrefix:          r.prefix(),
 		Decorator: func(*storagebackend.ConfigForResource, string, func(runtime.Object) (string, error), func() runtime.Object,
 			func() runtime.Object, storage.AttrFunc, storage.IndexerFuncs, *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
 			return r.store, func() {}, nil

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"reflect"
-	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -20,10 +18,9 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
-	"k8s.io/kubernetes/pkg/apis/core"
-	volumehelpers "k8s.io/kubernetes/pkg/volume/util"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -185,7 +182,7 @@ func (s *Server) Create(ctx context.Context, as string, o client.Object) (client
 	if err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
-	if err := admit(object); err != nil {
+	if err := c.admit(object); err != nil {
 		return nil, err
 	}
 	options := &metav1.CreateOptions{}
@@ -239,6 +236,24 @@ func (c call) update(info rest.UpdatedObjectInfo) (client.Object, error) {
 	return c.toClient(updated)
 }
 
+// Scale sets how many replicas an object wants, through its subresource scale, and returns what that shows after it.
+func (s *Server) Scale(ctx context.Context, as string, o client.Object, scale *autoscalingv1.Scale) (*autoscalingv1.Scale, error) {
+	c, err := s.begin(ctx, as, o, "scale")
+	if err != nil {
+		return nil, err
+	}
+	if c.scale == nil {
+		return nil, apierrors.NewNotFound(c.name.GroupResource(), c.key.Name+"/scale")
+	}
+	c.as = autoscalingv1.SchemeGroupVersion.WithKind("Scale")
+	options := &metav1.UpdateOptions{}
+	shown, _, err := c.scale.Update(c.ctx, c.key.Name, rest.DefaultUpdatedObjectInfo(scale), rest.ValidateAllObjectFunc, c.onUpdate(options), false, options)
+	if err != nil {
+		return nil, err
+	}
+	return shown.(*autoscalingv1.Scale), nil
+}
+
 // Delete deletes an object, or begins to: gracefully, or as far as its finalizers let it.
 func (s *Server) Delete(ctx context.Context, as string, o client.Object, options metav1.DeleteOptions) error {
 	c, err := s.begin(ctx, as, o, "")
@@ -247,31 +262,5 @@ func (s *Server) Delete(ctx context.Context, as string, o client.Object, options
 	}
 	validate := rest.AdmissionToValidateObjectDeleteFunc(c.s.policies, c.attributes(admission.Delete, &options), interfaces())
 	_, _, err = c.main.Delete(c.ctx, c.key.Name, validate, &options)
-	return err
-}
-
-// admit changes a new object as the API server does before its strategy: it adds the finalizers of the admission plugin
-// StorageObjectInUseProtection, and the addresses of a headless Service, which its registry would allocate.
-func admit(object runtime.Object) error {
-	finalizer := ""
-	switch o := object.(type) {
-	case *core.Service:
-		if o.Spec.ClusterIP == core.ClusterIPNone && len(o.Spec.ClusterIPs) == 0 {
-			single := core.IPFamilyPolicySingleStack
-			o.Spec.ClusterIPs = []string{core.ClusterIPNone}
-			o.Spec.IPFamilyPolicy, o.Spec.IPFamilies = &single, []core.IPFamily{core.IPv4Protocol}
-		}
-		return nil
-	case *core.PersistentVolumeClaim:
-		finalizer = volumehelpers.PVCProtectionFinalizer
-	case *core.PersistentVolume:
-		finalizer = volumehelpers.PVProtectionFinalizer
-	default:
-		return nil
-	}
-	accessor, err := meta.Accessor(object)
-	if err == nil && !slices.Contains(accessor.GetFinalizers(), finalizer) {
-		accessor.SetFinalizers(append(accessor.GetFinalizers(), finalizer))
-	}
 	return err
 }

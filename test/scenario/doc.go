@@ -5,7 +5,7 @@
 //	set r replicas=6 m=2 k=3       a set of instances that want one CPU and a local volume each
 //	    [shard=2] [spread=1] [mode=Strict] [policy=p] [rebuild=Manual] [check=None] [scaled=Delete] [deleted=Delete] [volumeless]
 //	policy p replicas=3 m=1 k=3    a PlacementPolicy of a user, or its new spec; [targets=(r,s)] [mode=Strict]
-//	pod x cpus=1                   a pod of a user for shoal-scheduler; [policy=p] [shard=s] [priority=9] [on=a]
+//	pod x cpus=1                   a pod of a user for shoal-scheduler; [policy=p] [shard=s] [critical] [on=a]
 //	foreign r-6                    a pod of somebody else, for nobody's scheduler
 //
 //	scale r replicas=4             and: pause r, resume r, offline r 0 3, limits r [m=2] [k=4] [mode=Strict], reshard r size=3,
@@ -26,7 +26,7 @@
 //	policies                       what the manager says of each policy
 //	messages                       what the exceptions say
 //	claims                         where the volumes are; which claims are retired, and which volumes are kept
-//	why r-0                        what the scheduler says of a pod
+//	why [r-0]                      what the scheduler says of a pod, or of all that have no node
 //
 // A line that begins with BROKEN, or "refused: <invariant>", says that an invariant of the simulation did not hold.
 package scenario

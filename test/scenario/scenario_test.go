@@ -68,6 +68,9 @@ func printed(w *simulation.World, d *datadriven.TestData) string {
 	case "claims":
 		return w.Claims()
 	case "why":
+		if len(d.CmdArgs) == 0 {
+			return w.WhyAll()
+		}
 		return w.Why(first(d))
 	case "meanwhile": // of plans that another story tells
 		lines = slices.DeleteFunc(lines, func(l string) bool { return !strings.HasPrefix(l, "BROKEN") })
@@ -241,8 +244,8 @@ func newPod(d *datadriven.TestData) simulation.Pod {
 			p.Node = arg.Vals[0]
 		case "shard":
 			p.Shard = arg.Vals[0]
-		case "priority":
-			p.Priority = int32(parse(d, arg.Vals[0]))
+		case "critical":
+			p.Critical = true
 		}
 	}
 	return p

@@ -1,0 +1,10 @@
+// Package fidelity compares the simulation's API server with the real one. A script, made from a seed, of requests that are
+// in order and requests that are not is played on a real control plane, and the answers and the objects after each step are
+// recorded in testdata. The tests play the same script on the API server in memory and compare, object by object.
+//
+// `make fidelity` compares; `make fidelity RECORD=1` records anew, which is due after a change of the CRDs, of the admission
+// policies or of the version of Kubernetes.
+//
+// UIDs and versions are renamed in the order in which they appear, and times have no value: what is compared is which are
+// equal. Managed fields are left out. What else may differ, and why, is in differences.go.
+package fidelity
