@@ -59,7 +59,7 @@ func (c call) admitPod(pod *core.Pod) error {
 		return err
 	}
 	if pod.Spec.ServiceAccountName == "" {
-		pod.Spec.ServiceAccountName, pod.Spec.DeprecatedServiceAccount = "default", "default"
+		pod.Spec.ServiceAccountName, pod.Spec.DeprecatedServiceAccount = "default", "default" //nolint:staticcheck // it must agree
 	}
 	priority := int32(0)
 	if name := pod.Spec.PriorityClassName; name != "" {

@@ -11,15 +11,14 @@ const namespace = "ns"
 
 // kind is what a script does with the objects of one kind. Texts are JSON; the objects to create have no name.
 type kind struct {
-	empty      client.Object
-	clustered  bool // it has no namespace
-	names      []string
-	good, bad  []string // to create
-	changes    []string // merge patches, in order or not
-	strategic  []string // strategic merge patches
-	operations []string // JSON patches
-	status     []string // merge patches of the status
-	weight     int
+	empty     client.Object
+	clustered bool // it has no namespace
+	names     []string
+	good, bad []string // to create
+	changes   []string // merge patches, in order or not
+	strategic []string // strategic merge patches
+	status    []string // merge patches of the status
+	weight    int
 }
 
 // empty is an object that names one.
