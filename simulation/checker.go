@@ -27,6 +27,8 @@ type checker struct {
 	w       *World
 	failure error
 	usage   map[slots.Group]usage
+	// anyUsage leaves the limits unchecked.
+	anyUsage bool
 	// mayGo are the claims that a scale-in or the deletion of their set has condemned at some moment.
 	mayGo map[types.UID]bool
 	// mostReady is the most instances of a set that were Ready at any moment, and everReady which ones.
@@ -127,7 +129,7 @@ func (c *checker) limits(policyChanged bool) {
 	}
 	for _, g := range groups {
 		p, there := find[*v1alpha1.PlacementPolicy](w, types.NamespacedName{Namespace: g.Namespace, Name: g.Policy})
-		if there && !policyChanged && p.Spec.Mode != v1alpha1.PlacementBestEffort {
+		if there && !policyChanged && !c.anyUsage && p.Spec.Mode != v1alpha1.PlacementBestEffort {
 			c.exceeded(p, c.usage[g], now[g])
 		}
 	}

@@ -81,12 +81,18 @@ func (w *World) bindClaims() {
 		case claim.DeletionTimestamp != nil:
 		case there && claim.Status.Phase != corev1.ClaimBound && volume.Spec.ClaimRef.UID == claim.UID:
 			w.once("bind "+string(claim.UID), w.between(10*time.Millisecond, time.Second), func() { w.bindClaim(claim, volume) })
-		case !there && claim.Spec.VolumeName != "" && claim.Status.Phase != corev1.ClaimLost:
+		case !there && claim.Spec.VolumeName != "" && claim.Status.Phase != corev1.ClaimLost && !w.exists(claim.Spec.VolumeName):
 			changed := claim.DeepCopy()
 			changed.Status.Phase = corev1.ClaimLost
 			w.systemUpdate(changed, "status")
 		}
 	}
+}
+
+// exists reports whether there is a volume of that name.
+func (w *World) exists(volume string) bool {
+	_, there := find[*corev1.PersistentVolume](w, types.NamespacedName{Name: volume})
+	return there
 }
 
 func (w *World) bindClaim(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {

@@ -7,4 +7,8 @@
 //
 // UIDs and versions are renamed in the order in which they appear, and times have no value: what is compared is which are
 // equal. Managed fields are left out. What else may differ, and why, is in differences.go.
+//
+// The scheduler is compared likewise: small clusters are drawn, their pods are created one by one, and the nodes that the
+// program shoal-scheduler chose (with the shipped configuration and parallelism 1) must be those that the scheduler of the
+// simulation chooses.
 package fidelity

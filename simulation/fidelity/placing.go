@@ -1,0 +1,144 @@
+package fidelity
+
+import (
+	"fmt"
+	"math/rand"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+)
+
+// Trace is a small cluster, and the pods that are created in it one by one: each when the one before it is placed or refused.
+type Trace struct {
+	Nodes    []*corev1.Node
+	Policies []*v1alpha1.PlacementPolicy
+	Volumes  []Volume
+	Pods     []*corev1.Pod
+}
+
+// Volume is a local volume with the claim that it is bound to.
+type Volume struct {
+	Claim *corev1.PersistentVolumeClaim
+	PV    *corev1.PersistentVolume
+}
+
+// TraceOf draws a trace. No two traces share a name, so that one scheduler can place all of them.
+//
+// The scheduler picks at random among nodes of the highest score. So that there is one such node, each pod prefers every node
+// by another weight: that breaks the ties that evenness and load leave.
+func TraceOf(seed int64) Trace {
+	t := &tracer{Rand: rand.New(rand.NewSource(seed)), seed: seed}
+	for n := range 3 + t.Intn(4) {
+		t.node(n)
+	}
+	for n := range 1 + t.Intn(2) {
+		t.group(n)
+	}
+	t.Shuffle(len(t.Pods), func(i, j int) { t.Pods[i], t.Pods[j] = t.Pods[j], t.Pods[i] })
+	return t.Trace
+}
+
+type tracer struct {
+	*rand.Rand
+	Trace
+	seed int64
+}
+
+func (t *tracer) name(format string, args ...any) string {
+	return fmt.Sprintf("t%d-", t.seed) + fmt.Sprintf(format, args...)
+}
+
+func (t *tracer) node(n int) {
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: t.name("n%d", n)}}
+	node.Labels = map[string]string{corev1.LabelHostname: node.Name}
+	node.Status.Allocatable = corev1.ResourceList{
+		corev1.ResourceCPU: *resource.NewQuantity(int64(2+t.Intn(7)), resource.DecimalSI), corev1.ResourceMemory: resource.MustParse("32Gi"),
+		corev1.ResourcePods: resource.MustParse("20"),
+	}
+	node.Status.Capacity = node.Status.Allocatable
+	t.Nodes = append(t.Nodes, node)
+}
+
+// group draws a policy and its pods: with limits that may be too tight, shards or none, and volumes that are there already.
+func (t *tracer) group(n int) {
+	replicas, m, k := int32(2+t.Intn(8)), int32(1+t.Intn(3)), int32(2+t.Intn(len(t.Nodes)-1))
+	p := &v1alpha1.PlacementPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: t.name("g%d", n)}}
+	p.Spec.Replicas = &replicas
+	p.Spec.MaxInstancesPerNode, p.Spec.MaxNodes = ptr.To(intstr.FromInt32(m)), &k
+	if t.Intn(4) == 0 {
+		p.Spec.Mode = []v1alpha1.PlacementMode{v1alpha1.PlacementStrict, v1alpha1.PlacementBestEffort}[t.Intn(2)]
+	}
+	t.Policies = append(t.Policies, p)
+	size := int32(t.Intn(4)) // of the shards; 0 for none
+	milli, volumes := int64(100*(1+t.Intn(12))), t.Intn(3) == 0
+	for i := range replicas {
+		labels := map[string]string{v1alpha1.LabelPlacementPolicy: p.Name}
+		if size > 0 {
+			labels[v1alpha1.LabelShard] = fmt.Sprintf("%s-%d", p.Name, i/size)
+		}
+		pod := t.pod(fmt.Sprintf("%s-%d", p.Name, i), labels, milli)
+		if volumes && t.Intn(3) == 0 {
+			t.volume(pod)
+		}
+	}
+}
+
+func (t *tracer) pod(name string, labels map[string]string, milli int64) *corev1.Pod {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels}}
+	pod.Spec.SchedulerName = v1alpha1.SchedulerName
+	pod.Spec.AutomountServiceAccountToken = ptr.To(false)
+	pod.Spec.Containers = []corev1.Container{{Name: "c", Image: "c", Resources: corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{corev1.ResourceCPU: *resource.NewMilliQuantity(milli, resource.DecimalSI)},
+	}}}
+	weights := []int32{1, 7, 19, 37, 61, 100}
+	var preferred []corev1.PreferredSchedulingTerm
+	for i, n := range t.Perm(len(t.Nodes)) {
+		preferred = append(preferred, corev1.PreferredSchedulingTerm{Weight: weights[i], Preference: only(t.Nodes[n].Name)})
+	}
+	pod.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{PreferredDuringSchedulingIgnoredDuringExecution: preferred}}
+	if t.Intn(12) == 0 {
+		pod.Spec.NodeSelector = map[string]string{corev1.LabelHostname: t.Nodes[t.Intn(len(t.Nodes))].Name}
+	}
+	t.Pods = append(t.Pods, pod)
+	return pod
+}
+
+func only(node string) corev1.NodeSelectorTerm {
+	return corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{
+		{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{node}},
+	}}
+}
+
+// volume gives a pod a local volume on some node, which it had before.
+func (t *tracer) volume(pod *corev1.Pod) {
+	node := t.Nodes[t.Intn(len(t.Nodes))].Name
+	size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
+	modes := []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
+		Namespace: namespace, Name: "data-" + pod.Name, Labels: pod.Labels, Annotations: map[string]string{"pv.kubernetes.io/bind-completed": "yes"},
+	}}
+	claim.Spec = corev1.PersistentVolumeClaimSpec{
+		StorageClassName: ptr.To("local"), AccessModes: modes, VolumeName: "pv-" + pod.Name, Resources: corev1.VolumeResourceRequirements{Requests: size},
+	}
+	pv := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: claim.Spec.VolumeName}}
+	pv.Spec = corev1.PersistentVolumeSpec{
+		Capacity: size, AccessModes: modes, StorageClassName: "local", PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
+		PersistentVolumeSource: corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: "/data"}},
+		NodeAffinity:           &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{only(node)}}},
+	}
+	pod.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{
+		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name},
+	}}}
+	t.Volumes = append(t.Volumes, Volume{claim, pv})
+}
+
+// bind fills in what makes claim and volume one, when the claim has its UID.
+func (v Volume) bind() {
+	v.PV.Spec.ClaimRef = &corev1.ObjectReference{Kind: "PersistentVolumeClaim", APIVersion: "v1", Namespace: v.Claim.Namespace, Name: v.Claim.Name, UID: v.Claim.UID}
+	v.Claim.Status.Phase, v.Claim.Status.Capacity, v.Claim.Status.AccessModes = corev1.ClaimBound, v.PV.Spec.Capacity, v.PV.Spec.AccessModes
+}
