@@ -70,6 +70,7 @@ type Worker struct {
 
 	process *exec.Cmd
 	in      io.WriteCloser
+	pipe    *os.File // of out: closed when the process is killed, whatever else holds its other end
 	out     *bufio.Reader
 	said    *bytes.Buffer // what the process printed
 }
@@ -85,7 +86,7 @@ func (w *Worker) Play(ctx context.Context, j Job) (Result, error) {
 	var late atomic.Bool
 	alarm := time.AfterFunc(patience, func() {
 		late.Store(true)
-		_ = process.Process.Kill()
+		_ = process.Cancel()
 	})
 	r, err := w.ask(j)
 	if alarm.Stop(); err == nil {
@@ -114,6 +115,8 @@ func (w *Worker) start(ctx context.Context) error {
 	p.Env = append(p.Environ(), "GOMAXPROCS=1", "GOGC=800", "GOMEMLIMIT=1500MiB")
 	p.Dir = folder
 	p.ExtraFiles = []*os.File{write}
+	p.Cancel = func() error { return errors.Join(p.Process.Kill(), read.Close()) }
+	p.WaitDelay = time.Second
 	w.said = &bytes.Buffer{}
 	p.Stdout, p.Stderr = w.said, w.said
 	if w.in, err = p.StdinPipe(); err != nil {
@@ -122,7 +125,7 @@ func (w *Worker) start(ctx context.Context) error {
 	if err := p.Start(); err != nil {
 		return errors.Join(err, read.Close())
 	}
-	w.process, w.out = p, bufio.NewReader(read)
+	w.process, w.pipe, w.out = p, read, bufio.NewReader(read)
 	return nil
 }
 
@@ -142,6 +145,7 @@ func (w *Worker) ask(j Job) (Result, error) {
 func (w *Worker) end() string {
 	_ = w.in.Close()
 	_ = w.process.Wait()
+	_ = w.pipe.Close()
 	w.process = nil
 	return w.said.String()
 }
@@ -149,8 +153,7 @@ func (w *Worker) end() string {
 // Close ends the process.
 func (w *Worker) Close() {
 	if w.process != nil {
-		_ = w.in.Close()
-		_ = w.process.Wait()
+		w.end()
 	}
 }
 
