@@ -45,7 +45,7 @@ func (p *Plugin) PreEnqueue(_ context.Context, pod *corev1.Pod) *fwk.Status {
 	defer p.holds.mu.Unlock()
 	h := p.holds.groups[group]
 	if h == nil || h.spokesman.UID == pod.UID || !p.fresh(pod) || !p.waits(h.spokesman) || !h.room.Covers(pod) ||
-		corev1helpers.PodPriority(pod) > corev1helpers.PodPriority(h.spokesman) {
+		corev1helpers.PodPriority(pod) > corev1helpers.PodPriority(h.spokesman) || neverEvicts(h.spokesman) && !neverEvicts(pod) {
 		return nil
 	}
 	key, text := pod.Namespace+"/"+pod.Name, reason.Held.Because("no node can take %s of the same group, and this pod waits behind it", h.spokesman.Name)
@@ -54,6 +54,11 @@ func (p *Plugin) PreEnqueue(_ context.Context, pod *corev1.Pod) *fwk.Status {
 	}
 	h.waiting[key] = pod
 	return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, text)
+}
+
+// neverEvicts reports whether the pod takes no node from others, whatever their priority.
+func neverEvicts(pod *corev1.Pod) bool {
+	return pod.Spec.PreemptionPolicy != nil && *pod.Spec.PreemptionPolicy == corev1.PreemptNever
 }
 
 // tried reports whether the scheduler has told why it has no node for the pod. The status of a pod that is held is not
@@ -85,9 +90,11 @@ func (p *Plugin) waits(pod *corev1.Pod) bool {
 	return err == nil && there && ok && stillWaits(pod, now)
 }
 
+// stillWaits is false, too, for one that asks for something else than before: it was resized, and may be alone in having no
+// room.
 func stillWaits(before, now *corev1.Pod) bool {
 	return isPending(now, before.UID) && now.DeletionTimestamp == nil && now.Status.Phase == before.Status.Phase &&
-		inGroupOf(before, now.Namespace, now.Labels)
+		inGroupOf(before, now.Namespace, now.Labels) && slots.RoomFor(before).Covers(now)
 }
 
 // stand lets the pod stand for its siblings, after no node took it. They would fare no better: each node is closed to the
@@ -138,8 +145,7 @@ func (p *Plugin) awake(ctx context.Context, h *hold) {
 // hopeless reports whether no node can take any fresh pod like this one. What only holds for this pod, such as the nodes of its
 // siblings, does not count; nor is anything hopeless for a pod that may evict others.
 func (s *state) hopeless(pod *corev1.Pod) bool {
-	never := pod.Spec.PreemptionPolicy != nil && *pod.Spec.PreemptionPolicy == corev1.PreemptNever
-	if s.pinned != "" || s.narrow || !never && s.priority > 0 {
+	if s.pinned != "" || s.narrow || !neverEvicts(pod) && s.priority > 0 {
 		return false
 	}
 	if len(s.view.avoided) > 0 || len(s.delta.changed) > 0 {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 
@@ -85,5 +86,38 @@ func TestHeldPodsAreToldOnce(t *testing.T) {
 	}
 	if got := <-recorder.Events; !strings.Contains(got, "no node can take r-1 of the same group") {
 		t.Errorf("the event says %q", got)
+	}
+}
+
+// A pod that may evict others has a way that the one which stands for its siblings has not.
+func TestWhoMayEvictIsNotHeld(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("p", 3, placement.Limits{MaxPerNode: 1, MaxNodes: 1})
+	w.node("a", 4, 110)
+	w.bind(instance("r-0", "p", ""), "a")
+	spokesman, other := instance("r-1", "p", ""), instance("r-2", "p", "")
+	spokesman.Spec.Priority, spokesman.Spec.PreemptionPolicy = new(int32(5)), new(corev1.PreemptNever)
+	other.Spec.Priority = new(int32(5))
+	w.arrive(spokesman, other)
+	if node, _ := w.schedule(spokesman); node != "" {
+		t.Fatalf("r-1 is on %s", node)
+	}
+	if status := w.plugin.PreEnqueue(t.Context(), other); !status.IsSuccess() {
+		t.Errorf("r-2 is held, although it could evict r-0: %s", status.Message())
+	}
+}
+
+// r-1 has grown while it waited, and no longer speaks for pods of the old size.
+func TestWhoHasGrownStandsForNobody(t *testing.T) {
+	w, spokesman, held := heldWorld(t)
+	now := spokesman.DeepCopy()
+	now.Spec.Containers[0].Resources.Requests[corev1.ResourceCPU] = resource.MustParse("100")
+	w.arrive(now)
+	if status := w.plugin.PreEnqueue(t.Context(), held); !status.IsSuccess() {
+		t.Errorf("r-2 is still held: %s", status.Message())
+	}
+	w.plugin.releasing(t.Context()).OnUpdate(spokesman, now)
+	if !w.activated(held) {
+		t.Error("r-2 is not tried again")
 	}
 }
