@@ -241,7 +241,7 @@ func catalogue() []row {
 		{Held, Entry{
 			Name:    "Held",
 			Text:    "the pod waits behind another one of its group, for which there is no node",
-			Meaning: "Every node is closed to a pod of the group for reasons that hold for this pod too. That pod alone is tried again when something changes, so that thousands of pods without hope do not keep the scheduler from others; as soon as it finds a node, or is gone, all of them are tried.",
+			Meaning: "Every node is closed to a pod of the group for reasons that hold for this pod too. This pod has been tried once, and its condition PodScheduled says how each node was closed to it; from then on that other pod alone is tried again when something changes, so that thousands of pods without hope do not keep the scheduler from others; as soon as it finds a node, or is gone, all of them are tried.",
 			Advice:  "See the event of the pod that is named, and the condition Feasible of the group's PlacementPolicy: it says how many nodes are missing.",
 		}},
 		{Feasible, Entry{

@@ -44,12 +44,12 @@ func (p *Plugin) PreEnqueue(_ context.Context, pod *corev1.Pod) *fwk.Status {
 	p.holds.mu.Lock()
 	defer p.holds.mu.Unlock()
 	h := p.holds.groups[group]
-	if h == nil || h.spokesman.UID == pod.UID || !p.fresh(pod) || !p.waits(h.spokesman) || !h.room.Covers(pod) ||
+	if h == nil || h.spokesman.UID == pod.UID || !tried(pod) || !p.fresh(pod) || !p.waits(h.spokesman) || !h.room.Covers(pod) ||
 		corev1helpers.PodPriority(pod) > corev1helpers.PodPriority(h.spokesman) || neverEvicts(h.spokesman) && !neverEvicts(pod) {
 		return nil
 	}
 	key, text := pod.Namespace+"/"+pod.Name, reason.Held.Because("no node can take %s of the same group, and this pod waits behind it", h.spokesman.Name)
-	if _, known := h.waiting[key]; !known && !tried(pod) {
+	if _, known := h.waiting[key]; !known {
 		p.handle.EventRecorder().Eventf(pod, nil, corev1.EventTypeWarning, "FailedScheduling", "Scheduling", "%s", text)
 	}
 	h.waiting[key] = pod
@@ -61,11 +61,11 @@ func neverEvicts(pod *corev1.Pod) bool {
 	return pod.Spec.PreemptionPolicy != nil && *pod.Spec.PreemptionPolicy == corev1.PreemptNever
 }
 
-// tried reports whether the scheduler has told why it has no node for the pod. The status of a pod that is held is not
-// written: it says so in an event, once.
+// tried reports whether the scheduler has said that it has no node for the pod. Nobody writes the status of a pod that is
+// held: without a try of its own, people would not read why it waits, and an autoscaler would not see that it does.
 func tried(pod *corev1.Pod) bool {
 	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse
+		return c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable
 	})
 }
 

@@ -23,6 +23,7 @@ func heldWorld(t *testing.T) (w *world, spokesman, held *corev1.Pod) {
 	w.bind(instance("r-0", "p", ""), "a")
 	spokesman, held = instance("r-1", "p", ""), instance("r-2", "p", "")
 	w.arrive(spokesman, held)
+	told(held)
 	if node, _ := w.schedule(spokesman); node != "" {
 		t.Fatalf("r-1 is on %s", node)
 	}
@@ -71,14 +72,12 @@ func TestHeldPodsAreToldOnce(t *testing.T) {
 	w, _, _ := heldWorld(t)
 	recorder := events.NewFakeRecorder(10)
 	w.plugin.handle.(*handle).events = recorder
-	fresh, tried := instance("r-3", "p", ""), instance("r-4", "p", "")
-	tried.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse}}
-	w.arrive(fresh, tried)
+	pod := instance("r-3", "p", "")
+	told(pod)
+	w.arrive(pod)
 	for range 2 {
-		for _, pod := range []*corev1.Pod{fresh, tried} {
-			if w.plugin.PreEnqueue(t.Context(), pod).IsSuccess() {
-				t.Fatalf("%s is not held", pod.Name)
-			}
+		if w.plugin.PreEnqueue(t.Context(), pod).IsSuccess() {
+			t.Fatal("r-3 is not held")
 		}
 	}
 	if n := len(recorder.Events); n != 1 {
@@ -86,6 +85,20 @@ func TestHeldPodsAreToldOnce(t *testing.T) {
 	}
 	if got := <-recorder.Events; !strings.Contains(got, "no node can take r-1 of the same group") {
 		t.Errorf("the event says %q", got)
+	}
+}
+
+// A pod that is held before its first try would be Pending without a word in its status: neither a person nor an autoscaler
+// could tell that it has no node.
+func TestEveryPodHasATryOfItsOwn(t *testing.T) {
+	w, _, _ := heldWorld(t)
+	pod := instance("r-3", "p", "")
+	gated := corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonSchedulingGated}
+	for _, conditions := range [][]corev1.PodCondition{nil, {gated}} {
+		pod.Status.Conditions = conditions
+		if status := w.plugin.PreEnqueue(t.Context(), pod); !status.IsSuccess() {
+			t.Errorf("with the conditions %v r-3 is held: %s", conditions, status.Message())
+		}
 	}
 }
 
@@ -98,6 +111,7 @@ func TestWhoMayEvictIsNotHeld(t *testing.T) {
 	spokesman, other := instance("r-1", "p", ""), instance("r-2", "p", "")
 	spokesman.Spec.Priority, spokesman.Spec.PreemptionPolicy = new(int32(5)), new(corev1.PreemptNever)
 	other.Spec.Priority = new(int32(5))
+	told(other)
 	w.arrive(spokesman, other)
 	if node, _ := w.schedule(spokesman); node != "" {
 		t.Fatalf("r-1 is on %s", node)

@@ -215,8 +215,16 @@ func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 	if w.activated(pod) {
 		return w.schedule(pod)
 	}
+	told(pod)
 	w.said = after.Message()
 	return best, refused
+}
+
+// told is what the scheduler writes into the status of a pod that found no node.
+func told(pods ...*corev1.Pod) {
+	for _, pod := range pods {
+		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable}}
+	}
 }
 
 // activated reports whether the plugin wants the pod to be tried again; without one it forgets what was wanted.
