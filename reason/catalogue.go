@@ -24,7 +24,7 @@ const (
 	VolumeLost Code = 1109
 	// RoomPromised: node(s) keep their room for an absent instance of the group whose volume is there.
 	RoomPromised Code = 1110
-	// ShardPlanned: node(s) are needed for other instances of the group: with so little room, only the planned nodes leave a place for every instance.
+	// ShardPlanned: node(s) are needed for other instances of the group: with so little room, only the planned nodes leave places for as many as can be.
 	ShardPlanned Code = 1111
 	// NotPlanned: node(s) are not, or no longer, wanted by the plan of the group, and its mode is Strict.
 	NotPlanned Code = 1112
@@ -222,7 +222,7 @@ func catalogue() []row {
 		}},
 		{ShardPlanned, Entry{
 			Name:    "ShardPlanned",
-			Text:    "node(s) are needed for other instances of the group: with so little room, only the planned nodes leave a place for every instance",
+			Text:    "node(s) are needed for other instances of the group: with so little room, only the planned nodes leave places for as many as can be",
 			Meaning: "Instances of one shard may not share a node. With hardly any room to spare, an unlucky order would leave the last instances with nodes that hold their siblings only, so the scheduler plans all shards at once and follows that plan. It does the same where instances of a group ask for different amounts and maxNodes is set: small instances would take the nodes that large ones need.",
 			Advice:  "Nothing, as long as planned nodes are feasible. Otherwise add nodes, raise maxNodes, or free room: with more room the order does not matter.",
 		}},

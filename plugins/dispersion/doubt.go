@@ -72,7 +72,36 @@ func (p *Plugin) Reserve(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod
 	return nil
 }
 
-// Unreserve remembers where the pod may be, and its claims.
+var _ fwk.PreBindPlugin = &Plugin{}
+
+const sentKey fwk.StateKey = Name + "/sent"
+
+// sent is how far a placement got: a Binding may have been sent.
+type sent struct{}
+
+func (sent) Clone() fwk.StateData { return sent{} }
+
+// PreBindPreFlight asks for a call of PreBind where there are claims to be bound first, which can take minutes and fail. For
+// other pods there is nothing between here and their Binding; and a call would cost each of them a write of its nominated
+// node, which those with claims to be bound have anyway.
+func (p *Plugin) PreBindPreFlight(_ context.Context, cs fwk.CycleState, pod *corev1.Pod, _ string) (*fwk.PreBindPreFlightResult, *fwk.Status) {
+	for _, claim := range p.claimsOfPod(pod) {
+		if claim.Spec.VolumeName == "" {
+			return nil, nil
+		}
+	}
+	cs.Write(sentKey, sent{})
+	return nil, fwk.NewStatus(fwk.Skip)
+}
+
+// PreBind comes after those of upstream's plugins, when the claims are bound.
+func (p *Plugin) PreBind(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, _ string) *fwk.Status {
+	cs.Write(sentKey, sent{})
+	return nil
+}
+
+// Unreserve remembers where the pod may be, and its claims. A pod of which no Binding was sent is certainly nowhere: otherwise
+// one whose volume cannot be made on one node after another would take all nodes that its group may use.
 func (p *Plugin) Unreserve(_ context.Context, cs fwk.CycleState, pod *corev1.Pod, node string) {
 	if cs.IsPodGroupSchedulingCycle() {
 		return
@@ -81,7 +110,9 @@ func (p *Plugin) Unreserve(_ context.Context, cs fwk.CycleState, pod *corev1.Pod
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p.index.settleDoubts()
-	d.pods[pod.UID] = doubt{pod.Namespace + "/" + pod.Name, "", append(d.pods[pod.UID].nodes, node)}
+	if _, err := cs.Read(sentKey); err == nil {
+		d.pods[pod.UID] = doubt{pod.Namespace + "/" + pod.Name, "", append(d.pods[pod.UID].nodes, node)}
+	}
 	d.fail(node, func(r reservation) bool { return r.pod == pod.UID })
 }
 

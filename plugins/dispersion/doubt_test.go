@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	"github.com/shoal-dev/shoal/api/config"
@@ -20,7 +21,7 @@ func TestAPlacementInDoubtHoldsItsSlot(t *testing.T) {
 	w.node("a", 4, 10)
 	first, second := instance("r-0", "r", ""), instance("r-1", "r", "")
 	w.arrive(first, second)
-	w.plugin.Unreserve(t.Context(), framework.NewCycleState(), first, "a")
+	w.plugin.Unreserve(t.Context(), unanswered(), first, "a")
 	if node, _ := w.schedule(second); node != "" {
 		t.Fatalf("r-1 was placed on %s, where r-0 may be", node)
 	}
@@ -32,7 +33,7 @@ func TestAPlacementInDoubtHoldsItsSlot(t *testing.T) {
 	}
 	w.note(first)
 	w.node("b", 4, 10)
-	w.plugin.Unreserve(t.Context(), framework.NewCycleState(), second, "b")
+	w.plugin.Unreserve(t.Context(), unanswered(), second, "b")
 	if len(w.plugin.index.doubts.pods) != 1 {
 		t.Errorf("a pod that is gone is still in doubt: %v", w.plugin.index.doubts.pods)
 	}
@@ -49,7 +50,7 @@ func TestProfilesShareTheIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other.Unreserve(t.Context(), framework.NewCycleState(), first, "a")
+	other.Unreserve(t.Context(), unanswered(), first, "a")
 	if node, _ := w.schedule(second); node != "" {
 		t.Errorf("r-1 was placed on %s, where r-0 of another profile may be", node)
 	}
@@ -67,7 +68,7 @@ func TestAPlacementInDoubtOpensNoNode(t *testing.T) {
 	w.bind(instance("r-1", "r", ""), "b")
 	unsure, pod := instance("r-2", "r", ""), instance("r-3", "r", "")
 	w.arrive(unsure, pod)
-	w.plugin.Unreserve(t.Context(), framework.NewCycleState(), unsure, "c")
+	w.plugin.Unreserve(t.Context(), unanswered(), unsure, "c")
 	if _, allowed := w.cycle(pod); allowed("c") || !allowed("a") {
 		t.Errorf("a %v, c %v: want only a, which is in use for certain", allowed("a"), allowed("c"))
 	}
@@ -126,6 +127,62 @@ const (
 	deleted       = "the pod was deleted while it was being bound"
 	deletedAtOnce = "the pod was deleted before the next cycle"
 )
+
+// unanswered is the cycle of a placement whose Binding was sent.
+func unanswered() fwk.CycleState {
+	cs := framework.NewCycleState()
+	cs.Write(sentKey, sent{})
+	return cs
+}
+
+// The volume of r-2 cannot be made on one node after another: r-2 is on none of them, and keeps nobody from any.
+func TestAPlacementThatWasNotSentIsInNoDoubt(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("r", 4, placement.Limits{MaxPerNode: 2, MaxNodes: 2})
+	for _, node := range []string{"a", "b", "c"} {
+		w.node(node, 4, 10)
+	}
+	w.bind(instance("r-0", "r", ""), "a")
+	w.bind(instance("r-1", "r", ""), "a")
+	claim := &corev1.PersistentVolumeClaim{}
+	claim.Namespace, claim.Name, claim.UID = "ns", "data-r-2", "claim"
+	w.add(w.plugin.claims, claim)
+	unlucky, bare, pod := mounting("r-2", "data-r-2"), instance("r-4", "r", ""), instance("r-3", "r", "")
+	w.arrive(unlucky, pod)
+	fail := func(pod *corev1.Pod, node string, want fwk.Code) {
+		cs := framework.NewCycleState()
+		_, status := w.plugin.PreBindPreFlight(t.Context(), cs, pod, node)
+		if status.Code() != want {
+			t.Fatalf("a call of PreBind for %s: %s, want %s", pod.Name, status.Code(), want)
+		}
+		w.plugin.Unreserve(t.Context(), cs, pod, node)
+	}
+	fail(unlucky, "b", fwk.Success)
+	fail(unlucky, "c", fwk.Success)
+	if _, allowed := w.cycle(pod); !allowed("b") || !allowed("c") {
+		t.Errorf("b %v, c %v: r-2 is on neither", allowed("b"), allowed("c"))
+	}
+
+	// Its claim is bound, and then the answer to its Binding is lost.
+	cs := framework.NewCycleState()
+	if _, status := w.plugin.PreBindPreFlight(t.Context(), cs, unlucky, "b"); !status.IsSuccess() {
+		t.Fatal(status)
+	}
+	if status := w.plugin.PreBind(t.Context(), cs, unlucky, "b"); !status.IsSuccess() {
+		t.Fatal(status)
+	}
+	w.plugin.Unreserve(t.Context(), cs, unlucky, "b")
+	if _, allowed := w.cycle(pod); !allowed("b") || allowed("c") {
+		t.Errorf("b %v, c %v: r-2 may be on b, and K is 2", allowed("b"), allowed("c"))
+	}
+
+	// A pod without claims is bound as soon as it is placed.
+	w.arrive(bare)
+	fail(bare, "c", fwk.Skip)
+	if len(w.plugin.index.doubts.pods) != 2 {
+		t.Errorf("in doubt: %v, want r-2 and r-4", w.plugin.index.doubts.pods)
+	}
+}
 
 // worldInDoubt is one in which r-0 is gone, and its claim may be promised to a.
 func worldInDoubt(t *testing.T, way string) (*world, *corev1.PersistentVolumeClaim) {
