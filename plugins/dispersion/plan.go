@@ -18,6 +18,8 @@ type plan struct {
 	level     int
 	remaining int
 	gap       int  // remaining instances for which there was no room at all
+	short     bool // some of the remaining instances have no node in it
+	grown     bool // a node can take more than when it was made
 	tight     bool // rows were asked for
 	broken    bool
 }
@@ -54,9 +56,13 @@ func (p *plan) row(shard string) []int {
 	return row
 }
 
-// check breaks the plan when a node can no longer take what is planned for it.
-func (p *plan) check(number int, s seat) {
-	if p != nil && number < len(p.quota) && p.quota[number]-int(s.held) > int(s.capacity) {
+// check breaks the plan when a node can no longer take what is planned for it, and notes when one can take more.
+func (p *plan) check(number int, before, now seat) {
+	if p == nil {
+		return
+	}
+	p.grown = p.grown || now.capacity > before.capacity
+	if number < len(p.quota) && p.quota[number]-int(now.held) > int(now.capacity) {
 		p.broken = true
 	}
 }
@@ -100,15 +106,21 @@ func (p *plan) follow(moves []move, seats []seat) {
 	}
 }
 
+// outgrown reports whether the plan has no node for an instance of the shard, and might have one by now. Numbers alone do not
+// tell: the room that was there may have been where its siblings are.
+func (p *plan) outgrown(shard string) bool {
+	return p.short && p.grown && p.rows != nil && shard != "" && len(p.row(shard)) == 0
+}
+
 // planOf is the plan of a view, the one that it has if that still holds. Reachable is how many can be placed at best; tight
-// asks for rows.
-func (x *index) planOf(v *view, tight bool, shards, replicas, remaining, reachable int) *plan {
+// asks for rows. Shard is that of the pod at hand, if it needs a row.
+func (x *index) planOf(v *view, tight bool, shard string, shards, replicas, remaining, reachable int) *plan {
 	if p := v.plan; p != nil {
 		if len(v.moves) > 0 {
 			p.follow(v.moves, v.seats)
 			v.moves = v.moves[:0]
 		}
-		if !p.broken && p.tight == tight && p.remaining == remaining && remaining-reachable >= p.gap {
+		if !p.broken && p.tight == tight && p.remaining == remaining && remaining-reachable >= p.gap && !p.outgrown(shard) {
 			return p
 		}
 	}
@@ -118,7 +130,9 @@ func (x *index) planOf(v *view, tight bool, shards, replicas, remaining, reachab
 		names, g.Rows = x.rowsOf(v, shards, replicas, remaining)
 	}
 	made := placement.NewPlan(g)
-	p := &plan{quota: made.Quota, level: made.Level, tight: tight, remaining: remaining, gap: remaining - reachable}
+	p := &plan{
+		quota: made.Quota, level: made.Level, tight: tight, remaining: remaining, gap: remaining - reachable, short: made.Unplaceable > 0,
+	}
 	for number, q := range p.quota {
 		if q > 0 {
 			p.opened = append(p.opened, number)

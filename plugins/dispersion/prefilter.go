@@ -108,10 +108,14 @@ func (s *state) judge(rules policy, pod *corev1.Pod) {
 	if s.limits.MaxNodes == 0 && !tight && s.mode != v1alpha1.PlacementStrict {
 		return // every node may be used: the emptiest is as good as any plan
 	}
-	s.plan = x.planOf(s.view, tight, shards, replicas, remaining, min(most, remaining))
+	shard := s.shard
+	if s.pinned != "" {
+		shard = ""
+	}
+	s.plan = x.planOf(s.view, tight, shard, shards, replicas, remaining, min(most, remaining))
 	s.level = max(1, min(s.plan.level, maxLevel))
-	if tight && s.plan.rows != nil && s.shard != "" && s.pinned == "" {
-		s.fixed, s.row = true, s.plan.row(s.shard)
+	if tight && s.plan.rows != nil && shard != "" {
+		s.fixed, s.row = true, s.plan.row(shard)
 	}
 }
 

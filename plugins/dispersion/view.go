@@ -202,12 +202,12 @@ func (x *index) refresh(v *view, held *slots.Tally, number int) {
 
 // seat replaces a seat, with what it can take worked out.
 func (v *view) seat(number int, s seat) {
-	s = v.worked(s)
-	v.book(v.seats[number], -1)
+	s, before := v.worked(s), v.seats[number]
+	v.book(before, -1)
 	v.book(s, +1)
 	v.seats[number] = s
 	v.peak = max(v.peak, int(s.capacity))
-	v.plan.check(number, s)
+	v.plan.check(number, before, s)
 }
 
 func (v *view) worked(s seat) seat {
