@@ -68,6 +68,7 @@ func TestSeeds(t *testing.T) {
 var pinned = map[int64]string{
 	3:    "the scheduler: the answer to a claim's promise was lost, and the place was given away again: M exceeded",
 	7:    "the scheduler: a promise arrived twice, and the second answer was a conflict: two copies of a shard on a node",
+	30:   "the scheduler: a plan that had nothing for the last of a shard was kept when its nodes came back",
 	93:   "the checker: force after a person took back what they declared, by a manager that looks at its cache alone",
 	1058: "the model: a kubelet that came back did not see that a pod of its was gone: an instance ran twice",
 	1146: "the model: a machine whose Node a person had deleted stayed away for good",
