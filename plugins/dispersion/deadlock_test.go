@@ -7,8 +7,10 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/shoal-dev/shoal/api/config"
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/placement"
 	"github.com/shoal-dev/shoal/slots"
 )
@@ -207,5 +209,41 @@ func TestGroupsEndEven(t *testing.T) {
 		if least, most, _ := spread(seed, true); most-least <= 1 {
 			t.Errorf("seed %d: from %d to %d without the plan: the test proves nothing", seed, least, most)
 		}
+	}
+}
+
+// TestRoomIsKeptBetweenTwoWavesOfPods: the pods of a group come in waves, and between two of them none waits. A group that may
+// use one node, and is on it, still needs that node: others must not take what its next wave needs, until its policy wants less.
+func TestRoomIsKeptBetweenTwoWavesOfPods(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.node("a", 8, 110)
+	w.limit("one", 8, placement.Limits{MaxNodes: 1})
+	first := instance("one-0", "one", "")
+	w.arrive(first)
+	if node, _ := w.schedule(first); node != "a" {
+		t.Fatalf("the first pod is on %q", node)
+	}
+	w.node("b", 6, 110)
+	w.limit("other", 8, placement.Limits{MaxNodes: 2})
+	placed := 0
+	wave := func(group string, from, to int) {
+		for i := from; i < to; i++ {
+			pod := instance(fmt.Sprintf("%s-%d", group, i), group, "")
+			w.arrive(pod)
+			if node, _ := w.schedule(pod); node != "" {
+				placed++
+			}
+		}
+	}
+	wave("other", 0, 8)
+	if placed != 6 {
+		t.Errorf("%d of the other group are placed, there is room for 6 beside what the first group needs", placed)
+	}
+	wave("one", 1, 4)
+	w.limit("one", 4, placement.Limits{MaxNodes: 1})
+	w.plugin.index.notes.policy(&v1alpha1.PlacementPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "one"}})
+	wave("other", 8, 10)
+	if placed != 6+3+2 {
+		t.Errorf("%d are placed; once the first group is complete, 2 more of the other have room", placed)
 	}
 }

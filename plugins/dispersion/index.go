@@ -132,6 +132,9 @@ func (x *index) update(list []fwk.NodeInfo, assumes bool) {
 	for name := range volumes {
 		x.ledger.TouchVolume(name)
 	}
+	for _, g := range x.notes.changedPolicies() {
+		x.replan(g)
+	}
 	x.settle()
 }
 

@@ -10,8 +10,9 @@ import (
 
 // Room that another group still needs counts as taken: otherwise two groups that grow at the same time take each other's
 // nodes, and each ends on its K nodes without a place for the rest, although there was room for both. What a group needs on a
-// node is what its plan has there and has not placed yet, while pods of it wait, and what its absent instances need where
-// their volumes are. Whoever is planned first is served first.
+// node is what its plan has there and has not placed yet, and what its absent instances need where their volumes are. On a node
+// that it has not opened, that counts only while pods of it wait. On one that it has, it counts always: pods come in waves, and
+// between two of them none waits, but the node is one of the K already. Whoever is planned first is served first.
 
 // publish makes the plan of a view known to the views of other groups.
 func (x *index) publish(v *view) {
@@ -56,6 +57,15 @@ func (x *index) reroom(g slots.Group) {
 	}
 }
 
+// replan is called when a policy changed: what was planned may not be wanted any more, and no pod may come that would find
+// out. The group's next pod makes the plan anew.
+func (x *index) replan(g slots.Group) {
+	for _, v := range x.views[g] {
+		x.withdraw(v)
+		v.plan, v.moves = nil, nil
+	}
+}
+
 // reconsider is called when a group begins or ends to wait: what is planned for it is needed from now on, or no longer.
 func (x *index) reconsider(g slots.Group) {
 	for _, v := range x.views[g] {
@@ -81,7 +91,7 @@ func (x *index) neededBy(v *view, number int) (slots.Amount, bool) {
 			continue
 		}
 		k := x.groups[w.group]
-		if k == nil || len(k.absent) == 0 {
+		if k == nil {
 			continue
 		}
 		planned = append(planned, w.group)
@@ -89,7 +99,11 @@ func (x *index) neededBy(v *view, number int) (slots.Amount, bool) {
 		if tally := x.ledger.Group(w.group); tally != nil {
 			held = tally.PerNode[x.nodes[number].name]
 		}
-		add(w.room, min(w.plan.quota[number]-held, len(k.absent)))
+		rest := w.plan.quota[number] - held
+		if held == 0 {
+			rest = min(rest, len(k.absent))
+		}
+		add(w.room, rest)
 	}
 	for g, n := range x.nodes[number].promised {
 		if views := x.views[g]; g != v.group && len(views) > 0 {

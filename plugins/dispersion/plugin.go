@@ -191,6 +191,10 @@ func (p *Plugin) SignPod(_ context.Context, pod *corev1.Pod) ([]fwk.SignFragment
 func (p *Plugin) wake(ctx context.Context, before, after *v1alpha1.PlacementPolicy) {
 	all := before == nil || before.Generation != after.Generation ||
 		before.Status.ObservedGeneration != after.Status.ObservedGeneration || before.Status.Replicas != after.Status.Replicas
+	if all {
+		p.index.notes.policy(after)
+		p.feed(ctx, nil) // what the group had planned may be free
+	}
 	waiting := map[string]*corev1.Pod{}
 	for _, pod := range p.podsOf(slots.Group{Namespace: after.Namespace, Policy: after.Name}) {
 		if pod.Spec.NodeName == "" && (all || olderThan(before.ResourceVersion, pod.Annotations[v1alpha1.AnnotationPolicyVersion])) {

@@ -14,13 +14,14 @@ import (
 // notes are the keys of objects of which an informer has said that they changed. Event handlers write them down, PreFilter
 // drains them and reads the informers' caches, so that nothing else is shared between the two.
 type notes struct {
-	mu                    sync.Mutex
-	pods, claims, volumes map[string]bool
+	mu                              sync.Mutex
+	pods, claims, volumes, policies map[string]bool
 }
 
 func (n *notes) pod(o any)    { n.note(&n.pods, o) }
 func (n *notes) claim(o any)  { n.note(&n.claims, o) }
 func (n *notes) volume(o any) { n.note(&n.volumes, o) }
+func (n *notes) policy(o any) { n.note(&n.policies, o) }
 
 func (n *notes) note(keys *map[string]bool, o any) {
 	key, err := cache.DeletionHandlingMetaNamespaceKeyFunc(o)
@@ -42,6 +43,20 @@ func (n *notes) drain() (pods, claims, volumes map[string]bool) {
 	pods, claims, volumes = n.pods, n.claims, n.volumes
 	n.pods, n.claims, n.volumes = nil, nil, nil
 	return pods, claims, volumes
+}
+
+// changedPolicies hands over the groups whose policies were noted since the last time.
+func (n *notes) changedPolicies() []slots.Group {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var groups []slots.Group
+	for key := range n.policies {
+		if namespace, name, err := cache.SplitMetaNamespaceKey(key); err == nil {
+			groups = append(groups, slots.Group{Namespace: namespace, Policy: name})
+		}
+	}
+	n.policies = nil
+	return groups
 }
 
 // noting is an event handler that notes every object that wanted lets through, before or after its change.

@@ -4,15 +4,17 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/shoal-dev/shoal/api/config"
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/placement"
 )
 
 // The group big needs all of node a and has one pod there; small has no other node. When the rest of big is deleted before it
-// was placed, no event of the scheduler tells small.
+// was placed, it may come again: the node is kept until the policy wants less. No event of the scheduler tells small of that.
 func TestStarvedPodsAreFed(t *testing.T) {
 	w := newWorld(t, config.DispersionArgs{})
 	w.limit("big", 3, placement.Limits{MaxNodes: 1})
@@ -32,6 +34,14 @@ func TestStarvedPodsAreFed(t *testing.T) {
 		}
 		w.plugin.podGone(t.Context(), pod)
 	}
+	if node, _ := w.schedule(small); node != "" {
+		t.Errorf("s-0 is on %q, and big still wants three", node)
+	}
+	w.limit("big", 1, placement.Limits{MaxNodes: 1})
+	policy := &v1alpha1.PlacementPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "big", Generation: 1}}
+	after := policy.DeepCopy()
+	after.Generation++
+	w.plugin.wake(t.Context(), policy, after)
 	if !w.activated(small) {
 		t.Error("s-0 is not tried again")
 	}
