@@ -1,7 +1,10 @@
 package history
 
 import (
+	"maps"
+
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -42,8 +45,9 @@ func (w *world) apply(event Event) []slots.Group {
 	case *corev1.Node:
 		return w.applyNode(o, event.Deleted)
 	case *corev1.PersistentVolume:
+		before := w.volumes[o.Name]
 		put(w.volumes, o.Name, o, event.Deleted)
-		if o.Spec.ClaimRef == nil {
+		if o.Spec.ClaimRef == nil || before != nil && !event.Deleted && equality.Semantic.DeepEqual(before.Spec, o.Spec) {
 			return nil
 		}
 		claim := client.ObjectKey{Namespace: o.Spec.ClaimRef.Namespace, Name: o.Spec.ClaimRef.Name}
@@ -100,14 +104,34 @@ func (w *world) applyClaim(key client.ObjectKey, claim *corev1.PersistentVolumeC
 	if deleted {
 		delete(w.mountedBy, key) // a new claim of that name has a new volume
 	}
-	return w.claims.apply(group, labelled, key, claim, deleted)
+	before := w.claims[group][key]
+	changed := w.claims.apply(group, labelled, key, claim, deleted)
+	if before != nil && !deleted && sameClaim(before, claim) {
+		return nil
+	}
+	return changed
+}
+
+// sameClaim and samePod report whether nothing has changed that slots follow from. Most changes are of the status, and a
+// group of a thousand is not counted again for each.
+func sameClaim(a, b *corev1.PersistentVolumeClaim) bool {
+	return a.UID == b.UID && a.Spec.VolumeName == b.Spec.VolumeName && maps.Equal(a.Labels, b.Labels) &&
+		a.Annotations[slots.SelectedNode] == b.Annotations[slots.SelectedNode]
+}
+
+func samePod(a, b *corev1.Pod) bool {
+	ended := func(p *corev1.Pod) bool {
+		return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+	}
+	return a.UID == b.UID && a.Spec.NodeName == b.Spec.NodeName && maps.Equal(a.Labels, b.Labels) && ended(a) == ended(b)
 }
 
 // applyPod also brings the claims that the pod mounts to its group, or takes them out with it when its labels changed.
 // They stay when it is deleted: a StatefulSet's pod comes back to its volume.
 func (w *world) applyPod(key client.ObjectKey, pod *corev1.Pod, deleted bool) []slots.Group {
 	group, labelled := slots.GroupOf(pod.Namespace, pod.Labels)
-	changed := w.pods.apply(group, labelled, key, pod, deleted)
+	before := w.pods[group][key]
+	changed, claimed := w.pods.apply(group, labelled, key, pod, deleted), false
 	for _, name := range slots.ClaimNames(pod) {
 		claimKey := client.ObjectKey{Namespace: pod.Namespace, Name: name}
 		if last := w.mountedBy[claimKey]; !labelled && (last == nil || last.Name != pod.Name) {
@@ -115,8 +139,12 @@ func (w *world) applyPod(key client.ObjectKey, pod *corev1.Pod, deleted bool) []
 		}
 		put(w.mountedBy, claimKey, pod, !labelled)
 		if claim := w.unlabelled[claimKey]; claim != nil {
+			claimed = true
 			changed = append(changed, w.claims.apply(group, labelled, claimKey, claim, false)...)
 		}
+	}
+	if before != nil && !deleted && !claimed && samePod(before, pod) {
+		return nil
 	}
 	return unique(changed)
 }
