@@ -102,6 +102,11 @@ unit: ## run the tests that need no control plane
 integration: controlplane build ## run the tests against a real etcd and kube-apiserver
 	go test -tags integration -count=1 -p 1 -timeout 20m ./test/integration/...
 
+.PHONY: placement-seeds
+placement-seeds: controlplane build ## place groups with hardly any room to spare on a real control plane: SEEDS=20, from SEED=0 on
+	go test -tags integration -count=1 -timeout 0 -v -run TestPlacementNeverDeadlocks ./test/integration \
+		-seeds $(if $(filter command environment,$(origin SEEDS)),$(SEEDS),20) -seed $(SEED) -instances 999
+
 .PHONY: e2e
 e2e: controlplane build images ## run the tests on nodes with real kubelets: root, and `make real-node-deps`
 	@hack/stage real-nodes-bin $(MAKE) --no-print-directory real-nodes-bin
