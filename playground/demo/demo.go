@@ -191,13 +191,13 @@ func (d *demo) rebuild(ctx context.Context) error {
 	if err := d.cluster.FailNode(ctx, d.victim, playground.OutOfService); err != nil {
 		return err
 	}
-	if err := d.waitReady(ctx, cache, sharded); err != nil {
+	if err := d.waitReady(ctx, cache); err != nil {
 		return err
 	}
 	if err := d.show(ctx); err != nil {
 		return err
 	}
-	return d.oneNodeReplaced(ctx)
+	return errors.Join(d.oneNodeReplaced(ctx), d.neighboursWait(ctx))
 }
 
 func (d *demo) verdict(context.Context) error {

@@ -230,3 +230,19 @@ func (d *demo) pause(ctx context.Context, long time.Duration) error {
 		return nil
 	}
 }
+
+// neighboursWait tells of the other cluster's instances on the dead node, if it has any there. Its rebuild.mode is Manual: they
+// keep their places until a person decides.
+func (d *demo) neighboursWait(ctx context.Context) error {
+	pods, err := d.placed(ctx, sharded)
+	if err != nil {
+		return err
+	}
+	if len(pods) != 120 {
+		return fmt.Errorf("%s has %d instances with a place, wanted 120: its rebuild.mode is Manual, nothing of it may be given up", sharded, len(pods))
+	}
+	if n := perNode(pods)[d.victim]; n > 0 {
+		d.say("%s has %d instances there. Its rebuild.mode is Manual: they keep their places, and wait for a person.", sharded, n)
+	}
+	return nil
+}
