@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/shoal-dev/shoal/api/config"
@@ -245,5 +246,59 @@ func TestRoomIsKeptBetweenTwoWavesOfPods(t *testing.T) {
 	wave("other", 8, 10)
 	if placed != 6+3+2 {
 		t.Errorf("%d are placed; once the first group is complete, 2 more of the other have room", placed)
+	}
+}
+
+// TestShardsEndEven: the last instances of a group may find that the nodes which still want one hold their siblings. 40 shards of
+// three end with five on each of 24 nodes nevertheless, beside another group, in whatever order they come and wherever other
+// plugins like them best.
+func TestShardsEndEven(t *testing.T) {
+	const shards, size, k = 40, 3, 24
+	uneven := 0
+	for seed := range int64(20) {
+		w := newWorld(t, config.DispersionArgs{})
+		random := rand.New(rand.NewSource(seed))
+		for i := range 60 {
+			w.node(fmt.Sprintf("node-%d", i), 16, 110, func(n *corev1.Node) { n.Status.Allocatable[corev1.ResourceMemory] = resource.MustParse("32Gi") })
+		}
+		w.policies[slots.Group{Namespace: "ns", Policy: "p"}] = policy{
+			counted: true, replicas: shards * size, shards: shards, limits: fixed(placement.Limits{MaxPerNode: 6, MaxNodes: k, MaxPerShard: 1}),
+		}
+		w.limit("cache", 40, placement.Limits{MaxPerNode: 2, MaxNodes: 20})
+		var pods []*corev1.Pod
+		for i := range shards * size {
+			pods = append(pods, instance(fmt.Sprintf("r-%d", i), "p", fmt.Sprintf("s-%d", i/size)))
+		}
+		for i := range 40 {
+			pods = append(pods, instance(fmt.Sprintf("c-%d", i), "cache", ""))
+		}
+		random.Shuffle(len(pods), func(i, j int) { pods[i], pods[j] = pods[j], pods[i] })
+		w.any = random
+		w.arrive(pods...)
+		for _, pod := range pods {
+			if node, why := w.schedule(pod); node == "" {
+				t.Fatalf("seed %d: %s has no node: %v", seed, pod.Name, why)
+			}
+		}
+		least, most := shards*size, 0
+		for _, n := range w.perNode("p") {
+			least, most = min(least, n), max(most, n)
+		}
+		both := 0
+		for node := range w.perNode("cache") {
+			if w.perNode("p")[node] > 0 {
+				both++
+			}
+		}
+		t.Logf("seed %d: from %d to %d on %d nodes, %d of them hold the other group too", seed, least, most, len(w.perNode("p")), both)
+		if most > least || len(w.perNode("p")) != k {
+			uneven++
+		}
+		if both > 0 {
+			t.Errorf("seed %d: %d nodes hold both groups, and 16 hold none", seed, both)
+		}
+	}
+	if uneven > 0 {
+		t.Errorf("%d of 20 orders end uneven", uneven)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/shoal-dev/shoal/api/config"
 	"github.com/shoal-dev/shoal/placement"
@@ -68,5 +69,39 @@ func TestRefusedNodesAreAvoidedForAMinute(t *testing.T) {
 	at = at.Add(avoidFor + time.Second)
 	if _, allowed := w.cycle(pod); allowed("c") {
 		t.Error("a is still not counted on after a minute")
+	}
+}
+
+// TestGroupWithoutNodeLimitLooksAtTheEmptiest: a group without K may use all nodes, and yet in a large cluster only the least loaded
+// of the emptiest are looked at; a pod that would rather be near something is shown all.
+func TestGroupWithoutNodeLimitLooksAtTheEmptiest(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	const nodes = 3 * cutAbove
+	for i := range nodes {
+		name := fmt.Sprintf("node-%03d", i)
+		w.node(name, 8, 110, func(n *corev1.Node) { n.Status.Allocatable[corev1.ResourceMemory] = resource.MustParse("32Gi") })
+		if i < nodes-2*cutTo {
+			w.bind(instance("p-"+name, "p", ""), name)
+		} else if i < nodes-cutTo {
+			w.bind(instance("other-"+name, "", ""), name)
+		}
+	}
+	w.limit("p", 2*nodes, placement.Limits{MaxPerNode: 2})
+	pod := instance("next", "p", "")
+	w.arrive(pod)
+	named := func() map[string]bool {
+		w.cycle(pod)
+		names := map[string]bool{}
+		for _, info := range w.candidates(w.result) {
+			names[info.Node().Name] = true
+		}
+		return names
+	}
+	if got := named(); len(got) != cutTo || !got["node-299"] || got[fmt.Sprintf("node-%03d", nodes-cutTo-1)] {
+		t.Errorf("PreFilter names %d nodes, wanted the %d that are idle: %v", len(got), cutTo, got)
+	}
+	pod.Spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{WhenUnsatisfiable: corev1.ScheduleAnyway}}
+	if got := named(); len(got) != nodes {
+		t.Errorf("PreFilter names %d nodes for a pod with a preference, which it does not know", len(got))
 	}
 }

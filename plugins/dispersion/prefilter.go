@@ -100,24 +100,30 @@ func (s *state) judge(rules policy, pod *corev1.Pod) {
 		slack = (replicas/shards - 1) / s.limits.MaxPerShard * s.view.peak
 	}
 	tight := slack > 0 && most < remaining+slack
+	last := slack > 0 && remaining <= lastFew && (s.limits.MaxNodes > 0 || replicas > len(x.marks))
 	if tight {
 		slack = 0
 	}
 	s.guard = sums.closed.Guard(s.limits.MaxNodes, sums.used, sums.left, remaining+slack)
 	s.level = level(s.limits, replicas, len(x.marks))
-	if s.limits.MaxNodes == 0 && !tight && s.mode != v1alpha1.PlacementStrict {
+	if s.limits.MaxNodes == 0 && !tight && !last && s.mode != v1alpha1.PlacementStrict {
 		return // every node may be used: the emptiest is as good as any plan
 	}
 	shard := s.shard
 	if s.pinned != "" {
 		shard = ""
 	}
-	s.plan = x.planOf(s.view, tight, shard, shards, replicas, remaining, min(most, remaining))
+	s.plan = x.planOf(s.view, tight || last, shard, shards, replicas, remaining, min(most, remaining))
 	s.level = max(1, min(s.plan.level, maxLevel))
-	if tight && s.plan.rows != nil && shard != "" {
-		s.fixed, s.row = true, s.plan.row(shard)
+	if s.plan.rows != nil && shard != "" {
+		s.fixed, s.row = tight, s.plan.row(shard)
 	}
 }
+
+// lastFew is how many instances may remain when each shard gets a row of its own although there is room to spare. Without rows
+// the very last ones may find that the nodes which still want one hold their siblings, and the counts end two apart. That many are
+// enough for a way around it, and few enough for their flow to cost nothing.
+const lastFew = 64
 
 // totals are the instances that hold a slot, R, and the number of shards. Policy and pods come by different watches, so R is
 // never less than the instances that are known.
@@ -187,7 +193,7 @@ const (
 	cutTo = 32
 )
 
-// cut names the nodes that the plan would use next, so that a cycle costs the same on 500 and on 5,000 nodes. When none of
+// cut names the nodes that the group would use next, so that a cycle costs the same on 500 and on 5,000 nodes. When none of
 // them suits the other plugins, the pod is tried once more without it (PostFilter).
 func (p *Plugin) cut(s *state, pod *corev1.Pod) *fwk.PreFilterResult {
 	if p.wide[pod.UID] {
@@ -203,10 +209,12 @@ func (p *Plugin) cut(s *state, pod *corev1.Pod) *fwk.PreFilterResult {
 		if number, there := p.index.names[s.pinned]; there && p.index.nodes[number].info != nil {
 			numbers = []int{number}
 		}
-	case s.fixed:
+	case s.fixed, len(s.row) > 0:
 		numbers = s.row
 	case s.plan != nil:
-		numbers = s.lowest()
+		numbers = s.lowest(s.plan.opened, func(number int) bool { return s.plan.more(number, s.view.seats[number]) > 0 })
+	case s.limits.MaxNodes == 0 && !prefersNodes(pod):
+		numbers = s.lowest(s.view.all(), func(int) bool { return true })
 	}
 	var result *fwk.PreFilterResult
 	for _, number := range numbers {
@@ -223,32 +231,49 @@ func (p *Plugin) cut(s *state, pod *corev1.Pod) *fwk.PreFilterResult {
 	return result
 }
 
-// lowest are the nodes of the plan that still want instances and hold the fewest, the least loaded of them.
-func (s *state) lowest() []int {
+// lowest are those of the wanted nodes that have room and hold the fewest, the least loaded of them.
+func (s *state) lowest(of []int, wanted func(number int) bool) []int {
 	seats, fewest := s.view.seats, int32(math.MaxInt32)
-	wanting := func(number int) bool { return s.plan.more(number, seats[number]) > 0 && seats[number].capacity > 0 }
-	for _, number := range s.plan.opened {
-		if wanting(number) {
-			fewest = min(fewest, seats[number].held)
+	best := s.view.best[:0]
+	for _, number := range of {
+		if seats[number].held > fewest || seats[number].capacity <= 0 || !wanted(number) {
+			continue
 		}
+		if seats[number].held < fewest {
+			fewest, best = seats[number].held, best[:0]
+		}
+		best = append(best, number)
 	}
+	s.view.best = best
 	var byLoad [1001]int16
-	for _, number := range s.plan.opened {
-		if seats[number].held == fewest && wanting(number) {
-			byLoad[seats[number].load]++
-		}
+	for _, number := range best {
+		byLoad[seats[number].load]++
 	}
 	most, n := 0, 0
 	for ; most < len(byLoad) && n < cutTo; most++ {
 		n += int(byLoad[most])
 	}
 	numbers := make([]int, 0, cutTo)
-	for _, number := range s.plan.opened {
-		if len(numbers) < cutTo && seats[number].held == fewest && int(seats[number].load) < most && wanting(number) {
+	for _, number := range best {
+		if len(numbers) < cutTo && int(seats[number].load) < most {
 			numbers = append(numbers, number)
 		}
 	}
 	return numbers
+}
+
+// prefersNodes reports whether the pod asks to be near something, or away from it, without requiring it. Which of the emptiest
+// nodes is best for it, we do not know.
+func prefersNodes(pod *corev1.Pod) bool {
+	for _, c := range pod.Spec.TopologySpreadConstraints {
+		if c.WhenUnsatisfiable == corev1.ScheduleAnyway {
+			return true
+		}
+	}
+	a := pod.Spec.Affinity
+	return a != nil && (a.NodeAffinity != nil && len(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution) > 0 ||
+		a.PodAffinity != nil && len(a.PodAffinity.PreferredDuringSchedulingIgnoredDuringExecution) > 0 ||
+		a.PodAntiAffinity != nil && len(a.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution) > 0)
 }
 
 func (p *Plugin) claimsOfPod(pod *corev1.Pod) []*corev1.PersistentVolumeClaim {

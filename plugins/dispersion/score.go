@@ -2,6 +2,7 @@ package dispersion
 
 import (
 	"context"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -30,7 +31,7 @@ func (p *Plugin) Score(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, info
 		return placement.Evenness(held, s.level), nil
 	}
 	number, there := s.index.names[node]
-	wanted := there && number < len(s.plan.quota) && s.plan.quota[number] > held
+	wanted := there && number < len(s.plan.quota) && s.plan.quota[number] > held && (len(s.row) == 0 || slices.Contains(s.row, number))
 	switch {
 	case s.mode == v1alpha1.PlacementBestEffort && wanted:
 		return 50 + placement.Evenness(held, s.level)/2, nil

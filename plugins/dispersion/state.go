@@ -44,9 +44,9 @@ type base struct {
 	level  int
 	plan   *plan    // nil without one
 	mix    *mixture // nil where all instances are alike
-	fixed  bool     // only the nodes of row keep the rest of the shards placeable
-	row    []int
-	narrow bool // PreFilter named only some of the nodes
+	row    []int    // nodes for the rest of the shard, where the plan has rows
+	fixed  bool     // only those keep the rest of the shards placeable
+	narrow bool     // PreFilter named only some of the nodes
 }
 
 // taken is an instance on a node.

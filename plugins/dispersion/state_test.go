@@ -31,9 +31,11 @@ func (w *world) again(pod *corev1.Pod) (*framework.CycleState, func(string) bool
 		w.t.Fatal(err)
 	}
 	cs := framework.NewCycleState()
-	if _, status := w.plugin.PreFilter(w.t.Context(), cs, pod, nodes); !status.IsSuccess() {
+	result, status := w.plugin.PreFilter(w.t.Context(), cs, pod, nodes)
+	if !status.IsSuccess() {
 		w.t.Fatal(status)
 	}
+	w.result = result
 	return cs, func(node string) bool {
 		info, err := w.snapshot.Get(node)
 		if err != nil {

@@ -63,6 +63,16 @@ type view struct {
 	avoided   map[int]time.Time // nodes that other plugins refused, and until when nothing is planned there
 	advice    *advice           // nil until a pod found no node
 	published []int             // the nodes on which other groups know what this one needs
+
+	numbers, best []int // of lowest: those of all seats, and room to work in
+}
+
+// all are the numbers of all seats.
+func (v *view) all() []int {
+	for len(v.numbers) < len(v.seats) {
+		v.numbers = append(v.numbers, len(v.numbers))
+	}
+	return v.numbers[:len(v.seats)]
 }
 
 // sums are what the guard needs of all seats.
@@ -92,7 +102,7 @@ type seat struct {
 	all      int32 // slots of all groups
 	lowest   int32 // priority among the group's pods there; the highest number if there are none
 	avoided  bool  // other plugins refuse it
-	load     int32 // thousandths of CPU or memory in use, the fuller one
+	load     int32 // thousandths of CPU or memory in use or needed by other groups, the fuller one
 }
 
 // viewOf finds the view for a pod, or makes it, and brings it up to date.
@@ -186,11 +196,12 @@ func (x *index) refresh(v *view, held *slots.Tally, number int) {
 	}
 	if n.info != nil {
 		s.fit = int32(roomOn(v.room, n.info))
-		if needed, any := x.neededBy(v, number); any && s.fit > 0 {
+		needed, any := x.neededBy(v, number)
+		if any && s.fit > 0 {
 			left := int32(v.room.Fit(minus(freeOn(v.room, n.info), needed)))
 			s.needed, s.fit = s.fit-left, left
 		}
-		s.load = loadOf(n.info)
+		s.load = loadOf(n.info, needed)
 	}
 	for i := range n.pods {
 		if t := &n.pods[i]; t.pod != nil && t.group == v.group {
@@ -229,13 +240,17 @@ func (v *view) relimit(limits placement.Limits, shards int) {
 	}
 }
 
-// loadOf is how full a node is.
-func loadOf(info *framework.NodeInfo) int32 {
+// loadOf is how full a node is, with what others still need there: else two groups that are planned one after the other, before
+// either has pods, would share their nodes while others are empty.
+func loadOf(info *framework.NodeInfo, needed slots.Amount) int32 {
 	share := func(used, has int64) int32 {
 		if has <= 0 || used >= has {
 			return 1000
 		}
 		return int32(float64(used) / float64(has) * 1000)
 	}
-	return max(share(info.NonZeroRequested.MilliCPU, info.Allocatable.MilliCPU), share(info.NonZeroRequested.Memory, info.Allocatable.Memory))
+	return max(
+		share(info.NonZeroRequested.MilliCPU+needed.MilliCPU, info.Allocatable.MilliCPU),
+		share(info.NonZeroRequested.Memory+needed.Memory, info.Allocatable.Memory),
+	)
 }

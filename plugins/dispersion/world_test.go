@@ -43,6 +43,10 @@ type world struct {
 	blocked map[string]bool
 	// choose, if set, picks one of the allowed nodes instead of the score, as other plugins' scores may do.
 	choose func(allowed []string) string
+	// any, if set, picks one of the nodes with the best score, as upstream does; without it the first by name is taken.
+	any *rand.Rand
+	// result is what PreFilter named in the last cycle that was run by cycle.
+	result *fwk.PreFilterResult
 	// said is what PostFilter added to the event of the last pod that found no node.
 	said string
 }
@@ -173,7 +177,7 @@ func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 		nodes = w.candidates(result)
 	}
 	var allowed []string
-	best, score, refused := "", int64(-1), map[string]*fwk.Status{}
+	best, score, ties, refused := "", int64(-1), 0, map[string]*fwk.Status{}
 	for _, info := range nodes {
 		name := info.Node().Name
 		if !status.IsSkip() {
@@ -195,8 +199,16 @@ func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 			points, _ = w.plugin.Score(w.t.Context(), cs, pod, info)
 		}
 		allowed = append(allowed, name)
-		if points > score || points == score && name < best {
-			best, score = name, points
+		switch {
+		case points > score:
+			best, score, ties = name, points, 1
+		case points < score:
+		case w.any != nil:
+			if ties++; w.any.Intn(ties) == 0 {
+				best = name
+			}
+		case name < best:
+			best = name
 		}
 	}
 	if best != "" {
