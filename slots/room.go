@@ -9,6 +9,7 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apiresource "k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/component-helpers/resource"
 	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
@@ -66,7 +67,26 @@ func repels(t *corev1.Taint) bool {
 
 // Covers reports whether the room is also that for another pod: it asks for the same, and may use the same nodes.
 func (r Room) Covers(pod *corev1.Pod) bool {
-	return r.SameNodes(pod) && r.request.Equal(RequestOf(pod))
+	return r.SameNodes(pod) && (AskAlike(r.pod, pod) || r.request.Equal(RequestOf(pod)))
+}
+
+// AskAlike reports whether two pods ask for the same in the same words, as the pods of one template do. It is there to save the
+// sum over their containers, which costs several microseconds; pods for which it is false may ask for the same nevertheless.
+func AskAlike(a, b *corev1.Pod) bool {
+	return a.Spec.Resources == nil && b.Spec.Resources == nil && sameQuantities(a.Spec.Overhead, b.Spec.Overhead) &&
+		slices.EqualFunc(a.Spec.Containers, b.Spec.Containers, sameRequests) &&
+		slices.EqualFunc(a.Spec.InitContainers, b.Spec.InitContainers, sameRequests)
+}
+
+func sameRequests(a, b corev1.Container) bool {
+	always := func(c corev1.Container) bool {
+		return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+	}
+	return sameQuantities(a.Resources.Requests, b.Resources.Requests) && always(a) == always(b)
+}
+
+func sameQuantities(a, b corev1.ResourceList) bool {
+	return maps.EqualFunc(a, b, func(x, y apiresource.Quantity) bool { return x.Cmp(y) == 0 })
 }
 
 // SameNodes reports whether another pod may use the same nodes, whatever it asks for.

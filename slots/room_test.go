@@ -6,6 +6,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"pgregory.net/rapid"
 )
 
 func list(cpu, memory, pods, nics string) corev1.ResourceList {
@@ -119,5 +121,58 @@ func TestRoomCoversEqualPods(t *testing.T) {
 		if r.Covers(pod(change)) {
 			t.Errorf("a pod with another %s is covered", what)
 		}
+	}
+}
+
+// TestPodsThatAskAlikeAskForTheSame: whatever two pods say, when AskAlike takes them for equal the sums are equal.
+func TestPodsThatAskAlikeAskForTheSame(t *testing.T) {
+	alike := 0
+	list := func(t *rapid.T, label string) corev1.ResourceList {
+		var l corev1.ResourceList
+		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, "example.com/nic"} {
+			if text := rapid.SampledFrom([]string{"", "", "0", "1", "1000m"}).Draw(t, label+string(name)); text != "" {
+				if l == nil {
+					l = corev1.ResourceList{}
+				}
+				l[name] = resource.MustParse(text)
+			}
+		}
+		return l
+	}
+	containers := func(t *rapid.T, label string) []corev1.Container {
+		return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) corev1.Container {
+			c := corev1.Container{}
+			c.Resources.Requests = list(t, "requests ")
+			if rapid.Bool().Draw(t, "sidecar") {
+				c.RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways)
+			}
+			return c
+		}), 0, 2).Draw(t, label)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func() *corev1.Pod {
+			pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: containers(t, "containers"), InitContainers: containers(t, "init")}}
+			if rapid.IntRange(0, 5).Draw(t, "overhead") == 0 {
+				pod.Spec.Overhead = list(t, "overhead ")
+			}
+			if rapid.IntRange(0, 5).Draw(t, "of the pod") == 0 {
+				pod.Spec.Resources = &corev1.ResourceRequirements{Requests: list(t, "pod ")}
+			}
+			return pod
+		}
+		a := draw()
+		b := a.DeepCopy()
+		if rapid.Bool().Draw(t, "another") {
+			b = draw()
+		}
+		if AskAlike(a, b) {
+			alike++
+			if x, y := RequestOf(a), RequestOf(b); !x.Equal(y) {
+				t.Fatalf("%v and %v", x, y)
+			}
+		}
+	})
+	if alike == 0 {
+		t.Error("no two pods asked alike: the test proves nothing")
 	}
 }

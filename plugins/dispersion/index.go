@@ -40,6 +40,7 @@ type index struct {
 	audited int // the cycle of the last audit
 
 	marks []mark         // parallel to the snapshot's list
+	seen  []seen         // parallel to marks: all that a node which has not changed is asked for
 	names map[string]int // number of each node that the snapshot or a slot names
 	nodes []*node        // by number
 	hosts map[string][]string
@@ -55,13 +56,17 @@ type index struct {
 	planned   map[int][]*view // by node: the views with a plan that still wants it
 }
 
-// mark is what tells whether a node of the snapshot has changed.
-type mark struct {
+// seen is a node of the snapshot, and its generation when it was last looked at.
+type seen struct {
 	info       *framework.NodeInfo
 	generation int64
-	pods       int
-	last       fwk.PodInfo
-	number     int
+}
+
+// mark is what else tells whether a node of the snapshot has changed.
+type mark struct {
+	pods   int
+	last   fwk.PodInfo
+	number int
 }
 
 // node is a node as it was last seen.
@@ -99,7 +104,7 @@ func (x *index) reset() {
 	x.missedAll()
 	x.ledger = slots.NewLedger(x.volume, x, nil)
 	x.ledger.OnBook(x.booked)
-	x.primed, x.marks, x.nodes, x.touched = false, nil, nil, nil
+	x.primed, x.marks, x.seen, x.nodes, x.touched = false, nil, nil, nil, nil
 	x.names, x.hosts = map[string]int{}, map[string][]string{}
 	x.sightings, x.informed, x.nominated = map[types.UID]*sighting{}, map[string]*corev1.Pod{}, map[types.UID]*corev1.Pod{}
 	x.planned, x.mixtures = map[int][]*view{}, map[slots.Group]*mixture{}
@@ -145,51 +150,51 @@ func (x *index) scan(list []fwk.NodeInfo, thorough bool) {
 		return
 	}
 	for i, listed := range list {
-		m := &x.marks[i]
 		info, ok := listed.(*framework.NodeInfo)
-		if !ok || info != m.info {
+		if !ok || info != x.seen[i].info {
 			x.relist(list)
 			return
 		}
-		if info.Generation != m.generation || thorough && m.reassumed() {
-			x.look(m)
+		if info.Generation != x.seen[i].generation || thorough && x.marks[i].reassumed(info) {
+			x.look(i)
 		}
 	}
 }
 
 // reassumed reports whether pods were assumed on the node, or forgotten, in the snapshot alone.
-func (m *mark) reassumed() bool {
-	n := len(m.info.Pods)
-	return n != m.pods || n > 0 && m.info.Pods[n-1] != m.last
+func (m *mark) reassumed(info *framework.NodeInfo) bool {
+	n := len(info.Pods)
+	return n != m.pods || n > 0 && info.Pods[n-1] != m.last
 }
 
 // relist takes in a snapshot whose list of nodes is another one.
 func (x *index) relist(list []fwk.NodeInfo) {
 	x.renumber(len(list))
-	before := make(map[int]mark, len(x.marks))
-	for _, m := range x.marks {
-		before[m.number] = m
+	before := make(map[int]int, len(x.marks))
+	for i, m := range x.marks {
+		before[m.number] = i
 	}
-	x.marks = make([]mark, 0, len(list))
+	marks, known := x.marks, x.seen
+	x.marks, x.seen = make([]mark, 0, len(list)), make([]seen, 0, len(list))
 	for _, listed := range list {
 		info, ok := listed.(*framework.NodeInfo)
 		if !ok { // the snapshot holds nothing else
 			continue
 		}
 		number := x.number(info.Node().Name)
-		m := mark{info: info, generation: -1, number: number}
-		if old, there := before[number]; there && old.info == info {
-			m = old
+		m, s := mark{number: number}, seen{info, -1}
+		if i, there := before[number]; there && known[i].info == info {
+			m, s = marks[i], known[i]
 		}
 		delete(before, number)
-		x.marks = append(x.marks, m)
+		x.marks, x.seen = append(x.marks, m), append(x.seen, s)
 	}
 	for number := range before { // the order does not matter: each is a node of its own
 		x.gone(number)
 	}
-	for i := range x.marks {
-		if m := &x.marks[i]; m.generation != m.info.Generation || m.reassumed() {
-			x.look(m)
+	for i, s := range x.seen {
+		if s.generation != s.info.Generation || x.marks[i].reassumed(s.info) {
+			x.look(i)
 		}
 	}
 }
@@ -213,17 +218,19 @@ func (x *index) number(name string) int {
 }
 
 // look takes in a node that has changed.
-func (x *index) look(m *mark) {
-	m.generation, m.pods, m.last = m.info.Generation, len(m.info.Pods), nil
+func (x *index) look(i int) {
+	info, m := x.seen[i].info, &x.marks[i]
+	x.seen[i].generation = info.Generation
+	m.pods, m.last = len(info.Pods), nil
 	if m.pods > 0 {
-		m.last = m.info.Pods[m.pods-1]
+		m.last = info.Pods[m.pods-1]
 	}
 	n := x.nodes[m.number]
-	n.info = m.info
-	if object := m.info.Node(); object != n.object {
+	n.info = info
+	if object := info.Node(); object != n.object {
 		x.setObject(n, object)
 	}
-	came, left := n.take(m.info.Pods)
+	came, left := n.take(info.Pods)
 	for _, pod := range came {
 		x.comes(pod)
 	}
@@ -232,7 +239,7 @@ func (x *index) look(m *mark) {
 			x.goes(pod)
 		}
 	}
-	x.missed(n.name, m.info.Pods)
+	x.missed(n.name, info.Pods)
 	x.changes.add(m.number)
 }
 

@@ -3,6 +3,7 @@ package loadbalance
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -23,6 +24,14 @@ const stateKey fwk.StateKey = "PreScore" + Name
 // Plugin prefers nodes by the load of their resources.
 type Plugin struct {
 	args *config.LoadBalanceArgs
+	// last saves the sum for pods of one template that come one after the other. Cycles and signatures may run at the same time.
+	last atomic.Pointer[asked]
+}
+
+// asked is what a pod requests.
+type asked struct {
+	pod *corev1.Pod
+	request
 }
 
 var (
@@ -51,7 +60,7 @@ func (p *Plugin) SignPod(_ context.Context, pod *corev1.Pod) ([]fwk.SignFragment
 	if !ours(pod) {
 		return nil, nil
 	}
-	r, status := requestOf(pod)
+	r, status := p.requestOf(pod)
 	if !status.IsSuccess() {
 		return nil, status
 	}
@@ -66,13 +75,18 @@ func (r *request) Clone() fwk.StateData { return r }
 
 // requestOf counts a pod that requests nothing as upstream does (100m and 200Mi), or many of them would pile up on one
 // node.
-func requestOf(pod *corev1.Pod) (*request, *fwk.Status) {
+func (p *Plugin) requestOf(pod *corev1.Pod) (*request, *fwk.Status) {
+	if last := p.last.Load(); last != nil && slots.AskAlike(last.pod, pod) {
+		return &last.request, nil
+	}
 	info, err := framework.NewPodInfo(pod)
 	if err != nil {
 		return nil, fwk.AsStatus(fmt.Errorf("reading the requests of the pod: %w", err))
 	}
 	r := info.CalculateResource()
-	return &request{cpu: r.Non0CPU, memory: r.Non0Mem}, nil
+	now := &asked{pod, request{cpu: r.Non0CPU, memory: r.Non0Mem}}
+	p.last.Store(now)
+	return &now.request, nil
 }
 
 // ours is false for pods of no group: they are scheduled as they would be without the plugin.
@@ -86,7 +100,7 @@ func (p *Plugin) PreScore(_ context.Context, cs fwk.CycleState, pod *corev1.Pod,
 	if !ours(pod) {
 		return fwk.NewStatus(fwk.Skip)
 	}
-	r, status := requestOf(pod)
+	r, status := p.requestOf(pod)
 	if status.IsSuccess() {
 		cs.Write(stateKey, r)
 	}
