@@ -195,8 +195,8 @@ func (s *state) freeFor(number int, asked slots.Amount) slots.Amount {
 		return slots.Amount{Pods: -1}
 	}
 	free := freeOf(asked, n.info)
-	if needed, any := s.index.neededBy(s.view, number); any {
-		free = minus(free, needed)
+	if others := s.index.neededBy(s.view, number); others.any {
+		free = minus(free, others.total)
 	}
 	for range s.view.seats[number].promised {
 		free = minus(free, s.view.room.Request())

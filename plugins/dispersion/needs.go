@@ -76,13 +76,22 @@ func (x *index) reconsider(g slots.Group) {
 	}
 }
 
-// neededBy adds up what other groups than the view's still need on a node; false when they need nothing.
-func (x *index) neededBy(v *view, number int) (slots.Amount, bool) {
-	var total slots.Amount
-	needed := false
-	add := func(r slots.Room, times int) {
+// needs are what other groups want of a node.
+type needs struct {
+	total   slots.Amount // what they need
+	any     bool
+	planned slots.Amount // what they have planned: also for pods that nobody has created yet, and that nothing is kept for
+}
+
+// neededBy adds up what other groups than the view's want of a node.
+func (x *index) neededBy(v *view, number int) needs {
+	var all needs
+	add := func(r slots.Room, times, planned int) {
 		for range times {
-			total, needed = total.Plus(r.Request()), true
+			all.total, all.any = all.total.Plus(r.Request()), true
+		}
+		for range planned {
+			all.planned = all.planned.Plus(r.Request())
 		}
 	}
 	var planned []slots.Group // a group with several kinds of pods has several plans for the same instances
@@ -99,18 +108,19 @@ func (x *index) neededBy(v *view, number int) (slots.Amount, bool) {
 		if tally := x.ledger.Group(w.group); tally != nil {
 			held = tally.PerNode[x.nodes[number].name]
 		}
-		rest := w.plan.quota[number] - held
+		planned := w.plan.quota[number] - held
+		rest := planned
 		if held == 0 {
 			rest = min(rest, len(k.absent))
 		}
-		add(w.room, rest)
+		add(w.room, rest, planned)
 	}
 	for g, n := range x.nodes[number].promised {
 		if views := x.views[g]; g != v.group && len(views) > 0 {
-			add(views[0].room, n)
+			add(views[0].room, n, n)
 		}
 	}
-	return total, needed
+	return all
 }
 
 // minus takes what is needed off what is free. Only the extended resources that the room asks for are known.

@@ -102,7 +102,7 @@ type seat struct {
 	all      int32 // slots of all groups
 	lowest   int32 // priority among the group's pods there; the highest number if there are none
 	avoided  bool  // other plugins refuse it
-	load     int32 // thousandths of CPU or memory in use or needed by other groups, the fuller one
+	load     int32 // thousandths of CPU or memory in use or planned by other groups, the fuller one
 }
 
 // viewOf finds the view for a pod, or makes it, and brings it up to date.
@@ -196,12 +196,12 @@ func (x *index) refresh(v *view, held *slots.Tally, number int) {
 	}
 	if n.info != nil {
 		s.fit = int32(roomOn(v.room, n.info))
-		needed, any := x.neededBy(v, number)
-		if any && s.fit > 0 {
-			left := int32(v.room.Fit(minus(freeOn(v.room, n.info), needed)))
+		others := x.neededBy(v, number)
+		if others.any && s.fit > 0 {
+			left := int32(v.room.Fit(minus(freeOn(v.room, n.info), others.total)))
 			s.needed, s.fit = s.fit-left, left
 		}
-		s.load = loadOf(n.info, needed)
+		s.load = loadOf(n.info, others.planned)
 	}
 	for i := range n.pods {
 		if t := &n.pods[i]; t.pod != nil && t.group == v.group {
@@ -240,9 +240,9 @@ func (v *view) relimit(limits placement.Limits, shards int) {
 	}
 }
 
-// loadOf is how full a node is, with what others still need there: else two groups that are planned one after the other, before
+// loadOf is how full a node is, with what others have planned there: else two groups that are planned one after the other, before
 // either has pods, would share their nodes while others are empty.
-func loadOf(info *framework.NodeInfo, needed slots.Amount) int32 {
+func loadOf(info *framework.NodeInfo, planned slots.Amount) int32 {
 	share := func(used, has int64) int32 {
 		if has <= 0 || used >= has {
 			return 1000
@@ -250,7 +250,7 @@ func loadOf(info *framework.NodeInfo, needed slots.Amount) int32 {
 		return int32(float64(used) / float64(has) * 1000)
 	}
 	return max(
-		share(info.NonZeroRequested.MilliCPU+needed.MilliCPU, info.Allocatable.MilliCPU),
-		share(info.NonZeroRequested.Memory+needed.Memory, info.Allocatable.Memory),
+		share(info.NonZeroRequested.MilliCPU+planned.MilliCPU, info.Allocatable.MilliCPU),
+		share(info.NonZeroRequested.Memory+planned.Memory, info.Allocatable.Memory),
 	)
 }
