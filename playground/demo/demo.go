@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -122,7 +124,11 @@ func (d *demo) place(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return wants("nodes of the 120-set", len(perNode(shards)), func(n int) bool { return n <= 24 }, "at most 24")
+	each := slices.Sorted(maps.Values(perNode(shards)))
+	if err := wants("nodes of the 120-set", len(each), func(n int) bool { return n <= 24 }, "at most 24"); err != nil {
+		return err
+	}
+	return wants("difference between its fullest and its emptiest node", each[len(each)-1]-each[0], func(n int) bool { return n <= 1 }, "at most 1")
 }
 
 func (d *demo) silence(ctx context.Context) error {
