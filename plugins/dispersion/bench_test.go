@@ -225,7 +225,6 @@ func (w *world) forget(pod *corev1.Pod) {
 	if err := w.plugin.pods.Delete(pod); err != nil {
 		w.t.Fatal(err)
 	}
-	w.note(pod)
 }
 
 // leave takes a bound pod away.

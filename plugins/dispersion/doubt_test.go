@@ -31,7 +31,6 @@ func TestAPlacementInDoubtHoldsItsSlot(t *testing.T) {
 	if err := w.plugin.pods.Delete(first); err != nil {
 		t.Fatal(err)
 	}
-	w.note(first)
 	w.node("b", 4, 10)
 	w.plugin.Unreserve(t.Context(), unanswered(), second, "b")
 	if len(w.plugin.index.doubts.pods) != 1 {
@@ -103,7 +102,6 @@ func TestAPromiseInDoubtOutlivesItsPod(t *testing.T) {
 				if err := w.plugin.claims.Delete(claim); err != nil {
 					t.Fatal(err)
 				}
-				w.note(claim)
 			} else {
 				now := claim.DeepCopy()
 				c.change(now)
@@ -215,7 +213,6 @@ func worldInDoubt(t *testing.T, way string) (*world, *corev1.PersistentVolumeCla
 		must(t, w.cache.RemoveAssumedPod(klog.Background(), assumed))
 	}
 	must(t, w.plugin.pods.Delete(first))
-	w.note(first)
 	return w, claim
 }
 

@@ -137,14 +137,14 @@ func newPlugin(args runtime.Object, h fwk.Handle, shared *index) (*Plugin, error
 	notes := &p.index.notes
 	for _, source := range []struct {
 		informer cache.SharedIndexInformer
-		handler  cache.ResourceEventHandler
+		note     cache.IndexFunc
 	}{
 		{core.Pods().Informer(), noting(notes.pod, podOfGroup)},
 		{core.PersistentVolumeClaims().Informer(), noting(notes.claim, anything)},
 		{core.PersistentVolumes().Informer(), noting(notes.volume, anything)},
 	} {
-		if _, err := source.informer.AddEventHandler(source.handler); err != nil {
-			return nil, fmt.Errorf("listening to an informer: %w", err)
+		if err := source.informer.AddIndexers(cache.Indexers{fmt.Sprintf("shoal.dev/notes of %p", notes): source.note}); err != nil {
+			return nil, fmt.Errorf("noting what changes in an informer's cache: %w", err)
 		}
 	}
 	return p, nil

@@ -11,8 +11,8 @@ import (
 	"github.com/shoal-dev/shoal/slots"
 )
 
-// notes are the keys of objects of which an informer has said that they changed. Event handlers write them down, PreFilter
-// drains them and reads the informers' caches, so that nothing else is shared between the two.
+// notes are the keys of objects that have changed in an informer's cache. The cache has them written down, PreFilter drains
+// them and reads the cache, so that nothing else is shared between the two.
 type notes struct {
 	mu                              sync.Mutex
 	pods, claims, volumes, policies map[string]bool
@@ -24,7 +24,7 @@ func (n *notes) volume(o any) { n.note(&n.volumes, o) }
 func (n *notes) policy(o any) { n.note(&n.policies, o) }
 
 func (n *notes) note(keys *map[string]bool, o any) {
-	key, err := cache.DeletionHandlingMetaNamespaceKeyFunc(o)
+	key, err := cache.MetaNamespaceKeyFunc(o)
 	if err != nil { // every object of an informer has a name
 		return
 	}
@@ -59,20 +59,15 @@ func (n *notes) changedPolicies() []slots.Group {
 	return groups
 }
 
-// noting is an event handler that notes every object that wanted lets through, before or after its change.
-func noting(note func(any), wanted func(any) bool) cache.ResourceEventHandler {
-	return cache.ResourceEventHandlerFuncs{
-		AddFunc: func(o any) {
-			if wanted(o) {
-				note(o)
-			}
-		},
-		UpdateFunc: func(before, after any) {
-			if wanted(before) || wanted(after) {
-				note(after)
-			}
-		},
-		DeleteFunc: note,
+// noting is an index that holds nothing: a store asks it for the keys of an object, before and after each change. So a change
+// is noted while it is made. Handlers of an informer run beside each other: one of ours might note a pod, or that a claim is
+// lost, only after the scheduler's own has queued the pods that this concerns, and their cycle would not know of it.
+func noting(note func(any), wanted func(any) bool) cache.IndexFunc {
+	return func(o any) ([]string, error) {
+		if wanted(o) {
+			note(o)
+		}
+		return nil, nil
 	}
 }
 

@@ -128,19 +128,6 @@ func (w *world) add(indexer cache.Indexer, o any) {
 	if err := indexer.Add(o); err != nil {
 		w.t.Fatal(err)
 	}
-	w.note(o)
-}
-
-// note stands for the events of the informers, which do not run.
-func (w *world) note(o any) {
-	switch o.(type) {
-	case *corev1.Pod:
-		w.plugin.index.notes.pod(o)
-	case *corev1.PersistentVolumeClaim:
-		w.plugin.index.notes.claim(o)
-	case *corev1.PersistentVolume:
-		w.plugin.index.notes.volume(o)
-	}
 }
 
 // arrive makes a pod known, as its creation would.
