@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -43,6 +44,10 @@ func (c call) patched(current runtime.Object, kind types.PatchType, patch []byte
 	var after []byte
 	switch kind {
 	case types.MergePatchType:
+		var object map[string]any // what is no object is refused before anything is read of it
+		if err := json.Unmarshal(patch, &object); err != nil {
+			return nil, apierrors.NewBadRequest("error decoding patch: " + err.Error())
+		}
 		after, err = jsonpatch.MergePatch(before, patch)
 	case types.JSONPatchType:
 		if after, err = jsonPatched(before, patch); err != nil {
@@ -58,7 +63,7 @@ func (c call) patched(current runtime.Object, kind types.PatchType, patch []byte
 	}
 	changed := c.newEmpty()
 	if err := json.Unmarshal(after, changed); err != nil {
-		return nil, apierrors.NewBadRequest(err.Error())
+		return nil, apierrors.NewInvalid(schema.GroupKind{}, "", field.ErrorList{field.Invalid(field.NewPath("patch"), string(after), err.Error())})
 	}
 	if changed.GetName() != c.key.Name {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", changed.GetName(), c.key.Name))
