@@ -189,27 +189,16 @@ func (w *World) collect() {
 	for _, o := range all[*v1alpha1.PlacementPolicy](w) {
 		objects = append(objects, o)
 	}
-	for _, o := range Orphans(objects) {
-		uid := o.GetUID()
+	for _, c := range Chores(objects) {
+		uid := c.Object.GetUID()
 		w.once("collect "+string(uid), w.between(200*time.Millisecond, 3*time.Second), func() {
-			w.systemDelete(o, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+			if c.Changed != nil {
+				w.systemUpdate(c.Changed, "")
+				return
+			}
+			w.systemDelete(c.Object, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
 		})
 	}
-}
-
-// Orphans are the objects whose controller is none of the objects, and which are not being deleted yet.
-func Orphans(objects []client.Object) []client.Object {
-	there := map[types.UID]bool{}
-	for _, o := range objects {
-		there[o.GetUID()] = true
-	}
-	var out []client.Object
-	for _, o := range objects {
-		if ref := metav1.GetControllerOfNoCopy(o); ref != nil && !there[ref.UID] && o.GetDeletionTimestamp() == nil {
-			out = append(out, o)
-		}
-	}
-	return out
 }
 
 // sweep has the controllers of the cluster look at everything, soon after anything has changed.

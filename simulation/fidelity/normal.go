@@ -95,11 +95,13 @@ func (n names) inside(value any) {
 
 var (
 	versionInMessage = regexp.MustCompile(`(ResourceVersion in (?:the )?(?:precondition|object meta|record):? \(?)\d+`)
+	objectInMessage  = regexp.MustCompile(`(patch: Invalid value: ").*(": json: )`)
 	uidInMessage     = regexp.MustCompile(`(UID in (?:object meta|record):? \(?)([-\w]+)`)
 )
 
-// message is a message without UIDs and versions.
+// message is a message without UIDs and versions, and without a whole object, which would have them.
 func (n names) message(text string) string {
+	text = objectInMessage.ReplaceAllString(text, "$1…$2")
 	text = versionInMessage.ReplaceAllString(text, "${1}…")
 	return uidInMessage.ReplaceAllStringFunc(text, func(found string) string {
 		parts := uidInMessage.FindStringSubmatch(found)

@@ -4,7 +4,6 @@ package fidelity
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -34,7 +33,7 @@ func TestRecord(t *testing.T) {
 		Args:    map[string][]string{"kube-controller-manager": {"--controllers=garbage-collector-controller,serviceaccount-controller"}},
 	})
 	s := newReal(t, c.Config())
-	script := Script(seed, steps)
+	script := Script(seed, drawn)
 	answers, err := Play(t.Context(), s, script)
 	if err != nil {
 		t.Fatal(err)
@@ -135,29 +134,31 @@ func (r real) Bind(ctx context.Context, as string, pod *corev1.Pod, binding *cor
 }
 
 func (r real) Delete(ctx context.Context, as string, o client.Object, options metav1.DeleteOptions) error {
-	raw := client.DeleteOptions{GracePeriodSeconds: options.GracePeriodSeconds, Preconditions: options.Preconditions}
+	if options.PropagationPolicy != nil { // a dependent that the garbage collector has not seen yet would not be orphaned
+		<-time.After(time.Second)
+	}
+	raw := client.DeleteOptions{
+		GracePeriodSeconds: options.GracePeriodSeconds, Preconditions: options.Preconditions, PropagationPolicy: options.PropagationPolicy,
+	}
 	return r.users[as].Delete(ctx, o, &raw)
 }
 
-// Collect waits until no object is left whose owner is gone.
+// Collect waits until nothing is left for the garbage collector to do.
 func (r real) Collect(ctx context.Context, among []client.Object) error {
-	var last error
+	var left []simulation.Chore
 	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
 		var there []client.Object
 		for _, o := range among {
-			if r.Get(ctx, o) == nil {
-				there = append(there, o)
+			now := o.DeepCopyObject().(client.Object)
+			if r.Get(ctx, now) == nil {
+				there = append(there, now)
 			}
 		}
-		orphans := simulation.Orphans(there)
-		if len(orphans) == 0 {
-			return true, nil
-		}
-		last = fmt.Errorf("%s %s still waits for it", kindOf(orphans[0]), orphans[0].GetName())
-		return false, nil
+		left = simulation.Chores(there)
+		return len(left) == 0, nil
 	})
 	if err != nil {
-		return errors.Join(fmt.Errorf("waiting for the garbage collector: %w", err), last)
+		return fmt.Errorf("waiting for the garbage collector: %d objects wait for it, among them %s %s: %w", len(left), kindOf(left[0].Object), left[0].Object.GetName(), err)
 	}
 	return nil
 }

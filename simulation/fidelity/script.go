@@ -6,16 +6,28 @@ import (
 	"math/rand"
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Script makes a script of n steps from a seed.
+// Script is the course, and n requests that are drawn from a seed.
 func Script(seed int64, n int) []Step {
 	w := &writer{Rand: rand.New(rand.NewSource(seed)), kinds: kinds(), there: map[string]bool{}}
-	for len(w.steps) < n {
+	for requests(w.steps) < n {
 		w.next()
 	}
-	return w.steps[:n]
+	return append(course(), w.steps...)
+}
+
+// requests is how many steps ask the server for something.
+func requests(script []Step) int {
+	n := 0
+	for _, s := range script {
+		if s.Verb != "collect" {
+			n++
+		}
+	}
+	return n
 }
 
 type writer struct {
@@ -99,8 +111,9 @@ func (w *writer) update(s Step, k kind) {
 
 func (w *writer) patch(s Step, k kind) {
 	s.Verb, s.How, s.Change = "patch", types.MergePatchType, w.anyChange(k)
+	s.UID = w.some([]string{"", "", "current", "other"})
 	if s.Seen = w.some([]string{"", "", "current", "stale"}); string(s.Change) == "[]" {
-		s.Seen = ""
+		s.Seen, s.UID = "", ""
 	}
 	switch dice := w.Intn(6); {
 	case dice == 0:
@@ -144,6 +157,9 @@ func (w *writer) remove(s Step) {
 	s.Verb = "delete"
 	w.preconditions(&s)
 	s.Force = w.Intn(3) == 0
+	if s.Kind == "set" { // not Foreground: the real garbage collector would end that in the middle of some later step
+		s.Cascade = metav1.DeletionPropagation(w.some([]string{"", "", "Background", "Orphan"}))
+	}
 	if s.UID != "other" && s.Seen != "stale" {
 		w.there[s.Kind+s.Name] = false
 	}

@@ -2,11 +2,11 @@ package fidelity
 
 import (
 	"context"
+	"errors"
 	"reflect"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -72,14 +72,18 @@ func (s Simulated) Delete(ctx context.Context, as string, o client.Object, optio
 	return s.Server.Delete(ctx, user(as), o, options)
 }
 
-// Collect deletes what the simulation's garbage collection would.
+// Collect does one round of what the simulation's garbage collection would do.
 func (s Simulated) Collect(ctx context.Context, among []client.Object) error {
-	for _, o := range simulation.Orphans(among) {
-		uid := o.GetUID()
-		err := s.Server.Delete(ctx, "system:kube-controller-manager", o, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
-		if err != nil && !apierrors.IsNotFound(err) {
-			return err
+	const system = "system:kube-controller-manager"
+	var errs []error
+	for _, c := range simulation.Chores(among) {
+		var err error
+		if uid := c.Object.GetUID(); c.Changed != nil {
+			_, err = s.Server.Update(ctx, system, c.Changed, "")
+		} else {
+			err = s.Server.Delete(ctx, system, c.Object, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
 		}
+		errs = append(errs, client.IgnoreNotFound(err))
 	}
-	return nil
+	return errors.Join(errs...)
 }

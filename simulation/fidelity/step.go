@@ -1,6 +1,7 @@
 package fidelity
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/shoal-dev/shoal/simulation"
 )
 
 // Step is one request of a script. It names what depends on earlier answers, and each server fills in its own.
@@ -24,7 +27,7 @@ type Step struct {
 	Kind   string          `json:"kind,omitempty"`   // of Kinds
 	Name   string          `json:"name,omitempty"`   //
 	Sub    string          `json:"sub,omitempty"`    // subresource
-	Object json.RawMessage `json:"object,omitempty"` // to create
+	Object json.RawMessage `json:"object,omitempty"` // to create; of a bind, the Binding
 	Owner  string          `json:"owner,omitempty"`  // the InstanceSet that controls what is created, if it exists
 	// Change is a patch; for an update, a merge patch of the object that was read before.
 	Change json.RawMessage `json:"change,omitempty"`
@@ -34,6 +37,8 @@ type Step struct {
 	Number int32           `json:"number,omitempty"`  // replicas to scale to
 	Node   string          `json:"node,omitempty"`    // to bind to
 	Force  bool            `json:"force,omitempty"`   // delete without grace
+	// Cascade is what a deletion does with what the object owns: Foreground, Background or Orphan; "" leaves it to the server.
+	Cascade metav1.DeletionPropagation `json:"cascade,omitempty"`
 }
 
 // Answer is what came of a step.
@@ -57,7 +62,7 @@ type Server interface {
 	Scale(ctx context.Context, as string, o client.Object, scale *autoscalingv1.Scale) error
 	Bind(ctx context.Context, as string, pod *corev1.Pod, binding *corev1.Binding) error
 	Delete(ctx context.Context, as string, o client.Object, options metav1.DeleteOptions) error
-	// Collect returns when the garbage collector has nothing left to do among these objects.
+	// Collect has the garbage collector do what there is to do among these objects, or waits for it.
 	Collect(ctx context.Context, among []client.Object) error
 }
 
@@ -156,12 +161,9 @@ func (p *player) send(ctx context.Context, s *Step, before client.Object) error 
 	case "update":
 		return p.update(ctx, s, before)
 	case "patch":
-		patch := s.Change
-		if version := p.version(s, before); version != "" && s.How == types.MergePatchType {
-			var err error
-			if patch, err = jsonpatch.MergePatch(patch, fmt.Appendf(nil, `{"metadata":{"resourceVersion":%q}}`, version)); err != nil {
-				return err
-			}
+		patch, err := p.patchOf(s, before)
+		if err != nil {
+			return err
 		}
 		return p.Patch(ctx, s.As, o, s.Sub, s.How, patch)
 	case "scale":
@@ -169,26 +171,56 @@ func (p *player) send(ctx context.Context, s *Step, before client.Object) error 
 		scale.Spec.Replicas = s.Number
 		return p.Scale(ctx, s.As, o, scale)
 	case "bind":
-		b := &corev1.Binding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: s.Name, UID: p.uid(s, before)}}
+		b := &corev1.Binding{}
+		if err := json.Unmarshal([]byte(cmp.Or(string(s.Object), "{}")), b); err != nil {
+			return err
+		}
+		b.Namespace, b.Name, b.UID = namespace, s.Name, p.uid(s, before)
 		b.Target = corev1.ObjectReference{Kind: "Node", Name: s.Node}
 		return p.Bind(ctx, s.As, o.(*corev1.Pod), b)
 	case "delete":
-		var options metav1.DeleteOptions
-		if s.UID != "" || s.Seen != "" {
-			options.Preconditions = &metav1.Preconditions{}
-		}
-		if uid := p.uid(s, before); uid != "" {
-			options.Preconditions.UID = &uid
-		}
-		if version := p.version(s, before); version != "" {
-			options.Preconditions.ResourceVersion = &version
-		}
-		if s.Force {
-			options.GracePeriodSeconds = ptr.To[int64](0)
-		}
-		return p.Delete(ctx, s.As, o, options)
+		return p.Delete(ctx, s.As, o, p.deletion(s, before))
 	}
 	return fmt.Errorf("no such verb: %s", s.Verb)
+}
+
+// patchOf is a patch with the UID and the version that the step names, as the manager sends them.
+func (p *player) patchOf(s *Step, before client.Object) ([]byte, error) {
+	meta := map[string]string{}
+	if version := p.version(s, before); version != "" {
+		meta["resourceVersion"] = version
+	}
+	if uid := p.uid(s, before); uid != "" {
+		meta["uid"] = string(uid)
+	}
+	if s.How != types.MergePatchType || len(meta) == 0 {
+		return s.Change, nil
+	}
+	text, err := json.Marshal(map[string]any{"metadata": meta})
+	if err != nil {
+		return nil, err
+	}
+	return jsonpatch.MergePatch(s.Change, text)
+}
+
+func (p *player) deletion(s *Step, before client.Object) metav1.DeleteOptions {
+	var options metav1.DeleteOptions
+	if s.UID != "" || s.Seen != "" {
+		options.Preconditions = &metav1.Preconditions{}
+	}
+	if uid := p.uid(s, before); uid != "" {
+		options.Preconditions.UID = &uid
+	}
+	if version := p.version(s, before); version != "" {
+		options.Preconditions.ResourceVersion = &version
+	}
+	if s.Force {
+		options.GracePeriodSeconds = ptr.To[int64](0)
+	}
+	if s.Cascade != "" {
+		options.PropagationPolicy = &s.Cascade
+	}
+	return options
 }
 
 func (p *player) update(ctx context.Context, s *Step, before client.Object) error {
@@ -245,20 +277,19 @@ func (p *player) own(ctx context.Context, o client.Object, set string) {
 	owner := empty("set", set)
 	if p.Get(ctx, owner) == nil {
 		o.SetOwnerReferences([]metav1.OwnerReference{{
-			APIVersion: "shoal.dev/v1alpha1", Kind: "InstanceSet", Name: set, UID: owner.GetUID(), Controller: ptr.To(true),
+			APIVersion: "shoal.dev/v1alpha1", Kind: "InstanceSet", Name: set, UID: owner.GetUID(), Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
 		}})
 	}
 }
 
 func (p *player) collect(ctx context.Context) (Answer, error) {
 	objects, err := p.all(ctx)
+	for err == nil && len(simulation.Chores(objects)) > 0 {
+		if err = p.Collect(ctx, objects); err == nil {
+			objects, err = p.all(ctx)
+		}
+	}
 	if err != nil {
-		return Answer{}, err
-	}
-	if err := p.Collect(ctx, objects); err != nil {
-		return Answer{}, err
-	}
-	if objects, err = p.all(ctx); err != nil {
 		return Answer{}, err
 	}
 	a := Answer{There: []string{}}
