@@ -35,6 +35,7 @@ var bugs = []bug{
 
 	// What counts.
 	{name: "doubt-forgotten", file: "plugins/dispersion/prefilter.go", is: "p.doubtful(pod)...)", becomes: "p.doubtful(pod)[:0]...)", scenarios: []string{"./plugins/dispersion Doubt"}, seed: 3},
+	{name: "pods-not-noted", file: "plugins/dispersion/plugin.go", is: "noting(notes.pod, podOfGroup)", becomes: "noting(notes.pod, func(any) bool { return false })", scenarios: []string{"./plugins/dispersion ^TestACycleKnowsItsPod$"}, why: "the claims of an InstanceSet name their instance, and a pod that is placed comes with the snapshot"},
 	{name: "promise-dies-with-pod", file: "plugins/dispersion/doubt.go", is: "range d.claims {", becomes: "range map[types.UID]doubt{} {", scenarios: []string{"./plugins/dispersion Doubt"}},
 	{name: "claims-do-not-count", file: "slots/ledger.go", is: "!l.follows(claim, slot)) {", becomes: "!l.follows(claim, slot)) && slot.Node == \"\" {", scenarios: ofSlots, why: "the checker counts with the same package"},
 	{name: "lost-still-counts", file: "slots/count.go", is: "if labels[v1alpha1.LabelLost] != \"\" {", becomes: "if labels[v1alpha1.LabelLost] == \"never\" {", scenarios: ofSlots},
