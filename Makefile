@@ -127,7 +127,7 @@ sim-nightly: ## play 200,000 seeds; what was done stands in bin/, and a run that
 .PHONY: fidelity
 fidelity: $(if $(RECORD),controlplane build) ## compare the simulation with recordings of the real control plane; RECORD=1 records anew
 ifdef RECORD
-	go test -tags integration -count=1 -timeout 20m -run '^TestRecord' ./simulation/fidelity
+	go test -tags integration -count=1 -timeout 40m -run '^TestRecord' ./simulation/fidelity
 endif
 	go test -count=1 -v -run . ./simulation/fidelity
 

@@ -1,7 +1,7 @@
 package simulation
 
 import (
-	"slices"
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,28 +25,24 @@ func (w *World) Create(o client.Object) error { return w.system.create(w.ctx, o)
 // UpdateStatus stores the status of an object.
 func (w *World) UpdateStatus(o client.Object) error { return w.system.update(w.ctx, o, "status") }
 
-// patienceOfPlace is how long a pod that was refused may still be placed.
-const patienceOfPlace = 150 * time.Millisecond
+// Label labels an object, as the manager.
+func (w *World) Label(o client.Object, key, value string) error {
+	manager := &access{w: w, process: "cluster", user: managerUser}
+	patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:%q}}}`, key, value)
+	return manager.patch(w.ctx, o, "", types.MergePatchType, patch)
+}
 
-// Place waits until the scheduler has placed a pod, and returns the node; or "" when the pod was refused, and is deleted.
-func (w *World) Place(name string) (string, error) {
-	key := types.NamespacedName{Namespace: Namespace, Name: name}
-	for refused := time.Duration(0); refused < patienceOfPlace; {
-		const step = 5 * time.Millisecond
-		if err := w.Run(step); err != nil {
-			return "", err
-		}
-		pod, there := find[*corev1.Pod](w, key)
-		if there && pod.Spec.NodeName != "" {
-			return pod.Spec.NodeName, nil
-		}
-		if there && slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodScheduled }) {
-			refused += step
-		}
+// Delete deletes an object without grace, as a user, and returns when it is gone.
+func (w *World) Delete(o client.Object) error {
+	err := w.user.remove(w.ctx, o, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)})
+	if client.IgnoreNotFound(err) != nil {
+		return err
 	}
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name}}
-	if err := w.user.remove(w.ctx, pod, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}); err != nil {
-		return "", err
-	}
-	return "", w.Run(time.Second)
+	return w.Run(time.Second)
+}
+
+// Pod is a pod as the store has it.
+func (w *World) Pod(name string) (*corev1.Pod, error) {
+	pod := &corev1.Pod{}
+	return pod, w.user.get(w.ctx, types.NamespacedName{Namespace: Namespace, Name: name}, pod)
 }

@@ -1,6 +1,7 @@
-// Package fidelity compares the simulation's API server with the real one. A script, made from a seed, of requests that are
-// in order and requests that are not is played on a real control plane, and the answers and the objects after each step are
-// recorded in testdata. The tests play the same script on the API server in memory and compare, object by object.
+// Package fidelity compares the simulation's API server with the real one. A script of requests that are in order and
+// requests that are not is played on a real control plane, and the answers and the objects after each step are recorded in
+// testdata. The tests play the same script on the API server in memory and compare, object by object. The script is a course
+// of what must be in it, and requests that are drawn from a seed.
 //
 // `make fidelity` compares; `make fidelity RECORD=1` records anew, which is due after a change of the CRDs, of the admission
 // policies or of the version of Kubernetes.
@@ -10,5 +11,6 @@
 //
 // The scheduler is compared likewise: small clusters are drawn, their pods are created one by one, and the nodes that the
 // program shoal-scheduler chose (with the shipped configuration and parallelism 1) must be those that the scheduler of the
-// simulation chooses.
+// simulation chooses. In some clusters the pods have local volumes, go and come back. One function plays a trace, on the
+// simulation or on a real cluster.
 package fidelity

@@ -3,6 +3,7 @@ package fidelity
 import (
 	"fmt"
 	"math/rand"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -12,20 +13,6 @@ import (
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 )
-
-// Trace is a small cluster, and the pods that are created in it one by one: each when the one before it is placed or refused.
-type Trace struct {
-	Nodes    []*corev1.Node
-	Policies []*v1alpha1.PlacementPolicy
-	Volumes  []Volume
-	Pods     []*corev1.Pod
-}
-
-// Volume is a local volume with the claim that it is bound to.
-type Volume struct {
-	Claim *corev1.PersistentVolumeClaim
-	PV    *corev1.PersistentVolume
-}
 
 // TraceOf draws a trace. No two traces share a name, so that one scheduler can place all of them.
 //
@@ -39,7 +26,8 @@ func TraceOf(seed int64) Trace {
 	for n := range 1 + t.Intn(2) {
 		t.group(n)
 	}
-	t.Shuffle(len(t.Pods), func(i, j int) { t.Pods[i], t.Pods[j] = t.Pods[j], t.Pods[i] })
+	t.Shuffle(len(t.Moves), func(i, j int) { t.Moves[i], t.Moves[j] = t.Moves[j], t.Moves[i] })
+	t.unrest()
 	return t.Trace
 }
 
@@ -64,7 +52,8 @@ func (t *tracer) node(n int) {
 	t.Nodes = append(t.Nodes, node)
 }
 
-// group draws a policy and its pods: with limits that may be too tight, shards or none, and volumes that are there already.
+// group draws a policy and its pods: with limits that may be too tight, shards or none, and volumes or none. Some of a
+// group's volumes are there already; the others are made for their first consumer.
 func (t *tracer) group(n int) {
 	replicas, m, k := int32(2+t.Intn(8)), int32(1+t.Intn(3)), int32(2+t.Intn(len(t.Nodes)-1))
 	p := &v1alpha1.PlacementPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: t.name("g%d", n)}}
@@ -76,14 +65,18 @@ func (t *tracer) group(n int) {
 	t.Policies = append(t.Policies, p)
 	size := int32(t.Intn(4)) // of the shards; 0 for none
 	milli, volumes := int64(100*(1+t.Intn(12))), t.Intn(3) == 0
+	ofSet := volumes && t.Intn(2) == 0 // with the labels of an InstanceSet; without, only the pod says whose a claim is
 	for i := range replicas {
 		labels := map[string]string{v1alpha1.LabelPlacementPolicy: p.Name}
 		if size > 0 {
 			labels[v1alpha1.LabelShard] = fmt.Sprintf("%s-%d", p.Name, i/size)
 		}
+		if ofSet {
+			labels[v1alpha1.LabelInstanceSet], labels[v1alpha1.LabelOrdinal] = p.Name, strconv.Itoa(int(i))
+		}
 		pod := t.pod(fmt.Sprintf("%s-%d", p.Name, i), labels, milli)
-		if volumes && t.Intn(3) == 0 {
-			t.volume(pod)
+		if volumes {
+			t.claim(pod, t.Intn(3) == 0)
 		}
 	}
 }
@@ -104,7 +97,7 @@ func (t *tracer) pod(name string, labels map[string]string, milli int64) *corev1
 	if t.Intn(12) == 0 {
 		pod.Spec.NodeSelector = map[string]string{corev1.LabelHostname: t.Nodes[t.Intn(len(t.Nodes))].Name}
 	}
-	t.Pods = append(t.Pods, pod)
+	t.Moves = append(t.Moves, Move{place, pod})
 	return pod
 }
 
@@ -114,31 +107,55 @@ func only(node string) corev1.NodeSelectorTerm {
 	}}
 }
 
-// volume gives a pod a local volume on some node, which it had before.
-func (t *tracer) volume(pod *corev1.Pod) {
-	node := t.Nodes[t.Intn(len(t.Nodes))].Name
+// class is the class of local volumes, which wait for their first consumer.
+const class = "local"
+
+// claim gives a pod a claim: bound to a local volume on some node, which the pod had before, or to none yet.
+func (t *tracer) claim(pod *corev1.Pod, bound bool) {
 	size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
 	modes := []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
-	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
-		Namespace: namespace, Name: "data-" + pod.Name, Labels: pod.Labels, Annotations: map[string]string{"pv.kubernetes.io/bind-completed": "yes"},
-	}}
-	claim.Spec = corev1.PersistentVolumeClaimSpec{
-		StorageClassName: ptr.To("local"), AccessModes: modes, VolumeName: "pv-" + pod.Name, Resources: corev1.VolumeResourceRequirements{Requests: size},
-	}
-	pv := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: claim.Spec.VolumeName}}
-	pv.Spec = corev1.PersistentVolumeSpec{
-		Capacity: size, AccessModes: modes, StorageClassName: "local", PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
-		PersistentVolumeSource: corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: "/data"}},
-		NodeAffinity:           &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{only(node)}}},
-	}
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "data-" + pod.Name, Labels: pod.Labels}}
+	claim.Spec = corev1.PersistentVolumeClaimSpec{StorageClassName: ptr.To(class), AccessModes: modes, Resources: corev1.VolumeResourceRequirements{Requests: size}}
 	pod.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{
 		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name},
 	}}}
-	t.Volumes = append(t.Volumes, Volume{claim, pv})
+	if !bound {
+		t.Claims = append(t.Claims, Claim{claim, nil})
+		return
+	}
+	node := t.Nodes[t.Intn(len(t.Nodes))].Name
+	claim.Spec.VolumeName = "pv-" + pod.Name
+	pv := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: claim.Spec.VolumeName}}
+	pv.Spec = corev1.PersistentVolumeSpec{
+		Capacity: size, AccessModes: modes, StorageClassName: class, PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
+		PersistentVolumeSource: corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: "/data"}},
+		NodeAffinity:           &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{only(node)}}},
+		ClaimRef:               &corev1.ObjectReference{Kind: "PersistentVolumeClaim", APIVersion: "v1", Namespace: namespace, Name: claim.Name},
+	}
+	t.Claims = append(t.Claims, Claim{claim, pv})
 }
 
-// bind fills in what makes claim and volume one, when the claim has its UID.
-func (v Volume) bind() {
-	v.PV.Spec.ClaimRef = &corev1.ObjectReference{Kind: "PersistentVolumeClaim", APIVersion: "v1", Namespace: v.Claim.Namespace, Name: v.Claim.Name, UID: v.Claim.UID}
-	v.Claim.Status.Phase, v.Claim.Status.Capacity, v.Claim.Status.AccessModes = corev1.ClaimBound, v.PV.Spec.Capacity, v.PV.Spec.AccessModes
+// unrest has some pods with a claim go and come back, after others were placed.
+func (t *tracer) unrest() {
+	if !t.WithVolumes() {
+		return
+	}
+	var moves []Move
+	var there []*corev1.Pod // with a claim
+	for _, m := range t.Moves {
+		moves = append(moves, m)
+		if len(m.Pod.Spec.Volumes) > 0 {
+			there = append(there, m.Pod)
+		}
+		if len(there) == 0 || t.Intn(3) > 0 {
+			continue
+		}
+		n := t.Intn(len(there))
+		verb := []string{back, back, renew, lost, retire}[t.Intn(5)]
+		moves = append(moves, Move{verb, there[n]})
+		if verb == lost || verb == retire {
+			there = append(there[:n], there[n+1:]...)
+		}
+	}
+	t.Moves = moves
 }

@@ -5,35 +5,51 @@ package fidelity
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/playground"
 )
 
-// TestRecordBindings records traces without volumes only: without a volume controller, what a real cluster makes of a claim
-// that is bound by hand is not what it makes of its own.
-//
-// It has bin/shoal-scheduler place the pods of all traces, with the shipped configuration and parallelism 1.
+// TestRecordBindings has bin/shoal-scheduler place the pods of all traces, with the shipped configuration and parallelism 1.
 func TestRecordBindings(t *testing.T) {
 	c := start(t, playground.Options{
 		Install: true,
-		Args:    map[string][]string{"kube-controller-manager": {"--controllers=garbage-collector-controller,serviceaccount-controller"}},
+		Args: map[string][]string{
+			"kube-controller-manager": {"--controllers=" + strings.Join([]string{
+				"garbage-collector-controller", "serviceaccount-controller", "persistentvolume-binder-controller",
+				"persistentvolume-protection-controller", "persistentvolumeclaim-protection-controller",
+			}, ",")},
+			"kwok": {"--manage-nodes-with-label-selector=nobody"}, // the label says to the provisioner that the node is well
+		},
 	})
 	r := newReal(t, c.Config())
 	runScheduler(t, c)
-	out := map[int64]map[string]string{}
+	r.place(t, -1) // nodes that are there before the scheduler come to it in any order, and the order breaks ties
+	out := map[int64][]string{}
+	volumes := 0
 	for seed := int64(0); len(out) < traces; seed++ {
-		if trace := TraceOf(seed); len(trace.Volumes) == 0 {
-			out[seed] = r.place(t, trace)
+		trace := TraceOf(seed)
+		if !trace.WithVolumes() && len(out)-volumes >= traces-withVolumes {
+			continue
+		}
+		if out[seed] = r.place(t, seed); trace.WithVolumes() {
+			volumes++
 		}
 	}
 	text, err := json.MarshalIndent(out, "", " ")
@@ -43,6 +59,16 @@ func TestRecordBindings(t *testing.T) {
 	if err := os.WriteFile(bindings, append(text, '\n'), 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func (r real) place(t *testing.T, seed int64) []string {
+	t.Helper()
+	trace, g := TraceOf(seed), &realGround{real: r}
+	out, err := trace.Bindings(t.Context(), g)
+	if err := errors.Join(err, g.clean(t.Context())); err != nil {
+		t.Fatalf("trace %d: %v", seed, err)
+	}
+	return out
 }
 
 func runScheduler(t *testing.T, c *playground.Cluster) {
@@ -76,75 +102,77 @@ func runScheduler(t *testing.T, c *playground.Cluster) {
 	})
 }
 
-func (r real) must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+// realGround is a real cluster. It keeps what it has made, to take it away when the trace is over.
+type realGround struct {
+	real
+	made []client.Object
 }
 
-// place makes a cluster, places the pods one by one, and removes everything.
-func (r real) place(t *testing.T, trace Trace) map[string]string {
-	t.Helper()
-	ctx := t.Context()
-	var made []client.Object
-	create := func(o client.Object) {
-		r.must(t, r.admin.Create(ctx, o))
-		made = append(made, o)
-	}
-	for _, n := range trace.Nodes {
-		create(n)
-		n.Spec.Taints = nil
-		r.must(t, r.admin.Update(ctx, n))
-		n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}
-		r.must(t, r.admin.Status().Update(ctx, n))
-	}
-	for _, p := range trace.Policies {
-		create(p)
-	}
-	for _, v := range trace.Volumes {
-		create(v.Claim)
-		v.bind()
-		status := v.Claim.Status
-		create(v.PV)
-		v.Claim.Status = status
-		r.must(t, r.admin.Status().Update(ctx, v.Claim))
-	}
-	<-time.After(200 * time.Millisecond) // the scheduler sees it
-	out := map[string]string{}
-	for _, p := range trace.Pods {
-		r.must(t, r.admin.Create(ctx, p))
-		out[p.Name] = r.placed(t, p)
-	}
-	for _, p := range trace.Pods {
-		_ = r.admin.Delete(ctx, p, client.GracePeriodSeconds(0))
-	}
-	for _, o := range made {
-		if len(o.GetFinalizers()) > 0 {
-			_ = r.admin.Patch(ctx, o, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`)))
-		}
-		r.must(t, r.admin.Delete(ctx, o))
-	}
-	return out
+func (g *realGround) create(ctx context.Context, o client.Object) error {
+	g.made = append(g.made, o)
+	return g.admin.Create(ctx, o)
 }
 
-// placed is where a pod is placed; one that is refused is deleted.
-func (r real) placed(t *testing.T, p *corev1.Pod) string {
-	t.Helper()
-	const step = 10 * time.Millisecond
-	for refused, waited := time.Duration(0), time.Duration(0); refused < 150*time.Millisecond; waited += step {
-		r.must(t, r.admin.Get(t.Context(), client.ObjectKeyFromObject(p), p))
-		if p.Spec.NodeName != "" {
-			return p.Spec.NodeName
-		}
-		if slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodScheduled }) {
-			refused += step
-		}
-		if waited > time.Minute {
-			t.Fatalf("nobody looks at pod %s", p.Name)
-		}
-		<-time.After(step)
+// AddNode adds a node that the provisioner serves. Nothing plays its kubelet.
+func (g *realGround) AddNode(ctx context.Context, n *corev1.Node) error {
+	n.Labels[playground.KubeletLabel] = "running"
+	if err := g.create(ctx, n); err != nil {
+		return err
 	}
-	r.must(t, r.admin.Delete(context.WithoutCancel(t.Context()), p, client.GracePeriodSeconds(0)))
-	return ""
+	n.Spec.Taints = nil
+	if err := g.admin.Update(ctx, n); err != nil {
+		return err
+	}
+	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}
+	return g.admin.Status().Update(ctx, n)
+}
+
+// AddVolume has the volume controller bind the two.
+func (g *realGround) AddVolume(ctx context.Context, c *corev1.PersistentVolumeClaim, v *corev1.PersistentVolume) error {
+	if err := errors.Join(g.create(ctx, v), g.create(ctx, c)); err != nil {
+		return err
+	}
+	return g.await(ctx, func(ctx context.Context) bool {
+		return g.admin.Get(ctx, client.ObjectKeyFromObject(c), c) == nil && c.Status.Phase == corev1.ClaimBound
+	})
+}
+
+func (g *realGround) await(ctx context.Context, done func(context.Context) bool) error {
+	return wait.PollUntilContextTimeout(ctx, 2*look, time.Minute, true, func(ctx context.Context) (bool, error) { return done(ctx), nil })
+}
+
+func (g *realGround) Create(ctx context.Context, o client.Object) error { return g.create(ctx, o) }
+
+func (g *realGround) Label(ctx context.Context, o client.Object, key string) error {
+	patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:%q}}}`, key, v1alpha1.RetiredValue)
+	return g.users["manager"].Patch(ctx, o.DeepCopyObject().(client.Object), client.RawPatch(types.MergePatchType, patch))
+}
+
+func (g *realGround) Remove(ctx context.Context, o client.Object) error {
+	if err := g.admin.Delete(ctx, o, client.GracePeriodSeconds(0)); client.IgnoreNotFound(err) != nil {
+		return err
+	}
+	return g.await(ctx, func(ctx context.Context) bool {
+		return apierrors.IsNotFound(g.admin.Get(ctx, client.ObjectKeyFromObject(o), o))
+	})
+}
+
+func (g *realGround) Settle(context.Context) error {
+	<-time.After(200 * time.Millisecond)
+	return nil
+}
+
+func (g *realGround) Look(ctx context.Context, name string) (*corev1.Pod, error) {
+	<-time.After(look)
+	pod := &corev1.Pod{}
+	return pod, g.admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, pod)
+}
+
+// clean removes all, the last first: the scheduler should not plan for what is left of it.
+func (g *realGround) clean(ctx context.Context) error {
+	var errs []error
+	for _, o := range slices.Backward(g.made) {
+		errs = append(errs, g.Remove(ctx, o))
+	}
+	return errors.Join(errs...)
 }
