@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -11,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -136,6 +138,10 @@ func (a *access) patch(ctx context.Context, o client.Object, sub string, kind ty
 	return a.do("patch", o, sub, func() error { return a.received(a.w.api.Patch(ctx, a.user, o, sub, kind, body))(o) })
 }
 
+func (a *access) apply(ctx context.Context, o client.Object, sub string, options metav1.PatchOptions, body []byte) error {
+	return a.do("patch", o, sub, func() error { return a.received(a.w.api.Apply(ctx, a.user, o, sub, options, body))(o) })
+}
+
 func (a *access) remove(ctx context.Context, o client.Object, options metav1.DeleteOptions) error {
 	if p := options.Preconditions; a.process == "manager" && (p == nil || p.UID == nil) {
 		a.w.checker.fail("deletions name their object", "%s %s: another one of that name would go too", kindOf(o), o.GetName())
@@ -191,12 +197,47 @@ func (w writer) Delete(ctx context.Context, o client.Object, opts ...client.Dele
 }
 
 // Patch changes an object.
-func (w writer) Patch(ctx context.Context, o client.Object, p client.Patch, _ ...client.PatchOption) error {
+func (w writer) Patch(ctx context.Context, o client.Object, p client.Patch, opts ...client.PatchOption) error {
 	body, err := p.Data(o)
 	if err != nil {
 		return err
 	}
+	if p.Type() == types.ApplyPatchType {
+		var options client.PatchOptions
+		options.ApplyOptions(opts)
+		return w.apply(ctx, o, "", *options.AsPatchOptions(), body)
+	}
 	return w.patch(ctx, o, "", p.Type(), body)
+}
+
+// Apply merges a configuration into an object, which it creates where there is none. What is stored is read back into the
+// configuration, as the library does.
+func (w writer) Apply(ctx context.Context, configuration runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
+	body, err := json.Marshal(configuration)
+	if err != nil {
+		return fmt.Errorf("reading a configuration: %w", err)
+	}
+	var u unstructured.Unstructured
+	if err := json.Unmarshal(body, &u.Object); err != nil {
+		return fmt.Errorf("reading a configuration: %w", err)
+	}
+	empty, err := w.w.scheme.New(u.GroupVersionKind())
+	if err != nil {
+		return fmt.Errorf("applying: %w", err)
+	}
+	o := empty.(client.Object)
+	o.SetNamespace(u.GetNamespace())
+	o.SetName(u.GetName())
+	var options client.ApplyOptions
+	options.ApplyOptions(opts)
+	if err := w.apply(ctx, o, "", *options.AsPatchOptions(), body); err != nil {
+		return err
+	}
+	o.GetObjectKind().SetGroupVersionKind(u.GroupVersionKind())
+	if body, err = json.Marshal(o); err != nil {
+		return fmt.Errorf("answering with what is stored: %w", err)
+	}
+	return json.Unmarshal(body, configuration)
 }
 
 // Status writes the status.
@@ -219,10 +260,15 @@ func (s subresource) Update(ctx context.Context, o client.Object, _ ...client.Su
 }
 
 // Patch changes what the subresource shows.
-func (s subresource) Patch(ctx context.Context, o client.Object, p client.Patch, _ ...client.SubResourcePatchOption) error {
+func (s subresource) Patch(ctx context.Context, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
 	body, err := p.Data(o)
 	if err != nil {
 		return err
+	}
+	if p.Type() == types.ApplyPatchType {
+		var options client.SubResourcePatchOptions
+		options.ApplyOptions(opts)
+		return s.apply(ctx, o, s.name, *options.AsPatchOptions(), body)
 	}
 	return s.patch(ctx, o, s.name, p.Type(), body)
 }

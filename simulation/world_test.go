@@ -11,6 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 )
 
@@ -54,6 +58,36 @@ func TestASetComesUp(t *testing.T) {
 		}
 		if t.Failed() || testing.Verbose() {
 			t.Log("\n" + w.trace.last(400))
+		}
+	})
+}
+
+// What the manager's client applies reaches the server, with its options.
+func TestAControllerMayApply(t *testing.T) {
+	inWorld(t, 1, func(w *World) {
+		to := writer{reader: reader{w.operator.replicas}, access: w.operator.access}
+		apply := func(nodes int64, opts ...client.ApplyOption) (*unstructured.Unstructured, error) {
+			u := &unstructured.Unstructured{Object: map[string]any{
+				"apiVersion": "shoal.dev/v1alpha1", "kind": "PlacementPolicy", "metadata": map[string]any{"name": "p", "namespace": Namespace},
+				"spec": map[string]any{"replicas": int64(4), "maxNodes": nodes},
+			}}
+			return u, to.Apply(w.ctx, client.ApplyConfigurationFromUnstructured(u), opts...)
+		}
+		stored, err := apply(2, client.FieldOwner("one"))
+		if err != nil || stored.GetUID() == "" {
+			t.Errorf("the first apply: %v, %v", stored, err)
+		}
+		if _, err := apply(3, client.FieldOwner("other")); !apierrors.IsConflict(err) {
+			t.Errorf("another owner: %v", err)
+		}
+		if _, err := apply(3, client.FieldOwner("other"), client.ForceOwnership); err != nil {
+			t.Errorf("by force: %v", err)
+		}
+		if err := w.Run(time.Second); err != nil {
+			t.Error(err)
+		}
+		if p, _ := find[*v1alpha1.PlacementPolicy](w, client.ObjectKey{Namespace: Namespace, Name: "p"}); p == nil || *p.Spec.MaxNodes != 3 {
+			t.Errorf("%+v", p)
 		}
 	})
 }

@@ -27,6 +27,7 @@ type customKind struct {
 	kind       schema.GroupVersionKind
 	name       schema.GroupVersionResource
 	structural *structuralschema.Structural
+	fields     fieldKinds
 	storage    func(generic.RESTOptionsGetter) (customresource.CustomResourceStorage, error)
 }
 
@@ -84,6 +85,7 @@ func compile(crd *apiextensionsv1.CustomResourceDefinition) (customKind, error) 
 	}
 	strategy := customresource.NewStrategy(unstructuredTyper{}, crd.Spec.Scope == apiextensionsv1.NamespaceScoped, k.kind,
 		validator, statusValidator, k.structural, subresources.Status, subresources.Scale, v.SelectableFields)
+	k.fields = customFields(crd, v.Name, k.kind, k.structural)
 	singular := schema.GroupResource{Group: gv.Group, Resource: strings.ToLower(crd.Spec.Names.Kind)}
 	k.storage = func(o generic.RESTOptionsGetter) (customresource.CustomResourceStorage, error) {
 		return customresource.NewStorage(k.name.GroupResource(), singular, k.kind, gv.WithKind(crd.Spec.Names.ListKind), strategy, o,
@@ -112,7 +114,7 @@ func (s *Server) addCustom(k customKind) error {
 	if !ok {
 		return fmt.Errorf("serving %s: %T has no metadata", k.kind.Kind, prototype)
 	}
-	r := &resource{kind: k.kind, name: k.name, namespaced: true, empty: empty}
+	r := &resource{kind: k.kind, name: k.name, namespaced: true, empty: empty, fieldKinds: k.fields}
 	stores, err := k.storage(s.options(r))
 	if err != nil {
 		return fmt.Errorf("making the registry of %s: %w", k.name.Resource, err)

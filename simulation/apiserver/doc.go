@@ -4,7 +4,7 @@
 // subresources and bindings are those of Kubernetes itself, and not a retelling.
 //
 // Left out is what stands before the registries: HTTP, authentication, authorization (a request says who sends it and is
-// believed) and managed fields. Controllers that belong to a cluster, such as the garbage collector, are models of the
+// believed). Managed fields are made up when an object is applied for the first time. Controllers that belong to a cluster, such as the garbage collector, are models of the
 // simulation.
 //
 // The server starts no goroutine and is meant to be called by one at a time. Time comes from package time, which a

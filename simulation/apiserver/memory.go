@@ -86,6 +86,15 @@ func wholeSeconds(object runtime.Object) {
 		whole := metav1.NewTime(t.Truncate(time.Second))
 		accessor.SetDeletionTimestamp(&whole)
 	}
+	if entries := accessor.GetManagedFields(); len(entries) > 0 {
+		for n := range entries {
+			if t := entries[n].Time; t != nil {
+				whole := metav1.NewTime(t.Truncate(time.Second))
+				entries[n].Time = &whole
+			}
+		}
+		accessor.SetManagedFields(entries)
+	}
 	if volume, ok := object.(*core.PersistentVolume); ok && volume.Status.LastPhaseTransitionTime != nil {
 		whole := metav1.NewTime(volume.Status.LastPhaseTransitionTime.Truncate(time.Second))
 		volume.Status.LastPhaseTransitionTime = &whole
@@ -185,7 +194,8 @@ func (m *memory) GuaranteedUpdate(ctx context.Context, key string, out runtime.O
 	return m.put(key, updated, out, Modified)
 }
 
-// createdByUpdate makes the object that an update does not find, if its strategy allows that: of our kinds, Services.
+// createdByUpdate makes the object that an update does not find, if its strategy allows that: of our kinds, Services; or if it is
+// applied.
 func (m *memory) createdByUpdate(ctx context.Context, key string, out runtime.Object, update storage.UpdateFunc) error {
 	none := reflect.New(reflect.TypeOf(out).Elem()).Interface().(runtime.Object)
 	created, _, err := update(none, storage.ResponseMeta{})

@@ -18,7 +18,8 @@ import (
 )
 
 // Patch changes an object, or what a subresource shows of it ("" is the object itself). o says the kind and the name.
-// JSON patches, JSON merge patches and, for built-in kinds, strategic merge patches are understood.
+// JSON patches, JSON merge patches and, for built-in kinds, strategic merge patches are understood. For server-side apply
+// there is Apply, which needs to know the field manager.
 func (s *Server) Patch(ctx context.Context, as string, o client.Object, sub string, kind types.PatchType, patch []byte) (client.Object, error) {
 	c, err := s.begin(ctx, as, o, sub)
 	if err != nil {
@@ -26,7 +27,7 @@ func (s *Server) Patch(ctx context.Context, as string, o client.Object, sub stri
 	}
 	return c.update(rest.DefaultUpdatedObjectInfo(nil, func(_ context.Context, _, current runtime.Object) (runtime.Object, error) {
 		return c.patched(current, kind, patch)
-	}))
+	}, c.tracked))
 }
 
 func (c call) patched(current runtime.Object, kind types.PatchType, patch []byte) (runtime.Object, error) {

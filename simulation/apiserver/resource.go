@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/apiserver/pkg/registry/generic"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -66,6 +67,8 @@ type resource struct {
 	binding rest.NamedCreater         // pods only
 	scale   *customresource.ScaleREST // custom resources that can be scaled only
 	store   *memory
+	fieldKinds
+	fields map[string]*managedfields.FieldManager // by subresource, made when the first of that kind is applied
 
 	fromClient func(client.Object) (runtime.Object, error) // decoded, with defaults
 	toClient   func(runtime.Object) (client.Object, error)
@@ -119,7 +122,7 @@ type strategy interface {
 
 func builtIn(empty client.Object, group, kind, plural string) *resource {
 	gv := schema.GroupVersion{Group: group, Version: "v1"}
-	r := &resource{kind: gv.WithKind(kind), name: gv.WithResource(plural), empty: empty, updates: map[string]updater{}}
+	r := &resource{kind: gv.WithKind(kind), name: gv.WithResource(plural), empty: empty, updates: map[string]updater{}, fieldKinds: builtInFields(group)}
 	r.fromClient = func(o client.Object) (runtime.Object, error) {
 		decoded := o.DeepCopyObject()
 		legacyscheme.Scheme.Default(decoded)
@@ -152,10 +155,12 @@ func (s *Server) addStore(r *resource, object, list func() runtime.Object, main 
 	if err := store.CompleteWithOptions(&generic.StoreOptions{RESTOptions: s.options(r)}); err != nil {
 		return fmt.Errorf("making the registry of %s: %w", r.name.Resource, err)
 	}
+	store.ResetFieldsStrategy, _ = main.(rest.ResetFieldsStrategy)
 	r.main, r.updates[""] = store, store
 	if status != nil {
 		statusStore := *store
 		statusStore.UpdateStrategy = status
+		statusStore.ResetFieldsStrategy, _ = status.(rest.ResetFieldsStrategy)
 		r.updates["status"] = &statusStore
 	}
 	s.add(r)

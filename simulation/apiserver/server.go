@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"reflect"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -72,6 +73,8 @@ type Server struct {
 	version   uint64
 	uids      uint64
 	events    []Event
+	writes    []write // who made each of the events
+	writing   write   // the one that is being made
 }
 
 // Scheme is the scheme of the clients.
@@ -104,14 +107,19 @@ func (s *Server) note(r *resource, kind EventType, object runtime.Object) error 
 		return fmt.Errorf("noting a change of %s: %w", r.name.Resource, err)
 	}
 	s.events = append(s.events, Event{Version: s.version, Type: kind, Object: typed})
+	s.writing.at = time.Now()
+	s.writes = append(s.writes, s.writing)
 	return nil
 }
 
 // Events are all changes since the first n, in their order.
 func (s *Server) Events(n int) []Event { return s.events[n:] }
 
+// byKind is the resource of an object's type, nil for none.
+func (s *Server) byKind(o client.Object) *resource { return s.byType[reflect.TypeOf(o)] }
+
 func (s *Server) resourceOf(o client.Object) (*resource, error) {
-	r := s.byType[reflect.TypeOf(o)]
+	r := s.byKind(o)
 	if r == nil {
 		return nil, apierrors.NewNotFound(v1alpha1.Resource(fmt.Sprintf("%T", o)), "")
 	}
@@ -139,6 +147,7 @@ func (s *Server) begin(ctx context.Context, as string, o client.Object, sub stri
 		IsResourceRequest: true, APIGroup: c.name.Group, APIVersion: c.name.Version, Resource: c.name.Resource, Subresource: sub,
 		Namespace: c.key.Namespace, Name: c.key.Name,
 	}
+	s.writing = write{manager: managerOf(as), sub: sub}
 	c.ctx = request.WithRequestInfo(request.WithUser(request.WithNamespace(ctx, c.key.Namespace), c.user), info)
 	return c, nil
 }
@@ -182,6 +191,10 @@ func (s *Server) Create(ctx context.Context, as string, o client.Object) (client
 	if err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
+	if err := dropManaged(object); err != nil {
+		return nil, err
+	}
+	s.writing.sent = object.DeepCopyObject()
 	if err := c.admit(object); err != nil {
 		return nil, err
 	}
@@ -201,6 +214,7 @@ func (s *Server) Bind(ctx context.Context, as string, binding *corev1.Binding) e
 		return err
 	}
 	c.as = corev1.SchemeGroupVersion.WithKind("Binding")
+	s.writing = write{}
 	object, err := builtIn(nil, "", "Binding", "").fromClient(binding)
 	if err != nil {
 		return apierrors.NewBadRequest(err.Error())
@@ -220,7 +234,7 @@ func (s *Server) Update(ctx context.Context, as string, o client.Object, sub str
 	if err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
-	return c.update(rest.DefaultUpdatedObjectInfo(object))
+	return c.update(rest.DefaultUpdatedObjectInfo(object, c.tracked))
 }
 
 func (c call) update(info rest.UpdatedObjectInfo) (client.Object, error) {
@@ -260,6 +274,7 @@ func (s *Server) Delete(ctx context.Context, as string, o client.Object, options
 	if err != nil {
 		return err
 	}
+	s.writing = write{}
 	validate := rest.AdmissionToValidateObjectDeleteFunc(c.s.policies, c.attributes(admission.Delete, &options), interfaces())
 	_, _, err = c.main.Delete(c.ctx, c.key.Name, validate, &options)
 	return err
