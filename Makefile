@@ -113,16 +113,21 @@ e2e: controlplane build images ## run the tests on nodes with real kubelets: roo
 	@hack/stage e2e go test -tags e2e -count=1 -p 1 -timeout 20m ./test/e2e/...
 
 SEEDS   ?= 2000
-SIM      = go run ./hack/sim $(if $(LINES),-lines $(LINES)) $(if $(ONLY),-only $(ONLY))
+SIM      = $(BIN)/sim $(if $(LINES),-lines $(LINES)) $(if $(ONLY),-only $(ONLY))
 NIGHTLY ?= $(BIN)/nightly-$(shell git rev-parse --short HEAD)
 
+# Built, and not `go run`: that one dies of a signal and leaves what it runs behind.
+.PHONY: sim-program
+sim-program:
+	@go build -o $(BIN)/sim ./hack/sim
+
 .PHONY: sim
-sim: ## play SEEDS seeds of a simulated cluster; SEED=n plays one, ONLY=names a part of it
-	$(SIM) $(if $(SEED),-seed $(SEED) $(if $(filter command,$(origin SEEDS)),-seeds $(SEEDS)),-seeds $(SEEDS))
+sim: sim-program ## play SEEDS seeds of a simulated cluster; SEED=n plays one, ONLY=names a part of it
+	exec $(SIM) $(if $(SEED),-seed $(SEED) $(if $(filter command,$(origin SEEDS)),-seeds $(SEEDS)),-seeds $(SEEDS))
 
 .PHONY: sim-nightly
-sim-nightly: ## play 200,000 seeds; what was done stands in bin/, and a run that was ended goes on from there
-	$(SIM) -seed 1000000 -seeds 200000 -state $(NIGHTLY)
+sim-nightly: sim-program ## play 200,000 seeds; what was done stands in bin/, and a run that was ended goes on from there
+	exec $(SIM) -seed 1000000 -seeds 200000 -state $(NIGHTLY)
 
 .PHONY: fidelity
 fidelity: $(if $(RECORD),controlplane build) ## compare the simulation with recordings of the real control plane; RECORD=1 records anew
@@ -137,7 +142,7 @@ mutation: ## plant bugs, one at a time, and see scenarios and seeds catch them; 
 
 # Both together may take seven minutes, on a machine that does nothing else. Which bugs are planted changes from day to day.
 .PHONY: simulation
-simulation: ## what CI plays: seeds for four minutes, and a few planted bugs
+simulation: sim-program ## what CI plays: seeds for four minutes, and a few planted bugs
 	$(SIM) -seeds $(SEEDS) -for 4m
 	go run ./hack/mutation -few 3 -turn $(shell date +%j | sed 's/^0*//') -seeds 100 -for 2m
 

@@ -26,6 +26,7 @@ type writing struct {
 	*reconciler
 	o      decide.Objects
 	fences *fences
+	wish   *wish
 }
 
 // enoughFailures ends a commit. When so many instances in a row were refused, a quota or an outage is the cause, and the
@@ -37,7 +38,7 @@ const enoughFailures = 100
 func (r *reconciler) commit(ctx context.Context, o decide.Objects, s decide.Snapshot, plan decide.Plan) (again bool, err error) {
 	var done []outcome
 	var instances [][]decide.Change
-	w := writing{r, o, newFences(r.live, r.now)}
+	w := writing{r, o, newFences(r.live, r.now), &wish{live: r.live, now: r.now, set: o.Set}}
 	for _, c := range plan.Changes {
 		switch last := len(instances) - 1; {
 		case c.Ordinal == decide.SetWide:

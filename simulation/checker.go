@@ -34,8 +34,9 @@ type checker struct {
 	// mostReady is the most instances of a set that were Ready at any moment, and everReady which ones.
 	mostReady map[string]int32
 	everReady map[string]map[int32]bool
-	writes    int       // of our processes
-	lastWrite time.Time // of our processes
+	formerly  map[string]bool // sets that were deleted
+	writes    int             // of our processes
+	lastWrite time.Time       // of our processes
 }
 
 // usage is how far a group uses its limits.
@@ -56,7 +57,7 @@ func (v *Violation) Error() string {
 var typeOfSet = reflect.TypeFor[*v1alpha1.InstanceSet]()
 
 func newChecker(w *World) *checker {
-	return &checker{w: w, usage: map[slots.Group]usage{}, mayGo: map[types.UID]bool{}, mostReady: map[string]int32{}, everReady: map[string]map[int32]bool{}}
+	return &checker{w: w, usage: map[slots.Group]usage{}, mayGo: map[types.UID]bool{}, mostReady: map[string]int32{}, everReady: map[string]map[int32]bool{}, formerly: map[string]bool{}}
 }
 
 // fail keeps the first violation.
@@ -74,12 +75,14 @@ func (c *checker) observe(before any, e apiserver.Event) {
 	case *corev1.Pod:
 		c.labelStays(before, e)
 		c.noteLost(o.Labels)
+		c.startsAsFirst(e)
 		c.countReady()
 		c.limits(false)
 		c.oneProcess()
 	case *corev1.PersistentVolumeClaim:
 		c.labelStays(before, e)
 		c.noteLost(o.Labels)
+		c.startsAsFirst(e)
 		c.limits(false)
 	case *corev1.PersistentVolume, *corev1.Node:
 		c.limits(false)
@@ -88,6 +91,11 @@ func (c *checker) observe(before any, e apiserver.Event) {
 	case *v1alpha1.InstanceSet:
 		c.condemn(o, e.Type)
 		c.statusIsTrue(o)
+		c.recordIsKept(before, o)
+		if e.Type == apiserver.Deleted { // the next one of its name begins anew
+			delete(c.mostReady, o.Name)
+			c.formerly[o.Name] = true
+		}
 	}
 }
 
@@ -129,17 +137,32 @@ func (c *checker) limits(policyChanged bool) {
 	}
 	for _, g := range groups {
 		p, there := find[*v1alpha1.PlacementPolicy](w, types.NamespacedName{Namespace: g.Namespace, Name: g.Policy})
-		if there && !policyChanged && !c.anyUsage && p.Spec.Mode != v1alpha1.PlacementBestEffort {
-			c.exceeded(p, c.usage[g], now[g])
+		if !there || policyChanged || c.anyUsage {
+			continue
+		}
+		if err := exceeded(p, c.usage[g], now[g]); err != "" && exceeded(c.seenByScheduler(p), c.usage[g], now[g]) != "" {
+			c.fail("limits", "%s", err)
 		}
 	}
 	c.usage = now
 }
 
-func (c *checker) exceeded(p *v1alpha1.PlacementPolicy, before, now usage) {
+// seenByScheduler is a policy as the scheduler knows it: of limits that were lowered a moment ago it cannot know.
+func (c *checker) seenByScheduler(p *v1alpha1.PlacementPolicy) *v1alpha1.PlacementPolicy {
+	if seen, there, _ := c.w.placer.replicas[reflect.TypeOf(p)].indexer.Get(p); there {
+		return seen.(*v1alpha1.PlacementPolicy)
+	}
+	return p
+}
+
+// exceeded says how a group went beyond its limits, "" if it did not.
+func exceeded(p *v1alpha1.PlacementPolicy, before, now usage) (words string) {
+	if p.Spec.Mode == v1alpha1.PlacementBestEffort {
+		return ""
+	}
 	check := func(what string, limit, before, now int) {
-		if limit > 0 && now > limit && now > before {
-			c.fail("limits", "group %s: %d %s, at most %d are allowed", p.Name, now, what, limit)
+		if limit > 0 && now > limit && now > before && words == "" {
+			words = fmt.Sprintf("group %s: %d %s, at most %d are allowed", p.Name, now, what, limit)
 		}
 	}
 	if m := p.Spec.MaxInstancesPerNode; m != nil {
@@ -154,6 +177,7 @@ func (c *checker) exceeded(p *v1alpha1.PlacementPolicy, before, now usage) {
 	for _, s := range p.Spec.ShardSpread {
 		check("instances of one shard on one node", int(s.Max), before.perShard, now.perShard)
 	}
+	return words
 }
 
 // oneProcess: an instance never runs twice, except where its old node is proven dead.
@@ -208,22 +232,17 @@ func (c *checker) statusIsTrue(set *v1alpha1.InstanceSet) {
 	if set.Status.ReadyReplicas > c.mostReady[set.Name] {
 		c.fail("status is true", "%s claims %d ready instances, there were never more than %d", set.Name, set.Status.ReadyReplicas, c.mostReady[set.Name])
 	}
-	for _, part := range strings.Split(set.Status.Bootstrapped, ",") {
-		first, last, isRange := strings.Cut(part, "-")
-		a, err := strconv.Atoi(first)
-		if err != nil {
-			continue
-		}
-		b := a
-		if isRange {
-			b, _ = strconv.Atoi(last)
-		}
-		for o := a; o <= b; o++ {
-			if !c.everReady[set.Name][int32(o)] {
-				c.fail("status is true", "%s claims that instance %d was ready, it never was", set.Name, o)
-			}
+	for _, o := range recorded(set) {
+		if !c.everReady[set.Name][o] && !c.formerLife(set, o) {
+			c.fail("status is true", "%s claims that instance %d was ready, it never was", set.Name, o)
 		}
 	}
+}
+
+// formerLife reports whether a set that was made again may take it that an instance held data: it finds a claim of the shard,
+// and cannot know whether there ever was data on its volume.
+func (c *checker) formerLife(set *v1alpha1.InstanceSet, ordinal int32) bool {
+	return c.formerly[set.Name] && c.anyLeft(set, ordinal)
 }
 
 // condemn notes the claims that the spec of a set allows to delete.
@@ -267,6 +286,8 @@ func (w *World) called(a *access, r request, o client.Object, err error) {
 		if claim, there := find[*corev1.PersistentVolumeClaim](w, key); there {
 			c.manages(a, r, claim)
 			c.deletesClaim(r, claim)
+			c.recordedFirst(r, claim)
+			c.followsItsPod(r, claim)
 			c.declaresLost(r, claim, o)
 		}
 	case "service":
@@ -306,6 +327,7 @@ func (c *checker) declaresLost(r request, before, after client.Object) {
 	if r.verb != "patch" || lost == "" || before.GetLabels()[v1alpha1.LabelLost] != "" {
 		return
 	}
+	c.oneOfAShard(before.GetLabels(), lost)
 	for _, node := range all[*corev1.Node](c.w) {
 		if string(node.UID) == lost && slots.OutOfService(node) {
 			return

@@ -17,13 +17,20 @@ import (
 func (p *play) heal() {
 	p.tell("user", "the trouble is over")
 	p.dropForeign()
-	for _, name := range p.sets {
-		set, _ := find[*v1alpha1.InstanceSet](p.World, types.NamespacedName{Namespace: Namespace, Name: name})
+	for _, set := range all[*v1alpha1.InstanceSet](p.World) {
 		if set.Spec.Paused {
 			s := set.DeepCopy()
 			s.Spec.Paused = false
 			p.must(p.user.update(p.ctx, s, ""))
 		}
+	}
+	if p.shared != nil {
+		p.makeShared()
+	}
+	p.must(p.pump())
+	p.makeRoom()
+	for _, name := range p.sets {
+		p.makeAgain(name)
 	}
 	for _, name := range p.nodes {
 		m := p.machines[name]
@@ -66,8 +73,18 @@ func (p *play) settled() bool {
 }
 
 func (p *play) isSettled(name string) bool {
-	set, _ := find[*v1alpha1.InstanceSet](p.World, types.NamespacedName{Namespace: Namespace, Name: name})
-	return set.Status.ReadyReplicas == *set.Spec.Replicas && set.Status.ObservedGeneration == set.Generation
+	set, there := find[*v1alpha1.InstanceSet](p.World, types.NamespacedName{Namespace: Namespace, Name: name})
+	return there && p.coming[name] == nil && p.running(name) == wantedOnline(set) && set.Status.ReadyReplicas == wantedOnline(set) && set.Status.ObservedGeneration == set.Generation
+}
+
+// running is how many instances of a set are Ready, whatever its status says.
+func (p *play) running(set string) (n int32) {
+	for _, pod := range all[*corev1.Pod](p.World) {
+		if pod.Labels[v1alpha1.LabelInstanceSet] == set && pod.DeletionTimestamp == nil && isReady(pod) {
+			n++
+		}
+	}
+	return n
 }
 
 // asWanted: when nothing goes wrong any more, every instance becomes Ready, or its set says for what it waits.
@@ -76,6 +93,10 @@ func (p *play) asWanted() {
 		set, _ := find[*v1alpha1.InstanceSet](p.World, types.NamespacedName{Namespace: Namespace, Name: name})
 		if p.isSettled(name) {
 			continue
+		}
+		if set == nil || p.coming[name] != nil {
+			p.checker.fail("it converges", "%s is not deleted %s after the trouble", name, healing)
+			return
 		}
 		if slices.ContainsFunc(set.Status.Exceptions, func(e v1alpha1.InstanceException) bool {
 			return slices.ContainsFunc(patient, func(c reason.Code) bool { return c.String() == e.Reason })
@@ -86,7 +107,7 @@ func (p *play) asWanted() {
 			continue
 		}
 		p.checker.fail("it converges", "%s has %d of %d instances ready %s after the trouble: %s\n%s\n%s",
-			name, set.Status.ReadyReplicas, *set.Spec.Replicas, healing, conditionsOf(set), p.waiting(), p.State())
+			name, set.Status.ReadyReplicas, wantedOnline(set), healing, conditionsOf(set), p.waiting(), p.State())
 	}
 }
 
@@ -120,6 +141,6 @@ func (p *play) waiting() string {
 // cutOff reports whether an instance waits because the only node with a place left has a copy of its shard. The scheduler
 // places instances one by one and never moves any: with fewer than four places to spare, that order can end so.
 func (p *play) cutOff(set *v1alpha1.InstanceSet) bool {
-	places := int32(set.Spec.Placement.MaxInstancesPerNode.IntValue()) * *set.Spec.Placement.MaxNodes
-	return set.Spec.ShardSize != nil && places-*set.Spec.Replicas < 4 && strings.Contains(p.waiting(), reason.ShardSpreadLimit.String())
+	allowed, taken := p.places(set)
+	return set.Spec.ShardSize != nil && allowed-taken < 4 && strings.Contains(p.waiting(), reason.ShardSpreadLimit.String())
 }

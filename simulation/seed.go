@@ -34,7 +34,7 @@ func Play(ctx context.Context, a *Assets, job farm.Job) (farm.Result, error) {
 	}
 	defer w.Close()
 	w.choice = newChoice(job.Seed, job.Only)
-	p := &play{World: w}
+	p := &play{World: w, coming: map[string]*v1alpha1.InstanceSet{}, roomy: true}
 	p.settle()
 	r := farm.Result{Job: job}
 	if err := p.run(); err != nil {
@@ -54,6 +54,10 @@ type play struct {
 	sets  []string
 	away  int // nodes that are off or silent
 	over  bool
+	// shared are the spec of the policy that all sets follow, nil when each has limits of its own.
+	shared *v1alpha1.PlacementPolicySpec
+	coming map[string]*v1alpha1.InstanceSet // sets that were deleted, and will be made again
+	roomy  bool                             // the limits are those that the seed began with
 }
 
 // settle draws nodes and sets. Two nodes more than the sets may use are always there.
@@ -68,6 +72,9 @@ func (p *play) settle() {
 		s := drawSet(d, name)
 		most = max(most, *s.Spec.Placement.MaxNodes)
 		sets = append(sets, s)
+	}
+	if d := p.choice.of("share"); d.chance(0.25) && p.choice.happens("share") {
+		most = p.share(d, sets)
 	}
 	for n := range int(most) + 2 + p.choice.of("nodes").Intn(2) {
 		name := string(rune('a' + n))
@@ -96,7 +103,12 @@ func drawSet(d dice, name string) *v1alpha1.InstanceSet {
 	if d.chance(0.3) {
 		s.Spec.PersistentVolumeClaimRetentionPolicy.WhenScaled = v1alpha1.DeleteClaims
 	}
-	s.Spec.Rebuild.Mode = []v1alpha1.RebuildMode{v1alpha1.RebuildAutomatic, v1alpha1.RebuildAutomatic, v1alpha1.RebuildManual}[d.Intn(3)]
+	if d.chance(0.3) {
+		s.Spec.PersistentVolumeClaimRetentionPolicy.WhenDeleted = v1alpha1.DeleteClaims
+	}
+	s.Spec.Rebuild.Mode = []v1alpha1.RebuildMode{
+		v1alpha1.RebuildAutomatic, v1alpha1.RebuildAutomatic, v1alpha1.RebuildAutomatic, v1alpha1.RebuildManual, v1alpha1.RebuildNever,
+	}[d.Intn(5)]
 	if d.chance(0.2) {
 		s.Spec.VolumeClaimTemplates = nil
 	}

@@ -70,6 +70,8 @@ var pinned = map[int64]string{
 	7:    "the scheduler: a promise arrived twice, and the second answer was a conflict: two copies of a shard on a node",
 	30:   "the scheduler: a plan that had nothing for the last of a shard was kept when its nodes came back",
 	93:   "the checker: force after a person took back what they declared, by a manager that looks at its cache alone",
+	104:  "the manager: one that slept while another led deleted the claims of a scale-out that it had not seen",
+	611:  "the scheduler: a pod whose Node was deleted before the watch had shown it there held no slot: K exceeded",
 	1058: "the model: a kubelet that came back did not see that a pod of its was gone: an instance ran twice",
 	1146: "the model: a machine whose Node a person had deleted stayed away for good",
 	1183: "the model: an event that was drawn to be minutes late came when all was settled",

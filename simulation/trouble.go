@@ -27,6 +27,10 @@ var troubles = []struct {
 	{"scale", 4, (*play).scale},
 	{"pause", 2, (*play).pause},
 	{"edit", 1, (*play).edit},
+	{"limits", 2, (*play).limits},
+	{"policy", 1, (*play).deletePolicy},
+	{"offline", 2, (*play).offline},
+	{"again", 1, (*play).again},
 	{"pod", 4, (*play).deletePod},
 	{"claim", 2, (*play).deleteClaim},
 	{"foreign", 2, (*play).foreign},
@@ -199,6 +203,7 @@ func (p *play) registerAgain(m *machine) {
 	m.forgotten = false
 }
 
+// someSet is a set, or nil when it was deleted and is not back yet.
 func (p *play) someSet(d dice) *v1alpha1.InstanceSet {
 	set, _ := find[*v1alpha1.InstanceSet](p.World, types.NamespacedName{Namespace: Namespace, Name: p.sets[d.Intn(len(p.sets))]})
 	return set.DeepCopy()
@@ -207,11 +212,15 @@ func (p *play) someSet(d dice) *v1alpha1.InstanceSet {
 // scale changes the replicas, by whole shards and within what the limits allow.
 func (p *play) scale(d dice) {
 	s := p.someSet(d)
+	if s == nil {
+		return
+	}
 	size := int32(1)
 	if s.Spec.ShardSize != nil {
 		size = *s.Spec.ShardSize
 	}
-	most := int32(s.Spec.Placement.MaxInstancesPerNode.IntValue()) * *s.Spec.Placement.MaxNodes / size
+	allowed, taken := p.places(s)
+	most := (allowed - taken + *s.Spec.Replicas) / size
 	s.Spec.Replicas = ptr.To((1 + d.Int31n(max(most, 1))) * size)
 	p.tell("user", "scales %s to %d", s.Name, *s.Spec.Replicas)
 	p.must(p.user.update(p.ctx, s, ""))
@@ -219,6 +228,9 @@ func (p *play) scale(d dice) {
 
 func (p *play) pause(d dice) {
 	s := p.someSet(d)
+	if s == nil {
+		return
+	}
 	s.Spec.Paused = !s.Spec.Paused
 	p.tell("user", "sets %s paused=%v", s.Name, s.Spec.Paused)
 	p.must(p.user.update(p.ctx, s, ""))
@@ -227,6 +239,9 @@ func (p *play) pause(d dice) {
 // edit changes what a set may do, while it does it.
 func (p *play) edit(d dice) {
 	s := p.someSet(d)
+	if s == nil {
+		return
+	}
 	if d.chance(0.5) {
 		s.Spec.Rebuild.Mode = []v1alpha1.RebuildMode{v1alpha1.RebuildAutomatic, v1alpha1.RebuildManual, v1alpha1.RebuildNever}[d.Intn(3)]
 		p.tell("user", "sets %s rebuild=%s", s.Name, s.Spec.Rebuild.Mode)
@@ -265,6 +280,9 @@ func (p *play) deleteClaim(d dice) {
 // foreign takes a name that a set will want when it grows.
 func (p *play) foreign(d dice) {
 	s := p.someSet(d)
+	if s == nil {
+		return
+	}
 	name := fmt.Sprintf("%s-%d", s.Name, *s.Spec.Replicas+d.Int31n(3))
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name, Labels: map[string]string{Foreign: "true"}}}
 	pod.Spec.Containers = []corev1.Container{{Name: "other", Image: "other"}}

@@ -31,14 +31,17 @@ var bugs = []bug{
 	{name: "shard-together", file: "plugins/dispersion/filter.go", is: "on.shard >= l.MaxPerShard", becomes: "on.shard > l.MaxPerShard", scenarios: ofDispersion, seed: 7},
 	{name: "no-guard", file: "plugins/dispersion/filter.go", is: "on.held == 0 && s.guard.Need > max(1, int(on.seat.capacity))", becomes: "on.held == 0 && s.guard.Need < 0", scenarios: ofDispersion, why: rarelyTight},
 	{name: "no-cap", file: "plugins/dispersion/filter.go", is: "case s.total > 0 && on.all >= s.total:", becomes: "case s.total > 0 && on.all > s.total:", scenarios: ofDispersion, why: "the shipped configuration has no cap over all groups"},
+	{name: "limits-not-awaited", file: "instanceset/decide/policy.go", is: "if code == reason.ChangeLimits {", becomes: "if code == 0 {", scenarios: ofDecide, why: "a pod that is stamped with the old version has to be placed between two events of one policy, by limits that were lowered"},
+	{name: "policy-not-awaited", file: "plugins/dispersion/policy.go", is: "return policy{}, reason.PolicyNotFound", becomes: "return p.defaults(), 0", scenarios: ofDispersion, why: "the shipped configuration has no limits for groups without a policy, and with the policy gone the checker has none"},
 	{name: "old-policy-is-fine", file: "plugins/dispersion/policy.go", is: "case olderThan(found.version, pod.Annotations[v1alpha1.AnnotationPolicyVersion]):", becomes: "case false:", scenarios: ofDispersion, why: "the guard of an old policy keeps less room, which is rarely missed"},
 
 	// What counts.
 	{name: "doubt-forgotten", file: "plugins/dispersion/prefilter.go", is: "p.doubtful(pod)...)", becomes: "p.doubtful(pod)[:0]...)", scenarios: []string{"./plugins/dispersion Doubt"}, seed: 3},
 	{name: "pods-not-noted", file: "plugins/dispersion/plugin.go", is: "noting(notes.pod, podOfGroup)", becomes: "noting(notes.pod, func(any) bool { return false })", scenarios: []string{"./plugins/dispersion ^TestACycleKnowsItsPod$"}, why: "the claims of an InstanceSet name their instance, and a pod that is placed comes with the snapshot"},
-	{name: "promise-dies-with-pod", file: "plugins/dispersion/doubt.go", is: "range d.claims {", becomes: "range map[types.UID]doubt{} {", scenarios: []string{"./plugins/dispersion Doubt"}},
+	{name: "promise-dies-with-pod", file: "plugins/dispersion/doubt.go", is: "range d.claims {", becomes: "range map[types.UID]doubt{} {", scenarios: []string{"./plugins/dispersion Doubt"}, why: "it takes a lost answer, the deletion of that pod before the scheduler sees the claim, and another pod for the place, in a row"},
+	{name: "node-takes-its-pods-along", file: "plugins/dispersion/index.go", is: "\tx.orphaned(n.name, left)\n", becomes: "", scenarios: []string{"./plugins/dispersion DeletedNode"}, seed: 611},
 	{name: "claims-do-not-count", file: "slots/ledger.go", is: "!l.follows(claim, slot)) {", becomes: "!l.follows(claim, slot)) && slot.Node == \"\" {", scenarios: ofSlots, why: "the checker counts with the same package"},
-	{name: "lost-still-counts", file: "slots/count.go", is: "if labels[v1alpha1.LabelLost] != \"\" {", becomes: "if labels[v1alpha1.LabelLost] == \"never\" {", scenarios: ofSlots},
+	{name: "lost-still-counts", file: "slots/count.go", is: "if labels[v1alpha1.LabelLost] != \"\" {", becomes: "if labels[v1alpha1.LabelLost] == \"never\" {", scenarios: ofSlots, why: "what is lost is given up within seconds, and holds no slot then either; and the checker counts with the same package"},
 
 	// Proof before anything is given up.
 	{name: "silent-is-dead", file: "instanceset/decide/observe.go", is: "\t\t\treturn NodeSilent\n", becomes: "\t\t\treturn NodeOutOfService\n", scenarios: ofDecide, why: "the proof at the API server refuses what is planned; then nothing is rebuilt and nothing lost"},
@@ -52,16 +55,16 @@ var bugs = []bug{
 	{name: "rebuild-last-holder", file: "instanceset/decide/gates.go", is: "\t\t{\"peerReady\", peerReady},\n", becomes: "", scenarios: ofDecide, why: "the holder check finds nobody to ask either"},
 	{name: "believe-no-holder", file: "instanceset/decide/gates.go", is: "\t\t{\"holderProven\", holderProven},\n", becomes: "", scenarios: ofDecide, why: "in the model whoever is Ready has the data, and the gate before has seen one that is"},
 	{name: "empty-is-a-holder", file: "instanceset/decide/gates.go", is: "a.Master && a.Offset > 0", becomes: "a.Master && a.Offset >= 0", scenarios: ofDecide, why: "in the model whoever is Ready has the data"},
-	{name: "never-is-silent", file: "instanceset/decide/create.go", is: "\t\treturn reason.RebuildNever, \"node \" + pin, false\n", becomes: "\t\treturn 0, \"\", false\n", scenarios: ofDecide},
-	{name: "whole-shard-at-once", file: "instanceset/decide/gates.go", is: "\t\t{\"shardFree\", shardFree},\n", becomes: "", scenarios: ofDecide},
+	{name: "never-is-silent", file: "instanceset/decide/create.go", is: "\t\treturn reason.RebuildNever, \"node \" + pin, false\n", becomes: "\t\treturn 0, \"\", false\n", scenarios: ofDecide, why: "it takes a node that stays away, for what another set gave up, with an instance whose own mode is Never"},
+	{name: "whole-shard-at-once", file: "instanceset/decide/gates.go", is: "\t\t{\"shardFree\", shardFree},\n", becomes: "", scenarios: ofDecide, why: "it takes two dead nodes with copies of one shard, and a third copy that is Ready"},
 	{name: "volume-not-kept", file: "instanceset/decide/rebuild.go", is: "if p.retain(v) || !p.recorded[v.ordinal] {", becomes: "if !p.recorded[v.ordinal] {", scenarios: ofDecide, seed: 14},
-	{name: "record-not-awaited", file: "instanceset/decide/rebuild.go", is: "if p.retain(v) || !p.recorded[v.ordinal] {", becomes: "if p.retain(v) {", scenarios: ofDecide},
-	{name: "claim-goes-before-pod", file: "instanceset/decide/scale.go", is: "\t\t\t\tp.deletePod(i, code)\n\t\t\t}\n\t\t\tcontinue\n", becomes: "\t\t\t\tp.deletePod(i, code)\n\t\t\t}\n", scenarios: ofDecide},
+	{name: "record-not-awaited", file: "instanceset/decide/rebuild.go", is: "if p.retain(v) || !p.recorded[v.ordinal] {", becomes: "if p.retain(v) {", scenarios: ofDecide, why: "what is lost is recorded by the plan that labels it, and only a lost write of the status leaves it open"},
+	{name: "claim-goes-before-pod", file: "instanceset/decide/scale.go", is: "\t\t\t\tp.deletePod(i, code)\n\t\t\t}\n\t\t\tcontinue\n", becomes: "\t\t\t\tp.deletePod(i, code)\n\t\t\t}\n", scenarios: ofDecide, seed: 6},
 
 	// The record of who held data.
 	{name: "record-forgets", file: "instanceset/decide/generation.go", is: "\t\tv.recorded[o], v.bootstrapped[o] = true, true\n", becomes: "\t\tv.recorded[o] = true\n", scenarios: ofDecide},
 	{name: "everybody-is-first", file: "instanceset/decide/generation.go", is: "return max(1, siblings, v.kept[i.ordinal]+1)", becomes: "return max(0, siblings)", scenarios: ofDecide},
-	{name: "any-claim-is-former", file: "instanceset/decide/generation.go", is: "c.Retired && c.Created.Before(v.Set.CreationTimestamp.Time)", becomes: "c.Retired", scenarios: ofDecide},
+	{name: "any-claim-is-former", file: "instanceset/decide/generation.go", is: "c.Retired && c.Created.Before(v.Set.CreationTimestamp.Time)", becomes: "c.Retired", scenarios: ofDecide, why: "it takes a scale-in before anything was Ready, of a shard whose other claims are not made yet"},
 
 	// Objects of others, pauses, caches.
 	{name: "stranded-for-ever", file: "instanceset/decide/scale.go", is: "if !p.stranded(i) ||", becomes: "if true ||", scenarios: ofDecide},
@@ -69,6 +72,9 @@ var bugs = []bug{
 	{name: "adopt-foreign-pods", file: "instanceset/write.go", is: "if !metav1.IsControlledBy(found, set) {", becomes: "if found == nil {", scenarios: ofCommit},
 	{name: "own-writes-not-awaited", file: "instanceset/controller.go", is: "if wait > 0 {", becomes: "if wait < 0 {", scenarios: ofCommit},
 	{name: "paused-goes-on", file: "instanceset/decide/scale.go", is: "func (p *planner) remove() {\n\tif !p.spec.Paused {", becomes: "func (p *planner) remove() {\n\tif p.spec != nil {", scenarios: ofDecide},
+	{name: "old-set-deletes-claims", file: "instanceset/wish.go", is: "if c.Kind != decide.DeleteClaim || c.NeedsFence() {", becomes: "if w.set != nil {", scenarios: ofCommit, seed: 104},
+	{name: "offline-is-unwanted", file: "instanceset/decide/view.go", is: "i.offline = i.wanted", becomes: "i.offline, i.wanted = i.wanted, false", scenarios: ofDecide, seed: 5},
+	{name: "retention-of-the-other", file: "instanceset/decide/decide.go", is: "PersistentVolumeClaimRetentionPolicy.WhenDeleted", becomes: "PersistentVolumeClaimRetentionPolicy.WhenScaled", scenarios: ofDecide, seed: 8},
 	{name: "retention-ignored", file: "instanceset/decide/scale.go", is: "if retention == v1alpha1.DeleteClaims {", becomes: "if retention != \"\" {", scenarios: ofDecide},
 	{name: "policy-lowered-early", file: "instanceset/decide/policy.go", is: "case has > wanted && !p.surplusGone():", becomes: "case false:", scenarios: ofDecide, why: "the guard keeps less room for a moment, which is rarely missed"},
 	{name: "hot-loop", file: "instanceset/controller.go", is: "return ctrl.Result{RequeueAfter: plan.RequeueAfter}, nil", becomes: "return ctrl.Result{RequeueAfter: 100000000}, nil", scenarios: ofCommit},

@@ -80,6 +80,7 @@ func run(ctx context.Context, o options) (failed int, err error) {
 		return 0, err
 	}
 	r := &record{options: o, begun: time.Now(), done: done}
+	r.greet()
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	jobs := make(chan farm.Job)

@@ -60,6 +60,9 @@ func (r *record) add(result farm.Result) {
 	} else {
 		r.done = r.done.with(result.Seed)
 	}
+	if r.told.IsZero() { // the first seed says nothing about how fast it goes
+		r.told = time.Now()
+	}
 	if time.Since(r.told) >= every {
 		r.told = time.Now()
 		r.progress()
@@ -70,8 +73,32 @@ func (r *record) add(result farm.Result) {
 }
 
 func (r *record) progress() {
-	fmt.Fprintf(os.Stderr, "%d of %d seeds done, %d failed, %.1f a second\n",
-		r.done.count(r.seed, r.seeds), r.seeds, len(r.failed), float64(r.played)/time.Since(r.begun).Seconds())
+	done := r.done.count(r.seed, r.seeds)
+	line := fmt.Sprintf("%d of %d seeds done, %d failed, %.1f a second", done, r.seeds, len(r.failed), float64(r.played)/time.Since(r.begun).Seconds())
+	if left := remaining(r.seeds-done-int64(len(r.failed)), r.played, time.Since(r.begun)); left > 0 {
+		line += fmt.Sprintf(", %s to go", left)
+	}
+	fmt.Fprintln(os.Stderr, line)
+}
+
+// remaining is how long so many seeds take if they go on like those that were played since the run began, to the minute, or
+// to the second when it is less; 0 when nobody can say.
+func remaining(left int64, played int, since time.Duration) time.Duration {
+	if played == 0 || left <= 0 {
+		return 0
+	}
+	long := time.Duration(float64(since) / float64(played) * float64(left))
+	if long < 2*time.Minute {
+		return long.Round(time.Second)
+	}
+	return long.Round(time.Minute)
+}
+
+// greet says where a run goes on.
+func (r *record) greet() {
+	if done := r.done.count(r.seed, r.seeds); done > 0 {
+		fmt.Fprintf(os.Stderr, "%d of %d seeds were done before (%s)\n", done, r.seeds, r.state)
+	}
 }
 
 // end makes what failed smaller, and tells how it went.

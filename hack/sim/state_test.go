@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+	"time"
 )
 
 func TestRangesGrowTogether(t *testing.T) {
@@ -40,5 +41,23 @@ func TestARunGoesOnWhereItEnded(t *testing.T) {
 	r, err := readState(file)
 	if err != nil || !reflect.DeepEqual(r, ranges{{3, 5}, {9, 9}}) {
 		t.Errorf("%v, %v", r, err)
+	}
+}
+
+func TestRemaining(t *testing.T) {
+	for _, c := range []struct {
+		left   int64
+		played int
+		since  time.Duration
+		want   string
+	}{
+		{left: 100, played: 50, since: 10 * time.Second, want: "20s"},
+		{left: 196_000, played: 40, since: 10 * time.Second, want: "13h37m0s"},
+		{left: 10, want: "0s"},
+		{left: 0, played: 40, since: time.Minute, want: "0s"},
+	} {
+		if got := remaining(c.left, c.played, c.since).String(); got != c.want {
+			t.Errorf("%d left after %d in %s: %s, want %s", c.left, c.played, c.since, got, c.want)
+		}
 	}
 }

@@ -14,7 +14,8 @@ import (
 )
 
 // doubts are placements that failed in the scheduler's eyes and may have been stored all the same: the answer of the API
-// server was lost on its way, or the pod was deleted while it was being bound. The scheduler forgets such a pod at once, while
+// server was lost on its way, the pod was deleted while it was being bound, or its Node was deleted, which takes assumed pods
+// out of the snapshot, before the watch has shown them there. The scheduler forgets such a pod at once, while
 // the watch that would show it bound, or its claim promised to the node, is still to come. If its slot were taken for free in
 // between, the next pod of the group would exceed a limit. So the slot counts
 //
@@ -150,6 +151,20 @@ func (x *index) missed(node string, pods []fwk.PodInfo) {
 	d.fail(node, func(r reservation) bool {
 		return len(r.claims) == 0 || !slices.ContainsFunc(pods, func(info fwk.PodInfo) bool { return info.GetPod().UID == r.pod })
 	})
+}
+
+// orphaned doubts pods whose Node left the snapshot: those that the watch has shown there count by what it shows, and the others
+// would be nowhere.
+func (x *index) orphaned(node string, pods []*corev1.Pod) {
+	d := &x.doubts
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, pod := range pods {
+		key := pod.Namespace + "/" + pod.Name
+		if o, there, err := x.pods.GetByKey(key); err == nil && there && isPending(o, pod.UID) && !slices.Contains(d.pods[pod.UID].nodes, node) {
+			d.pods[pod.UID] = doubt{key, "", append(d.pods[pod.UID].nodes, node)}
+		}
+	}
 }
 
 // missedAll doubts everything that is under way: what of it is still there counts as it is there.

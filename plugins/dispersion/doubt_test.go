@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
@@ -35,6 +36,34 @@ func TestAPlacementInDoubtHoldsItsSlot(t *testing.T) {
 	w.plugin.Unreserve(t.Context(), unanswered(), second, "b")
 	if len(w.plugin.index.doubts.pods) != 1 {
 		t.Errorf("a pod that is gone is still in doubt: %v", w.plugin.index.doubts.pods)
+	}
+}
+
+// r-0 was bound to a, and a person deletes the Node before the watch has shown the pod there: the snapshot has neither, and the
+// machine runs on.
+func TestAPodOfADeletedNodeHoldsItsSlotBeforeItIsSeenThere(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("r", 2, placement.Limits{MaxPerNode: 2, MaxNodes: 1})
+	w.node("a", 4, 10)
+	first, second := instance("r-0", "r", ""), instance("r-1", "r", "")
+	w.arrive(first, second)
+	assumed := first.DeepCopy()
+	assumed.Spec.NodeName = "a"
+	if err := w.cache.AssumePod(klog.Background(), assumed); err != nil {
+		t.Fatal(err)
+	}
+	w.limit("s", 1, placement.Limits{})
+	other := instance("s-0", "s", "")
+	w.arrive(other)
+	if node, _ := w.schedule(other); node != "a" { // the plugin has seen r-0 there
+		t.Fatalf("s-0 was placed on %q", node)
+	}
+	if err := w.cache.RemoveNode(klog.Background(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.node("b", 4, 10)
+	if node, _ := w.schedule(second); node != "" {
+		t.Errorf("r-1 was placed on %s: with a, where r-0 is, that makes two nodes", node)
 	}
 }
 

@@ -252,6 +252,7 @@ func (x *index) gone(number int) {
 	for _, pod := range left {
 		x.goes(pod)
 	}
+	x.orphaned(n.name, left)
 	x.missed(n.name, nil)
 	x.changes.add(number)
 }

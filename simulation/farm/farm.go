@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -114,6 +115,7 @@ func (w *Worker) start(ctx context.Context) error {
 	p := exec.CommandContext(ctx, w.Binary, "-test.run=^TestWorker$", "-test.timeout=0", "-worker")
 	p.Env = append(p.Environ(), "GOMAXPROCS=1", "GOGC=800", "GOMEMLIMIT=1500MiB")
 	p.Dir = folder
+	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // or Ctrl-C would end it first, and its seed would seem to have failed
 	p.ExtraFiles = []*os.File{write}
 	p.Cancel = func() error { return errors.Join(p.Process.Kill(), read.Close()) }
 	p.WaitDelay = time.Second
