@@ -59,7 +59,7 @@ func newPolicyInformer(config *rest.Config) (*policyInformer, error) {
 	return source, nil
 }
 
-// notify calls changed for every policy that comes (before is nil then) or changes.
+// notify calls changed for every policy that comes (before is nil then), changes, or goes (after is nil then).
 func (s *policyInformer) notify(changed func(before, after *v1alpha1.PlacementPolicy)) error {
 	_, err := s.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc: func(o any) {
@@ -72,6 +72,14 @@ func (s *policyInformer) notify(changed func(before, after *v1alpha1.PlacementPo
 			typed, ok2 := after.(*v1alpha1.PlacementPolicy)
 			if ok1 && ok2 {
 				changed(old, typed)
+			}
+		},
+		DeleteFunc: func(o any) {
+			if gone, ok := o.(cache.DeletedFinalStateUnknown); ok {
+				o = gone.Obj
+			}
+			if typed, ok := o.(*v1alpha1.PlacementPolicy); ok {
+				changed(typed, nil)
 			}
 		},
 	})

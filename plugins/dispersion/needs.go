@@ -57,9 +57,10 @@ func (x *index) reroom(g slots.Group) {
 	}
 }
 
-// replan is called when a policy changed: what was planned may not be wanted any more, and no pod may come that would find
-// out. The group's next pod makes the plan anew.
+// replan is called when a policy came, changed or is gone: what was planned may not be wanted any more, and no pod may come that
+// would find out. The group's next pod makes the plan anew, and packs anew: what had no place under the old limits may have one.
 func (x *index) replan(g slots.Group) {
+	delete(x.mixtures, g)
 	for _, v := range x.views[g] {
 		x.withdraw(v)
 		v.plan, v.moves = nil, nil

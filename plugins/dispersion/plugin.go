@@ -184,19 +184,22 @@ func (p *Plugin) SignPod(_ context.Context, pod *corev1.Pod) ([]fwk.SignFragment
 	return nil, nil
 }
 
-// wake retries the waiting pods of a group, because its policy came or changed (before is nil when it came). The
-// scheduler registers its own events only at start, when the CRD may not exist yet. A status that changed without
-// another total wakes only the pods that were created under a newer version of the policy than the one before: the
-// manager writes the status whenever a pod is placed, and waking all pods each time would be a hot loop.
+// wake retries the waiting pods of a group, because its policy came (before is nil), changed, or is gone (after is nil): then
+// they are told so. The scheduler registers its own events only at start, when the CRD may not exist yet. A status that
+// changed without another total wakes only the pods that were created under a newer version of the policy than the one before:
+// the manager writes the status whenever a pod is placed, and waking all pods each time would be a hot loop.
 func (p *Plugin) wake(ctx context.Context, before, after *v1alpha1.PlacementPolicy) {
-	all := before == nil || before.Generation != after.Generation ||
-		before.Status.ObservedGeneration != after.Status.ObservedGeneration || before.Status.Replicas != after.Status.Replicas
+	one := after
+	if one == nil {
+		one = before
+	}
+	all := before == nil || after == nil || replans(before, after)
 	if all {
-		p.index.notes.policy(after)
+		p.index.notes.policy(one)
 		p.feed(ctx, nil) // what the group had planned may be free
 	}
 	waiting := map[string]*corev1.Pod{}
-	for _, pod := range p.podsOf(slots.Group{Namespace: after.Namespace, Policy: after.Name}) {
+	for _, pod := range p.podsOf(slots.Group{Namespace: one.Namespace, Policy: one.Name}) {
 		if pod.Spec.NodeName == "" && (all || olderThan(before.ResourceVersion, pod.Annotations[v1alpha1.AnnotationPolicyVersion])) {
 			waiting[pod.Namespace+"/"+pod.Name] = pod
 		}
@@ -204,6 +207,13 @@ func (p *Plugin) wake(ctx context.Context, before, after *v1alpha1.PlacementPoli
 	if len(waiting) > 0 {
 		p.handle.Activate(loggerOf(ctx), waiting)
 	}
+}
+
+// replans reports whether a policy that changed says something else about its group. One that was deleted and created anew while
+// the watch was interrupted comes as a change, with the same generation and other limits.
+func replans(before, after *v1alpha1.PlacementPolicy) bool {
+	return before.UID != after.UID || before.Generation != after.Generation ||
+		before.Status.ObservedGeneration != after.Status.ObservedGeneration || before.Status.Replicas != after.Status.Replicas
 }
 
 func (p *Plugin) podsOf(g slots.Group) []*corev1.Pod {

@@ -23,7 +23,10 @@ import (
 // TestScenarios runs testdata over the scheduler's cache and snapshot. The verbs:
 //
 //	world [total=3] [defaults-M=2]                      a new world; total is the cap over all groups
-//	policy p R=6 [M=2] [K=3] [m=1] [shards=2] [version=1] [uncounted] [mode=Strict]
+//	policy p R=6 [M=2] [K=3] [m=1] [shards=2] [version=1] [uncounted] [mode=Strict] [anew]
+//	                                                    comes, or changes; anew: another one of that name, deleted and created
+//	                                                    while nobody watched
+//	unpolicy p                                          the policy is deleted
 //	node a cpu=4 [cordoned] [out-of-service] [blocked]  a node with room for 4 instances; blocked: another plugin refuses it
 //	gone a                                              the Node object is deleted, its pods stay
 //	pod r-0 policy=p [cluster=c] [shard=s] [on=a] [priority=1] [mounts=claim] [version=1] [lost] [terminating] [cpu=2] [rebuilt]
@@ -45,6 +48,8 @@ func TestScenarios(t *testing.T) {
 				s = script{newWorld(t, args)}
 			case "policy":
 				s.policy(a)
+			case "unpolicy":
+				s.unpolicy(a.name())
 			case "node":
 				s.node(a.name(), int64(a.number("cpu", 4)), 110, a.changeNode)
 				if d.HasArg("blocked") {
@@ -126,11 +131,34 @@ func (a arguments) labels() map[string]string {
 type script struct{ *world }
 
 func (s script) policy(a arguments) {
-	s.policies[slots.Group{Namespace: "ns", Policy: a.name()}] = policy{
+	g := slots.Group{Namespace: "ns", Policy: a.name()}
+	_, known := s.policies[g]
+	s.policies[g] = policy{
 		version: a.text("version"), counted: !a.d.HasArg("uncounted"), replicas: a.number("R", 0), shards: a.number("shards", 0),
 		mode:   v1alpha1.PlacementMode(a.text("mode")),
 		limits: fixed(placement.Limits{MaxPerNode: a.number("M", 0), MaxNodes: a.number("K", 0), MaxPerShard: a.number("m", 1)}),
 	}
+	before, after := objectOf(g), objectOf(g)
+	switch {
+	case !known:
+		before = nil
+	case a.d.HasArg("anew"):
+		after.UID = "another"
+	default:
+		after.Generation++
+	}
+	s.plugin.wake(s.t.Context(), before, after)
+}
+
+func (s script) unpolicy(name string) {
+	g := slots.Group{Namespace: "ns", Policy: name}
+	delete(s.policies, g)
+	s.plugin.wake(s.t.Context(), objectOf(g), nil)
+}
+
+// objectOf is the policy of a group as far as events of it matter.
+func objectOf(g slots.Group) *v1alpha1.PlacementPolicy {
+	return &v1alpha1.PlacementPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: g.Namespace, Name: g.Policy, UID: "first", Generation: 1}}
 }
 
 func (s script) gone(name string) {

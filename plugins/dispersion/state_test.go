@@ -172,7 +172,7 @@ func TestNominatedPodsCountOnce(t *testing.T) {
 	}
 }
 
-// TestWake: a policy that comes or changes wakes all pods that wait; a status that changed wakes only those that wait for it.
+// TestWake: a policy that comes, changes, goes or is replaced wakes all pods that wait; a status that changed wakes only those that wait for it.
 func TestWake(t *testing.T) {
 	w := newWorld(t, config.DispersionArgs{})
 	h, ok := w.plugin.handle.(*handle)
@@ -188,10 +188,14 @@ func TestWake(t *testing.T) {
 		p.Namespace, p.Name, p.ResourceVersion, p.Generation, p.Status.Replicas = "ns", "p", version, generation, replicas
 		return p
 	}
+	replaced := at("11", 1, 3)
+	replaced.UID = "another"
 	for name, c := range map[string]struct {
 		before, after *v1alpha1.PlacementPolicy
 		want          int
 	}{
+		"went":                 {at("10", 1, 3), nil, 2},
+		"replaced":             {at("10", 1, 3), replaced, 2},
 		"came":                 {nil, at("10", 1, 3), 2},
 		"limits changed":       {at("10", 1, 3), at("11", 2, 3), 2},
 		"sum changed":          {at("10", 1, 3), at("11", 1, 4), 2},
