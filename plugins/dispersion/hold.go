@@ -46,6 +46,7 @@ func (p *Plugin) PreEnqueue(_ context.Context, pod *corev1.Pod) *fwk.Status {
 	h := p.holds.groups[group]
 	if h == nil || h.spokesman.UID == pod.UID || !tried(pod) || !p.fresh(pod) || !p.waits(h.spokesman) || !h.room.Covers(pod) ||
 		corev1helpers.PodPriority(pod) > corev1helpers.PodPriority(h.spokesman) || neverEvicts(h.spokesman) && !neverEvicts(pod) {
+		p.wishes.drop(pod)
 		return nil
 	}
 	key, text := pod.Namespace+"/"+pod.Name, reason.Held.Because("no node can take %s of the same group, and this pod waits behind it", h.spokesman.Name)

@@ -36,6 +36,7 @@ type Plugin struct {
 	index    *index
 	wide     map[types.UID]bool // pods that are to be tried without a cut
 	holds    holds
+	wishes   wishes
 	now      func() time.Time
 }
 

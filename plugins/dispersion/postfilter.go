@@ -6,6 +6,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/shoal-dev/shoal/slots"
 )
 
 var _ fwk.PostFilterPlugin = &Plugin{}
@@ -30,6 +32,9 @@ func (p *Plugin) PostFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.
 	s, ok := data.(*state)
 	switch {
 	case err != nil || !ok: // a pod of no group, or one that PreFilter refused
+		if group, grouped := slots.GroupOf(pod.Namespace, pod.Labels); grouped {
+			p.wishes.put(group, pod, wish{})
+		}
 		p.release(ctx, pod)
 		return nil, fwk.NewStatus(fwk.Unschedulable)
 	case s.narrow:
@@ -38,7 +43,9 @@ func (p *Plugin) PostFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.
 		}
 		p.wide[pod.UID] = true
 	case !p.avoid(s, statuses):
-		if s.view.starves() {
+		w := s.wish()
+		p.wishes.put(s.group, pod, w)
+		if s.view.starves() || s.total > 0 && w.shifting {
 			p.index.starved.add(pod)
 		}
 		p.stand(ctx, s, pod)

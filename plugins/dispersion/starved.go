@@ -6,6 +6,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/shoal-dev/shoal/slots"
 )
 
 // starved are pods that no node took while other groups needed room. None of the scheduler's events says that a group needs
@@ -48,14 +50,25 @@ func (p *Plugin) feed(ctx context.Context, but *corev1.Pod) {
 	}
 }
 
-// podGone feeds when a pod that waited was deleted. It is noted first: the handler that notes may come later than this one.
+// podGone feeds when a pod that waited was deleted, and tries its siblings again from which nodes are kept: less is to come, so
+// that guard and plan may let them have those. It is noted first: the handler that notes may come later than this one.
 func (p *Plugin) podGone(ctx context.Context, o any) {
 	p.index.notes.pod(o)
 	if gone, ok := o.(cache.DeletedFinalStateUnknown); ok {
 		o = gone.Obj
 	}
-	if pod, ok := o.(*corev1.Pod); ok && grouped(pod.Labels) && pod.Spec.NodeName == "" {
-		p.feed(ctx, nil)
+	pod, ok := o.(*corev1.Pod)
+	if !ok {
+		return
+	}
+	p.wishes.drop(pod)
+	group, grouped := slots.GroupOf(pod.Namespace, pod.Labels)
+	if !grouped || pod.Spec.NodeName != "" {
+		return
+	}
+	p.feed(ctx, nil)
+	if siblings := p.wishes.siblingsOf(group); len(siblings) > 0 {
+		p.handle.Activate(loggerOf(ctx), siblings)
 	}
 }
 

@@ -79,7 +79,7 @@ func TestOnlyUsefulNodesWake(t *testing.T) {
 		if c.before != nil {
 			before = c.before
 		}
-		if got, err := nodeHelps(klog.Background(), instance("r-0", "p", ""), before, c.after); err != nil || got != c.want {
+		if got, err := newWorld(t, config.DispersionArgs{}).plugin.nodeHelps(klog.Background(), instance("r-0", "p", ""), before, c.after); err != nil || got != c.want {
 			t.Errorf("%s: %v, %v, want %v", name, got, err, c.want)
 		}
 	}
