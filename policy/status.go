@@ -58,11 +58,11 @@ func statusOf(s snapshot) v1alpha1.PlacementPolicyStatus {
 		status.PerNode = &v1alpha1.PerNode{Min: int32(slices.Min(counts)), Max: int32(slices.Max(counts))}
 	}
 	g := s.group(held, perNode)
-	a := placement.Assess(g, s.wanted())
-	if a.FewestNodes > 0 || s.wanted() == 0 {
+	a := placement.Assess(g, s.total(held))
+	if a.FewestNodes > 0 || s.total(held) == 0 {
 		status.FewestNodes = ptr.To(int32(a.FewestNodes))
 	}
-	s.set(&status, v1alpha1.ConditionFeasible, s.feasible(g, a))
+	s.set(&status, v1alpha1.ConditionFeasible, s.feasible(g, a, s.total(held)))
 	s.set(&status, v1alpha1.ConditionWithinLimits, withinLimits(g, held, perNode))
 	s.setBlast(&status, held, g.Shards)
 	return status
@@ -147,6 +147,21 @@ func (s snapshot) wanted() int {
 	return sum
 }
 
+// total is R as the scheduler works with it: never less than the instances that hold a slot and those whose pods wait. A pod of
+// somebody else that carries the group's label takes a place like any other.
+func (s snapshot) total(held []slots.Slot) int {
+	known := map[slots.Instance]bool{}
+	for _, slot := range held {
+		known[slot.Instance] = true
+	}
+	for _, pod := range s.world.Pods {
+		if pod.Spec.NodeName == "" {
+			known[slots.InstanceOfPod(pod)] = true
+		}
+	}
+	return max(s.wanted(), len(known))
+}
+
 func instances(held []slots.Slot) int {
 	n := 0
 	for i := range held { // sorted by instance
@@ -179,9 +194,9 @@ func (s snapshot) lostNodes(group slots.Group) int {
 // any pod there is nothing to judge by but the limits.
 func (s snapshot) group(held []slots.Slot, perNode map[string]int) placement.Group {
 	g := placement.Group{
-		Limits:    slots.LimitsOf(s.policy.Spec.PlacementLimits, s.wanted()),
+		Limits:    slots.LimitsOf(s.policy.Spec.PlacementLimits, s.total(held)),
 		Shards:    s.shards(),
-		Remaining: max(0, s.wanted()-instances(held)),
+		Remaining: max(0, s.total(held)-instances(held)),
 	}
 	example := s.example()
 	room := slots.RoomFor(example)
@@ -234,7 +249,7 @@ func (s snapshot) addRows(g *placement.Group, held []slots.Slot) {
 			waiting = append(waiting, shard)
 		}
 	}
-	_, g.Rows = slots.Rows(g.Shards, s.wanted(), g.Remaining, perShard, waiting, func(node string) int { return number[node] })
+	_, g.Rows = slots.Rows(g.Shards, s.total(held), g.Remaining, perShard, waiting, func(node string) int { return number[node] })
 }
 
 // example is the group's first pod by name, or one that asks for nothing.
@@ -256,16 +271,16 @@ func (s snapshot) shards() int {
 	return s.policy.Spec.ShardCount()
 }
 
-func (s snapshot) feasible(g placement.Group, a placement.Assessment) verdict {
+func (s snapshot) feasible(g placement.Group, a placement.Assessment, replicas int) verdict {
 	if len(s.missing) > 0 {
 		return verdict{code: reason.TargetNotFound, message: reason.TargetNotFound.Because("%s does not exist", strings.Join(s.missing[:min(len(s.missing), 10)], ", "))}
 	}
 	if a.LimitsTooTight {
-		text := fmt.Sprintf("%d nodes of at most %d instances hold %d of %d replicas", g.MaxNodes, g.MaxPerNode, g.MaxNodes*g.MaxPerNode, s.wanted())
+		text := fmt.Sprintf("%d nodes of at most %d instances hold %d of %d replicas", g.MaxNodes, g.MaxPerNode, g.MaxNodes*g.MaxPerNode, replicas)
 		return verdict{code: reason.LimitsTooTight, message: reason.LimitsTooTight.Because("%s: %s", text, a.Advice())}
 	}
 	if !a.Feasible {
-		return verdict{code: reason.NotEnoughRoom, message: reason.NotEnoughRoom.Because("no room for %d of %d replicas within the limits: %s", a.Unplaceable, s.wanted(), a.Advice())}
+		return verdict{code: reason.NotEnoughRoom, message: reason.NotEnoughRoom.Because("no room for %d of %d replicas within the limits: %s", a.Unplaceable, replicas, a.Advice())}
 	}
 	return verdict{code: reason.Feasible, ok: true, message: reason.Feasible.Text()}
 }

@@ -2,21 +2,29 @@ package dispersion
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/shoal-dev/shoal/placement"
 	"github.com/shoal-dev/shoal/reason"
 )
 
-// adviseEvery is how often at most the advice for a group is worked out anew. A thousand pods of a group that does not fit
-// fail one after the other, and it costs as much as some plans.
+// adviseEvery is how often at most the advice for a group is worked out anew while its numbers are the same. A thousand pods of a
+// group that does not fit fail one after the other, and it costs as much as some plans.
 const adviseEvery = 5 * time.Second
 
 // advice is what was last said about a group that cannot be completed.
 type advice struct {
-	text   string
-	limits placement.Limits
-	until  time.Time
+	text    string
+	numbers numbers
+	until   time.Time
+}
+
+// numbers are what an advice is about. With others it is made anew at once: the event of a pod that is not tried again stays, and
+// would speak of instances for years that were placed a second later.
+type numbers struct {
+	limits                                  placement.Limits
+	replicas, shards, remaining, used, most int
 }
 
 // advice is for the event of a pod that found no node: when its whole group cannot be placed, what would let it be. It is
@@ -28,7 +36,12 @@ func (p *Plugin) advice(s *state) string {
 	} else if m != nil {
 		return ""
 	}
-	if a := s.view.advice; a != nil && a.limits == s.limits && p.now().Before(a.until) {
+	sums := s.sums()
+	now := numbers{
+		limits: s.limits, replicas: s.replicas, shards: s.shards, remaining: s.remaining, used: sums.used,
+		most: sums.closed.Guard(s.limits.MaxNodes, sums.used, sums.left, math.MaxInt32).Reachable,
+	}
+	if a := s.view.advice; a != nil && a.numbers == now && p.now().Before(a.until) {
 		return a.text
 	}
 	g := s.index.groupOf(s.view, s.remaining)
@@ -49,7 +62,7 @@ func (p *Plugin) advice(s *state) string {
 		}
 		text = code.Because("%s", fmt.Sprintf("no room for %d of %d replicas within the limits: %s", a.Unplaceable, s.replicas, a.Advice()))
 	}
-	s.view.advice = &advice{text, s.limits, p.now().Add(adviseEvery)}
+	s.view.advice = &advice{text, now, p.now().Add(adviseEvery)}
 	return text
 }
 
