@@ -71,7 +71,7 @@ func (p *Plugin) overlay(s *state, pod *corev1.Pod) {
 		if slot.Group != s.group && s.total == 0 || s.counts(slot.Group, t) {
 			continue
 		}
-		s.delta.add(s, t, slot.Group == s.group, slot.Shard, +1)
+		s.delta.add(s, change{slot.Group, t}, slot.Shard, +1)
 		if slot.Group == s.group && slot.Pod == nil {
 			s.promised = append(s.promised, slot.Instance)
 		}
@@ -136,7 +136,7 @@ func (s *state) totals(rules policy) (counted, replicas, shards int) {
 	}
 	extra := map[slots.Instance]bool{}
 	for slot, on := range s.delta.changed {
-		if _, held := s.tally.Instances[slot.instance]; on && !held && k.waiting[slot.instance] > 0 {
+		if _, held := s.tally.Instances[slot.instance]; on && slot.group == s.group && !held && k.waiting[slot.instance] > 0 {
 			extra[slot.instance] = true
 		}
 	}

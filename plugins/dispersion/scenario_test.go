@@ -30,6 +30,7 @@ import (
 //	node a cpu=4 [cordoned] [out-of-service] [blocked]  a node with room for 4 instances; blocked: another plugin refuses it
 //	gone a                                              the Node object is deleted, its pods stay
 //	pod r-0 policy=p [cluster=c] [shard=s] [on=a] [priority=1] [mounts=claim] [version=1] [lost] [terminating] [cpu=2] [rebuilt]
+//	    [says=r-1]                                      its labels are those of another instance
 //	claim data-r-0 policy=p node=a [lost] [retired]     a claim that is bound to a local volume of node a
 //	delete r-0 ...                                      pods that are gone at once
 //	schedule r-1 ...                                    places the pod, or says how many nodes were refused, and why
@@ -124,6 +125,9 @@ func (a arguments) labels() map[string]string {
 	}
 	if set, ordinal, found := strings.Cut(strings.TrimPrefix(a.name(), "data-"), "-"); found && set == "r" { // r-<n> belongs to the InstanceSet r
 		labels[v1alpha1.LabelInstanceSet], labels[v1alpha1.LabelOrdinal] = set, ordinal
+	}
+	if other := a.text("says"); other != "" {
+		labels[v1alpha1.LabelInstanceSet], labels[v1alpha1.LabelOrdinal], _ = strings.Cut(other, "-")
 	}
 	return labels
 }

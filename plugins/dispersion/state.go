@@ -65,7 +65,7 @@ func (x *index) counts(group slots.Group, t taken) bool {
 
 // counts reports whether a slot of any group is taken.
 func (s *state) counts(group slots.Group, t taken) bool {
-	if present, changed := s.delta.changed[t]; changed {
+	if present, changed := s.delta.changed[change{group, t}]; changed {
 		return present
 	}
 	return s.index.counts(group, t)
@@ -74,7 +74,14 @@ func (s *state) counts(group slots.Group, t taken) bool {
 // delta is written by AddPod and RemovePod.
 type delta struct {
 	held, shards, all map[string]int
-	changed           map[taken]bool // whether the slot is taken now
+	changed           map[change]bool // whether the slot is taken now
+}
+
+// change is a slot that was taken or given up in this cycle. The same instance and node may stand for slots of two groups: a
+// claim says by its labels whose it is, and the pod of that name may be in another group.
+type change struct {
+	group slots.Group
+	taken
 }
 
 // Clone copies the delta, so that dry runs of preemption on different nodes do not see each other.
@@ -154,17 +161,17 @@ func (p *Plugin) adjust(cs fwk.CycleState, pod *corev1.Pod, node string, by int)
 	if by < 0 && p.index.ledger.Keeps(group, slot.instance, node) {
 		return nil // the pod would go, but a local volume keeps the slot
 	}
-	s.delta.add(s, slot, group == s.group, pod.Labels[v1alpha1.LabelShard], by)
+	s.delta.add(s, change{group, slot}, pod.Labels[v1alpha1.LabelShard], by)
 	return nil
 }
 
-func (d *delta) add(s *state, slot taken, ours bool, shard string, by int) {
+func (d *delta) add(s *state, slot change, shard string, by int) {
 	if d.held == nil {
-		d.held, d.shards, d.all, d.changed = map[string]int{}, map[string]int{}, map[string]int{}, map[taken]bool{}
+		d.held, d.shards, d.all, d.changed = map[string]int{}, map[string]int{}, map[string]int{}, map[change]bool{}
 	}
 	d.changed[slot] = by > 0
 	d.all[slot.node] += by
-	if !ours {
+	if slot.group != s.group {
 		return
 	}
 	d.held[slot.node] += by
