@@ -43,6 +43,12 @@ func (a Assessment) Advice() string {
 	return text + fmt.Sprintf(", %d of them would be enough", a.NeedUncordoned)
 }
 
+// Shortage says in one sentence how much of a mixed group has no place in a packing: left of the replicas, and of these how many
+// have none in any packing. The status of a policy and the event of a pod that waits both say this.
+func Shortage(left, replicas, least int) string {
+	return fmt.Sprintf("found no place for %d of %d replicas, which ask for different amounts; %d of them cannot be placed in any way", left, replicas, least)
+}
+
 func at(limit int, format string) string {
 	if limit == 0 {
 		return ""

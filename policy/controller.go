@@ -64,7 +64,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	status := statusOf(s)
 	var again ctrl.Result
-	if meta.IsStatusConditionFalse(status.Conditions, v1alpha1.ConditionFeasible) {
+	if !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionFeasible) {
 		again.RequeueAfter = lookAgain
 	}
 	if apiequality.Semantic.DeepEqual(status, p.Status) {

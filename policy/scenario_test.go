@@ -24,7 +24,7 @@ import (
 //	status targets=(a:3,b:1,c) M=2 [observed=2]       c does not exist
 //	5x node cpu=4 [cordoned]          nodes n-0, n-1, ... that have 4 CPUs
 //	2x pods on=n-0 [shard=s] [lost]   instances of the policy, each wants one CPU
-//	1x pending                        an instance without a node
+//	1x pending [cpu=4] [only=x]       an instance without a node; it asks for 4 CPUs; it selects nodes with a label that none has
 //	1x volumes on=n-0 [retired]       instances whose local volume is there and whose pod is not
 //	1x other on=n-0 cpu=2             a pod of somebody else
 func TestScenarios(t *testing.T) {
@@ -136,6 +136,12 @@ func addPod(s *snapshot, args map[string]string) {
 	}
 	pod.Spec.NodeName = args["on"]
 	pod.Spec.Containers = []corev1.Container{{Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}}}}
+	if cpu := args["cpu"]; cpu != "" {
+		pod.Spec.Containers[0].Resources.Requests[corev1.ResourceCPU] = resource.MustParse(cpu)
+	}
+	if only := args["only"]; only != "" {
+		pod.Spec.NodeSelector = map[string]string{"only": only}
+	}
 	s.world.Pods = append(s.world.Pods, pod)
 	if pod.Spec.NodeName != "" {
 		s.requested[pod.Spec.NodeName] = s.requested[pod.Spec.NodeName].Plus(slots.RequestOf(pod))

@@ -59,10 +59,10 @@ func statusOf(s snapshot) v1alpha1.PlacementPolicyStatus {
 	}
 	g := s.group(held, perNode)
 	a := placement.Assess(g, s.total(held))
-	if a.FewestNodes > 0 || s.total(held) == 0 {
+	if !s.isMixed() && a.FewestNodes > 0 || s.total(held) == 0 {
 		status.FewestNodes = ptr.To(int32(a.FewestNodes))
 	}
-	s.set(&status, v1alpha1.ConditionFeasible, s.feasible(g, a, s.total(held)))
+	s.set(&status, v1alpha1.ConditionFeasible, s.feasible(g, a, held))
 	s.set(&status, v1alpha1.ConditionWithinLimits, withinLimits(g, held, perNode))
 	s.setBlast(&status, held, g.Shards)
 	return status
@@ -271,13 +271,28 @@ func (s snapshot) shards() int {
 	return s.policy.Spec.ShardCount()
 }
 
-func (s snapshot) feasible(g placement.Group, a placement.Assessment, replicas int) verdict {
+func (s snapshot) feasible(g placement.Group, a placement.Assessment, held []slots.Slot) verdict {
+	replicas := s.total(held)
 	if len(s.missing) > 0 {
 		return verdict{code: reason.TargetNotFound, message: reason.TargetNotFound.Because("%s does not exist", strings.Join(s.missing[:min(len(s.missing), 10)], ", "))}
 	}
 	if a.LimitsTooTight {
 		text := fmt.Sprintf("%d nodes of at most %d instances hold %d of %d replicas", g.MaxNodes, g.MaxPerNode, g.MaxNodes*g.MaxPerNode, replicas)
 		return verdict{code: reason.LimitsTooTight, message: reason.LimitsTooTight.Because("%s: %s", text, a.Advice())}
+	}
+	packing, packed := s.pack(g, held)
+	switch {
+	case packed && packing.Unplaceable > 0:
+		text := placement.Shortage(packing.Unplaceable, replicas, packing.Bound.Unplaceable)
+		return verdict{code: reason.NotEnoughRoom, message: reason.NotEnoughRoom.Because("%s", text)}
+	case packed:
+		return verdict{code: reason.Feasible, ok: true, message: reason.Feasible.Text()}
+	case s.isMixed() && g.Remaining > 0: // instances that nobody knows, or that may use different nodes
+		text := fmt.Sprintf("that holds if all ask for as much as %s, and some ask for other amounts", s.example().Name)
+		if a.Feasible {
+			return verdict{code: reason.Feasible, unknown: true, message: reason.Feasible.Text() + ": " + text}
+		}
+		return verdict{code: reason.NotEnoughRoom, unknown: true, message: reason.NotEnoughRoom.Because("no room for %d of %d replicas within the limits: %s", a.Unplaceable, replicas, text)}
 	}
 	if !a.Feasible {
 		return verdict{code: reason.NotEnoughRoom, message: reason.NotEnoughRoom.Because("no room for %d of %d replicas within the limits: %s", a.Unplaceable, replicas, a.Advice())}

@@ -22,6 +22,8 @@ const (
 const (
 	// ConditionFeasible is False when the wanted replicas cannot all be placed within the limits on the nodes of
 	// today; the message has the numbers and what would help.
+	// It is Unknown when instances ask for different amounts and it cannot be told which of them are still to come, or they may use
+	// different nodes.
 	ConditionFeasible = "Feasible"
 	// ConditionWithinLimits is False when more instances or nodes are in use than the limits allow, because the limits
 	// were lowered or a pod was bound by another scheduler. Nothing is evicted.

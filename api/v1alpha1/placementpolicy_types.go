@@ -177,7 +177,7 @@ type PlacementPolicyStatus struct {
 	// +optional
 	NodesUsed int32 `json:"nodesUsed"`
 	// fewestNodes is the smallest number of today's usable nodes that could hold all replicas under
-	// maxInstancesPerNode and the shard rule; absent when no number of them can.
+	// maxInstancesPerNode and the shard rule; absent when no number of them can, or when the instances ask for different amounts.
 	// +optional
 	FewestNodes *int32 `json:"fewestNodes,omitempty"`
 	// perNode is the smallest and the largest number of instances on the nodes in use.

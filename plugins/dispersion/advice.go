@@ -31,8 +31,7 @@ type numbers struct {
 // empty when the reason lies elsewhere.
 func (p *Plugin) advice(s *state) string {
 	if m := s.mix; m != nil && m.leftOver > 0 {
-		return reason.NotEnoughRoom.Because("found no place for %d of %d replicas, which ask for different amounts; %d of them cannot be placed in any way",
-			m.leftOver, s.replicas, m.least)
+		return reason.NotEnoughRoom.Because("%s", placement.Shortage(m.leftOver, s.replicas, m.least))
 	} else if m != nil {
 		return ""
 	}
