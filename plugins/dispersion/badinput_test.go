@@ -180,7 +180,7 @@ func (c *drifting) pokeAt(pod *corev1.Pod) {
 			if status := p.Filter(ctx, cs, pod, info); status.Code() == fwk.Error {
 				c.T.Fatal(status)
 			}
-			if score, status := p.Score(ctx, cs, pod, info); !status.IsSuccess() || score < 0 || score > fwk.MaxNodeScore {
+			if score, status := p.Score(ctx, cs, pod, info); !status.IsSuccess() || score < 0 || score > fwk.MaxScore {
 				c.T.Fatalf("%s scores %d: %v", info.Node().Name, score, status)
 			}
 		}
