@@ -10,6 +10,7 @@ import (
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/reason"
+	"github.com/shoal-dev/shoal/slots"
 )
 
 // Filter judges one node in constant time.
@@ -42,8 +43,10 @@ func (s *state) refusal(number int, node string) *rule {
 	switch {
 	case s.pinned != "" && node != s.pinned:
 		return &pinnedElsewhere
-	case s.holds, s.mode == v1alpha1.PlacementBestEffort:
-		return nil // the pod's volume holds its slot already: coming back takes nothing from anybody
+	case s.mode == v1alpha1.PlacementBestEffort:
+		return nil
+	case s.holds:
+		return s.homecoming(node)
 	}
 	seat := &s.view.seats[number]
 	held := int(seat.held)
@@ -58,6 +61,19 @@ func (s *state) refusal(number int, node string) *rule {
 		all += s.delta.all[node]
 	}
 	return s.broken(here{seat: seat, number: number, held: held, shard: shard, all: all})
+}
+
+// homecoming judges the node on which the pod's volume holds its slot already: coming back takes nothing from anybody, unless the
+// claim says nothing of the pod's shard, or something else. Then siblings may have come there, and the slot never counted for them.
+func (s *state) homecoming(node string) *rule {
+	m := s.limits.MaxPerShard
+	if s.shard == "" || m == 0 || s.tally.PerShard[s.shard][node]+s.delta.shards[node] < m {
+		return nil
+	}
+	if slices.ContainsFunc(s.tally.Instances[s.instance], func(own slots.Slot) bool { return own.Node == node && own.Shard == s.shard }) {
+		return nil
+	}
+	return &shardIsThere
 }
 
 // here is a node as the rules see it, the changes of this cycle included.

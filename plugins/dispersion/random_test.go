@@ -176,9 +176,13 @@ func (c *drifting) scheduleOne() (placed, tried bool) {
 	}
 	c.must(c.cache.UpdateSnapshot(klog.Background(), c.snapshot))
 	before := slots.Count(c.everything())
+	homes := c.homes(pod)
 	node, _ := c.schedule(pod)
 	if node == "" {
 		return false, true
+	}
+	if len(homes) > 0 && !slices.Contains(homes, node) {
+		c.T.Fatalf("%s is on %s, and its volume on %v", pod.Name, node, homes)
 	}
 	o, _, err := c.plugin.pods.GetByKey("ns/" + pod.Name)
 	c.must(err)
@@ -186,6 +190,23 @@ func (c *drifting) scheduleOne() (placed, tried bool) {
 	c.must(c.cache.UpdateSnapshot(klog.Background(), c.snapshot))
 	c.judge(before, slots.Count(c.everything()), pod, node)
 	return true, true
+}
+
+// homes are the nodes that the pod's volumes are on, or are promised to.
+func (c *drifting) homes(pod *corev1.Pod) []string {
+	list, err := c.snapshot.List()
+	c.must(err)
+	var nodes []*corev1.Node
+	for _, info := range list {
+		nodes = append(nodes, info.Node())
+	}
+	var homes []string
+	for _, claim := range c.plugin.claimsOfPod(pod) {
+		if node := slots.NodeOfClaim(claim, c.plugin.index.volume(claim.Spec.VolumeName), slots.NewNodeMap(nodes)); node != "" {
+			homes = append(homes, node)
+		}
+	}
+	return homes
 }
 
 // judge compares the slots before and after a pod was placed: no limit may be exceeded that it could have kept.

@@ -98,7 +98,7 @@ func (ws *wishes) siblingsOf(g slots.Group) map[string]*corev1.Pod {
 // wish is what could help the pod of this cycle, which found no node.
 func (s *state) wish() wish {
 	w := wish{shifting: len(s.delta.changed) > 0}
-	if s.holds {
+	if s.holds && s.homecoming(s.pinned) == nil {
 		return w // its place is counted: the node itself is not to be had, which other plugins know about
 	}
 	w.slots = true
