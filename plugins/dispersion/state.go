@@ -2,6 +2,7 @@ package dispersion
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -87,19 +88,8 @@ type change struct {
 // Clone copies the delta, so that dry runs of preemption on different nodes do not see each other.
 func (s *state) Clone() fwk.StateData {
 	return &state{base: s.base, delta: delta{
-		held: copied(s.delta.held), shards: copied(s.delta.shards), all: copied(s.delta.all), changed: copied(s.delta.changed),
+		held: maps.Clone(s.delta.held), shards: maps.Clone(s.delta.shards), all: maps.Clone(s.delta.all), changed: maps.Clone(s.delta.changed),
 	}}
-}
-
-func copied[K comparable, V any](m map[K]V) map[K]V {
-	if len(m) == 0 {
-		return nil
-	}
-	out := make(map[K]V, len(m))
-	for k, v := range m {
-		out[k] = v
-	}
-	return out
 }
 
 func (s *state) heldOn(node string) int {

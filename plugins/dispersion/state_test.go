@@ -228,3 +228,26 @@ func TestFullNodesAreJudgedByTheGuard(t *testing.T) {
 		t.Errorf("full: %v, free: %v, want only free", allowed("full"), allowed("free"))
 	}
 }
+
+// A dry run goes on where another one left off: what was changed before may say nothing of the pod's shard. The scheduler would end
+// with a panic if the copy had no place for that.
+func TestACopyTakesEveryKindOfChange(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("p", 3, placement.Limits{MaxPerShard: 1})
+	w.node("a", 8, 110)
+	other, sibling, pod := instance("r-0", "p", ""), instance("r-1", "p", "s"), instance("r-2", "p", "s")
+	w.bind(other, "a")
+	w.bind(sibling, "a")
+	w.arrive(pod)
+	cs, _ := w.cycle(pod)
+	w.change(cs, false, other, "a")
+	dry := cs.Clone().(*framework.CycleState)
+	w.change(dry, false, sibling, "a")
+	info, err := w.snapshot.Get("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status := w.plugin.Filter(t.Context(), dry, pod, info); !status.IsSuccess() {
+		t.Errorf("without the sibling: %v", status)
+	}
+}
