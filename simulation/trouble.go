@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -34,6 +35,7 @@ var troubles = []struct {
 	{"pod", 4, (*play).deletePod},
 	{"claim", 2, (*play).deleteClaim},
 	{"foreign", 2, (*play).foreign},
+	{"urgent", 2, (*play).urgent},
 	{"relist", 2, (*play).breakWatches},
 	{"zombie", 2, (*play).zombie},
 	{"restart", 1, (*play).restart},
@@ -289,6 +291,25 @@ func (p *play) foreign(d dice) {
 	if _, there := find[*corev1.Pod](p.World, keyOf(pod)); !there && p.user.create(p.ctx, pod) == nil {
 		p.tell("user", "creates a pod of their own named %s", name)
 		p.after(d.between(time.Minute, 5*time.Minute), "foreign", func() { p.dropForeign() })
+	}
+}
+
+// urgent has a pod that may evict others come to some node, or to any, for a while. The instance that it evicts waits for its
+// volume's node until the pod is gone.
+func (p *play) urgent(d dice) {
+	name := fmt.Sprintf("urgent-%d", d.Intn(1000))
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name, Labels: map[string]string{Foreign: "true"}}}
+	pod.Spec.SchedulerName = v1alpha1.SchedulerName
+	pod.Spec.PriorityClassName = "system-cluster-critical"
+	if d.chance(0.7) {
+		pod.Spec.NodeSelector = map[string]string{corev1.LabelHostname: p.nodes[d.Intn(len(p.nodes))]}
+	}
+	pod.Spec.Containers = []corev1.Container{{Name: "urgent", Image: "urgent", Resources: corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{corev1.ResourceCPU: *resource.NewQuantity(4+d.Int63n(5), resource.DecimalSI)},
+	}}}
+	if p.user.create(p.ctx, pod) == nil {
+		p.tell("user", "creates %s, which may evict others", name)
+		p.after(d.between(20*time.Second, 3*time.Minute), "urgent", func() { p.systemDelete(pod, metav1.DeleteOptions{}) })
 	}
 }
 
