@@ -56,6 +56,9 @@ func hint(may bool) (fwk.QueueingHint, error) {
 
 // podLeavesRoom is for a pod on a node that is gone, or asks for less.
 func (p *Plugin) podLeavesRoom(_ klog.Logger, pod *corev1.Pod, before, after any) (fwk.QueueingHint, error) {
+	if after == nil {
+		p.index.notes.pod(before)
+	}
 	w, known := p.wishes.get(pod)
 	gone, ok := before.(*corev1.Pod)
 	switch {
@@ -145,6 +148,9 @@ func grown(before, after *corev1.Node) bool {
 
 // claimHelps is for claims that are gone, or of which something has changed that slots follow from.
 func (p *Plugin) claimHelps(_ klog.Logger, pod *corev1.Pod, before, after any) (fwk.QueueingHint, error) {
+	if after == nil {
+		p.index.notes.claim(before)
+	}
 	was, ok := before.(*corev1.PersistentVolumeClaim)
 	if !ok {
 		return fwk.Queue, nil
@@ -176,6 +182,9 @@ func (p *Plugin) claimMatters(pod *corev1.Pod, o any) bool {
 
 // volumeHelps is for a volume that is gone, or of which it turns out where it is: its claim no longer holds a slot where it did.
 func (p *Plugin) volumeHelps(_ klog.Logger, pod *corev1.Pod, before, after any) (fwk.QueueingHint, error) {
+	if after == nil {
+		p.index.notes.volume(before)
+	}
 	was, old := before.(*corev1.PersistentVolume)
 	now, ok := after.(*corev1.PersistentVolume)
 	switch {

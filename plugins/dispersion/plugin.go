@@ -138,14 +138,19 @@ func newPlugin(args runtime.Object, h fwk.Handle, shared *index) (*Plugin, error
 	notes := &p.index.notes
 	for _, source := range []struct {
 		informer cache.SharedIndexInformer
-		note     cache.IndexFunc
+		note     func(any)
+		wanted   func(any) bool
 	}{
-		{core.Pods().Informer(), noting(notes.pod, podOfGroup)},
-		{core.PersistentVolumeClaims().Informer(), noting(notes.claim, anything)},
-		{core.PersistentVolumes().Informer(), noting(notes.volume, anything)},
+		{core.Pods().Informer(), notes.pod, podOfGroup},
+		{core.PersistentVolumeClaims().Informer(), notes.claim, anything},
+		{core.PersistentVolumes().Informer(), notes.volume, anything},
 	} {
-		if err := source.informer.AddIndexers(cache.Indexers{fmt.Sprintf("shoal.dev/notes of %p", notes): source.note}); err != nil {
+		name := fmt.Sprintf("shoal.dev/notes of %p", notes)
+		if err := source.informer.AddIndexers(cache.Indexers{name: noting(source.note, source.wanted)}); err != nil {
 			return nil, fmt.Errorf("noting what changes in an informer's cache: %w", err)
+		}
+		if _, err := source.informer.AddEventHandler(forgetting(source.note, source.wanted)); err != nil {
+			return nil, fmt.Errorf("noting what is gone from an informer's cache: %w", err)
 		}
 	}
 	return p, nil

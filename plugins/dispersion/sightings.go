@@ -24,7 +24,7 @@ func (n *notes) volume(o any) { n.note(&n.volumes, o) }
 func (n *notes) policy(o any) { n.note(&n.policies, o) }
 
 func (n *notes) note(keys *map[string]bool, o any) {
-	key, err := cache.MetaNamespaceKeyFunc(o)
+	key, err := cache.DeletionHandlingMetaNamespaceKeyFunc(o)
 	if err != nil { // every object of an informer has a name
 		return
 	}
@@ -62,12 +62,28 @@ func (n *notes) changedPolicies() []slots.Group {
 // noting is an index that holds nothing: a store asks it for the keys of an object, before and after each change. So a change
 // is noted while it is made. Handlers of an informer run beside each other: one of ours might note a pod, or that a claim is
 // lost, only after the scheduler's own has queued the pods that this concerns, and their cycle would not know of it.
+//
+// When a watch was interrupted and everything is listed anew, the whole store is replaced: it asks for what is there now, and not
+// for what was. What is gone then, or has left its group, only handlers hear of (forgetting). The hints note it too, because they
+// run before the pods are queued that they wake.
 func noting(note func(any), wanted func(any) bool) cache.IndexFunc {
 	return func(o any) ([]string, error) {
 		if wanted(o) {
 			note(o)
 		}
 		return nil, nil
+	}
+}
+
+// forgetting notes what the index of noting is not asked for when the store is replaced.
+func forgetting(note func(any), wanted func(any) bool) cache.ResourceEventHandler {
+	return cache.ResourceEventHandlerFuncs{
+		UpdateFunc: func(before, after any) {
+			if wanted(before) && !wanted(after) {
+				note(before)
+			}
+		},
+		DeleteFunc: note,
 	}
 }
 

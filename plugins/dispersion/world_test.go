@@ -77,11 +77,16 @@ func (w *world) policyOf(g slots.Group) (policy, bool) {
 
 func newWorld(t testing.TB, args config.DispersionArgs) *world {
 	t.Helper()
+	return newWorldOn(t, args, informers.NewSharedInformerFactory(fake.NewClientset(), 0))
+}
+
+func newWorldOn(t testing.TB, args config.DispersionArgs, factory informers.SharedInformerFactory) *world {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	w := &world{
 		t: t, cache: internalcache.New(ctx, nil, false, false), snapshot: internalcache.NewEmptySnapshot(),
-		factory: informers.NewSharedInformerFactory(fake.NewClientset(), 0), policies: map[slots.Group]policy{}, blocked: map[string]bool{},
+		factory: factory, policies: map[slots.Group]policy{}, blocked: map[string]bool{},
 	}
 	plugin, err := newPlugin(&args, &handle{snapshot: w.snapshot, factory: w.factory, events: &events.FakeRecorder{}}, nil)
 	if err != nil {
