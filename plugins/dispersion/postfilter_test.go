@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/klog/v2"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	"github.com/shoal-dev/shoal/api/config"
 	"github.com/shoal-dev/shoal/placement"
@@ -100,8 +102,45 @@ func TestGroupWithoutNodeLimitLooksAtTheEmptiest(t *testing.T) {
 	if got := named(); len(got) != cutTo || !got["node-299"] || got[fmt.Sprintf("node-%03d", nodes-cutTo-1)] {
 		t.Errorf("PreFilter names %d nodes, wanted the %d that are idle: %v", len(got), cutTo, got)
 	}
+	// The idle ones stand at the end of the list, after more with some load than can be named.
+	for i := nodes - cutTo/2; i < nodes; i++ {
+		w.bind(instance(fmt.Sprintf("late-%d", i), "", ""), fmt.Sprintf("node-%03d", i))
+	}
+	got := named()
+	for i := nodes - cutTo; i < nodes-cutTo/2; i++ {
+		if name := fmt.Sprintf("node-%03d", i); !got[name] {
+			t.Errorf("PreFilter does not name %s, which is idle", name)
+		}
+	}
+	if len(got) != cutTo {
+		t.Errorf("PreFilter names %d nodes", len(got))
+	}
 	pod.Spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{WhenUnsatisfiable: corev1.ScheduleAnyway}}
 	if got := named(); len(got) != nodes {
 		t.Errorf("PreFilter names %d nodes for a pod with a preference, which it does not know", len(got))
+	}
+}
+
+// The cycles of a PodGroup have no PostFilter: a pod to which PreFilter named a few nodes would get no other chance.
+func TestPodGroupsAreNotCut(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("p", 80, placement.Limits{MaxNodes: 40})
+	for i := range cutAbove + 20 {
+		w.node(fmt.Sprintf("node-%03d", i), 4, 110)
+	}
+	pod := instance("r-0", "p", "")
+	w.arrive(pod)
+	must(t, w.cache.UpdateSnapshot(klog.Background(), w.snapshot))
+	nodes, err := w.snapshot.List()
+	must(t, err)
+	for _, group := range []bool{false, true} {
+		cs := framework.NewCycleState()
+		if group {
+			cs.SetPodGroupSchedulingCycle(framework.NewCycleState())
+		}
+		result, status := w.plugin.PreFilter(t.Context(), cs, pod, nodes)
+		if !status.IsSuccess() || (result == nil) != group {
+			t.Errorf("in the cycle of a PodGroup: %v, named nodes: %v (%v)", group, result != nil, status)
+		}
 	}
 }

@@ -54,6 +54,9 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 		p.feed(ctx, pod)
 	}
 	cs.Write(stateKey, s)
+	if cs.IsPodGroupSchedulingCycle() && s.pinned == "" {
+		return nil, nil // no PostFilter follows there, that would try the pod again with all nodes
+	}
 	return p.cut(s, pod), nil
 }
 
@@ -245,17 +248,21 @@ func (s *state) lowest(of []int, wanted func(number int) bool) []int {
 		best = append(best, number)
 	}
 	s.view.best = best
-	var byLoad [1001]int16
+	var byLoad [1001]int32
 	for _, number := range best {
 		byLoad[seats[number].load]++
 	}
-	most, n := 0, 0
-	for ; most < len(byLoad) && n < cutTo; most++ {
-		n += int(byLoad[most])
+	less, top := 0, 0 // nodes with less than the highest load that is still taken, and that load
+	for ; top < len(byLoad)-1 && less+int(byLoad[top]) < cutTo; top++ {
+		less += int(byLoad[top])
 	}
-	numbers := make([]int, 0, cutTo)
+	numbers, left := make([]int, 0, cutTo), cutTo-less
 	for _, number := range best {
-		if len(numbers) < cutTo && int(seats[number].load) < most {
+		switch load := int(seats[number].load); {
+		case load < top:
+			numbers = append(numbers, number)
+		case load == top && left > 0:
+			left--
 			numbers = append(numbers, number)
 		}
 	}
