@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/shoal-dev/shoal/api/config"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -303,5 +304,69 @@ func TestShardsEndEven(t *testing.T) {
 	}
 	if uneven > 0 {
 		t.Errorf("%d of 20 orders end uneven", uneven)
+	}
+}
+
+// TestACompleteGroupKeepsNoRoom: the last instance of a group went elsewhere than planned, as another plugin liked that node better.
+// No pod of the group comes any more that would find out, and yet the room that was planned for it is free for others.
+func TestACompleteGroupKeepsNoRoom(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.node("a", 3, 110)
+	w.node("b", 2, 110)
+	w.limit("p", 4, placement.Limits{MaxNodes: 2})
+	w.limit("other", 1, placement.Limits{})
+	other := instance("o-0", "other", "")
+	w.arrive(other)
+	for i, want := range []string{"a", "b", "a", "a"} {
+		pod := instance(fmt.Sprintf("r-%d", i), "p", "")
+		if i == 3 {
+			w.blocked["a"], w.choose = true, nil
+			if node, _ := w.schedule(other); node != "" {
+				t.Fatalf("%s has the room on %s that is needed", other.Name, node)
+			}
+			delete(w.blocked, "a")
+		}
+		w.choose = func(allowed []string) string { return want }
+		w.arrive(pod)
+		if node, refused := w.schedule(pod); node != want {
+			t.Fatalf("%s is on %q: %v", pod.Name, node, refused)
+		}
+	}
+	if !w.activated(other) {
+		t.Errorf("%s is not tried again when the group is complete", other.Name)
+	}
+	w.choose = nil
+	if node, refused := w.schedule(other); node != "b" {
+		t.Errorf("the pod of another group is on %q: %v", node, refused["b"])
+	}
+}
+
+// TestAGroupWithoutPolicyNeedsWhatWaits: eight pods are planned for one node, and six of them are deleted for good. Nothing tells
+// how many the group wants, so the room of those six is free.
+func TestAGroupWithoutPolicyNeedsWhatWaits(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{Defaults: config.GroupLimits{MaxNodes: ptr.To[int32](1)}})
+	w.node("a", 8, 110)
+	var pods []*corev1.Pod
+	for i := range 8 {
+		pod := instance(fmt.Sprintf("r-%d", i), "", "")
+		pod.Labels[v1alpha1.LabelCluster] = "c"
+		pods = append(pods, pod)
+	}
+	w.arrive(pods...)
+	for i, pod := range pods {
+		if node, _ := w.schedule(pod); i < 4 && node != "a" {
+			t.Fatalf("%s is on %q", pod.Name, node)
+		}
+	}
+	for _, pod := range pods[2:] {
+		o, _, err := w.plugin.pods.GetByKey("ns/" + pod.Name)
+		must(t, err)
+		w.remove(o.(*corev1.Pod))
+	}
+	w.limit("other", 1, placement.Limits{})
+	pod := instance("o-0", "other", "")
+	w.arrive(pod)
+	if node, refused := w.schedule(pod); node != "a" {
+		t.Errorf("the pod of another group is on %q: %v", node, refused["a"])
 	}
 }

@@ -57,6 +57,9 @@ func (p *Plugin) Reserve(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod
 	if cs.IsPodGroupSchedulingCycle() { // only tried, never bound
 		return nil
 	}
+	if s, status := stateOf(cs); status.IsSuccess() && s.lastOfGroup() {
+		p.feed(ctx, pod)
+	}
 	r := reservation{pod: pod.UID, claims: map[types.UID]doubt{}}
 	for _, claim := range p.claimsOfPod(pod) {
 		if claim.Spec.VolumeName == "" && claim.Annotations[slots.SelectedNode] == "" {

@@ -452,6 +452,35 @@ func TestWhoIsKeptForASiblingIsTriedWhenItIsDeleted(t *testing.T) {
 	}
 }
 
+// The sibling is deleted while the large one is tried: it is not among those yet that the deletion helps.
+func TestWhatHappensDuringACycleIsNotMissed(t *testing.T) {
+	for name, happens := range map[string]func(*world){
+		"a sibling that waited is deleted": func(w *world) { w.plugin.podGone(t.Context(), sized("r-1", "", "1")) },
+		"a policy comes": func(w *world) {
+			w.plugin.wake(t.Context(), nil, &v1alpha1.PlacementPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "q"}})
+		},
+		"nothing": func(*world) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, config.DispersionArgs{})
+			large := sized("r-0", "", "4")
+			for _, c := range wakings() {
+				if c.code == reason.ShardPlanned {
+					c.pod = large
+					c.wait(w)
+				}
+			}
+			cs, _ := w.cycle(large)
+			happens(w)
+			w.activated(nil)
+			w.plugin.PostFilter(t.Context(), cs, large, framework.NewDefaultNodeToStatus())
+			if got, want := w.activated(large), name != "nothing"; got != want {
+				t.Errorf("the pod is tried again: %v, want %v", got, want)
+			}
+		})
+	}
+}
+
 // More pods than are remembered are woken by everything, rather than by nothing.
 func TestUnknownWishesAreWoken(t *testing.T) {
 	w := newWorld(t, config.DispersionArgs{})

@@ -2,6 +2,7 @@ package dispersion
 
 import (
 	"slices"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -31,6 +32,9 @@ type index struct {
 	doubts       doubts
 	starved      starved
 	freed        bool // a group needs less than before
+	// news counts what may help a pod that waits and what no event of the scheduler's tells: pods that wait are deleted, policies
+	// change. A pod whose cycle it falls into is not yet among those that are tried again then.
+	news atomic.Int64
 
 	ledger *slots.Ledger
 	primed bool

@@ -68,7 +68,7 @@ func (s *state) blend(pod *corev1.Pod) bool {
 		m = s.pack(pod, pods)
 		x.mixtures[s.group] = m
 		s.view.plan = m.plan
-		x.publish(s.view)
+		x.publish(s.view, s.replicas)
 		m.seen = x.changes.end()
 	}
 	s.view.moves = s.view.moves[:0]

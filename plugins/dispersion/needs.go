@@ -11,12 +11,14 @@ import (
 // Room that another group still needs counts as taken: otherwise two groups that grow at the same time take each other's
 // nodes, and each ends on its K nodes without a place for the rest, although there was room for both. What a group needs on a
 // node is what its plan has there and has not placed yet, and what its absent instances need where their volumes are. On a node
-// that it has not opened, that counts only while pods of it wait. On one that it has, it counts always: pods come in waves, and
-// between two of them none waits, but the node is one of the K already. Whoever is planned first is served first.
+// that it has not opened, that counts only while pods of it wait. On one that it has, it counts until all of R are placed: pods
+// come in waves, and between two of them none waits, but the node is one of the K already. Nobody knows the R of a group without a
+// policy: it needs room for pods that wait, and no more. Whoever is planned first is served first.
 
-// publish makes the plan of a view known to the views of other groups.
-func (x *index) publish(v *view) {
+// publish makes the plan of a view, for that many replicas, known to the views of other groups.
+func (x *index) publish(v *view, replicas int) {
 	x.withdraw(v)
+	v.replicas, v.done = replicas, x.placed(v.group) >= replicas
 	for _, number := range v.plan.opened {
 		if v.plan.more(number, v.seats[number]) > 0 {
 			v.published = append(v.published, number)
@@ -36,6 +38,48 @@ func (x *index) withdraw(v *view) {
 		x.changes.add(number)
 	}
 	v.published = v.published[:0]
+}
+
+// unplan forgets the plan of a view.
+func (x *index) unplan(v *view) {
+	if v.plan != nil || len(v.published) > 0 {
+		x.withdraw(v)
+		v.plan, v.moves = nil, nil
+	}
+}
+
+// finish is called when slots of a group were taken or given up. Once all instances are placed, nothing more is needed, wherever
+// the last of them went: no pod may come any more that would find out that the plan is another one.
+func (x *index) finish(g slots.Group) {
+	placed := x.placed(g)
+	for _, v := range x.views[g] {
+		done := placed >= v.replicas
+		if v.plan == nil || done == v.done {
+			continue
+		}
+		v.done, x.freed = done, x.freed || done
+		for _, number := range v.published {
+			if v.plan.quota[number] > x.heldOn(g, number) {
+				x.changes.add(number)
+			}
+		}
+	}
+}
+
+// placed is the number of instances of a group that have a slot.
+func (x *index) placed(g slots.Group) int {
+	if tally := x.ledger.Group(g); tally != nil {
+		return len(tally.Instances)
+	}
+	return 0
+}
+
+// heldOn is the number of slots that a group has on a node.
+func (x *index) heldOn(g slots.Group, number int) int {
+	if tally := x.ledger.Group(g); tally != nil {
+		return tally.PerNode[x.nodes[number].name]
+	}
+	return 0
 }
 
 // drop forgets the views of a group.
@@ -62,15 +106,14 @@ func (x *index) reroom(g slots.Group) {
 func (x *index) replan(g slots.Group) {
 	delete(x.mixtures, g)
 	for _, v := range x.views[g] {
-		x.withdraw(v)
-		v.plan, v.moves = nil, nil
+		x.unplan(v)
 	}
 }
 
-// reconsider is called when a group begins or ends to wait: what is planned for it is needed from now on, or no longer.
-func (x *index) reconsider(g slots.Group) {
+// reconsider is called when a group begins to wait, or ended to: what is planned for it is needed from now on, or no longer.
+func (x *index) reconsider(g slots.Group, ended bool) {
 	for _, v := range x.views[g] {
-		x.freed = x.freed || len(v.published) > 0
+		x.freed = x.freed || ended && len(v.published) > 0
 		for _, number := range v.published {
 			x.changes.add(number)
 		}
@@ -97,7 +140,7 @@ func (x *index) neededBy(v *view, number int) needs {
 	}
 	var planned []slots.Group // a group with several kinds of pods has several plans for the same instances
 	for _, w := range x.planned[number] {
-		if w.group == v.group || w.plan == nil || slices.Contains(planned, w.group) {
+		if w.group == v.group || w.plan == nil || w.done || slices.Contains(planned, w.group) {
 			continue
 		}
 		k := x.groups[w.group]
@@ -105,13 +148,14 @@ func (x *index) neededBy(v *view, number int) needs {
 			continue
 		}
 		planned = append(planned, w.group)
-		held := 0
-		if tally := x.ledger.Group(w.group); tally != nil {
-			held = tally.PerNode[x.nodes[number].name]
-		}
+		held := x.heldOn(w.group, number)
 		planned := w.plan.quota[number] - held
 		rest := planned
-		if held == 0 {
+		switch {
+		case w.group.Policy == "": // R is the pods that there are: those that were deleted are not to come again
+			rest = min(rest, len(k.absent))
+			planned = rest
+		case held == 0:
 			rest = min(rest, len(k.absent))
 		}
 		add(w.room, rest, planned)

@@ -39,7 +39,7 @@ func (x *index) follow(slot slots.Slot, number, by int) {
 		switch {
 		case v.plan == nil:
 		case len(v.moves) == maxMoves:
-			v.plan, v.moves = nil, nil
+			x.unplan(v)
 		default:
 			v.moves = append(v.moves, move{slot.Shard, number, by})
 		}
@@ -146,7 +146,7 @@ func (x *index) planOf(v *view, tight bool, shard string, shards, replicas, rema
 		p.unnamed = made.Rows[len(names):]
 	}
 	v.plan, v.moves = p, v.moves[:0]
-	x.publish(v)
+	x.publish(v, replicas)
 	return p
 }
 

@@ -202,6 +202,7 @@ func (p *Plugin) wake(ctx context.Context, before, after *v1alpha1.PlacementPoli
 	all := before == nil || after == nil || replans(before, after)
 	if all {
 		p.index.notes.policy(one)
+		p.index.news.Add(1)
 		p.feed(ctx, nil) // what the group had planned may be free
 	}
 	waiting := map[string]*corev1.Pod{}

@@ -43,11 +43,7 @@ func (p *Plugin) PostFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.
 		}
 		p.wide[pod.UID] = true
 	case !p.avoid(s, statuses):
-		w := s.wish()
-		p.wishes.put(s.group, pod, w)
-		if s.view.starves() || s.total > 0 && w.shifting {
-			p.index.starved.add(pod)
-		}
+		p.remember(ctx, s, pod)
 		p.stand(ctx, s, pod)
 		if text := p.advice(s); text != "" && s.pinned == "" { // a pinned pod waits for its node, whatever the others lack
 			return nil, fwk.NewStatus(fwk.Unschedulable, text)
@@ -56,6 +52,20 @@ func (p *Plugin) PostFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.
 	}
 	p.handle.Activate(loggerOf(ctx), map[string]*corev1.Pod{pod.Namespace + "/" + pod.Name: pod})
 	return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "the pod is tried on other nodes next") // keeps preemption away
+}
+
+// remember notes what could help a pod that found no node. What no event of the scheduler's tells may have happened since its
+// cycle began, when the pod was not among those yet whom it wakes: then the pod is tried again at once.
+func (p *Plugin) remember(ctx context.Context, s *state, pod *corev1.Pod) {
+	w := s.wish()
+	p.wishes.put(s.group, pod, w)
+	starves := s.view.starves() || s.total > 0 && w.shifting
+	if starves {
+		p.index.starved.add(pod)
+	}
+	if (starves || w.kept || w.shifting) && p.index.news.Load() != s.news {
+		p.handle.Activate(loggerOf(ctx), map[string]*corev1.Pod{pod.Namespace + "/" + pod.Name: pod})
+	}
 }
 
 // avoid marks the nodes that we allowed and others refused, if there are nodes that we kept for the sake of the plan or the

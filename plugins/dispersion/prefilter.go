@@ -25,10 +25,11 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 	if wait != 0 {
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, wait.Message())
 	}
+	news := p.index.news.Load()
 	p.index.update(nodes, pod.Spec.SchedulingGroup != nil)
 	p.audit(ctx, group, nodes)
 	s := &state{base: &base{
-		index: p.index, group: group, instance: slots.InstanceOfPod(pod), shard: pod.Labels[v1alpha1.LabelShard],
+		index: p.index, news: news, group: group, instance: slots.InstanceOfPod(pod), shard: pod.Labels[v1alpha1.LabelShard],
 		total: int(p.args.MaxInstancesPerNode), priority: corev1helpers.PodPriority(pod), mode: rules.mode,
 		tally: p.index.ledger.Group(group),
 	}}
@@ -110,6 +111,7 @@ func (s *state) judge(rules policy, pod *corev1.Pod) {
 	s.guard = sums.closed.Guard(s.limits.MaxNodes, sums.used, sums.left, remaining+slack)
 	s.level = level(s.limits, replicas, len(x.marks))
 	if s.limits.MaxNodes == 0 && !tight && !last && s.mode != v1alpha1.PlacementStrict {
+		x.unplan(s.view)
 		return // every node may be used: the emptiest is as good as any plan
 	}
 	shard := s.shard

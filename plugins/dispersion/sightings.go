@@ -276,8 +276,9 @@ func (x *index) settle() {
 			}
 		}
 		if waited != (len(k.absent) > 0) {
-			x.reconsider(t.group)
+			x.reconsider(t.group, waited)
 		}
+		x.finish(t.group)
 		if held == nil && len(k.waiting)+len(k.shards) == 0 {
 			delete(x.groups, t.group)
 			x.drop(t.group)

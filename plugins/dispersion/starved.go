@@ -66,10 +66,16 @@ func (p *Plugin) podGone(ctx context.Context, o any) {
 	if !grouped || pod.Spec.NodeName != "" {
 		return
 	}
+	p.index.news.Add(1)
 	p.feed(ctx, nil)
 	if siblings := p.wishes.siblingsOf(group); len(siblings) > 0 {
 		p.handle.Activate(loggerOf(ctx), siblings)
 	}
+}
+
+// lastOfGroup reports whether the group needs no more room for others once the pod of this cycle is placed.
+func (s *state) lastOfGroup() bool {
+	return s.remaining <= 1 || len(s.index.known(s.group).absent) <= 1
 }
 
 // starves reports whether other groups need room that would be free for the view otherwise.

@@ -25,6 +25,7 @@ type state struct {
 // base is the group as it is in the pod's cycle. What it points to is written by PreFilter alone.
 type base struct {
 	index    *index
+	news     int64 // of the index, before it was brought up to date
 	view     *view
 	tally    *slots.Tally
 	group    slots.Group

@@ -63,6 +63,8 @@ type view struct {
 	avoided   map[int]time.Time // nodes that other plugins refused, and until when nothing is planned there
 	advice    *advice           // nil until a pod found no node
 	published []int             // the nodes on which other groups know what this one needs
+	replicas  int               // R when the plan was made
+	done      bool              // all of them are placed, and need nothing more
 
 	numbers, best []int // of lowest: those of all seats, and room to work in
 }
@@ -121,10 +123,12 @@ func (x *index) viewOf(group slots.Group, pod *corev1.Pod, limits placement.Limi
 	case v == nil:
 		v = x.newView(group, pod, limits, shards, total)
 	case v.read < x.changes.dropped:
+		x.unplan(v)
 		v.limits, v.shards = limits, shards
 		x.fill(v)
 	case v.limits != limits || v.shards != shards:
 		x.sync(v)
+		x.unplan(v)
 		v.relimit(limits, shards)
 	default:
 		x.sync(v)
@@ -164,7 +168,7 @@ func (x *index) evict() {
 // fill makes all seats of a view.
 func (x *index) fill(v *view) {
 	v.seats = make([]seat, len(x.nodes))
-	v.sums, v.peak, v.plan, v.moves = sums{}, 0, nil, nil
+	v.sums, v.peak = sums{}, 0
 	held := x.ledger.Group(v.group)
 	for number := range x.nodes {
 		x.refresh(v, held, number)
@@ -234,7 +238,6 @@ func (v *view) worked(s seat) seat {
 // relimit works out anew what the nodes can take.
 func (v *view) relimit(limits placement.Limits, shards int) {
 	v.limits, v.shards = limits, shards
-	v.plan = nil
 	for number, s := range v.seats {
 		v.seat(number, s)
 	}
