@@ -54,12 +54,18 @@ func (p *play) limitsOf(set *v1alpha1.InstanceSet) *v1alpha1.PlacementLimits {
 	return &p.shared.PlacementLimits
 }
 
-// places is how many instances the limits of a set allow, and how many instances of whichever set take of them.
+// places is how many instances the limits of a set allow, and how many instances of whichever set take of them, or will when it
+// is made again.
 func (p *play) places(set *v1alpha1.InstanceSet) (allowed, taken int32) {
 	l := p.limitsOf(set)
 	for _, other := range all[*v1alpha1.InstanceSet](p.World) {
 		if other.Name == set.Name || p.shared != nil { // of all, where all share
 			taken += *other.Spec.Replicas
+		}
+	}
+	if p.shared != nil {
+		for _, next := range p.coming { // the order does not matter to the sum
+			taken += *next.Spec.Replicas
 		}
 	}
 	return int32(l.MaxInstancesPerNode.IntValue()) * *l.MaxNodes, taken
