@@ -32,6 +32,8 @@ const (
 	RoomNeeded Code = 1113
 	// Held: the pod waits behind another one of its group, for which there is no node.
 	Held Code = 1114
+	// ClaimReplaced: the scheduler has seen the claim of the pod later than the API server replaced it.
+	ClaimReplaced Code = 1117
 	// Feasible: all replicas can be placed.
 	Feasible Code = 1200
 	// LimitsTooTight: maxNodes times maxInstancesPerNode is less than the replicas.
@@ -243,6 +245,12 @@ func catalogue() []row {
 			Text:    "the pod waits behind another one of its group, for which there is no node",
 			Meaning: "Every node is closed to a pod of the group for reasons that hold for this pod too. This pod has been tried once, and its condition PodScheduled says how each node was closed to it; from then on that other pod alone is tried again when something changes, so that thousands of pods without hope do not keep the scheduler from others; as soon as it finds a node, or is gone, all of them are tried.",
 			Advice:  "See the event of the pod that is named, and the condition Feasible of the group's PlacementPolicy: it says how many nodes are missing.",
+		}},
+		{ClaimReplaced, Entry{
+			Name:    "ClaimReplaced",
+			Text:    "the pod's claim is not the one that the scheduler has seen; it waits for the new one",
+			Meaning: "The pod was let in because its volume holds its slot on a node, where the group has more than its limits allow today. Before it was bound, the API server said that this claim is gone or going, so the slot is free, and the pod would be one more.",
+			Advice:  "Nothing, if it passes within seconds: the pod is tried again when the scheduler sees the claim. If it lasts, look at the scheduler's watch of PersistentVolumeClaims (its log, and its rights).",
 		}},
 		{Feasible, Entry{
 			Name:    "Feasible",

@@ -75,6 +75,8 @@ var pinned = map[int64]string{
 	1058: "the model: a kubelet that came back did not see that a pod of its was gone: an instance ran twice",
 	1146: "the model: a machine whose Node a person had deleted stayed away for good",
 	1183: "the model: an event that was drawn to be minutes late came when all was settled",
+	1218: "the model: a set was scaled into the places of another that was just being made anew",
+	1600: "the scheduler: a claim was replaced before it saw that, and the slot that let the pod in was gone: M exceeded",
 }
 
 func TestPinnedSeeds(t *testing.T) {

@@ -57,8 +57,11 @@ func (p *Plugin) Reserve(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod
 	if cs.IsPodGroupSchedulingCycle() { // only tried, never bound
 		return nil
 	}
-	if s, status := stateOf(cs); status.IsSuccess() && s.lastOfGroup() {
-		p.feed(ctx, pod)
+	if s, status := stateOf(cs); status.IsSuccess() {
+		p.relyOnSlot(cs, s, pod, node)
+		if s.lastOfGroup() {
+			p.feed(ctx, pod)
+		}
 	}
 	r := reservation{pod: pod.UID, claims: map[types.UID]doubt{}}
 	for _, claim := range p.claimsOfPod(pod) {
@@ -85,10 +88,13 @@ type sent struct{}
 
 func (sent) Clone() fwk.StateData { return sent{} }
 
-// PreBindPreFlight asks for a call of PreBind where there are claims to be bound first, which can take minutes and fail. For
-// other pods there is nothing between here and their Binding; and a call would cost each of them a write of its nominated
+// PreBindPreFlight asks for a call of PreBind where there are claims to be bound first, which can take minutes and fail, and where
+// claims have to be looked at. For other pods there is nothing between here and their Binding; and a call would cost each of them a write of its nominated
 // node, which those with claims to be bound have anyway.
 func (p *Plugin) PreBindPreFlight(_ context.Context, cs fwk.CycleState, pod *corev1.Pod, _ string) (*fwk.PreBindPreFlightResult, *fwk.Status) {
+	if _, err := cs.Read(claimsKey); err == nil {
+		return nil, nil
+	}
 	for _, claim := range p.claimsOfPod(pod) {
 		if claim.Spec.VolumeName == "" {
 			return nil, nil
@@ -99,7 +105,10 @@ func (p *Plugin) PreBindPreFlight(_ context.Context, cs fwk.CycleState, pod *cor
 }
 
 // PreBind comes after those of upstream's plugins, when the claims are bound.
-func (p *Plugin) PreBind(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, _ string) *fwk.Status {
+func (p *Plugin) PreBind(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod, _ string) *fwk.Status {
+	if status := p.slotIsThere(ctx, cs, pod); !status.IsSuccess() {
+		return status
+	}
 	cs.Write(sentKey, sent{})
 	return nil
 }

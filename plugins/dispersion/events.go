@@ -22,7 +22,7 @@ import (
 //	                     the group that waits is deleted (podGone)
 //	SHOAL1105 1110       a pod, or a claim of the group, frees room on a node
 //	SHOAL1113            the same, and what other groups need: another plan, policy or deleted pods of theirs (feed)
-//	SHOAL1108 1109       the pod's own claim or volume changes or is deleted
+//	SHOAL1108 1109 1117  the pod's own claim or volume changes or is deleted
 //	SHOAL1114            the pod that it waits behind is placed, refused for another reason, or gone (release)
 //
 // And for all of them: the policy changes, is replaced or deleted (wake), and the pod itself changes. "A slot is freed" is a

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
@@ -57,9 +58,11 @@ type handle struct {
 	snapshot  *internalcache.Snapshot
 	factory   informers.SharedInformerFactory
 	activated map[string]*corev1.Pod
+	client    kubernetes.Interface
 	events    *events.FakeRecorder
 }
 
+func (h *handle) ClientSet() kubernetes.Interface                        { return h.client }
 func (h *handle) SnapshotSharedLister() fwk.SharedLister                 { return h.snapshot }
 func (h *handle) SharedInformerFactory() informers.SharedInformerFactory { return h.factory }
 func (h *handle) EventRecorder() events.EventRecorderLogger              { return h.events }
@@ -233,15 +236,20 @@ func told(pods ...*corev1.Pod) {
 
 // activated reports whether the plugin wants the pod to be tried again; without one it forgets what was wanted.
 func (w *world) activated(pod *corev1.Pod) bool {
-	h, ok := w.plugin.handle.(*handle)
-	if !ok {
-		w.t.Fatal("not the test's handle")
-	}
+	h := w.handle()
 	if pod == nil {
 		h.activated = nil
 		return false
 	}
 	return h.activated["ns/"+pod.Name] != nil
+}
+
+func (w *world) handle() *handle {
+	h, ok := w.plugin.handle.(*handle)
+	if !ok {
+		w.t.Fatal("not the test's handle")
+	}
+	return h
 }
 
 func (w *world) bind(pod *corev1.Pod, node string) {

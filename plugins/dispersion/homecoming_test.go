@@ -1,0 +1,80 @@
+package dispersion
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/utils/ptr"
+
+	"github.com/shoal-dev/shoal/api/config"
+	"github.com/shoal-dev/shoal/placement"
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// Two instances are on node a, and then only one is allowed there. The pod of one comes back to its volume: nobody is turned out.
+// But when its claim was replaced meanwhile, which the scheduler has not seen yet, it is one more than allowed.
+func TestAPodComesBackToASlotThatIsStillThere(t *testing.T) {
+	for name, c := range map[string]struct {
+		most   int
+		stored *corev1.PersistentVolumeClaim // nil: the claim is gone
+		asked  bool
+		bound  bool
+	}{
+		"the claim is the same":        {1, stored("1", false), true, true},
+		"the claim was replaced":       {1, stored("2", false), true, false},
+		"the claim is gone":            {1, nil, true, false},
+		"the claim is going":           {1, stored("1", true), true, false},
+		"there is room in any case":    {2, stored("2", false), false, true},
+		"no limit was ever in the way": {0, stored("2", false), false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, config.DispersionArgs{})
+			w.limit("r", 2, placement.Limits{MaxPerNode: c.most})
+			w.node("a", 4, 10)
+			w.node("b", 4, 10)
+			var objects []runtime.Object
+			if c.stored != nil {
+				objects = append(objects, c.stored)
+			}
+			w.handle().client = fake.NewClientset(objects...)
+			w.add(w.plugin.claims, stored("1", false))
+			w.bind(instance("r-0", "r", ""), "a")
+			pod := mountingClaim(instance("r-1", "r", ""), "data-r-1")
+			w.arrive(pod)
+			cs, may := w.cycle(pod)
+			if !may("a") {
+				t.Fatal("the pod may not come back to its volume")
+			}
+			w.plugin.Reserve(t.Context(), cs, pod, "a")
+			_, preflight := w.plugin.PreBindPreFlight(t.Context(), cs, pod, "a")
+			if asked := !preflight.IsSkip(); asked != c.asked {
+				t.Fatalf("PreBind is called: %v, wanted %v", asked, c.asked)
+			}
+			if !c.asked {
+				return
+			}
+			status := w.plugin.PreBind(t.Context(), cs, pod, "a")
+			if status.IsSuccess() != c.bound {
+				t.Errorf("PreBind says %v, wanted bound: %v", status, c.bound)
+			}
+			if !c.bound && status.Message() != reason.ClaimReplaced.Message() {
+				t.Errorf("PreBind says %q", status.Message())
+			}
+		})
+	}
+}
+
+// stored is the claim of r-1, on node a.
+func stored(uid string, going bool) *corev1.PersistentVolumeClaim {
+	claim := claimOn("data-r-1", "r", "a")
+	claim.UID, claim.Spec.VolumeName = types.UID(uid), "pv"
+	if going {
+		claim.DeletionTimestamp = ptr.To(metav1.Now())
+		claim.Finalizers = []string{"kubernetes.io/pvc-protection"}
+	}
+	return claim
+}
