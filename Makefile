@@ -74,6 +74,13 @@ REAL_NODE_PACKAGES := containerd runc containernetworking-plugins iptables e2fsp
 real-node-deps: ## install the Debian packages that real nodes need (as root)
 	@hack/install-packages $(REAL_NODE_PACKAGES)
 
+# Programs that the tests of load/ start on loopback; without them those tests are skipped.
+MONITORING_PACKAGES := prometheus prometheus-node-exporter
+
+.PHONY: monitoring-deps
+monitoring-deps: ## install the Debian packages that the tests of measured load use (as root)
+	@hack/install-packages $(MONITORING_PACKAGES)
+
 .PHONY: demo
 demo: controlplane build $(if $(filter 1,$(REAL)),images real-nodes-bin) ## place two Redis clusters on 60 simulated nodes and lose a node; KEEP=1 leaves it running, REAL=1 adds a Redis on real nodes
 	$(BIN)/playground demo

@@ -1,0 +1,93 @@
+package load
+
+import (
+	"context"
+	"maps"
+	"math"
+	"time"
+)
+
+// Dimension is one kind of load.
+type Dimension int
+
+// The dimensions, and in brackets the unit of their amounts.
+const (
+	CPU        Dimension = iota // time on processors [thousandths of a CPU]
+	Memory                      // what is not available to programs [bytes]
+	Ingress                     // received by physical network devices [bits per second]
+	Egress                      // sent by physical network devices [bits per second]
+	Dimensions = 4
+)
+
+// String is the name of the dimension in messages and metrics.
+func (d Dimension) String() string {
+	return [Dimensions]string{"cpu", "memory", "ingress", "egress"}[d]
+}
+
+// perUnit is how much of the amounts one unit of the source is: cores, bytes, bytes per second.
+var perUnit = [Dimensions]float64{CPU: 1000, Memory: 1, Ingress: 8, Egress: 8}
+
+// Reading is the load of one node.
+type Reading struct {
+	// Amount per dimension; only where Known.
+	Amount [Dimensions]int64
+	Known  [Dimensions]bool
+	// At is when the newest sample was taken.
+	At time.Time
+	// Covers says which pods are in the amounts in full: those that ran before. What began later is only partly in a
+	// percentile or a rate.
+	Covers time.Time
+}
+
+// set keeps the higher of two values: when a source names a node twice, the node is not taken for emptier than it is. It
+// is false for a value that is no amount of load (NaN, infinite, negative).
+func (r *Reading) set(d Dimension, value float64) bool {
+	amount := value * perUnit[d]
+	if math.IsNaN(amount) || amount < 0 || amount >= math.MaxInt64 {
+		return false
+	}
+	r.Amount[d] = max(r.Amount[d], int64(amount))
+	r.Known[d] = true
+	return true
+}
+
+// Source measures all nodes at once.
+type Source interface {
+	// Measure returns readings by the names that the source has for nodes. Readings and an error may come together: what
+	// could be measured, and why the rest could not.
+	Measure(ctx context.Context) (map[string]Reading, error)
+	// Measures are the dimensions that the source has.
+	Measures() []Dimension
+}
+
+// Snapshot is what is known about all nodes. It is never changed.
+type Snapshot struct {
+	nodes map[string]Reading
+}
+
+// NewSnapshot makes a snapshot of readings by the names of Nodes.
+func NewSnapshot(nodes map[string]Reading) *Snapshot { return &Snapshot{nodes: nodes} }
+
+// Of returns the reading of a node; false if it was never measured. Of a nil snapshot there is none.
+func (s *Snapshot) Of(node string) (Reading, bool) {
+	if s == nil {
+		return Reading{}, false
+	}
+	r, ok := s.nodes[node]
+	return r, ok
+}
+
+// merge keeps the readings of before for nodes that are still there and that the new ones leave out: one scrape that failed
+// makes a node older, not unknown.
+func (s *Snapshot) merge(fresh map[string]Reading, exists func(string) bool) *Snapshot {
+	merged := make(map[string]Reading, len(fresh))
+	if s != nil {
+		for node, r := range s.nodes {
+			if exists(node) {
+				merged[node] = r
+			}
+		}
+	}
+	maps.Copy(merged, fresh)
+	return NewSnapshot(merged)
+}
