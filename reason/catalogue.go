@@ -32,6 +32,10 @@ const (
 	RoomNeeded Code = 1113
 	// Held: the pod waits behind another one of its group, for which there is no node.
 	Held Code = 1114
+	// NodeBusy: the measured load of node(s) would be above a threshold.
+	NodeBusy Code = 1115
+	// BandwidthTaken: node(s) had too little network bandwidth left.
+	BandwidthTaken Code = 1116
 	// ClaimReplaced: the scheduler has seen the claim of the pod later than the API server replaced it.
 	ClaimReplaced Code = 1117
 	// Feasible: all replicas can be placed.
@@ -52,6 +56,12 @@ const (
 	LastInstances Code = 1207
 	// MajorityOnNode: one node holds instances of so many shards that a majority of the masters may be there.
 	MajorityOnNode Code = 1208
+	// LoadUnknown: the load of too many nodes could not be measured.
+	LoadUnknown Code = 1301
+	// LoadKnown: the load of nodes is measured again.
+	LoadKnown Code = 1302
+	// BandwidthInvalid: an annotation for the bandwidth of a node is not understood.
+	BandwidthInvalid Code = 1303
 	// CreateInstance: the ordinal is wanted and has no pod.
 	CreateInstance Code = 2001
 	// ScaleIn: the ordinal is no longer wanted.
@@ -246,6 +256,18 @@ func catalogue() []row {
 			Meaning: "Every node is closed to a pod of the group for reasons that hold for this pod too. This pod has been tried once, and its condition PodScheduled says how each node was closed to it; from then on that other pod alone is tried again when something changes, so that thousands of pods without hope do not keep the scheduler from others; as soon as it finds a node, or is gone, all of them are tried.",
 			Advice:  "See the event of the pod that is named, and the condition Feasible of the group's PlacementPolicy: it says how many nodes are missing.",
 		}},
+		{NodeBusy, Entry{
+			Name:    "NodeBusy",
+			Text:    "node(s) would be busier than a threshold of the scheduler allows",
+			Meaning: "The measured load of the node, with what pods that are not yet in the measurement and this pod are expected to use, would be above one of the thresholds in the arguments of LoadBalance. Nodes whose load is not known are not refused, and none is while that holds for more than 30 % of them.",
+			Advice:  "Add nodes, move load away, or raise the threshold in the scheduler's configuration. The pod is tried again after each measurement.",
+		}},
+		{BandwidthTaken, Entry{
+			Name:    "BandwidthTaken",
+			Text:    "node(s) had too little network bandwidth left",
+			Meaning: "The bandwidth of the pods on the node, whether they request shoal.dev/net-ingress-mbps and shoal.dev/net-egress-mbps or have only the annotations kubernetes.io/ingress-bandwidth and egress-bandwidth, and that of this pod come to more than the node advertises.",
+			Advice:  "Ask for less, add nodes, or correct what the nodes advertise: kubectl get nodes -o custom-columns='NAME:.metadata.name,IN:.status.allocatable.shoal\\.dev/net-ingress-mbps,OUT:.status.allocatable.shoal\\.dev/net-egress-mbps'",
+		}},
 		{ClaimReplaced, Entry{
 			Name:    "ClaimReplaced",
 			Text:    "the pod's claim is not the one that the scheduler has seen; it waits for the new one",
@@ -305,6 +327,24 @@ func catalogue() []row {
 			Text:    "one node holds instances of so many shards that a majority of the masters may be there",
 			Meaning: "A Redis Cluster elects a new master only while a majority of its masters is alive. Masters move, so a node that holds instances of half of the shards or more may hold the masters of all of these; if it is lost then, nothing fails over by itself. Whether the masters are there now, and whether the shards are one Redis Cluster at all, a PlacementPolicy cannot know. Shards that Sentinel watches are not affected.",
 			Advice:  "For a Redis Cluster, set maxInstancesPerNode to at most (shards - 1) / 2, rounded down, with enough nodes for it, or keep its masters on different nodes.",
+		}},
+		{LoadUnknown, Entry{
+			Name:    "LoadUnknown",
+			Text:    "the load of too many nodes could not be measured, so that requests decide",
+			Meaning: "For more than 30 % of the nodes there is no reading, or none that is young enough. What pods request stands in for the load of those nodes, and thresholds close no node. Pods are scheduled as before.",
+			Advice:  "The event says what went wrong last. Look whether the source in the arguments of LoadBalance answers, and whether its series name the nodes by the label nodeLabel. The metrics shoal_load_fresh_nodes and shoal_load_failures_total show since when.",
+		}},
+		{LoadKnown, Entry{
+			Name:    "LoadKnown",
+			Text:    "the load of nodes is measured again",
+			Meaning: "At least 70 % of the nodes have a reading that is young enough.",
+			Advice:  "Nothing.",
+		}},
+		{BandwidthInvalid, Entry{
+			Name:    "BandwidthInvalid",
+			Text:    "an annotation for the bandwidth of the node is not understood",
+			Meaning: "The annotation shoal.dev/net-ingress-mbps or shoal.dev/net-egress-mbps of the Node is not a whole number of Mbit/s from 0 to 10000000. The node goes on to advertise what it did before.",
+			Advice:  "Correct it, for instance: kubectl annotate node NAME --overwrite shoal.dev/net-ingress-mbps=25000",
 		}},
 		{CreateInstance, Entry{
 			Name:    "CreateInstance",

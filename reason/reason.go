@@ -6,6 +6,7 @@ import "fmt"
 //
 //	11xx  the scheduler refuses a node or holds a pod
 //	12xx  the state of a placement group
+//	13xx  what the scheduler knows about nodes
 //	20xx  what the InstanceSet controller does, and why
 //	21xx  rebuild: what is done, and what it waits for
 //	22xx  the state of an InstanceSet

@@ -55,6 +55,20 @@ const (
 	// AnnotationRetainedFor is <namespace>/<instance> on a PersistentVolume that was set to Retain by a rebuild. It finds
 	// the data again.
 	AnnotationRetainedFor = GroupName + "/retained-for"
+	// AnnotationMaxMemory is the maxmemory of the pod's Redis, as a Kubernetes quantity ("12Gi"). Written by users, on pod
+	// templates, where it does not stand in the arguments of a container. The scheduler expects the pod to fill it.
+	AnnotationMaxMemory = GroupName + "/maxmemory"
+	// AnnotationIngressBandwidth and AnnotationEgressBandwidth are what CNI plugins shape a pod to, in bits per second as
+	// a quantity ("100M"). On pods without a request for ResourceNetIngress or ResourceNetEgress they count as one.
+	AnnotationIngressBandwidth = "kubernetes.io/ingress-bandwidth"
+	AnnotationEgressBandwidth  = "kubernetes.io/egress-bandwidth"
+)
+
+// Extended resources of nodes, in Mbit/s: what network devices can receive and send. Pods request them in resources of
+// their containers. Advertised by shoal-manager.
+const (
+	ResourceNetIngress = GroupName + "/net-ingress-mbps"
+	ResourceNetEgress  = GroupName + "/net-egress-mbps"
 )
 
 // SchedulerName is the scheduler that enforces Shoal's placement rules.

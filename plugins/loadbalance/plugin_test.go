@@ -66,23 +66,23 @@ func scoreOf(t *testing.T, p *corev1.Pod, n fwk.NodeInfo) int64 {
 
 func TestTheExampleOfTheReadme(t *testing.T) {
 	lands := pod([2]string{"1", "4Gi"})
-	if got := scoreOf(t, lands, node(pod([2]string{"3", "12Gi"}))); got != 65 {
-		t.Errorf("node a scores %d, want 65", got)
+	if got := scoreOf(t, lands, node(pod([2]string{"3", "12Gi"}))); got != 65000 {
+		t.Errorf("node a scores %d, want 65000", got)
 	}
-	if got := scoreOf(t, lands, node(pod([2]string{"1", "2Gi"}), pod([2]string{"2", "2Gi"}))); got != 61 {
-		t.Errorf("node b scores %d, want 61", got)
+	if got := scoreOf(t, lands, node(pod([2]string{"1", "2Gi"}), pod([2]string{"2", "2Gi"}))); got != 61250 {
+		t.Errorf("node b scores %d, want 61250", got)
 	}
 }
 
 // Ten containers without requests count as 1000m and 2000 MiB: shares 0.125 and 0.061, so
-// 100 * (1 - 0.7*0.125 - 0.3*0.032) = 90.
+// 100 * (1 - 0.7*0.125 - 0.3*0.032) = 90.291, in thousandths.
 func TestPodsThatRequestNothingCount(t *testing.T) {
 	var on []*corev1.Pod
 	for range 9 {
 		on = append(on, pod([2]string{}))
 	}
-	if got := scoreOf(t, pod([2]string{}), node(on...)); got != 90 {
-		t.Errorf("a node with nine such pods scores %d for a tenth, want 90", got)
+	if got := scoreOf(t, pod([2]string{}), node(on...)); got != 90291 {
+		t.Errorf("a node with nine such pods scores %d for a tenth, want 90291", got)
 	}
 }
 

@@ -81,8 +81,36 @@ func TestDefaultsAndConversion(t *testing.T) {
 		"LoadBalance without arguments": {
 			plugin: "LoadBalance",
 			want: &config.LoadBalanceArgs{
-				Resources:             []config.ResourceWeight{{Name: "cpu", Weight: 1}, {Name: "memory", Weight: 1}},
+				Resources: []config.ResourceWeight{
+					{Name: "cpu", Weight: 1}, {Name: "memory", Weight: 1}, {Name: "shoal.dev/net-ingress-mbps", Weight: 1}, {Name: "shoal.dev/net-egress-mbps", Weight: 1},
+				},
 				WorstDimensionPercent: 70,
+			},
+		},
+		"LoadBalance with Prometheus": {
+			plugin: "LoadBalance",
+			args: []string{
+				"resources: [{name: cpu}]", "thresholds: [{name: cpu, percent: 85}]",
+				"load: {type: Prometheus, prometheus: {url: 'http://p:9090', queries: [{name: age, query: q}]}}",
+			},
+			want: &config.LoadBalanceArgs{
+				Resources: []config.ResourceWeight{{Name: "cpu", Weight: 1}}, WorstDimensionPercent: 70,
+				Thresholds: []config.ResourceThreshold{{Name: "cpu", Percent: 85}},
+				Load: &config.LoadSource{
+					Type: "Prometheus", IntervalSeconds: 30, TimeoutSeconds: 10, MaxAgeSeconds: 180,
+					Prometheus: config.PrometheusSource{
+						URL: "http://p:9090", NodeLabel: "instance", Percentile: 95, WindowSeconds: 900, RateWindowSeconds: 120, StepSeconds: 30,
+						Devices: `eth[0-9]+|em[0-9]+|ib[0-9]+|p[0-9]+p[0-9]+|en[oPpsx][0-9a-zA-Z]+`, Queries: []config.Query{{Name: "age", Query: "q"}},
+					},
+				},
+			},
+		},
+		"LoadBalance with short intervals": {
+			plugin: "LoadBalance",
+			args:   []string{"resources: [{name: cpu}]", "load: {type: MetricsAPI, intervalSeconds: 5}"},
+			want: &config.LoadBalanceArgs{
+				Resources: []config.ResourceWeight{{Name: "cpu", Weight: 1}}, WorstDimensionPercent: 70,
+				Load: &config.LoadSource{Type: "MetricsAPI", IntervalSeconds: 5, TimeoutSeconds: 5, MaxAgeSeconds: 30},
 			},
 		},
 		"LoadBalance with a weight left out and w = 0": {
@@ -113,6 +141,7 @@ func TestAMisspeltArgumentIsRefused(t *testing.T) {
 		"in a list":      {"LoadBalance", "resources: [{name: cpu, wieght: 3}]", []string{".profiles[0].pluginConfig[0]", `unknown field "resources[0].wieght"`}},
 		"twice":          {"LoadBalance", "worstDimensionPercent: 1\n      worstDimensionPercent: 2", []string{"worstDimensionPercent"}},
 		"another type":   {"LoadBalance", "worstDimensionPercent: high", []string{".profiles[0].pluginConfig[0]", "worstDimensionPercent"}},
+		"in the source":  {"LoadBalance", "load: {type: MetricsAPI, intervall: 3}", []string{`unknown field "load.intervall"`}},
 		"a percentage":   {"Dispersion", "defaults: {maxInstancesPerNode: 5%}", []string{".profiles[0].pluginConfig[0]", "defaults.maxInstancesPerNode"}},
 		"a wrong kind":   {"Dispersion", "kind: LoadBalanceArgs", []string{".profiles[0].pluginConfig[0]", "DispersionArgs"}},
 	} {
@@ -132,8 +161,13 @@ func TestAMisspeltArgumentIsRefused(t *testing.T) {
 
 // The scheduler publishes its configuration (configz) in the versioned form, and does not start if it cannot.
 func TestArgumentsCanBePublished(t *testing.T) {
-	for _, plugin := range []string{"Dispersion", "LoadBalance"} {
-		loaded, err := load(t, profile(plugin))
+	for plugin, lines := range map[string][]string{
+		"Dispersion": nil,
+		"LoadBalance": {
+			"thresholds: [{name: cpu, percent: 85}]", "load: {type: Prometheus, prometheus: {url: 'http://p:9090', queries: [{name: age, query: q}]}}",
+		},
+	} {
+		loaded, err := load(t, profile(plugin, lines...))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -55,6 +55,31 @@ func loadBalanceToInternal(in *LoadBalanceArgs, out *config.LoadBalanceArgs) {
 		out.Resources[i] = config.ResourceWeight{Name: r.Name, Weight: valueOf(r.Weight)}
 	}
 	out.WorstDimensionPercent = valueOf(in.WorstDimensionPercent)
+	out.Thresholds = nil
+	for _, t := range in.Thresholds {
+		out.Thresholds = append(out.Thresholds, config.ResourceThreshold(t))
+	}
+	out.Load = nil
+	if in.Load != nil {
+		out.Load = loadToInternal(in.Load)
+	}
+}
+
+func loadToInternal(in *LoadSource) *config.LoadSource {
+	out := &config.LoadSource{
+		Type: in.Type, IntervalSeconds: valueOf(in.IntervalSeconds), TimeoutSeconds: valueOf(in.TimeoutSeconds), MaxAgeSeconds: valueOf(in.MaxAgeSeconds),
+	}
+	if p := in.Prometheus; p != nil {
+		out.Prometheus = config.PrometheusSource{
+			URL: p.URL, NodeLabel: p.NodeLabel, Devices: p.Devices, BearerTokenFile: p.BearerTokenFile, CAFile: p.CAFile,
+			Percentile: valueOf(p.Percentile), WindowSeconds: valueOf(p.WindowSeconds),
+			RateWindowSeconds: valueOf(p.RateWindowSeconds), StepSeconds: valueOf(p.StepSeconds),
+		}
+		for _, q := range p.Queries {
+			out.Prometheus.Queries = append(out.Prometheus.Queries, config.Query(q))
+		}
+	}
+	return out
 }
 
 func loadBalanceFromInternal(in *config.LoadBalanceArgs, out *LoadBalanceArgs) {
@@ -63,6 +88,31 @@ func loadBalanceFromInternal(in *config.LoadBalanceArgs, out *LoadBalanceArgs) {
 		out.Resources[i] = ResourceWeight{Name: r.Name, Weight: new(r.Weight)}
 	}
 	out.WorstDimensionPercent = new(in.WorstDimensionPercent)
+	out.Thresholds = nil
+	for _, t := range in.Thresholds {
+		out.Thresholds = append(out.Thresholds, ResourceThreshold(t))
+	}
+	out.Load = nil
+	if in.Load != nil {
+		out.Load = loadFromInternal(in.Load)
+	}
+}
+
+func loadFromInternal(in *config.LoadSource) *LoadSource {
+	out := &LoadSource{
+		Type: in.Type, IntervalSeconds: new(in.IntervalSeconds), TimeoutSeconds: new(in.TimeoutSeconds), MaxAgeSeconds: new(in.MaxAgeSeconds),
+	}
+	if p := &in.Prometheus; p.URL != "" {
+		out.Prometheus = &PrometheusSource{
+			URL: p.URL, NodeLabel: p.NodeLabel, Devices: p.Devices, BearerTokenFile: p.BearerTokenFile, CAFile: p.CAFile,
+			Percentile: new(p.Percentile), WindowSeconds: new(p.WindowSeconds),
+			RateWindowSeconds: new(p.RateWindowSeconds), StepSeconds: new(p.StepSeconds),
+		}
+		for _, q := range p.Queries {
+			out.Prometheus.Queries = append(out.Prometheus.Queries, Query(q))
+		}
+	}
+	return out
 }
 
 // valueOf reads a field that has been defaulted.

@@ -22,6 +22,22 @@ func loadBalance(change func(*config.LoadBalanceArgs)) runtime.Object {
 	return args
 }
 
+// measured has the metrics API as its source, and a threshold.
+func measured(change func(*config.LoadBalanceArgs, *config.LoadSource)) runtime.Object {
+	return loadBalance(func(a *config.LoadBalanceArgs) {
+		a.Thresholds = []config.ResourceThreshold{{Name: "cpu", Percent: 85}}
+		a.Load = &config.LoadSource{Type: config.SourceMetricsAPI, IntervalSeconds: 30, TimeoutSeconds: 10, MaxAgeSeconds: 180}
+		change(a, a.Load)
+	})
+}
+
+func prometheus(_ *config.LoadBalanceArgs, l *config.LoadSource) {
+	l.Type = config.SourcePrometheus
+	l.Prometheus = config.PrometheusSource{
+		URL: "https://p:9090/prefix", NodeLabel: "instance", Percentile: 95, WindowSeconds: 900, RateWindowSeconds: 120, StepSeconds: 30, Devices: "eth0",
+	}
+}
+
 func TestValidate(t *testing.T) {
 	for name, tc := range map[string]struct {
 		args runtime.Object
@@ -65,11 +81,11 @@ func TestValidate(t *testing.T) {
 		},
 		"no resources": {
 			args: loadBalance(func(a *config.LoadBalanceArgs) { a.Resources = nil }),
-			want: "pluginConfig[0].args.resources: Required value: must name at least one of cpu and memory, or be left out",
+			want: "pluginConfig[0].args.resources: Required value: must name at least one of cpu, memory, shoal.dev/net-ingress-mbps, shoal.dev/net-egress-mbps, or be left out",
 		},
 		"an unknown resource": {
 			args: loadBalance(func(a *config.LoadBalanceArgs) { a.Resources[1].Name = "ephemeral-storage" }),
-			want: `pluginConfig[0].args.resources[1].name: Unsupported value: "ephemeral-storage": supported values: "cpu", "memory"`,
+			want: `pluginConfig[0].args.resources[1].name: Unsupported value: "ephemeral-storage": supported values: "cpu", "memory", "shoal.dev/net-ingress-mbps", "shoal.dev/net-egress-mbps"`,
 		},
 		"a resource twice": {
 			args: loadBalance(func(a *config.LoadBalanceArgs) { a.Resources[1].Name = "cpu" }),
@@ -82,6 +98,71 @@ func TestValidate(t *testing.T) {
 		"a weight too high": {
 			args: loadBalance(func(a *config.LoadBalanceArgs) { a.Resources[0].Weight = 101 }),
 			want: "pluginConfig[0].args.resources[0].weight: Invalid value: 101: must be between 1 and 100",
+		},
+		"measured by the metrics API": {args: measured(func(*config.LoadBalanceArgs, *config.LoadSource) {})},
+		"measured by Prometheus":      {args: measured(prometheus)},
+		"thresholds without a source": {
+			args: measured(func(a *config.LoadBalanceArgs, _ *config.LoadSource) { a.Load = nil }),
+			want: "pluginConfig[0].args.load: Required value: thresholds are about measured load",
+		},
+		"a threshold of nothing": {
+			args: measured(func(a *config.LoadBalanceArgs, _ *config.LoadSource) { a.Thresholds[0].Percent = 0 }),
+			want: "pluginConfig[0].args.thresholds[0].percent: Invalid value: 0: must be between 1 and 100",
+		},
+		"a threshold twice": {
+			args: measured(func(a *config.LoadBalanceArgs, _ *config.LoadSource) {
+				a.Thresholds = append(a.Thresholds, a.Thresholds[0])
+			}),
+			want: `pluginConfig[0].args.thresholds[1].name: Duplicate value: "cpu"`,
+		},
+		"an unknown source": {
+			args: measured(func(_ *config.LoadBalanceArgs, l *config.LoadSource) { l.Type = "InfluxDB" }),
+			want: `pluginConfig[0].args.load.type: Unsupported value: "InfluxDB": supported values: "Prometheus", "MetricsAPI"`,
+		},
+		"a timeout longer than the interval": {
+			args: measured(func(_ *config.LoadBalanceArgs, l *config.LoadSource) { l.TimeoutSeconds = 31 }),
+			want: "pluginConfig[0].args.load.timeoutSeconds: Invalid value: 31: must be between 1 and 30",
+		},
+		"older than the interval": {
+			args: measured(func(_ *config.LoadBalanceArgs, l *config.LoadSource) { l.MaxAgeSeconds = 29 }),
+			want: "pluginConfig[0].args.load.maxAgeSeconds: Invalid value: 29: must be between 30 and 86400",
+		},
+		"two sources": {
+			args: measured(func(_ *config.LoadBalanceArgs, l *config.LoadSource) { l.Prometheus.URL = "http://p" }),
+			want: "pluginConfig[0].args.load.prometheus: Forbidden: type is MetricsAPI",
+		},
+		"no address": {
+			args: measured(func(a *config.LoadBalanceArgs, l *config.LoadSource) { prometheus(a, l); l.Prometheus.URL = "" }),
+			want: "pluginConfig[0].args.load.prometheus.url: Required value: such as http://prometheus.monitoring:9090",
+		},
+		"an address without a scheme": {
+			args: measured(func(a *config.LoadBalanceArgs, l *config.LoadSource) { prometheus(a, l); l.Prometheus.URL = "p:9090" }),
+			want: `pluginConfig[0].args.load.prometheus.url: Invalid value: "p:9090": must be http:// or https://, a host, and no query`,
+		},
+		"a label that would be PromQL": {
+			args: measured(func(a *config.LoadBalanceArgs, l *config.LoadSource) {
+				prometheus(a, l)
+				l.Prometheus.NodeLabel = "a) or (b"
+			}),
+			want: `pluginConfig[0].args.load.prometheus.nodeLabel: Invalid value: "a) or (b": must be the name of a label in Prometheus`,
+		},
+		"devices that are no expression": {
+			args: measured(func(a *config.LoadBalanceArgs, l *config.LoadSource) { prometheus(a, l); l.Prometheus.Devices = "(" }),
+			want: `pluginConfig[0].args.load.prometheus.devices: Invalid value: "(": error parsing regexp: missing closing ): ` + "`(`",
+		},
+		"rates over more than the window": {
+			args: measured(func(a *config.LoadBalanceArgs, l *config.LoadSource) {
+				prometheus(a, l)
+				l.Prometheus.RateWindowSeconds = 901
+			}),
+			want: "pluginConfig[0].args.load.prometheus.rateWindowSeconds: Invalid value: 901: must be between 1 and 900",
+		},
+		"a query without text": {
+			args: measured(func(a *config.LoadBalanceArgs, l *config.LoadSource) {
+				prometheus(a, l)
+				l.Prometheus.Queries = []config.Query{{Name: "age"}}
+			}),
+			want: "pluginConfig[0].args.load.prometheus.queries[0].query: Required value: PromQL",
 		},
 		"arguments of somebody else": {args: &runtime.Unknown{}},
 	} {

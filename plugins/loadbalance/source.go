@@ -1,0 +1,188 @@
+package loadbalance
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/transport"
+	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/shoal-dev/shoal/api/config"
+	"github.com/shoal-dev/shoal/load"
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// failOpenPercent is how many nodes may lack a fresh reading before thresholds are no longer believed: the nodes that are
+// still measured would have to take what the others may not be asked to.
+const failOpenPercent = 30
+
+func sourceOf(from *config.LoadSource, h fwk.Handle) (load.Source, error) {
+	if from.Type == config.SourceMetricsAPI {
+		return metricsAPI(h.KubeConfig())
+	}
+	p := &from.Prometheus
+	o := load.PrometheusOptions{
+		URL: p.URL, NodeLabel: p.NodeLabel, Percentile: p.Percentile, Devices: p.Devices,
+		Window: seconds(p.WindowSeconds), RateWindow: seconds(p.RateWindowSeconds), Step: seconds(p.StepSeconds),
+		Queries: map[load.Dimension]string{},
+	}
+	for _, q := range p.Queries {
+		if q.Name == config.QueryAge {
+			o.AgeQuery = q.Query
+		} else {
+			o.Queries[dimensions[q.Name]] = q.Query
+		}
+	}
+	carrier, err := transport.New(&transport.Config{BearerTokenFile: p.BearerTokenFile, TLS: transport.TLSConfig{CAFile: p.CAFile}})
+	if err != nil {
+		return nil, fmt.Errorf("reaching Prometheus: %w", err)
+	}
+	return load.NewPrometheus(&http.Client{Transport: carrier}, o)
+}
+
+func metricsAPI(c *rest.Config) (load.Source, error) {
+	client, err := rest.HTTPClientFor(c)
+	if err != nil {
+		return nil, fmt.Errorf("reaching the metrics API: %w", err)
+	}
+	server, _, err := rest.DefaultServerUrlFor(c)
+	if err != nil {
+		return nil, fmt.Errorf("reaching the metrics API: %w", err)
+	}
+	return load.NewMetricsAPI(client, server.String()), nil
+}
+
+func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }
+
+// measure starts to refresh in the background, from when the nodes of the cluster are known.
+func (p *Plugin) measure(ctx context.Context, source load.Source, h fwk.Handle) {
+	from := p.args.Load
+	p.maxAge = seconds(from.MaxAgeSeconds)
+	nodes := h.SharedInformerFactory().Core().V1().Nodes()
+	lister, synced := nodes.Lister(), nodes.Informer().HasSynced
+	tells := &teller{handle: h, plugin: p, logger: klog.FromContext(ctx)}
+	p.refresher = load.NewRefresher(source, load.RefreshOptions{
+		Interval: seconds(from.IntervalSeconds), Timeout: seconds(from.TimeoutSeconds), MaxAge: p.maxAge,
+		Nodes:  func() ([]*corev1.Node, error) { return lister.List(labels.Everything()) },
+		Report: tells.report,
+	})
+	go func() {
+		if cache.WaitForCacheSync(ctx.Done(), synced) {
+			p.refresher.Run(ctx)
+		}
+	}()
+}
+
+func (p *Plugin) measured() *load.Snapshot {
+	if p.refresher == nil {
+		return nil
+	}
+	return p.refresher.Latest()
+}
+
+func (p *Plugin) measuredWidely() bool { return p.wide.Load() }
+
+// teller says what becomes of the measurements: one event when requests take over, one when load is known again.
+type teller struct {
+	handle fwk.Handle
+	plugin *Plugin
+	logger klog.Logger
+	lost   bool // an event said so
+}
+
+// scheduler is what the events are about: the lease, as for those about who leads.
+var scheduler = &corev1.ObjectReference{
+	Kind: "Lease", APIVersion: "coordination.k8s.io/v1", Namespace: "shoal-system", Name: "shoal-scheduler"}
+
+// report is called after each refresh, by one goroutine.
+func (t *teller) report(r load.Report) {
+	record(r)
+	worst, fewest := load.CPU, r.Nodes
+	for _, d := range r.Measures {
+		if r.Fresh[d] < fewest {
+			worst, fewest = d, r.Fresh[d]
+		}
+	}
+	enough := r.Nodes == 0 || (r.Nodes-fewest)*100 <= failOpenPercent*r.Nodes
+	t.plugin.wide.Store(enough && r.Nodes > 0)
+	if r.Err != nil {
+		t.logger.V(2).Info("Measuring load failed", "error", r.Err.Error(), "nodes", r.Nodes)
+	}
+	t.say(enough, worst, fewest, r)
+	if r.Err == nil || !enough {
+		t.wake()
+	}
+}
+
+// say is silent in a scheduler that only stands by: the one that schedules will say it.
+func (t *teller) say(enough bool, worst load.Dimension, fewest int, r load.Report) {
+	if enough == !t.lost || !t.plugin.active.Load() {
+		return
+	}
+	t.lost = !enough
+	if enough {
+		t.logger.Info("Load is measured again", "nodes", r.Nodes)
+		t.event(corev1.EventTypeNormal, reason.LoadKnown, reason.LoadKnown.Because("load is known of %d of %d nodes", fewest, r.Nodes))
+		return
+	}
+	why := "the readings are too old"
+	if r.Err != nil {
+		why = r.Err.Error()
+	}
+	t.logger.Info("Load is not measured, so that requests decide", "dimension", worst.String(), "known", fewest, "nodes", r.Nodes, "why", why)
+	t.event(corev1.EventTypeWarning, reason.LoadUnknown, reason.LoadUnknown.Because(
+		"%s is known of %d of %d nodes, for the others requests decide: %.500s", worst, fewest, r.Nodes, why))
+}
+
+func (t *teller) event(kind string, code reason.Code, text string) {
+	if recorder := t.handle.EventRecorder(); recorder != nil {
+		recorder.Eventf(scheduler, nil, kind, code.Name(), "Measuring", "%s", text)
+	}
+}
+
+// wake lets pods be tried again that thresholds held back: no event of the API tells the queue that a node has become idle.
+func (t *teller) wake() {
+	if pods := t.plugin.waiting.take(); len(pods) > 0 {
+		t.handle.Activate(t.logger, pods)
+	}
+}
+
+// waiting are pods that were refused some node for its load since the last measurement. Those that found another are
+// among them: the queue does not know them any more, and passes them over.
+type waiting struct {
+	mu   sync.Mutex
+	pods map[string]*corev1.Pod
+}
+
+// maxWaiting bounds what is remembered; others are tried again by the queue's own time.
+const maxWaiting = 1000
+
+// add gives way to whoever holds the lock: the pod is refused by other nodes too.
+func (w *waiting) add(pod *corev1.Pod) {
+	if !w.mu.TryLock() {
+		return
+	}
+	defer w.mu.Unlock()
+	if w.pods == nil {
+		w.pods = map[string]*corev1.Pod{}
+	}
+	if key := pod.Namespace + "/" + pod.Name; len(w.pods) < maxWaiting || w.pods[key] != nil {
+		w.pods[key] = pod
+	}
+}
+
+func (w *waiting) take() map[string]*corev1.Pod {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	pods := w.pods
+	w.pods = nil
+	return pods
+}
