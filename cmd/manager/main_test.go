@@ -17,6 +17,7 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
 
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/slots"
 )
 
@@ -107,9 +108,9 @@ func TestVersion(t *testing.T) {
 
 func TestControllersThatRun(t *testing.T) {
 	for list, want := range map[string][]bool{
-		"*":                  {true, true},
-		"policy":             {false, true},
-		"instanceset,policy": {true, true},
+		"*":                  {true, true, true},
+		"policy":             {false, true, false},
+		"instanceset,policy": {true, true, false},
 	} {
 		o := defaults()
 		o.controllers = strings.Split(list, ",")
@@ -169,7 +170,8 @@ func TestStripOfOtherKinds(t *testing.T) {
 		t.Errorf("%v: %+v", err, set)
 	}
 	node := &corev1.Node{Spec: corev1.NodeSpec{Unschedulable: true}, Status: corev1.NodeStatus{Images: make([]corev1.ContainerImage, 50)}}
-	if _, err := stripNode(node); err != nil || !node.Spec.Unschedulable || node.Status.Images != nil {
+	node.Annotations = map[string]string{v1alpha1.ResourceNetIngress: "1000", "volumes.kubernetes.io/controller-managed-attach-detach": "true"}
+	if _, err := stripNode(node); err != nil || !node.Spec.Unschedulable || node.Status.Images != nil || len(node.Annotations) != 1 {
 		t.Errorf("%v: %+v", err, node)
 	}
 	for _, strip := range []func(any) (any, error){stripPod, stripNode, stripStatefulSet} {

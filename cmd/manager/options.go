@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/shoal-dev/shoal/bandwidth"
 	"github.com/shoal-dev/shoal/instanceset"
 	"github.com/shoal-dev/shoal/policy"
 )
@@ -21,6 +22,9 @@ type options struct {
 	controllers []string
 
 	instanceSets, policies, writers int
+
+	nodeBandwidth     []string
+	bandwidthHeadroom int
 
 	leaderElect                  bool
 	leaseNamespace, leaseName    string
@@ -48,6 +52,9 @@ func (o *options) addFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.instanceSets, "concurrent-instancesets", o.instanceSets, "InstanceSets that are worked on at once")
 	f.IntVar(&o.policies, "concurrent-policies", o.policies, "PlacementPolicies that are worked on at once")
 	f.IntVar(&o.writers, "write-concurrency", o.writers, "writes at once for one InstanceSet")
+	f.StringArrayVar(&o.nodeBandwidth, "node-bandwidth", o.nodeBandwidth,
+		"SELECTOR=MBPS or SELECTOR=INGRESS/EGRESS: bandwidth of the nodes with these labels (* for all), in Mbit/s, where no annotation says it; may be repeated, the first that matches holds")
+	f.IntVar(&o.bandwidthHeadroom, "bandwidth-headroom-percent", o.bandwidthHeadroom, "part of each node's bandwidth that is not advertised, for rebuilds")
 	f.BoolVar(&o.leaderElect, "leader-elect", o.leaderElect, "work only while holding the lease; switch off only if there is one manager for sure")
 	f.StringVar(&o.leaseNamespace, "leader-election-namespace", o.leaseNamespace, "namespace of the lease; in a pod, the pod's by default")
 	f.StringVar(&o.leaseName, "leader-election-id", o.leaseName, "name of the lease")
@@ -73,6 +80,13 @@ func allControllers() []controllerSetup {
 		}},
 		{"policy", func(m ctrl.Manager, o *options) error {
 			return policy.Setup(m, policy.Options{Concurrency: o.policies})
+		}},
+		{"bandwidth", func(m ctrl.Manager, o *options) error {
+			rules, err := o.bandwidthRules()
+			if err != nil {
+				return err
+			}
+			return bandwidth.Setup(m, bandwidth.Options{Rules: rules, HeadroomPercent: o.bandwidthHeadroom})
 		}},
 	}
 }
@@ -106,6 +120,12 @@ func (o *options) validate() error {
 			return fmt.Errorf("--%s: %d: must be at least 1", n.flag, n.value)
 		}
 	}
+	if _, err := o.bandwidthRules(); err != nil {
+		return err
+	}
+	if o.bandwidthHeadroom < 0 || o.bandwidthHeadroom > bandwidth.MaxHeadroomPercent {
+		return fmt.Errorf("--bandwidth-headroom-percent: %d: must be between 0 and %d", o.bandwidthHeadroom, bandwidth.MaxHeadroomPercent)
+	}
 	if o.qps <= 0 {
 		return fmt.Errorf("--kube-api-qps: %g: must be greater than 0", o.qps)
 	}
@@ -119,4 +139,16 @@ func (o *options) validate() error {
 // runs reports whether a controller was asked for.
 func (o *options) runs(name string) bool {
 	return slices.Contains(o.controllers, "*") || slices.Contains(o.controllers, name)
+}
+
+func (o *options) bandwidthRules() ([]bandwidth.Rule, error) {
+	var rules []bandwidth.Rule
+	for _, text := range o.nodeBandwidth {
+		rule, err := bandwidth.ParseRule(text)
+		if err != nil {
+			return nil, fmt.Errorf("--node-bandwidth: %w", err)
+		}
+		rules = append(rules, rule)
+	}
+	return rules, nil
 }

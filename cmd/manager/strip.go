@@ -1,8 +1,12 @@
 package main
 
 import (
+	"maps"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 )
 
 // The manager caches every pod of the cluster, because the room on a node depends on all of them. The transforms keep
@@ -31,7 +35,10 @@ func stripPod(o any) (any, error) {
 
 func stripNode(o any) (any, error) {
 	if node, ok := o.(*corev1.Node); ok {
-		node.ManagedFields, node.Annotations = nil, nil
+		node.ManagedFields = nil
+		maps.DeleteFunc(node.Annotations, func(key, _ string) bool {
+			return key != v1alpha1.ResourceNetIngress && key != v1alpha1.ResourceNetEgress
+		})
 		node.Status.Images, node.Status.VolumesInUse, node.Status.VolumesAttached = nil, nil, nil
 	}
 	return o, nil
