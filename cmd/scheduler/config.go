@@ -23,7 +23,7 @@ func checkConfig(file string) error {
 	for i := range config.Profiles {
 		for j, c := range config.Profiles[i].PluginConfig {
 			path := field.NewPath("profiles").Index(i).Child("pluginConfig").Index(j)
-			if _, upstream := known[c.Name]; !upstream && c.Name != dispersion.Name && c.Name != loadbalance.Name {
+			if _, upstream := known[c.Name]; !upstream && others[c.Name] == nil && c.Name != dispersion.Name && c.Name != loadbalance.Name {
 				errs = append(errs, field.Invalid(path.Child("name"), c.Name, "there is no such plugin"))
 			}
 			errs = append(errs, validation.Validate(c.Args, path.Child("args"))...)

@@ -37,14 +37,24 @@ func run() error {
 	return cli.RunNoErrOutput(command())
 }
 
-func command() *cobra.Command {
-	c := app.NewSchedulerCommand(
+// registered are the plugins beside upstream's.
+func registered() []app.Option {
+	all := []app.Option{
 		app.WithPlugin(dispersion.Name, dispersion.Shared()),
 		app.WithPlugin(loadbalance.Name, loadbalance.New),
-	)
+	}
+	for name, factory := range others {
+		all = append(all, app.WithPlugin(name, factory))
+	}
+	return all
+}
+
+func command() *cobra.Command {
+	c := app.NewSchedulerCommand(registered()...)
 	c.Use = "shoal-scheduler"
 	c.Short = "kube-scheduler with the plugins of Shoal"
-	c.Long = "shoal-scheduler " + version + ` is kube-scheduler with the plugins Dispersion and LoadBalance. It runs beside the
+	c.Long = "shoal-scheduler " + version + ` is kube-scheduler with the plugins Dispersion and LoadBalance, and
+Trimaran's TargetLoadPacking, LoadVariationRiskBalancing and LowRiskOverCommitment for profiles that name them. It runs beside the
 cluster's own scheduler and places the pods that name it in spec.schedulerName. Which plugins it runs, and with which
 arguments, stands in the file named by --config.`
 	c.SilenceUsage, c.SilenceErrors = true, true

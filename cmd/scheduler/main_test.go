@@ -56,7 +56,7 @@ func profile(t *testing.T, file string) framework.Framework {
 	o := options.NewOptions()
 	o.ConfigFile = withKubeconfig(t, file)
 	o.SecureServing.BindPort = 0
-	_, sched, err := app.Setup(ctx, o, app.WithPlugin(dispersion.Name, dispersion.New), app.WithPlugin(loadbalance.Name, loadbalance.New))
+	_, sched, err := app.Setup(ctx, o, registered()...)
 	if err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}
