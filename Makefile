@@ -43,9 +43,11 @@ help: ## list the targets
 ##### build and run
 
 .PHONY: build
-build: ## build scheduler, manager and playground into bin/
+build: ## build scheduler, manager, kubectl-shoal and playground into bin/
 	go build -ldflags '$(LDFLAGS)' -o $(PROGRAMS)/shoal-scheduler ./cmd/scheduler
 	go build -ldflags '$(LDFLAGS)' -o $(PROGRAMS)/shoal-manager ./cmd/manager
+	go build -ldflags '$(LDFLAGS)' -o $(PROGRAMS)/kubectl-shoal ./cmd/kubectl-shoal
+	ln -sf kubectl-shoal $(PROGRAMS)/kubectl_complete-shoal
 	go build -ldflags '$(LDFLAGS)' -o $(PROGRAMS)/playground ./cmd/playground
 
 IMAGE_REPO ?= localhost
@@ -206,7 +208,7 @@ $(TOOLS)/%: hack/tools/go.mod hack/tools/go.sum
 
 .PHONY: clean
 clean: ## remove what was built, except the control plane and the tools
-	rm -rf $(BIN)/shoal-scheduler $(BIN)/shoal-manager $(BIN)/playground $(BIN)/release $(BIN)/images $(BIN)/stages coverage.out
+	rm -rf $(BIN)/shoal-scheduler $(BIN)/shoal-manager $(BIN)/kubectl-shoal $(BIN)/kubectl_complete-shoal $(BIN)/playground $(BIN)/release $(BIN)/images $(BIN)/stages coverage.out
 
 .PHONY: distclean
 distclean: ## remove everything that was built

@@ -38,6 +38,8 @@ var rooms = []string{
 	"opsrequest",
 	"federation/decide",
 	"federation",
+	"replica",
+	"kubectlshoal",
 	"simulation",
 	"playground",
 	"cmd",

@@ -309,7 +309,7 @@ func (r reader) Get(_ context.Context, key client.ObjectKey, o client.Object, op
 	if key.Namespace != "" {
 		name = key.String()
 	}
-	found, there, err := i.indexer.GetByKey(name)
+	found, there, err := i.GetIndexer().GetByKey(name)
 	if err != nil {
 		return err
 	}
@@ -357,13 +357,13 @@ func (r reader) List(_ context.Context, list client.ObjectList, opts ...client.L
 
 func (i *informer) matching(o client.ListOptions) ([]any, error) {
 	if o.FieldSelector == nil {
-		return i.indexer.List(), nil
+		return i.GetIndexer().List(), nil
 	}
 	terms := o.FieldSelector.Requirements()
 	if len(terms) != 1 {
 		return nil, fmt.Errorf("a list by %s: one index at a time", o.FieldSelector)
 	}
-	return i.indexer.ByIndex(terms[0].Field, terms[0].Value)
+	return i.GetIndexer().ByIndex(terms[0].Field, terms[0].Value)
 }
 
 // IndexField adds an index to the replica of the object's kind.

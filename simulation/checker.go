@@ -149,7 +149,7 @@ func (c *checker) limits(policyChanged bool) {
 
 // seenByScheduler is a policy as the scheduler knows it: of limits that were lowered a moment ago it cannot know.
 func (c *checker) seenByScheduler(p *v1alpha1.PlacementPolicy) *v1alpha1.PlacementPolicy {
-	if seen, there, _ := c.w.placer.replicas[reflect.TypeOf(p)].indexer.Get(p); there {
+	if seen, there, _ := c.w.placer.replicas[reflect.TypeOf(p)].GetIndexer().Get(p); there {
 		return seen.(*v1alpha1.PlacementPolicy)
 	}
 	return p
@@ -303,7 +303,7 @@ func (c *checker) manages(a *access, r request, o client.Object) {
 		c.fail("foreign objects are left alone", "%s", r)
 	}
 	set := o.GetLabels()[v1alpha1.LabelInstanceSet]
-	for _, known := range a.replicas[typeOfSet].indexer.List() {
+	for _, known := range a.replicas[typeOfSet].GetIndexer().List() {
 		if s := known.(*v1alpha1.InstanceSet); s.Name == set && s.Spec.Paused && r.kind != "service" {
 			c.fail("a paused set rests", "%s", r)
 		}

@@ -106,14 +106,14 @@ func (w *World) listAnew(process *access) {
 		}
 		f.broken++
 		f.last, f.waiting = time.Now(), nil
-		for _, o := range f.to.indexer.List() {
-			if _, there, err := w.truth[f.kind].indexer.Get(o); err == nil && !there {
-				w.must(f.to.missed(o.(client.Object)))
+		for _, o := range f.to.GetIndexer().List() {
+			if _, there, err := w.truth[f.kind].GetIndexer().Get(o); err == nil && !there {
+				w.must(f.to.Missed(o.(client.Object)))
 			}
 		}
-		for _, o := range w.truth[f.kind].indexer.List() {
+		for _, o := range w.truth[f.kind].GetIndexer().List() {
 			object := o.(client.Object)
-			old, there, _ := f.to.indexer.Get(o)
+			old, there, _ := f.to.GetIndexer().Get(o)
 			if !there || old.(client.Object).GetResourceVersion() != object.GetResourceVersion() {
 				w.must(f.to.deliver(apiserver.Event{Type: apiserver.Modified, Object: object}))
 			}

@@ -196,7 +196,7 @@ func (w *World) pump() error {
 		w.seen++
 		kind := reflect.TypeOf(e.Object)
 		w.past[kind] = append(w.past[kind], moment{time.Now(), e})
-		before, _, _ := w.truth[kind].indexer.Get(e.Object)
+		before, _, _ := w.truth[kind].GetIndexer().Get(e.Object)
 		if err := w.truth[kind].deliver(e); err != nil {
 			return err
 		}
@@ -302,7 +302,7 @@ func find[T client.Object](w *World, key types.NamespacedName) (T, bool) {
 	if key.Namespace != "" {
 		name = key.String()
 	}
-	o, there, _ := w.truth[reflect.TypeFor[T]()].indexer.GetByKey(name)
+	o, there, _ := w.truth[reflect.TypeFor[T]()].GetIndexer().GetByKey(name)
 	if !there {
 		return none, false
 	}
@@ -312,7 +312,7 @@ func find[T client.Object](w *World, key types.NamespacedName) (T, bool) {
 // all are the objects of a kind as the store has them, by name.
 func all[T client.Object](w *World) []T {
 	var out []T
-	for _, o := range w.truth[reflect.TypeFor[T]()].indexer.List() {
+	for _, o := range w.truth[reflect.TypeFor[T]()].GetIndexer().List() {
 		out = append(out, o.(T))
 	}
 	return out

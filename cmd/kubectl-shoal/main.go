@@ -1,0 +1,53 @@
+// Command kubectl-shoal is a plugin of kubectl: `kubectl shoal` answers questions about the placement of instances, and
+// changes nothing. See docs/kubectl-shoal.md.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	_ "k8s.io/client-go/plugin/pkg/client/auth" // credentials of cloud providers
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/shoal-dev/shoal/kubectlshoal"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// completer is the name under which kubectl asks a plugin for completions.
+const completer = "kubectl_complete-shoal"
+
+func main() {
+	klog.SetLogger(logr.Discard()) // the scheduler's log, which is not about the cluster
+	log.SetLogger(logr.Discard())
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	cmd := kubectlshoal.New(kubectlshoal.Environment{
+		Streams: genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr},
+		Version: version,
+		Color:   term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+		Now:     time.Now,
+	})
+	if filepath.Base(os.Args[0]) == completer {
+		cmd.SetArgs(append([]string{cobra.ShellCompRequestCmd}, os.Args[1:]...))
+	}
+	err := cmd.ExecuteContext(ctx)
+	stop()
+	code, tell := kubectlshoal.ExitCode(err)
+	if tell {
+		// One line, whatever a library put into its message.
+		fmt.Fprintln(os.Stderr, "kubectl shoal:", strings.Join(strings.Fields(err.Error()), " "))
+	}
+	os.Exit(code)
+}

@@ -1,0 +1,77 @@
+package answer
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/shoal-dev/shoal/slots"
+)
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return noun
+	}
+	return noun + "s"
+}
+
+func count(n int, noun string) string { return fmt.Sprintf("%d %s", n, plural(n, noun)) }
+
+// distance is how many letters have to be inserted, removed or exchanged to make one word the other (Levenshtein 1966).
+func distance(a, b string) int {
+	before := make([]int, len(b)+1)
+	for j := range before {
+		before[j] = j
+	}
+	for i := range len(a) {
+		row := append(make([]int, 0, len(b)+1), i+1)
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			row = append(row, min(before[j]+cost, before[j+1]+1, row[j]+1))
+		}
+		before = row
+	}
+	return before[len(b)]
+}
+
+// lack is one thing of which a node has too little.
+type lack struct {
+	name           string
+	asked, free    int64
+	print          func(int64) string
+	shareOfRequest float64
+}
+
+func (l lack) missing() int64 { return l.asked - max(0, l.free) }
+
+func (l lack) String() string {
+	return fmt.Sprintf("%s more %s (asked %s, free %s)", l.print(l.missing()), l.name, l.print(l.asked), l.print(max(0, l.free)))
+}
+
+// lacks are the dimensions in which a request does not fit into what is free.
+func lacks(asked, free slots.Amount) []lack {
+	all := []lack{
+		{name: "cpu", asked: asked.MilliCPU, free: free.MilliCPU, print: milli},
+		{name: "memory", asked: asked.Memory, free: free.Memory, print: bytes},
+		{name: "ephemeral-storage", asked: asked.EphemeralStorage, free: free.EphemeralStorage, print: bytes},
+		{name: "pods", asked: asked.Pods, free: free.Pods, print: plain},
+	}
+	for _, name := range sortedKeys(asked.Extended) {
+		all = append(all, lack{name: string(name), asked: asked.Extended[name], free: free.Extended[name], print: plain})
+	}
+	var short []lack
+	for _, l := range all {
+		if l.asked > 0 && l.asked > l.free {
+			l.shareOfRequest = float64(l.missing()) / float64(l.asked)
+			short = append(short, l)
+		}
+	}
+	return short
+}
+
+func milli(n int64) string { return resource.NewMilliQuantity(n, resource.DecimalSI).String() }
+func bytes(n int64) string { return resource.NewQuantity(n, resource.BinarySI).String() }
+func plain(n int64) string { return fmt.Sprint(n) }

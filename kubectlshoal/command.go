@@ -1,0 +1,173 @@
+package kubectlshoal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/discovery"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
+	"github.com/shoal-dev/shoal/kubectlshoal/trial"
+)
+
+// Exit codes. A script can tell a bad answer from none.
+const (
+	ExitFine  = 0 // answered, and nothing is wrong
+	ExitError = 1 // not answered: a wrong flag, no such pod, no connection
+	ExitBad   = 2 // answered, and the answer is bad: the pod waits, data would be lost, it does not fit
+)
+
+// errBad says that the command has printed its answer, and that it is bad.
+var errBad = errors.New("the answer is bad")
+
+// ExitCode is the exit code for what Execute returned, and whether the error is still to be printed.
+func ExitCode(err error) (code int, tell bool) {
+	switch {
+	case err == nil:
+		return ExitFine, false
+	case errors.Is(err, errBad):
+		return ExitBad, false
+	}
+	return ExitError, true
+}
+
+// Environment is what the commands get from the process.
+type Environment struct {
+	Streams genericiooptions.IOStreams
+	// Version of this program.
+	Version string
+	// Color says that the output is a terminal whose owner has nothing against colours.
+	Color bool
+	Now   func() time.Time
+}
+
+// options are the flags that the commands share.
+type options struct {
+	Environment
+	cluster *genericclioptions.ConfigFlags
+	dump    string
+	config  string
+	output  string
+}
+
+const pluginUse = "kubectl shoal"
+
+// New makes the command.
+func New(e Environment) *cobra.Command {
+	o := &options{Environment: e, cluster: genericclioptions.NewConfigFlags(true)}
+	cmd := &cobra.Command{
+		Use:   "kubectl-shoal",
+		Short: "Answers about placement: why a pod waits, what a node's loss takes, how many more fit",
+		Long: `Answers questions about the placement of instances. Every command reads the cluster once, or a file that
+'kubectl shoal dump' wrote (--cluster-dump), and changes nothing.
+
+Exit codes: 0 fine; 1 no answer (wrong flag, no connection); 2 the answer is bad (the pod waits, data would be lost).`,
+		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: pluginUse},
+		Version:       e.Version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	cmd.SetIn(e.Streams.In)
+	cmd.SetOut(e.Streams.Out)
+	cmd.SetErr(e.Streams.ErrOut)
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w (see '%s --help')", err, cmd.CommandPath())
+	})
+	flags := cmd.PersistentFlags()
+	o.cluster.AddFlags(flags)
+	flags.StringVar(&o.dump, "cluster-dump", "", "read this file instead of a cluster: from 'kubectl shoal dump', or YAML of nodes, pods and so on")
+	_ = cmd.MarkPersistentFlagFilename("cluster-dump", "json", "yaml", "gz")
+	cmd.AddCommand(commands(o)...)
+	for _, c := range cmd.Commands() {
+		if c.Example == "" {
+			panic(c.Name() + " has no example")
+		}
+	}
+	return cmd
+}
+
+// withOutput adds -o to a command whose answer has a form for machines.
+func (o *options) withOutput(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().StringVarP(&o.output, "output", "o", "", "json, yaml, or wide for more columns")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml", "wide"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// withConfig adds the choice of the scheduler's configuration.
+func (o *options) withConfig(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().StringVar(&o.config, "scheduler-config", "", "the configuration of shoal-scheduler, if it is not the shipped one")
+	_ = cmd.MarkFlagFilename("scheduler-config", "yaml")
+	return cmd
+}
+
+func (o *options) schedulerConfig() (*trial.Config, error) { return trial.LoadConfig(o.config) }
+
+// namespace is that of -n, or of the kubeconfig; "default" for a dump without -n.
+func (o *options) namespace() (string, error) {
+	if o.dump != "" {
+		if *o.cluster.Namespace != "" {
+			return *o.cluster.Namespace, nil
+		}
+		return "default", nil
+	}
+	namespace, _, err := o.cluster.ToRawKubeConfigLoader().Namespace()
+	if err != nil {
+		return "", fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	return namespace, nil
+}
+
+// snapshot reads the dump, or the cluster.
+func (o *options) snapshot(ctx context.Context) (*snapshot.Cluster, error) {
+	if o.dump != "" {
+		in, err := o.open(o.dump)
+		if err != nil {
+			return nil, fmt.Errorf("opening the dump: %w", err)
+		}
+		defer in.Close()
+		c, err := snapshot.Load(in)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", o.dump, err)
+		}
+		return c, nil
+	}
+	config, err := o.cluster.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("finding the cluster: %w (set KUBECONFIG or --kubeconfig, or read a file with --cluster-dump)", err)
+	}
+	config.QPS, config.Burst = -1, -1 // a handful of lists
+	scheme, err := snapshot.Scheme()
+	if err != nil {
+		return nil, err
+	}
+	reader, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("connecting to %s: %w (is the cluster up, and the kubeconfig the right one?)", config.Host, err)
+	}
+	c, err := snapshot.Read(ctx, reader, o.Now())
+	if err != nil {
+		return nil, fmt.Errorf("reading the cluster at %s: %w", config.Host, err)
+	}
+	if d, err := discovery.NewDiscoveryClientForConfig(config); err == nil {
+		if version, err := d.ServerVersion(); err == nil {
+			c.Version = version.GitVersion
+		}
+	}
+	return c, nil
+}
+
+// open opens a file; "-" is standard input.
+func (o *options) open(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(o.Streams.In), nil
+	}
+	return os.Open(name)
+}

@@ -1,0 +1,88 @@
+package kubectlshoal
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/shoal-dev/shoal/kubectlshoal/answer"
+)
+
+func newExplain(o *options) *cobra.Command {
+	groupBy := corev1.LabelTopologyZone
+	cmd := &cobra.Command{
+		Use:   "explain pod NAME",
+		Short: "Why is this pod pending: per rule, the nearest node, and what would help",
+		Long: `Says why a pod waits: how many nodes each rule refuses, in each zone; the node that lacks the least; and the changes
+that would let the pod be placed, the smallest first. The scheduler's own plugins are asked, on a snapshot of the cluster,
+and each change was tried with them. Every code (SHOAL1102) has a page that says what it means and what to do.`,
+		Example: `  kubectl shoal explain pod cache-5
+  kubectl shoal explain pod/cache-5 -n redis -o wide      # with advice for each rule
+  kubectl shoal explain pod cache-5 -o json               # the schema: docs/schemas/explanation.v1.json
+  kubectl shoal explain pod cache-5 --cluster-dump case.json.gz`,
+		Args:              oneOf("pod"),
+		ValidArgsFunction: o.completePods,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			names, err := namesOf("pod", args)
+			if err != nil {
+				return err
+			}
+			config, err := o.schedulerConfig()
+			if err != nil {
+				return err
+			}
+			namespace, err := o.namespace()
+			if err != nil {
+				return err
+			}
+			c, err := o.snapshot(cmd.Context())
+			if err != nil {
+				return err
+			}
+			e, err := answer.Explain(cmd.Context(), c, config, namespace, names[0], groupBy)
+			if err != nil {
+				return err
+			}
+			return o.print(e)
+		},
+	}
+	cmd.Flags().StringVar(&groupBy, "group-by", groupBy, "node label whose values are the columns")
+	return o.withConfig(o.withOutput(cmd))
+}
+
+// oneOf wants the kind and one name: "pod NAME" or "pod/NAME".
+func oneOf(kind string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		names, err := namesOf(kind, args)
+		if err == nil && len(names) != 1 {
+			err = fmt.Errorf("expected one %s, got %d: %s NAME", kind, len(names), kind)
+		}
+		return err
+	}
+}
+
+// namesOf are the names in "kind NAME NAME" or "kind/NAME kind/NAME".
+func namesOf(kind string, args []string) ([]string, error) {
+	var names []string
+	for i, arg := range args {
+		given, name, joined := strings.Cut(arg, "/")
+		switch {
+		case joined && !isKind(given, kind), i == 0 && !joined && !isKind(arg, kind):
+			return nil, fmt.Errorf("expected a %s, got %q: write '%s NAME' or '%s/NAME'", kind, arg, kind, kind)
+		case joined:
+			names = append(names, name)
+		case i > 0:
+			names = append(names, arg)
+		}
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("which %s? Write '%s NAME'", kind, kind)
+	}
+	return names, nil
+}
+
+func isKind(given, kind string) bool {
+	return given == kind || given == kind+"s" || kind == "pod" && given == "po" || kind == "node" && given == "no"
+}

@@ -1,0 +1,47 @@
+package trial
+
+import (
+	"fmt"
+	"os"
+	"slices"
+
+	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
+	"k8s.io/kubernetes/pkg/scheduler/apis/config/scheme"
+
+	configscheme "github.com/shoal-dev/shoal/api/config/scheme"
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/manifests"
+)
+
+// Config is a configuration of the scheduler, and where it comes from.
+type Config struct {
+	// Source is "the shipped configuration", or the name of a file.
+	Source  string
+	profile schedulerconfig.KubeSchedulerProfile
+}
+
+// LoadConfig reads a KubeSchedulerConfiguration as the scheduler does at its start: strictly. An empty name stands for the
+// configuration that Shoal installs. Of several profiles, that of shoal-scheduler is taken, and the first without one.
+func LoadConfig(name string) (*Config, error) {
+	if err := configscheme.Register(); err != nil {
+		return nil, err
+	}
+	source, text := "the shipped configuration", manifests.SchedulerConfig
+	if name != "" {
+		var err error
+		if text, err = os.ReadFile(name); err != nil {
+			return nil, fmt.Errorf("reading the scheduler's configuration: %w", err)
+		}
+		source = name
+	}
+	o, _, err := scheme.Codecs.UniversalDecoder().Decode(text, nil, nil)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", source, err)
+	}
+	c, ok := o.(*schedulerconfig.KubeSchedulerConfiguration)
+	if !ok || len(c.Profiles) == 0 {
+		return nil, fmt.Errorf("reading %s: it is no KubeSchedulerConfiguration with a profile", source)
+	}
+	i := slices.IndexFunc(c.Profiles, func(p schedulerconfig.KubeSchedulerProfile) bool { return p.SchedulerName == v1alpha1.SchedulerName })
+	return &Config{Source: source, profile: c.Profiles[max(0, i)]}, nil
+}
