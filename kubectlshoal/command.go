@@ -154,7 +154,7 @@ func (o *options) snapshot(ctx context.Context) (*snapshot.Cluster, error) {
 	}
 	c, err := snapshot.Read(ctx, reader, o.Now())
 	if err != nil {
-		return nil, fmt.Errorf("reading the cluster at %s: %w", config.Host, err)
+		return nil, fmt.Errorf("reading the cluster at %s: %w; is it the right one (KUBECONFIG, --context)? A file does as well: --cluster-dump", config.Host, err)
 	}
 	if d, err := discovery.NewDiscoveryClientForConfig(config); err == nil {
 		if version, err := d.ServerVersion(); err == nil {

@@ -2,6 +2,7 @@ package kubectlshoal
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -51,12 +52,27 @@ func TestScenarios(t *testing.T) {
 						args[i] = filepath.Join(dir, arg)
 					}
 				}
-				return strings.ReplaceAll(run(t, "", args...), dir+"/", "")
+				text := strings.ReplaceAll(run(t, "", args...), dir+"/", "")
+				if strings.Contains(d.Input, "-o json") {
+					published(t, text)
+				}
+				return text
 			}
 			t.Fatalf("%s: unknown command %q", d.Pos, d.Cmd)
 			return ""
 		})
 	})
+}
+
+// published holds an answer against the schema of its kind.
+func published(t *testing.T, text string) {
+	t.Helper()
+	var value map[string]any
+	if err := json.NewDecoder(strings.NewReader(text)).Decode(&value); err != nil {
+		t.Fatalf("the answer is not JSON: %v", err)
+	}
+	kind, _ := value["kind"].(string)
+	conforms(t, schemaOf(t, strings.ToLower(kind)+".v1.json"), value)
 }
 
 // run runs a command and gives back what it printed.

@@ -47,6 +47,36 @@ func Blast(placed []Place, replicas int) BlastRadius {
 	return b
 }
 
+// LossOf is what the loss of several nodes at once takes from a group of which these instances are placed, in O(instances). A
+// shard has lost its last instance when all that are placed of it are on those nodes.
+func LossOf(placed []Place, replicas int, lost func(node int) bool) BlastRadius {
+	ofShard, gone := map[int]int{}, map[int]int{}
+	var b BlastRadius
+	for _, p := range placed {
+		there := 0
+		if lost(p.Node) {
+			there = 1
+		}
+		b.Instances += there
+		if p.Shard >= 0 {
+			ofShard[p.Shard]++
+			gone[p.Shard] += there
+		}
+	}
+	for shard, n := range gone { // sums, so the order does not matter
+		if n > 0 {
+			b.Shards++
+		}
+		if n == ofShard[shard] {
+			b.LastInstances++
+		}
+	}
+	if replicas > 0 {
+		b.Percent = (100*b.Instances + replicas - 1) / replicas
+	}
+	return b
+}
+
 // HoldsMajority reports whether one node holds instances of so many of that many shards that the others are no majority: a
 // Redis Cluster whose masters all happened to be there could not fail over after its loss. It needs a majority of its
 // masters for that (Redis Cluster specification, "Replica election and promotion"), and below three masters it has none to

@@ -51,3 +51,36 @@ func TestHoldsMajority(t *testing.T) {
 		}
 	}
 }
+
+// The blast radius is the worst loss of a single node, in each of its numbers.
+func TestBlastIsTheWorstLossOfOneNode(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var placed []Place
+		for range rapid.IntRange(0, 12).Draw(t, "instances") {
+			placed = append(placed, Place{rapid.IntRange(0, 3).Draw(t, "node"), rapid.IntRange(-1, 3).Draw(t, "shard")})
+		}
+		replicas := rapid.IntRange(0, 20).Draw(t, "replicas")
+		var worst BlastRadius
+		for node := range 4 {
+			loss := LossOf(placed, replicas, func(n int) bool { return n == node })
+			worst = BlastRadius{
+				max(worst.Instances, loss.Instances), max(worst.Percent, loss.Percent),
+				max(worst.Shards, loss.Shards), max(worst.LastInstances, loss.LastInstances),
+			}
+		}
+		if blast := Blast(placed, replicas); blast != worst {
+			t.Fatalf("Blast is %+v, the worst node takes %+v", blast, worst)
+		}
+	})
+}
+
+func TestLossOfTwoNodes(t *testing.T) {
+	placed := []Place{{0, 0}, {1, 0}, {0, 1}, {2, 1}, {2, -1}}
+	got := LossOf(placed, 10, func(n int) bool { return n < 2 })
+	if want := (BlastRadius{Instances: 3, Percent: 30, Shards: 2, LastInstances: 1}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got := LossOf(placed, 10, func(int) bool { return false }); got != (BlastRadius{}) {
+		t.Errorf("nothing is lost, and %+v is", got)
+	}
+}

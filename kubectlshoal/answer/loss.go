@@ -1,0 +1,334 @@
+package answer
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
+	"github.com/shoal-dev/shoal/kubectlshoal/trial"
+	"github.com/shoal-dev/shoal/placement"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// LossKind marks the JSON form of a Loss; its schema is docs/schemas/nodeloss.v1.json.
+const LossKind = "NodeLoss"
+
+// Loss is what the loss of nodes takes, if they never come back.
+type Loss struct {
+	APIVersion string   `json:"apiVersion"`
+	Kind       string   `json:"kind"`
+	Nodes      []string `json:"nodes"`
+	// Groups that lose instances, the one that loses shards first, then by name.
+	Groups []GroupLoss `json:"groups"`
+	// OtherPods is how many pods of no group run there.
+	OtherPods  int      `json:"otherPods"`
+	Scheduler  string   `json:"scheduler"`
+	Incomplete []string `json:"incomplete,omitempty"`
+}
+
+// GroupLoss is what one group loses.
+type GroupLoss struct {
+	Namespace string `json:"namespace"`
+	Group     string `json:"group"`
+	// Replicas wanted, Instances that hold a slot now, Lost of them and that in percent of the replicas.
+	Replicas  int `json:"replicas"`
+	Instances int `json:"instances"`
+	Lost      int `json:"lost"`
+	Percent   int `json:"percent"`
+	// ShardsHit lose at least one instance, ShardsGone their last.
+	Shards     int `json:"shards"`
+	ShardsHit  int `json:"shardsHit"`
+	ShardsGone int `json:"shardsGone"`
+	// MajorityHit says that the lost nodes hold instances of so many shards that the majority of masters may be there.
+	MajorityHit bool `json:"majorityHit"`
+	// Rebuild is rebuild.mode of the set, "" for a group without an InstanceSet.
+	Rebuild   string         `json:"rebuild,omitempty"`
+	Losses    []LostInstance `json:"losses"`
+	CanReturn int            `json:"canReturn"`
+	// RoomLeft is how many instances like these still fit on the other nodes, within the limits.
+	RoomLeft int `json:"roomLeft"`
+}
+
+// LostInstance is one instance on a lost node.
+type LostInstance struct {
+	Instance string `json:"instance"`
+	Node     string `json:"node"`
+	Shard    string `json:"shard,omitempty"`
+	// Volumes are local to the node, and lost with it.
+	Volumes []string `json:"volumes"`
+	// LastCopy says that no instance of its shard is elsewhere.
+	LastCopy bool `json:"lastCopy"`
+	// Returns is the node on which the scheduler would place it, "" for none; then Why says why.
+	Returns string `json:"returns,omitempty"`
+	Why     string `json:"why,omitempty"`
+}
+
+// Bad reports whether data is lost for good, or an instance has no place to return to.
+func (l *Loss) Bad() bool {
+	return slices.ContainsFunc(l.Groups, func(g GroupLoss) bool { return g.ShardsGone > 0 || g.CanReturn < g.Lost })
+}
+
+// LoseNodes says what the loss of nodes takes, and where the instances could be rebuilt.
+func LoseNodes(ctx context.Context, c *snapshot.Cluster, config *trial.Config, names []string) (*Loss, error) {
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	for _, name := range names {
+		if snapshot.Find(c.Nodes, "", name) == nil {
+			return nil, fmt.Errorf("there is no node %s%s", name, alikeNode(c, name))
+		}
+	}
+	l := &Loss{APIVersion: ExplainVersion, Kind: LossKind, Nodes: names, Groups: []GroupLoss{}, Scheduler: config.Source, Incomplete: c.Unreadable}
+	gone := func(node string) bool { return slices.Contains(names, node) }
+	byGroup := map[slots.Group][]slots.Slot{}
+	for _, s := range slots.Count(c.World()) {
+		byGroup[s.Group] = append(byGroup[s.Group], s)
+	}
+	for _, pod := range c.Pods {
+		if _, grouped := slots.GroupOf(pod.Namespace, pod.Labels); !grouped && gone(pod.Spec.NodeName) && !snapshot.Ended(pod) {
+			l.OtherPods++
+		}
+	}
+	groups := make([]slots.Group, 0, len(byGroup))
+	for g, held := range byGroup { // sorted below
+		if slices.ContainsFunc(held, func(s slots.Slot) bool { return gone(s.Node) }) {
+			groups = append(groups, g)
+		}
+	}
+	slices.SortFunc(groups, func(a, b slots.Group) int { return cmp.Compare(a.String(), b.String()) })
+	for _, g := range groups {
+		l.Groups = append(l.Groups, groupLoss(c, g, byGroup[g], gone))
+	}
+	if err := l.returning(ctx, c, config, groups); err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(l.Groups, func(a, b GroupLoss) int { return cmp.Compare(b.ShardsGone, a.ShardsGone) })
+	return l, nil
+}
+
+func alikeNode(c *snapshot.Cluster, name string) string {
+	var near []string
+	for _, n := range c.Nodes {
+		if distance(n.Name, name) <= 2 {
+			near = append(near, n.Name)
+		}
+	}
+	if len(near) == 0 {
+		return ""
+	}
+	return ": did you mean " + strings.Join(near[:min(3, len(near))], ", ") + "?"
+}
+
+func groupLoss(c *snapshot.Cluster, g slots.Group, held []slots.Slot, gone func(string) bool) GroupLoss {
+	loss := GroupLoss{Namespace: g.Namespace, Group: cmp.Or(g.Policy, g.Cluster), Instances: instances(held), Losses: []LostInstance{}}
+	loss.Replicas = loss.Instances
+	policy := snapshot.Find(c.Policies, g.Namespace, g.Policy)
+	if policy != nil {
+		loss.Replicas = max(replicasOf(policy), loss.Instances)
+	}
+	places, nodes, shards := make([]placement.Place, 0, len(held)), map[string]int{}, map[string]int{}
+	lost := map[int]bool{}
+	for _, s := range held {
+		p := placement.Place{Node: numberOf(nodes, s.Node), Shard: -1}
+		if s.Shard != "" {
+			p.Shard = numberOf(shards, s.Shard)
+		}
+		lost[p.Node] = gone(s.Node)
+		places = append(places, p)
+	}
+	blast := placement.LossOf(places, loss.Replicas, func(n int) bool { return lost[n] })
+	loss.Lost, loss.Percent = blast.Instances, blast.Percent
+	loss.Shards, loss.ShardsHit, loss.ShardsGone = len(shards), blast.Shards, blast.LastInstances
+	loss.MajorityHit = blast.HoldsMajority(len(shards))
+	if len(shards) == 0 && loss.Lost == loss.Instances {
+		loss.ShardsGone = 1 // without shards, the group is one
+	}
+	left := map[string]bool{}
+	for _, s := range held {
+		left[s.Shard] = left[s.Shard] || !gone(s.Node)
+	}
+	for _, s := range held {
+		if gone(s.Node) {
+			loss.Losses = append(loss.Losses, LostInstance{
+				Instance: s.Instance.Name, Node: s.Node, Shard: s.Shard, LastCopy: !left[s.Shard], Volumes: localVolumes(c, s),
+			})
+			if set := setOf(c, s); set != nil {
+				loss.Rebuild = string(cmp.Or(set.Spec.Rebuild.Mode, v1alpha1.RebuildManual))
+			}
+		}
+	}
+	return loss
+}
+
+func numberOf(numbers map[string]int, name string) int {
+	n, known := numbers[name]
+	if !known {
+		n = len(numbers)
+		numbers[name] = n
+	}
+	return n
+}
+
+// setOf is the InstanceSet of a slot's instance, nil for none.
+func setOf(c *snapshot.Cluster, s slots.Slot) *v1alpha1.InstanceSet {
+	i := strings.LastIndexByte(s.Instance.Name, '-')
+	if i < 0 {
+		return nil
+	}
+	return snapshot.Find(c.Sets, s.Instance.Namespace, s.Instance.Name[:i])
+}
+
+// localVolumes are the volumes of an instance that are local to its node.
+func localVolumes(c *snapshot.Cluster, s slots.Slot) []string {
+	volumes, world := []string{}, c.World()
+	for _, claim := range claimsOf(c, s) {
+		volume := world.Volume(claim.Spec.VolumeName)
+		if volume != nil && slots.NodeOfVolume(volume, world.Nodes) == s.Node {
+			volumes = append(volumes, volume.Name)
+		}
+	}
+	return volumes
+}
+
+// claimsOf are the claims that the pod of a slot mounts, or, while there is none, that hold the slot.
+func claimsOf(c *snapshot.Cluster, s slots.Slot) []*corev1.PersistentVolumeClaim {
+	var claims []*corev1.PersistentVolumeClaim
+	if s.Pod != nil {
+		for _, name := range slots.ClaimNames(s.Pod) {
+			if claim := snapshot.Find(c.Claims, s.Pod.Namespace, name); claim != nil {
+				claims = append(claims, claim)
+			}
+		}
+		return claims
+	}
+	for _, claim := range c.Claims {
+		set, ordinal := claim.Labels[v1alpha1.LabelInstanceSet], claim.Labels[v1alpha1.LabelOrdinal]
+		if claim.Namespace == s.Instance.Namespace && set+"-"+ordinal == s.Instance.Name {
+			claims = append(claims, claim)
+		}
+	}
+	return claims
+}
+
+// returning places what may be rebuilt, on the cluster without the nodes.
+func (l *Loss) returning(ctx context.Context, c *snapshot.Cluster, config *trial.Config, groups []slots.Group) error {
+	after := c.Clone()
+	for _, name := range l.Nodes {
+		node := snapshot.Find(after.Nodes, "", name).DeepCopy()
+		node.Spec.Taints = append(node.Spec.Taints, corev1.Taint{Key: corev1.TaintNodeOutOfService, Effect: corev1.TaintEffectNoExecute})
+		after.Put(node)
+	}
+	var pods []*corev1.Pod
+	for g := range l.Groups {
+		for i := range l.Groups[g].Losses {
+			lost := &l.Groups[g].Losses[i]
+			if lost.LastCopy {
+				lost.Why = "it may hold the last copy of its data: it is not given up without a person"
+				continue
+			}
+			pod := replaced(after, groups[g].Namespace, lost)
+			if pod == nil {
+				lost.Why = "it has no pod that could be placed"
+				continue
+			}
+			pods = append(pods, pod)
+		}
+	}
+	s, err := trial.New(ctx, config, after)
+	if err != nil {
+		return err
+	}
+	verdicts := map[types.NamespacedName]trial.Verdict{}
+	for _, pod := range pods {
+		v, err := s.Place(ctx, pod)
+		if err != nil {
+			return err
+		}
+		verdicts[types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}] = v
+	}
+	for g := range l.Groups {
+		group := &l.Groups[g]
+		for i := range group.Losses {
+			lost := &group.Losses[i]
+			if v, tried := verdicts[types.NamespacedName{Namespace: group.Namespace, Name: lost.Instance}]; tried {
+				if lost.Returns = v.Node; v.Node == "" {
+					lost.Why = whyNot(v, l.Nodes)
+				} else {
+					group.CanReturn++
+				}
+			}
+		}
+		group.RoomLeft = roomLeft(after, groups[g], group.Losses)
+	}
+	return nil
+}
+
+// replaced puts a fresh pod in the place of a lost one, with claims that are not bound where they were local.
+func replaced(c *snapshot.Cluster, namespace string, lost *LostInstance) *corev1.Pod {
+	old := snapshot.Find(c.Pods, namespace, lost.Instance)
+	if old == nil {
+		return nil
+	}
+	pod := old.DeepCopy()
+	pod.UID, pod.Spec.NodeName, pod.Status, pod.DeletionTimestamp = old.UID+"-again", "", corev1.PodStatus{Phase: corev1.PodPending}, nil
+	for _, name := range slots.ClaimNames(pod) {
+		claim := snapshot.Find(c.Claims, namespace, name)
+		if claim == nil || claim.Spec.VolumeName != "" && !slices.Contains(lost.Volumes, claim.Spec.VolumeName) {
+			continue
+		}
+		claim = claim.DeepCopy()
+		c.Volumes = snapshot.Without(c.Volumes, func(v *corev1.PersistentVolume) bool { return v.Name == claim.Spec.VolumeName })
+		claim.UID, claim.Spec.VolumeName, claim.Status = claim.UID+"-again", "", corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimPending}
+		for _, key := range []string{slots.SelectedNode, "pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller"} {
+			delete(claim.Annotations, key)
+		}
+		c.Put(claim)
+	}
+	c.Put(pod)
+	return pod
+}
+
+// whyNot is why the nodes refuse a pod, those that are lost left out.
+func whyNot(v trial.Verdict, lost []string) string {
+	if v.Before != nil {
+		return coded(*v.Before)
+	}
+	n, texts := map[string]int{}, []string{}
+	for _, node := range v.Nodes {
+		if len(node.Refusals) > 0 && !slices.Contains(lost, node.Node) {
+			text := coded(node.Refusals[0])
+			if n[text]++; n[text] == 1 {
+				texts = append(texts, text)
+			}
+		}
+	}
+	slices.SortFunc(texts, func(a, b string) int { return cmp.Or(cmp.Compare(n[b], n[a]), cmp.Compare(a, b)) })
+	for i, text := range texts {
+		texts[i] = fmt.Sprintf("%d %s", n[text], text)
+	}
+	return strings.Join(texts, "; ")
+}
+
+// roomLeft is how many instances like the lost ones fit on what is left, those that want to return included.
+func roomLeft(c *snapshot.Cluster, g slots.Group, losses []LostInstance) int {
+	var example *corev1.Pod
+	for _, lost := range losses {
+		if example = snapshot.Find(c.Pods, g.Namespace, lost.Instance); example != nil {
+			break
+		}
+	}
+	if example == nil {
+		return 0
+	}
+	limits := placement.Limits{}
+	if policy := snapshot.Find(c.Policies, g.Namespace, g.Policy); policy != nil {
+		limits = slots.LimitsOf(policy.Spec.PlacementLimits, replicasOf(policy))
+	}
+	ground := groundFor(c, g, example)
+	return ground.capacity(limits, 0, ground.size, nil)
+}

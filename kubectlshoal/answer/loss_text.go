@@ -1,0 +1,78 @@
+package answer
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// shownLosses is how many instances of a group are listed without wide.
+const shownLosses = 20
+
+// Print writes the loss for people; wide lists every instance.
+func (l *Loss) Print(out io.Writer, p Paint, wide bool) {
+	lost, gone := 0, 0
+	for _, g := range l.Groups {
+		lost, gone = lost+g.Lost, gone+g.ShardsGone
+	}
+	verdict := p.good("no data is lost for good")
+	if gone > 0 {
+		verdict = p.bad(count(gone, "shard") + " would have no copy left")
+	}
+	fmt.Fprintf(out, "Losing %s takes %s of %s and %s of no group: %s\n",
+		strings.Join(l.Nodes, ", "), count(lost, "instance"), count(len(l.Groups), "group"), count(l.OtherPods, "other pod"), verdict)
+	for _, g := range l.Groups {
+		fmt.Fprintln(out)
+		g.print(out, p, wide)
+	}
+	printIncomplete(out, l.Incomplete)
+}
+
+func (g GroupLoss) print(out io.Writer, p Paint, wide bool) {
+	fmt.Fprintf(out, "Group %s/%s loses %d of %s (%d %%)", g.Namespace, g.Group, g.Lost, count(g.Replicas, "instance"), g.Percent)
+	if g.Shards > 0 {
+		fmt.Fprintf(out, ", from %d of %s", g.ShardsHit, count(g.Shards, "shard"))
+	}
+	fmt.Fprintln(out)
+	if g.ShardsGone > 0 {
+		fmt.Fprintf(out, "  %s\n", p.bad(g.goneText()))
+	}
+	if g.MajorityHit {
+		fmt.Fprintf(out, "  %s\n", p.warn("the majority of masters may be there: a Redis Cluster could not fail over (SHOAL1208)"))
+	}
+	fmt.Fprintf(out, "  %d of %d can be rebuilt; on the other nodes there is room for %d within the limits. %s\n", g.CanReturn, g.Lost, g.RoomLeft, g.rebuildText())
+	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "  INSTANCE\tNODE\tSHARD\tLOCAL VOLUMES LOST\tREBUILT ON")
+	for i, lost := range g.Losses {
+		if i == shownLosses && !wide {
+			break
+		}
+		where := cmp.Or(lost.Returns, "nowhere: "+lost.Why)
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\n", lost.Instance, lost.Node, cmp.Or(lost.Shard, "-"), cmp.Or(strings.Join(lost.Volumes, ","), "-"), where)
+	}
+	_ = table.Flush()
+	if rest := len(g.Losses) - shownLosses; rest > 0 && !wide {
+		fmt.Fprintf(out, "  and %d more: -o wide\n", rest)
+	}
+}
+
+func (g GroupLoss) goneText() string {
+	if g.Shards == 0 {
+		return "no instance of it is elsewhere: its data is lost with the nodes"
+	}
+	return fmt.Sprintf("%s would have no instance left: the data is lost with the nodes (SHOAL1207)", count(g.ShardsGone, "shard"))
+}
+
+func (g GroupLoss) rebuildText() string {
+	switch g.Rebuild {
+	case "":
+		return "They have no InstanceSet: their own controller creates the pods anew, once the nodes are declared out of service."
+	case "Automatic":
+		return "rebuild.mode is Automatic: it begins when the nodes are declared out of service."
+	case "Never":
+		return "rebuild.mode is Never: they wait for the nodes."
+	}
+	return "rebuild.mode is Manual: they wait for a person."
+}
