@@ -8,9 +8,9 @@ import (
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 )
 
-// wantedOrdinals are the ordinals that the set should have, ascending: the lowest ones of spec.ordinals, or 0 and up.
+// WantedOrdinals are the ordinals that the set should have, ascending: the lowest ones of spec.ordinals, or 0 and up.
 // When spec.ordinals has too few (the schema refuses that), there are fewer.
-func wantedOrdinals(spec *v1alpha1.InstanceSetSpec) []int32 {
+func WantedOrdinals(spec *v1alpha1.InstanceSetSpec) []int32 {
 	n := 1
 	if spec.Replicas != nil {
 		n = int(*spec.Replicas)

@@ -88,7 +88,7 @@ func (v *view) addVolume(volume *Volume) {
 
 // gather makes one instance of each ordinal that is wanted, or that has a pod or a claim.
 func (v *view) gather() {
-	wanted := wantedOrdinals(v.spec)
+	wanted := WantedOrdinals(v.spec)
 	ordinals := make([]int32, 0, len(wanted)+16)
 	ordinals = append(ordinals, wanted...)
 	for i := range v.Pods {

@@ -2,6 +2,7 @@ package answer
 
 import (
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 
@@ -75,3 +76,17 @@ func lacks(asked, free slots.Amount) []lack {
 func milli(n int64) string { return resource.NewMilliQuantity(n, resource.DecimalSI).String() }
 func bytes(n int64) string { return resource.NewQuantity(n, resource.BinarySI).String() }
 func plain(n int64) string { return fmt.Sprint(n) }
+
+// textOf is what a pod asks for, without the pod itself.
+func textOf(a slots.Amount) string {
+	var words []string
+	for _, l := range lacks(a, slots.Amount{}) {
+		if l.name != "pods" {
+			words = append(words, l.print(l.asked)+" "+l.name)
+		}
+	}
+	if len(words) == 0 {
+		return "nothing"
+	}
+	return strings.Join(words, ", ")
+}

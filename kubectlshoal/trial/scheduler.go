@@ -176,3 +176,19 @@ func (s *Scheduler) Consider(ctx context.Context, c *snapshot.Cluster, but slots
 	}
 	return nil
 }
+
+// Remove forgets an object, whatever state it is in.
+func (s *Scheduler) Remove(o client.Object) error {
+	r := s.replicas[reflect.TypeOf(o)]
+	if r == nil {
+		return nil
+	}
+	last, there, err := r.GetIndexer().Get(o)
+	if known, ok := last.(client.Object); err == nil && there && ok {
+		err = r.Remove(known)
+	}
+	if err != nil {
+		return fmt.Errorf("telling the scheduler that %s is gone: %w", o.GetName(), err)
+	}
+	return nil
+}

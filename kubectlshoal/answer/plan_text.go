@@ -1,0 +1,72 @@
+package answer
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// Print writes the plan for people; wide lists every instance.
+func (p *Plan) Print(out io.Writer, paint Paint, wide bool) {
+	verdict := paint.good("all of them find a node")
+	if p.Refused > 0 {
+		verdict = paint.bad(fmt.Sprintf("%d of them would wait", p.Refused))
+	}
+	fmt.Fprintf(out, "%s: %d exist and stay where they are, %d would be created: %s\n", strings.Join(p.Sets, ", "), p.Existing, p.New, verdict)
+	p.printNodes(out)
+	for _, r := range p.Refusals {
+		fmt.Fprintf(out, "\n%s: %s\n", short(r.Instances)+" would wait", r.Why)
+	}
+	if p.Advice != "" {
+		fmt.Fprintf(out, "\nThe whole group: %s\n", p.Advice)
+	}
+	if wide && len(p.Instances) > 0 {
+		table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+		fmt.Fprintln(table, "\nINSTANCE\tSHARD\tNODE")
+		for _, i := range p.Instances {
+			fmt.Fprintf(table, "%s\t%s\t%s\n", i.Instance, cmp.Or(i.Shard, "-"), cmp.Or(i.Node, "(waits)"))
+		}
+		_ = table.Flush()
+	}
+	if !p.Certain {
+		fmt.Fprintf(out, "\nSome nodes are equally good: others may be taken than those named here, with the same numbers.\n")
+	}
+	printIncomplete(out, p.Incomplete)
+}
+
+// printNodes groups the nodes by what they hold in the end.
+func (p *Plan) printNodes(out io.Writer) {
+	if len(p.PerNode) == 0 {
+		return
+	}
+	byFill := map[int][]string{}
+	for _, n := range p.PerNode {
+		name := n.Node
+		if n.Before > 0 && n.Before != n.After {
+			name += fmt.Sprintf(" (%d now)", n.Before)
+		}
+		byFill[n.After] = append(byFill[n.After], name)
+	}
+	fmt.Fprintf(out, "\n%s in use in the end\n", count(p.NodesUsed, "node"))
+	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "INSTANCES\tNODES\tNAMES")
+	fills := sortedKeys(byFill)
+	slices.Reverse(fills)
+	for _, n := range fills {
+		fmt.Fprintf(table, "%d\t%d\t%s\n", n, len(byFill[n]), short(byFill[n]))
+	}
+	_ = table.Flush()
+}
+
+// shownNames is how many names stand in a line.
+const shownNames = 8
+
+func short(names []string) string {
+	if len(names) <= shownNames {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:shownNames], ", "), len(names)-shownNames)
+}

@@ -1,0 +1,212 @@
+package answer
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	defaults "k8s.io/kubernetes/pkg/apis/core/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/instanceset/decide"
+	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
+	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// defaultClass is the annotation of the storage class that claims without one get.
+const defaultClass = "storageclass.kubernetes.io/is-default-class"
+
+// wanted is what the sets of a file ask for, with the pods and claims that their controllers would create.
+type wanted struct {
+	names  []string // "InstanceSet ns/cache"
+	pods   []*corev1.Pod
+	claims []*corev1.PersistentVolumeClaim
+	exist  int // instances that have a pod already
+	// shardSize of the only set, 0 for none or several.
+	shardSize int
+}
+
+// apply lays a file over a cluster: its policies and sets are put in the place of those of the same name.
+func apply(c *snapshot.Cluster, file *snapshot.Cluster, namespace string) (*snapshot.Cluster, *wanted, error) {
+	after, w := c.Clone(), &wanted{}
+	for _, o := range file.Objects() {
+		switch o := o.(type) {
+		case *v1alpha1.PlacementPolicy, *v1alpha1.InstanceSet, *appsv1.StatefulSet:
+			if o.GetNamespace() == "" {
+				o.SetNamespace(namespace)
+				o.SetUID("")
+			}
+			o.SetGeneration(o.GetGeneration() + 1)
+			after.Put(o)
+		default:
+			return nil, nil, fmt.Errorf("the file has %s: expected InstanceSets, StatefulSets and PlacementPolicies", o.GetName())
+		}
+	}
+	if len(file.Sets)+len(file.StatefulSets) == 0 {
+		return nil, nil, errors.New("the file has no InstanceSet and no StatefulSet")
+	}
+	for _, set := range file.Sets {
+		if err := w.instanceSet(after, set); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, set := range file.StatefulSets {
+		w.statefulSet(after, set)
+	}
+	for _, p := range after.Policies {
+		if p.Spec.Replicas == nil {
+			after.Put(summed(after, p))
+		}
+	}
+	for _, pod := range w.pods {
+		defaults.SetObjectDefaults_Pod(pod) // a pod that only has limits asks for them
+	}
+	for _, claim := range w.claims {
+		w.class(after, claim)
+	}
+	return after, w, nil
+}
+
+// instanceSet adds what the controller would create: the policy first, then claims and pods, by ordinals.
+func (w *wanted) instanceSet(c *snapshot.Cluster, set *v1alpha1.InstanceSet) error {
+	w.names = append(w.names, "InstanceSet "+set.Namespace+"/"+set.Name)
+	w.shardSize = int(ptr.Deref(set.Spec.ShardSize, 0))
+	ordinals := slices.DeleteFunc(decide.WantedOrdinals(&set.Spec), func(o int32) bool { return slices.Contains(set.Spec.OfflineInstances, o) })
+	instance := podspec.Instance{}
+	switch {
+	case set.Spec.PlacementPolicyRef != nil:
+		instance.Policy = set.Spec.PlacementPolicyRef.Name
+		if snapshot.Find(c.Policies, set.Namespace, instance.Policy) == nil {
+			return fmt.Errorf("InstanceSet %s refers to the PlacementPolicy %s, which is neither in the file nor in the cluster", set.Name, instance.Policy)
+		}
+	case set.Spec.Placement != nil:
+		shards := map[int32]bool{}
+		for _, o := range ordinals {
+			if shard, sharded := podspec.Shard(set, o); sharded {
+				shards[shard] = true
+			}
+		}
+		instance.Policy = set.Name
+		c.Put(podspec.Policy(set, int32(len(ordinals)), int32(len(shards))))
+	}
+	templates := newTemplates(c, set)
+	for _, instance.Ordinal = range ordinals {
+		if pod := snapshot.Find(c.Pods, set.Namespace, podspec.Name(set.Name, instance.Ordinal)); pod != nil {
+			w.exist++
+			continue
+		}
+		instance.Template = templates.next()
+		w.pods = append(w.pods, podspec.Pod(set, instance))
+		for t := range set.Spec.VolumeClaimTemplates {
+			claim := podspec.Claim(set, &set.Spec.VolumeClaimTemplates[t], instance)
+			if snapshot.Find(c.Claims, claim.Namespace, claim.Name) == nil {
+				w.claims = append(w.claims, claim)
+			}
+		}
+	}
+	return nil
+}
+
+// templates hands out the templates of a set that instances which exist have left over.
+type templates struct {
+	set  *v1alpha1.InstanceSet
+	left []int32
+}
+
+func newTemplates(c *snapshot.Cluster, set *v1alpha1.InstanceSet) *templates {
+	t := &templates{set: set}
+	for i := range set.Spec.Templates {
+		left := ptr.Deref(set.Spec.Templates[i].Replicas, 1)
+		for _, pod := range c.Pods {
+			if pod.Namespace == set.Namespace && pod.Labels[v1alpha1.LabelInstanceSet] == set.Name && pod.Labels[v1alpha1.LabelTemplate] == set.Spec.Templates[i].Name {
+				left--
+			}
+		}
+		t.left = append(t.left, left)
+	}
+	return t
+}
+
+func (t *templates) next() *v1alpha1.InstanceTemplate {
+	for i := range t.left {
+		if t.left[i] > 0 {
+			t.left[i]--
+			return &t.set.Spec.Templates[i]
+		}
+	}
+	return nil
+}
+
+// statefulSet adds what the StatefulSet controller would create.
+func (w *wanted) statefulSet(c *snapshot.Cluster, set *appsv1.StatefulSet) {
+	w.names = append(w.names, "StatefulSet "+set.Namespace+"/"+set.Name)
+	first := int32(0)
+	if set.Spec.Ordinals != nil {
+		first = set.Spec.Ordinals.Start
+	}
+	for o := first; o < first+ptr.Deref(set.Spec.Replicas, 1); o++ {
+		name := podspec.Name(set.Name, o)
+		if snapshot.Find(c.Pods, set.Namespace, name) != nil {
+			w.exist++
+			continue
+		}
+		pod := &corev1.Pod{ObjectMeta: *set.Spec.Template.ObjectMeta.DeepCopy(), Spec: *set.Spec.Template.Spec.DeepCopy()}
+		pod.Namespace, pod.Name = set.Namespace, name
+		for _, t := range set.Spec.VolumeClaimTemplates {
+			claim := t.DeepCopy()
+			claim.Namespace, claim.Name = set.Namespace, t.Name+"-"+name
+			pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: t.Name, VolumeSource: corev1.VolumeSource{
+				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name},
+			}})
+			if snapshot.Find(c.Claims, claim.Namespace, claim.Name) == nil {
+				w.claims = append(w.claims, claim)
+			}
+		}
+		w.pods = append(w.pods, pod)
+	}
+}
+
+// summed is a policy whose status has the sum of its targets, as the manager would write it.
+func summed(c *snapshot.Cluster, p *v1alpha1.PlacementPolicy) *v1alpha1.PlacementPolicy {
+	p = p.DeepCopy()
+	p.Status.Replicas, p.Status.ObservedGeneration = 0, p.Generation
+	for _, ref := range p.Spec.ScaleTargetRefs {
+		if set := snapshot.Find(c.StatefulSets, p.Namespace, ref.Name); set != nil && ref.Kind == "StatefulSet" {
+			p.Status.Replicas += ptr.Deref(set.Spec.Replicas, 1)
+		}
+		if set := snapshot.Find(c.Sets, p.Namespace, ref.Name); set != nil && ref.Kind == "InstanceSet" {
+			p.Status.Replicas += ptr.Deref(set.Spec.Replicas, 1)
+		}
+	}
+	return p
+}
+
+// class gives a claim without a storage class the default one, as the API server does.
+func (w *wanted) class(c *snapshot.Cluster, claim *corev1.PersistentVolumeClaim) {
+	if claim.Spec.StorageClassName != nil {
+		return
+	}
+	for _, class := range c.Classes {
+		if class.Annotations[defaultClass] == "true" {
+			claim.Spec.StorageClassName = ptr.To(class.Name)
+		}
+	}
+}
+
+// group is the placement group of the pods; false when there are several or none.
+func (w *wanted) group() (slots.Group, bool) {
+	groups := map[slots.Group]bool{}
+	var one slots.Group
+	for _, pod := range w.pods {
+		g, grouped := slots.GroupOf(pod.Namespace, pod.Labels)
+		one, groups[g] = g, true
+		if !grouped {
+			return g, false
+		}
+	}
+	return one, len(groups) == 1
+}

@@ -1,0 +1,108 @@
+package kubectlshoal
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/shoal-dev/shoal/kubectlshoal/answer"
+	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
+)
+
+func newPlan(o *options) *cobra.Command {
+	file := ""
+	cmd := &cobra.Command{
+		Use:   "plan -f FILE",
+		Short: "What would become of this set: nodes used, instances per node, who would wait and why",
+		Long: `Says where the instances of InstanceSets or StatefulSets would go if they were applied now: the pods are given to the
+scheduler's own plugins one by one, on a snapshot of the cluster. A file may also have PlacementPolicies. Instances that exist
+stay where they are. Nothing is applied.`,
+		Example: `  kubectl shoal plan -f cache.yaml
+  kubectl shoal plan -f cache.yaml -o wide                 # every instance with its node
+  helm template redis | kubectl shoal plan -f -`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			set, namespace, err := o.setFile(file)
+			if err != nil {
+				return err
+			}
+			config, err := o.schedulerConfig()
+			if err != nil {
+				return err
+			}
+			c, err := o.snapshot(cmd.Context())
+			if err != nil {
+				return err
+			}
+			p, err := answer.PlanSets(cmd.Context(), c, config, set, namespace)
+			if err != nil {
+				return fmt.Errorf("%s: %w", file, err)
+			}
+			return o.print(p)
+		},
+	}
+	return o.withConfig(o.withOutput(withFile(cmd, &file)))
+}
+
+func newHeadroom(o *options) *cobra.Command {
+	file, groupBy := "", corev1.LabelTopologyZone
+	cmd := &cobra.Command{
+		Use:   "headroom -f FILE",
+		Short: "How full are we: how many more instances of this set fit, and what limits first",
+		Long: `Says how many more instances like those of a set fit within the limits of its group, what limits first, and how many fit
+in each zone alone. It counts on the room that is free now; what other sets are still to create is not taken off.`,
+		Example: `  kubectl shoal headroom -f cache.yaml
+  kubectl shoal headroom -f cache.yaml --group-by node.kubernetes.io/instance-type
+  kubectl get iset cache -o yaml | kubectl shoal headroom -f -`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			set, namespace, err := o.setFile(file)
+			if err != nil {
+				return err
+			}
+			c, err := o.snapshot(cmd.Context())
+			if err != nil {
+				return err
+			}
+			h, err := answer.HeadroomFor(c, set, namespace, groupBy)
+			if err != nil {
+				return fmt.Errorf("%s: %w", file, err)
+			}
+			return o.print(h)
+		},
+	}
+	cmd.Flags().StringVar(&groupBy, "group-by", groupBy, "node label by whose values nodes are grouped")
+	return o.withOutput(withFile(cmd, &file))
+}
+
+func withFile(cmd *cobra.Command, file *string) *cobra.Command {
+	cmd.Flags().StringVarP(file, "file", "f", "", "file with an InstanceSet or a StatefulSet; - is standard input")
+	_ = cmd.MarkFlagFilename("file", "yaml", "json")
+	return cmd
+}
+
+// setFile reads the file of -f.
+func (o *options) setFile(name string) (*snapshot.Cluster, string, error) {
+	if name == "" {
+		return nil, "", errors.New("which set? Name its file with -f; - is standard input")
+	}
+	if name == "-" && o.dump == "-" {
+		return nil, "", errors.New("-f and --cluster-dump cannot both be standard input")
+	}
+	namespace, err := o.namespace()
+	if err != nil {
+		return nil, "", err
+	}
+	in, err := o.open(name)
+	if err != nil {
+		return nil, "", fmt.Errorf("opening the set: %w", err)
+	}
+	defer in.Close()
+	set, err := snapshot.Load(in)
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", name, err)
+	}
+	return set, namespace, nil
+}
