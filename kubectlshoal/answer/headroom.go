@@ -96,19 +96,19 @@ func (w *wanted) example(file *snapshot.Cluster) *corev1.Pod {
 	if len(w.pods) > 0 {
 		return w.pods[len(w.pods)-1] // templates of their own come first
 	}
-	for _, set := range file.Sets {
-		instance := podspec.Instance{}
-		switch {
-		case set.Spec.PlacementPolicyRef != nil:
-			instance.Policy = set.Spec.PlacementPolicyRef.Name
-		case set.Spec.Placement != nil:
-			instance.Policy = set.Name
-		}
-		pod := podspec.Pod(set, instance)
-		defaults.SetObjectDefaults_Pod(pod)
-		return pod
+	if len(file.Sets) == 0 {
+		return nil
 	}
-	return nil
+	set, instance := file.Sets[0], podspec.Instance{}
+	switch {
+	case set.Spec.PlacementPolicyRef != nil:
+		instance.Policy = set.Spec.PlacementPolicyRef.Name
+	case set.Spec.Placement != nil:
+		instance.Policy = set.Name
+	}
+	pod := podspec.Pod(set, instance)
+	defaults.SetObjectDefaults_Pod(pod)
+	return pod
 }
 
 // bounds lifts each limit and each dimension alone, and keeps those that would help.
