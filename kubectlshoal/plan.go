@@ -50,7 +50,7 @@ func newHeadroom(o *options) *cobra.Command {
 	file, groupBy := "", corev1.LabelTopologyZone
 	cmd := &cobra.Command{
 		Use:   "headroom -f FILE",
-		Short: "How full are we: how many more instances of this set fit, and what limits first",
+		Short: "How many more instances of this set fit, in each zone, and what limits first",
 		Long: `Says how many more instances like those of a set fit within the limits of its group, what limits first, and how many fit
 in each zone alone. It counts on the room that is free now; what other sets are still to create is not taken off.`,
 		Example: `  kubectl shoal headroom -f cache.yaml
