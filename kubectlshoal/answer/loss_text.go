@@ -21,8 +21,8 @@ func (l *Loss) Print(out io.Writer, p Paint, wide bool) {
 	if gone > 0 {
 		verdict = p.bad(count(gone, "shard") + " would have no copy left")
 	}
-	fmt.Fprintf(out, "Losing %s takes %s of %s and %s of no group: %s\n",
-		strings.Join(l.Nodes, ", "), count(lost, "instance"), count(len(l.Groups), "group"), count(l.OtherPods, "other pod"), verdict)
+	fmt.Fprintf(out, "Losing %s takes %s of %s, and %s of no group: %s\n",
+		strings.Join(l.Nodes, ", "), count(lost, "instance"), count(len(l.Groups), "group"), count(l.OtherPods, "pod"), verdict)
 	for _, g := range l.Groups {
 		fmt.Fprintln(out)
 		g.print(out, p, wide)
