@@ -8,6 +8,7 @@ import (
 	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
 	"k8s.io/kubernetes/pkg/scheduler/apis/config/scheme"
 
+	"github.com/shoal-dev/shoal/api/config"
 	configscheme "github.com/shoal-dev/shoal/api/config/scheme"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/manifests"
@@ -43,5 +44,19 @@ func LoadConfig(name string) (*Config, error) {
 		return nil, fmt.Errorf("reading %s: it is no KubeSchedulerConfiguration with a profile", source)
 	}
 	i := slices.IndexFunc(c.Profiles, func(p schedulerconfig.KubeSchedulerProfile) bool { return p.SchedulerName == v1alpha1.SchedulerName })
-	return &Config{Source: source, profile: c.Profiles[max(0, i)]}, nil
+	profile := c.Profiles[max(0, i)]
+	byRequests(&profile)
+	return &Config{Source: source, profile: profile}, nil
+}
+
+// byRequests has LoadBalance go by requests, as it does where nothing is measured: a command that answers a question, maybe about
+// a dump of last week, does not wait for measurements of now.
+func byRequests(profile *schedulerconfig.KubeSchedulerProfile) {
+	for i := range profile.PluginConfig {
+		if args, ok := profile.PluginConfig[i].Args.(*config.LoadBalanceArgs); ok {
+			args = args.DeepCopy()
+			args.Load, args.Thresholds = nil, nil
+			profile.PluginConfig[i].Args = args
+		}
+	}
 }
