@@ -249,7 +249,7 @@ func (s snapshot) addRows(g *placement.Group, held []slots.Slot) {
 			waiting = append(waiting, shard)
 		}
 	}
-	_, g.Rows = slots.Rows(g.Shards, s.total(held), g.Remaining, perShard, waiting, func(node string) int { return number[node] })
+	_, g.Rows, _ = slots.Rows(g.Shards, s.total(held), g.Remaining, perShard, waiting, func(node string) int { return number[node] })
 }
 
 // example is the group's first pod by name, or one that asks for nothing.

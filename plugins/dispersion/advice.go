@@ -52,7 +52,7 @@ func (p *Plugin) advice(s *state) string {
 		g.Nodes[i].Unusable, g.Nodes[i].Cordoned = true, true
 		g.Nodes[i].Free = max(0, s.view.room.Fit(freeOn(s.view.room, n.info))-int(s.view.seats[i].promised))
 	}
-	_, g.Rows = s.index.rowsOf(s.view, s.shards, s.replicas, s.remaining)
+	_, g.Rows, _ = s.index.rowsOf(s.view, s.shards, s.replicas, s.remaining)
 	text := ""
 	if a := placement.Assess(g, s.replicas); !a.Feasible {
 		code := reason.NotEnoughRoom

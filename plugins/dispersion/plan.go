@@ -125,9 +125,9 @@ func (x *index) planOf(v *view, tight bool, shard string, shards, replicas, rema
 		}
 	}
 	g := x.groupOf(v, remaining)
-	var names []string
+	var names, full []string
 	if tight {
-		names, g.Rows = x.rowsOf(v, shards, replicas, remaining)
+		names, g.Rows, full = x.rowsOf(v, shards, replicas, remaining)
 	}
 	made := placement.NewPlan(g)
 	p := &plan{
@@ -139,7 +139,10 @@ func (x *index) planOf(v *view, tight bool, shard string, shards, replicas, rema
 		}
 	}
 	if g.Rows != nil {
-		p.rows = make(map[string][]int, len(names))
+		p.rows = make(map[string][]int, len(names)+len(full))
+		for _, name := range full { // a pod too many of it takes no other shard's row
+			p.rows[name] = nil
+		}
 		for i, name := range names {
 			p.rows[name] = made.Rows[i]
 		}
@@ -151,9 +154,9 @@ func (x *index) planOf(v *view, tight bool, shard string, shards, replicas, rema
 }
 
 // rowsOf are the shards of a group and their names, see slots.Rows.
-func (x *index) rowsOf(v *view, shards, replicas, remaining int) ([]string, []placement.Row) {
+func (x *index) rowsOf(v *view, shards, replicas, remaining int) (names []string, rows []placement.Row, full []string) {
 	if v.limits.MaxPerShard == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	var perShard map[string]map[string]int
 	if held := x.ledger.Group(v.group); held != nil {
