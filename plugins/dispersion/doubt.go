@@ -28,13 +28,15 @@ import (
 type doubts struct {
 	mu           sync.Mutex
 	pods, claims map[types.UID]doubt
+	// orphans are those of pods whose Node was deleted. Their placement may go on: they are in doubt until it has ended.
+	orphans map[types.UID]doubt
 	// reserved are placements under way, by node, with the claims that were not promised when they began. The scheduler drops a
 	// pod that is deleted meanwhile before it fails, and tells nobody: the node no longer has it. See missed.
 	reserved map[string][]reservation
 }
 
 func (d *doubts) init() {
-	d.pods, d.claims, d.reserved = map[types.UID]doubt{}, map[types.UID]doubt{}, map[string][]reservation{}
+	d.pods, d.claims, d.orphans, d.reserved = map[types.UID]doubt{}, map[types.UID]doubt{}, map[types.UID]doubt{}, map[string][]reservation{}
 }
 
 type doubt struct {
@@ -123,6 +125,7 @@ func (p *Plugin) Unreserve(_ context.Context, cs fwk.CycleState, pod *corev1.Pod
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p.index.settleDoubts()
+	delete(d.orphans, pod.UID)
 	if _, err := cs.Read(sentKey); err == nil {
 		d.pods[pod.UID] = doubt{pod.Namespace + "/" + pod.Name, "", append(d.pods[pod.UID].nodes, node)}
 	}
@@ -173,8 +176,8 @@ func (x *index) orphaned(node string, pods []*corev1.Pod) {
 	defer d.mu.Unlock()
 	for _, pod := range pods {
 		key := pod.Namespace + "/" + pod.Name
-		if o, there, err := x.pods.GetByKey(key); err == nil && there && isPending(o, pod.UID) && !slices.Contains(d.pods[pod.UID].nodes, node) {
-			d.pods[pod.UID] = doubt{key, "", append(d.pods[pod.UID].nodes, node)}
+		if o, there, err := x.pods.GetByKey(key); err == nil && there && isPending(o, pod.UID) {
+			d.orphans[pod.UID] = doubt{key, "", []string{node}}
 		}
 	}
 }
@@ -190,9 +193,11 @@ func (x *index) missedAll() {
 
 // settleDoubts drops what is no longer in doubt.
 func (x *index) settleDoubts() {
-	for uid, doubt := range x.doubts.pods {
-		if o, there, err := x.pods.GetByKey(doubt.key); err == nil && (!there || !isPending(o, uid)) {
-			delete(x.doubts.pods, uid)
+	for _, doubts := range []map[types.UID]doubt{x.doubts.pods, x.doubts.orphans} {
+		for uid, doubt := range doubts {
+			if o, there, err := x.pods.GetByKey(doubt.key); err == nil && (!there || !isPending(o, uid)) {
+				delete(doubts, uid)
+			}
 		}
 	}
 	x.settleClaims(x.doubts.claims)
@@ -229,12 +234,15 @@ func (p *Plugin) doubtful(judged *corev1.Pod) []slots.Slot {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p.index.settleDoubts()
+	delete(d.orphans, judged.UID) // it is tried again, so what it was tried with before has ended
 	var all []slots.Slot
-	for uid, doubt := range d.pods {
-		o, _, err := p.pods.GetByKey(doubt.key)
-		if pod, ok := o.(*corev1.Pod); err == nil && ok && uid != judged.UID {
-			for _, node := range doubt.nodes {
-				all = p.withSlot(all, pod, node)
+	for _, doubts := range []map[types.UID]doubt{d.pods, d.orphans} {
+		for uid, doubt := range doubts {
+			o, _, err := p.pods.GetByKey(doubt.key)
+			if pod, ok := o.(*corev1.Pod); err == nil && ok && uid != judged.UID {
+				for _, node := range doubt.nodes {
+					all = p.withSlot(all, pod, node)
+				}
 			}
 		}
 	}

@@ -65,6 +65,30 @@ func TestAPodOfADeletedNodeHoldsItsSlotBeforeItIsSeenThere(t *testing.T) {
 	if node, _ := w.schedule(second); node != "" {
 		t.Errorf("r-1 was placed on %s: with a, where r-0 is, that makes two nodes", node)
 	}
+
+	// The placement of r-0 fails before it was sent: r-0 is certainly nowhere, and may wait for long.
+	w.plugin.Unreserve(t.Context(), framework.NewCycleState(), first, "a")
+	if _, allowed := w.cycle(second); !allowed("b") {
+		t.Error("r-1 may not be on b: r-0 is still taken to be on a")
+	}
+}
+
+// The same, where the placement has failed already when the snapshot shows that the Node is gone: nobody will say so once more,
+// but r-0 would not be tried again while it goes on.
+func TestAPodOfADeletedNodeThatIsTriedAgainIsNotThere(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("r", 2, placement.Limits{MaxPerNode: 2, MaxNodes: 1})
+	first, second := instance("r-0", "r", ""), instance("r-1", "r", "")
+	w.arrive(first, second)
+	w.plugin.index.orphaned("a", []*corev1.Pod{first})
+	w.node("b", 1, 10)
+	if _, allowed := w.cycle(second); allowed("b") {
+		t.Error("r-1 may be on b, and r-0 be on a")
+	}
+	w.cycle(first)
+	if _, allowed := w.cycle(second); !allowed("b") {
+		t.Error("r-1 may not be on b: r-0 is still taken to be on a")
+	}
 }
 
 // The plugin of another profile counts what this one is in doubt about.
