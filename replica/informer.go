@@ -75,16 +75,23 @@ func (i *Informer) Remove(o client.Object) error {
 }
 
 // Missed takes an object away whose deletion nobody reported: a list does not have it any more. Its last state is not
-// known, and handlers are told so.
+// known, and handlers are told so. As in client-go, the whole replica is replaced: indexes are not asked for what is gone.
 func (i *Informer) Missed(o client.Object) error {
-	if err := i.indexer.Delete(o); err != nil {
+	key, err := cache.MetaNamespaceKeyFunc(o)
+	if err != nil {
 		return err
 	}
-	key, err := cache.MetaNamespaceKeyFunc(o)
+	rest := slices.DeleteFunc(i.indexer.List(), func(other any) bool {
+		of, err := cache.MetaNamespaceKeyFunc(other)
+		return err == nil && of == key
+	})
+	if err := i.indexer.Replace(rest, i.version); err != nil {
+		return err
+	}
 	for _, h := range i.handlers {
 		h.OnDelete(cache.DeletedFinalStateUnknown{Key: key, Obj: o})
 	}
-	return err
+	return nil
 }
 
 // AddEventHandler tells the handler of what is there already, and from then on of everything.
