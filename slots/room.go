@@ -38,6 +38,16 @@ func (r Room) Usable(node *corev1.Node) bool {
 	return !repelled
 }
 
+// Discouraged is true for a node that asks pods to stay away where they can, by a taint that the pod does not tolerate.
+func (r Room) Discouraged(node *corev1.Node) bool {
+	if len(node.Spec.Taints) == 0 {
+		return false
+	}
+	soft := func(t *corev1.Taint) bool { return t.Effect == corev1.TaintEffectPreferNoSchedule }
+	_, discouraged := corev1helpers.FindMatchingUntoleratedTaint(logr.Discard(), node.Spec.Taints, r.pod.Spec.Tolerations, soft, false)
+	return discouraged
+}
+
 // Cordoned is true for a node that the pod may not use only because somebody cordoned it.
 func (r Room) Cordoned(node *corev1.Node) bool {
 	if !node.Spec.Unschedulable || r.Usable(node) {

@@ -56,7 +56,7 @@ func hint(may bool) (fwk.QueueingHint, error) {
 
 // podLeavesRoom is for a pod on a node that is gone, or asks for less.
 func (p *Plugin) podLeavesRoom(_ klog.Logger, pod *corev1.Pod, before, after any) (fwk.QueueingHint, error) {
-	if after == nil {
+	if after == nil && podOfGroup(before) {
 		p.index.notes.pod(before)
 	}
 	w, known := p.wishes.get(pod)

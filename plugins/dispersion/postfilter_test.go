@@ -115,6 +115,21 @@ func TestGroupWithoutNodeLimitLooksAtTheEmptiest(t *testing.T) {
 	if len(got) != cutTo {
 		t.Errorf("PreFilter names %d nodes", len(got))
 	}
+	// Whoever is asked to stay away does.
+	shunned := fmt.Sprintf("node-%03d", nodes-cutTo)
+	info, err := w.snapshot.Get(shunned)
+	must(t, err)
+	after := info.Node().DeepCopy()
+	after.Spec.Taints = []corev1.Taint{{Key: "old", Effect: corev1.TaintEffectPreferNoSchedule}}
+	w.cache.UpdateNode(klog.Background(), info.Node(), after)
+	if got := named(); len(got) != cutTo || got[shunned] {
+		t.Errorf("PreFilter names %d nodes, and %v one with a taint PreferNoSchedule", len(got), got[shunned])
+	}
+	pod = pod.DeepCopy()
+	pod.Spec.Tolerations = []corev1.Toleration{{Key: "old", Operator: corev1.TolerationOpExists}}
+	if got := named(); !got[shunned] {
+		t.Error("PreFilter does not name a node whose taint the pod tolerates")
+	}
 	pod.Spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{WhenUnsatisfiable: corev1.ScheduleAnyway}}
 	if got := named(); len(got) != nodes {
 		t.Errorf("PreFilter names %d nodes for a pod with a preference, which it does not know", len(got))

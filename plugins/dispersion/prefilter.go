@@ -250,7 +250,7 @@ func (s *state) lowest(of []int, wanted func(number int) bool) []int {
 		best = append(best, number)
 	}
 	s.view.best = best
-	var byLoad [1001]int32
+	var byLoad [mostLoad + 1]int32
 	for _, number := range best {
 		byLoad[seats[number].load]++
 	}

@@ -205,7 +205,9 @@ func (x *index) refresh(v *view, held *slots.Tally, number int) {
 			left := int32(v.room.Fit(minus(freeOn(v.room, n.info), others.total)))
 			s.needed, s.fit = s.fit-left, left
 		}
-		s.load = loadOf(n.info, others.planned)
+		if s.load = loadOf(n.info, others.planned); v.room.Discouraged(n.object) {
+			s.load = mostLoad // among equal nodes the others come first: what is not named, no other plugin's score can prefer
+		}
 	}
 	for i := range n.pods {
 		if t := &n.pods[i]; t.pod != nil && t.group == v.group {
@@ -243,14 +245,17 @@ func (v *view) relimit(limits placement.Limits, shards int) {
 	}
 }
 
+// mostLoad is the load of a full node.
+const mostLoad = 1000
+
 // loadOf is how full a node is, with what others have planned there: else two groups that are planned one after the other, before
 // either has pods, would share their nodes while others are empty.
 func loadOf(info *framework.NodeInfo, planned slots.Amount) int32 {
 	share := func(used, has int64) int32 {
 		if has <= 0 || used >= has {
-			return 1000
+			return mostLoad
 		}
-		return int32(float64(used) / float64(has) * 1000)
+		return int32(float64(used) / float64(has) * mostLoad)
 	}
 	return max(
 		share(info.NonZeroRequested.MilliCPU+planned.MilliCPU, info.Allocatable.MilliCPU),
