@@ -31,7 +31,8 @@ type doubts struct {
 	// orphans are those of pods whose Node was deleted. Their placement may go on: they are in doubt until it has ended.
 	orphans map[types.UID]doubt
 	// reserved are placements under way, by node, with the claims that were not promised when they began. The scheduler drops a
-	// pod that is deleted meanwhile before it fails, and tells nobody: the node no longer has it. See missed.
+	// pod that is deleted meanwhile before it fails, and tells nobody: the node no longer has it. See missed. One without such
+	// claims stays until the index has looked at the node, or it would not miss the pod if the Node is gone by then.
 	reserved map[string][]reservation
 }
 
@@ -46,8 +47,8 @@ type doubt struct {
 }
 
 type reservation struct {
-	pod    types.UID
-	claims map[types.UID]doubt
+	pod    *corev1.Pod
+	claims map[types.UID]doubt // nil for none
 }
 
 var _ fwk.ReservePlugin = &Plugin{}
@@ -65,13 +66,16 @@ func (p *Plugin) Reserve(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod
 			p.feed(ctx, pod)
 		}
 	}
-	r := reservation{pod: pod.UID, claims: map[types.UID]doubt{}}
+	r := reservation{pod: pod}
 	for _, claim := range p.claimsOfPod(pod) {
 		if claim.Spec.VolumeName == "" && claim.Annotations[slots.SelectedNode] == "" {
+			if r.claims == nil {
+				r.claims = map[types.UID]doubt{}
+			}
 			r.claims[claim.UID] = doubt{claim.Namespace + "/" + claim.Name, claim.ResourceVersion, []string{node}}
 		}
 	}
-	if len(r.claims) == 0 {
+	if len(r.claims) == 0 && !grouped(pod.Labels) {
 		return nil
 	}
 	d := &p.index.doubts
@@ -129,7 +133,7 @@ func (p *Plugin) Unreserve(_ context.Context, cs fwk.CycleState, pod *corev1.Pod
 	if _, err := cs.Read(sentKey); err == nil {
 		d.pods[pod.UID] = doubt{pod.Namespace + "/" + pod.Name, "", append(d.pods[pod.UID].nodes, node)}
 	}
-	d.fail(node, func(r reservation) bool { return r.pod == pod.UID })
+	d.fail(node, func(r reservation) bool { return r.pod.UID == pod.UID })
 }
 
 // fail puts the claims of the failed ones among the placements on a node in doubt.
@@ -164,16 +168,19 @@ func (x *index) missed(node string, pods []fwk.PodInfo) {
 		x.settleClaims(r.claims)
 	}
 	d.fail(node, func(r reservation) bool {
-		return len(r.claims) == 0 || !slices.ContainsFunc(pods, func(info fwk.PodInfo) bool { return info.GetPod().UID == r.pod })
+		return len(r.claims) == 0 || !slices.ContainsFunc(pods, func(info fwk.PodInfo) bool { return info.GetPod().UID == r.pod.UID })
 	})
 }
 
-// orphaned doubts pods whose Node left the snapshot: those that the watch has shown there count by what it shows, and the others
-// would be nowhere.
+// orphaned doubts pods whose Node left the snapshot, and those that were placed there since the index looked at it: those that
+// the watch has shown there count by what it shows, and the others would be nowhere.
 func (x *index) orphaned(node string, pods []*corev1.Pod) {
 	d := &x.doubts
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	for _, r := range d.reserved[node] {
+		pods = append(pods, r.pod)
+	}
 	for _, pod := range pods {
 		key := pod.Namespace + "/" + pod.Name
 		if o, there, err := x.pods.GetByKey(key); err == nil && there && isPending(o, pod.UID) {

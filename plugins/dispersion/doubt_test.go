@@ -91,6 +91,31 @@ func TestAPodOfADeletedNodeThatIsTriedAgainIsNotThere(t *testing.T) {
 	}
 }
 
+// A Node may go before the plugin has looked at the pod that was just placed there: no cycle came in between.
+func TestAPodOfADeletedNodeHoldsItsSlotBeforeItWasLookedAt(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("r", 2, placement.Limits{MaxPerNode: 2, MaxNodes: 1})
+	w.node("a", 4, 10)
+	first, second := instance("r-0", "r", ""), instance("r-1", "r", "")
+	w.arrive(first, second)
+	assumed := first.DeepCopy()
+	assumed.Spec.NodeName = "a"
+	cs, allowed := w.cycle(first)
+	if err := w.cache.AssumePod(klog.Background(), assumed); err != nil || !allowed("a") {
+		t.Fatal(err)
+	}
+	if status := w.plugin.Reserve(t.Context(), cs, assumed, "a"); !status.IsSuccess() {
+		t.Fatal(status)
+	}
+	if err := w.cache.RemoveNode(klog.Background(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.node("b", 4, 10)
+	if node, _ := w.schedule(second); node != "" {
+		t.Errorf("r-1 was placed on %s: with a, where r-0 is, that makes two nodes", node)
+	}
+}
+
 // The plugin of another profile counts what this one is in doubt about.
 func TestProfilesShareTheIndex(t *testing.T) {
 	w := newWorld(t, config.DispersionArgs{})
