@@ -2,12 +2,13 @@
 // failed and how to play it again.
 //
 //	go run ./hack/sim -seeds 2000                  seeds 0 to 1999
-//	go run ./hack/sim -seed 17                     one seed, with its whole trace
+//	go run ./hack/sim -seed 17                     one seed; of one that fails the end of its trace, and the same made smaller
 //	go run ./hack/sim -seed 17 -only scale.3,lag   the same, and of what goes wrong in it only that
 //	go run ./hack/sim -seeds 200000 -state file    goes on where the run before has ended
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -51,12 +52,15 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	failed, err := run(ctx, o)
-	if err != nil && !errors.Is(err, context.Canceled) {
+	switch {
+	case failed > 0:
+		os.Exit(1)
+	case ctx.Err() != nil: // not all was played: that is no success
+		fmt.Fprintln(os.Stderr, "sim: ended by a signal")
+		os.Exit(130)
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "sim:", err)
 		os.Exit(2)
-	}
-	if failed > 0 {
-		os.Exit(1)
 	}
 }
 
@@ -135,8 +139,8 @@ func shrink(ctx context.Context, w *farm.Worker, failed farm.Result, o options) 
 // told is what a person needs to know of a seed that failed.
 func told(r farm.Result, lines int) string {
 	again := fmt.Sprintf("again: make sim SEED=%d", r.Seed)
-	if r.Only != nil {
-		again += " ONLY=" + strings.Join(r.Only, ",")
+	if r.Only != nil { // nothing has that name: without any, all would happen
+		again += " ONLY=" + cmp.Or(strings.Join(r.Only, ","), "nothing")
 	}
 	trace := r.Trace[max(0, len(r.Trace)-lines):]
 	return fmt.Sprintf("seed %d failed: %s\n%s\n%s", r.Seed, r.Failure, strings.Join(trace, "\n"), again)
