@@ -99,6 +99,10 @@ func (p *play) setLimits(s *v1alpha1.InstanceSet) {
 		p.must(p.user.update(p.ctx, s, ""))
 		return
 	}
+	p.setShared()
+}
+
+func (p *play) setShared() {
 	if policy, there := find[*v1alpha1.PlacementPolicy](p.World, sharedKey); there {
 		changed := policy.DeepCopy()
 		changed.Spec = *p.shared.DeepCopy()
@@ -111,14 +115,17 @@ func (p *play) makeRoom() {
 	if p.roomy {
 		return
 	}
+	if p.shared != nil { // whether or not there is a set just now
+		p.tell("user", "makes room for all")
+		p.lift(&p.shared.PlacementLimits)
+		p.setShared()
+		return
+	}
 	for _, s := range all[*v1alpha1.InstanceSet](p.World) {
 		s = s.DeepCopy()
-		p.lift(p.limitsOf(s))
+		p.lift(s.Spec.Placement)
 		p.tell("user", "makes room for %s", s.Name)
 		p.setLimits(s)
-		if s.Spec.Placement == nil {
-			return
-		}
 	}
 }
 
