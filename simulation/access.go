@@ -69,6 +69,9 @@ func (a *access) do(verb string, o client.Object, sub string, send func() error)
 		return errCrashed
 	}
 	r := request{a.process, verb, kindOf(o), o.GetName(), sub}
+	if a != a.w.system && a != a.w.user {
+		a.w.checker.doing(a.process, " calls", callsPerMinute)
+	}
 	fate := a.w.fateOf(a, r)
 	if fate.before == nil && verb != "get" {
 		fate.before, fate.after = a.told(fate.after)

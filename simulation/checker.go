@@ -37,6 +37,7 @@ type checker struct {
 	formerly  map[string]bool // sets that were deleted
 	writes    int             // of our processes
 	lastWrite time.Time       // of our processes
+	pace      pace
 }
 
 // usage is how far a group uses its limits.
@@ -270,6 +271,7 @@ func (w *World) called(a *access, r request, o client.Object, err error) {
 	if err == nil {
 		c.writes++
 		c.lastWrite = time.Now()
+		c.changesSomething(a, r, o)
 	}
 	if err != nil || a.process != "manager" {
 		return
@@ -351,7 +353,7 @@ func (c *checker) deletesClaim(r request, claim *corev1.PersistentVolumeClaim) {
 		c.fail("data is kept", "%s: its volume %s would be deleted with it", r, volume.Name)
 	}
 	instance := types.NamespacedName{Namespace: claim.Namespace, Name: claim.Labels[v1alpha1.LabelInstanceSet] + "-" + claim.Labels[v1alpha1.LabelOrdinal]}
-	if c.w.data[claim.Spec.VolumeName] && len(c.w.holders(instance)) == 0 {
+	if _, has := c.w.data[claim.Spec.VolumeName]; has && len(c.w.holders(instance)) == 0 {
 		c.fail("the last holder is kept", "%s: nobody else has the data of %s", r, instance.Name)
 	}
 }

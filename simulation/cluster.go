@@ -51,6 +51,7 @@ func (w *World) register(name string, allocatable corev1.ResourceList) {
 // silence cuts a machine off, or switches it off. After the grace, the node lifecycle marks its Node.
 func (w *World) silence(name string, off bool) {
 	m := w.machines[name]
+	w.replicate()
 	m.silent = true
 	if off {
 		m.off = true
@@ -61,6 +62,7 @@ func (w *World) silence(name string, off bool) {
 
 // restore brings a machine back.
 func (w *World) restore(name string) {
+	w.replicate()
 	w.machines[name].silent, w.machines[name].off = false, false
 	w.after(w.between(time.Second, 5*time.Second), "node lifecycle", func() {
 		w.judgeNode(name)
@@ -85,15 +87,8 @@ func (w *World) judgeNode(name string) {
 	if node.Status.Conditions[0].Status != status {
 		w.systemUpdate(changed, "status")
 	}
-	changed = node.DeepCopy()
-	changed.ResourceVersion = ""
-	changed.Spec.Taints = slices.DeleteFunc(changed.Spec.Taints, func(t corev1.Taint) bool { return t.Key == corev1.TaintNodeUnreachable })
-	if status != corev1.ConditionTrue {
-		for _, effect := range []corev1.TaintEffect{corev1.TaintEffectNoSchedule, corev1.TaintEffectNoExecute} {
-			changed.Spec.Taints = append(changed.Spec.Taints, corev1.Taint{Key: corev1.TaintNodeUnreachable, Effect: effect})
-		}
-	}
-	w.systemUpdate(changed, "")
+	w.must(w.pump())
+	w.taintSilent()
 	for _, pod := range all[*corev1.Pod](w) {
 		switch {
 		case pod.Spec.NodeName != name:
@@ -104,6 +99,29 @@ func (w *World) judgeNode(name string) {
 			setPodCondition(changed, corev1.PodReady, corev1.ConditionFalse)
 			w.systemUpdate(changed, "status")
 		}
+	}
+}
+
+// taintSilent taints the Nodes that nobody hears of. When that is all of them, the node lifecycle takes it that it is cut off
+// itself, and evicts nobody: the taints for that go from all Nodes, though none is back (handleDisruption in its
+// node_lifecycle_controller.go). How slowly it taints one Node after the other is not modelled.
+func (w *World) taintSilent() {
+	nodes := all[*corev1.Node](w)
+	silent := func(n *corev1.Node) bool { return n.Status.Conditions[0].Status != corev1.ConditionTrue }
+	effects := []corev1.TaintEffect{corev1.TaintEffectNoSchedule, corev1.TaintEffectNoExecute}
+	if !slices.ContainsFunc(nodes, func(n *corev1.Node) bool { return !silent(n) }) {
+		effects = effects[:1]
+	}
+	for _, node := range nodes {
+		changed := node.DeepCopy()
+		changed.ResourceVersion = ""
+		changed.Spec.Taints = slices.DeleteFunc(changed.Spec.Taints, func(t corev1.Taint) bool { return t.Key == corev1.TaintNodeUnreachable })
+		if silent(node) {
+			for _, effect := range effects {
+				changed.Spec.Taints = append(changed.Spec.Taints, corev1.Taint{Key: corev1.TaintNodeUnreachable, Effect: effect})
+			}
+		}
+		w.systemUpdate(changed, "")
 	}
 }
 

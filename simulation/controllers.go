@@ -171,7 +171,7 @@ func (q *queue) await(r reconcile.Request, wait time.Duration) {
 
 func (q *queue) work(r reconcile.Request) {
 	result, err := q.reconciler.Reconcile(q.owner.ctx, r)
-	q.owner.w.reconciles++
+	q.owner.w.checker.doing(q.owner.process, " reconciles", reconcilesPerMinute)
 	switch {
 	case q.owner.crashed:
 	case err != nil:

@@ -9,10 +9,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/shoal-dev/shoal/podspec"
-	"github.com/shoal-dev/shoal/redis"
 )
 
 // faults are how likely what goes wrong is. The zero value is a world in which everything works.
@@ -137,38 +133,6 @@ func (w *World) struck(kind string, a *access, r request) fate {
 func (w *World) crashAfter(a *access) error {
 	w.crash(a)
 	return fmt.Errorf("the answer: %w", errCrashed)
-}
-
-// ask answers as the Redis with that address would: the first of a shard that has the data is its master.
-func (w *World) ask(_ context.Context, addr string) (redis.Role, error) {
-	for _, name := range w.machineNames() {
-		m := w.machines[name]
-		for _, p := range sorted(m.running) {
-			if p.ip+":6379" != addr {
-				continue
-			}
-			if !m.reachable() || p.stopping || w.muted[p.name.Name] {
-				return redis.Role{}, errors.New("timeout")
-			}
-			if !p.synced {
-				return redis.Role{Kind: redis.Master}, nil
-			}
-			if others := w.holders(p.name); len(others) > 0 && ordinalOf(others[0].name.Name) < ordinalOf(p.name.Name) {
-				return redis.Role{Kind: redis.Replica}, nil
-			}
-			return redis.Role{Kind: redis.Master, Offset: 1000}, nil
-		}
-	}
-	return redis.Role{}, errors.New("no route to host")
-}
-
-// shardOf names the shard of an instance; a set without shards is one.
-func (w *World) shardOf(instance types.NamespacedName) string {
-	name, ordinal := splitName(instance.Name)
-	if size := w.shardSize[name]; size > 0 {
-		return podspec.Name(name, int32(ordinal)/size)
-	}
-	return name
 }
 
 // crash ends a process. If it led, another one starts.

@@ -31,7 +31,8 @@ type process struct {
 	name     types.NamespacedName
 	ip       string
 	volumes  []string
-	synced   bool // it has the data of its shard
+	synced   bool  // it has the data of its shard
+	offset   int64 // as far as this
 	ready    bool
 	stopping bool
 	waited   time.Duration // for another one that has the data
@@ -72,6 +73,7 @@ func (w *World) kubelet(node string, key types.NamespacedName) {
 	for _, p := range sorted(m.running) { // force-deleted, or replaced by another one of the name
 		if p.name == key && (!there || pod.UID != p.pod || pod.Spec.NodeName != node) {
 			w.tell(node, "kills %s, which is gone from the API server", p.name.Name)
+			w.replicate()
 			delete(m.running, p.pod)
 		}
 	}
@@ -98,6 +100,7 @@ func (w *World) stop(m *machine, pod *corev1.Pod, p *process) {
 	if p != nil && !p.stopping {
 		p.stopping, p.ready = true, false
 		w.after(w.between(100*time.Millisecond, 3*time.Second), "stop "+key.Name, func() {
+			w.replicate()
 			delete(m.running, pod.UID)
 			w.kubelet(m.name, key)
 		})
@@ -139,16 +142,18 @@ func (w *World) sync(m *machine, p *process) {
 		return
 	}
 	shard := w.shardOf(p.name)
-	kept := slices.ContainsFunc(p.volumes, func(v string) bool { return w.data[v] })
+	offset, kept := w.copyOf(p)
 	if !kept && w.born[shard] && len(w.holders(p.name)) == 0 && p.waited < patience {
 		p.waited += syncPeriod // nobody to get it from
 		w.after(syncPeriod, "sync "+p.name.Name, func() { w.sync(m, p) })
 		return
 	}
-	w.born[shard], p.synced = true, true
+	w.replicate()
+	w.born[shard], p.synced, p.offset = true, true, offset
 	for _, v := range p.volumes {
-		w.data[v] = true
+		w.data[v] = offset
 	}
+	w.replicate()
 	w.kubelet(m.name, p.name)
 }
 

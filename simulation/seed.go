@@ -17,12 +17,11 @@ import (
 
 // How a seed is played, in simulated time.
 const (
-	warmUp       = 2 * time.Minute
-	trouble      = 12 * time.Minute
-	healing      = 25 * time.Minute // by then everything must be as wanted
-	calm         = 2 * time.Minute  // for what is written late, such as the status of policies
-	silence      = 10 * time.Minute // and then nobody may write
-	callsPerHour = 40_000
+	warmUp  = 2 * time.Minute
+	trouble = 12 * time.Minute
+	healing = 25 * time.Minute // by then everything must be as wanted
+	calm    = 2 * time.Minute  // for what is written late, such as the status of policies
+	silence = 10 * time.Minute // and then nobody may write
 )
 
 // Play makes a world from a seed, lets things go wrong in it, and then wants it to be as its users want it. It must be
@@ -154,7 +153,7 @@ func (p *play) run() error {
 		return err
 	}
 	late := p.faults.lagMost // what is on its way arrives as late as was drawn
-	p.faults, p.over = faults{}, true
+	p.faults, p.over, p.World.calm = faults{}, true, true
 	p.heal()
 	for begun := time.Now(); time.Since(begun) < healing; {
 		if err := p.Run(time.Minute); err != nil {
@@ -174,9 +173,6 @@ func (p *play) run() error {
 	}
 	if n := p.checker.writes - writes; n > 0 {
 		p.checker.fail("what is settled rests", "%d writes in %s, the last at %s", n, silence, p.checker.lastWrite.Sub(p.begun))
-	}
-	if hours := time.Since(p.begun).Hours(); float64(p.reconciles) > callsPerHour*hours {
-		p.checker.fail("no hot loop", "%d reconciles in %.1f hours", p.reconciles, hours)
 	}
 	return p.checker.failure
 }

@@ -85,7 +85,9 @@ type World struct {
 	past     map[reflect.Type][]moment
 
 	machines      map[string]*machine
-	data          map[string]bool  // volumes that hold data
+	data          map[string]int64 // volumes that hold data, and which offset it reaches
+	written       map[string]int64 // of each shard, the offset of its last master
+	replicated    time.Time        // until when offsets are worked out
 	born          map[string]bool  // shards that ever had data
 	shardSize     map[string]int32 // of each set, 0 for none
 	muted         map[string]bool  // instances whose Redis answers nobody
@@ -94,7 +96,7 @@ type World struct {
 	orphanedSince map[string]time.Time
 	scheduled     map[string]bool // tasks that stand on the agenda once
 	ips, cycles   int
-	reconciles    int
+	calm          bool // nothing goes wrong any more
 
 	faults    faults
 	strokes   map[string]int // how often each kind of fault has struck a call
@@ -113,7 +115,7 @@ var kinds = []client.Object{
 func New(ctx context.Context, assets *Assets, seed int64) (*World, error) {
 	w := &World{
 		assets: assets, scheme: assets.scheme, random: newDice(seed), choice: newChoice(seed, nil), agenda: newAgenda(), begun: time.Now(),
-		truth: map[reflect.Type]*informer{}, past: map[reflect.Type][]moment{}, machines: map[string]*machine{}, data: map[string]bool{}, born: map[string]bool{},
+		truth: map[reflect.Type]*informer{}, past: map[reflect.Type][]moment{}, machines: map[string]*machine{}, data: map[string]int64{}, written: map[string]int64{}, replicated: time.Now(), born: map[string]bool{},
 		wasReady: map[types.UID]bool{}, shardSize: map[string]int32{}, muted: map[string]bool{}, orphanedSince: map[string]time.Time{},
 		scheduled: map[string]bool{}, strokes: map[string]int{},
 	}

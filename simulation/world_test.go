@@ -6,11 +6,13 @@ package simulation
 import (
 	"math/rand"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -58,6 +60,35 @@ func TestASetComesUp(t *testing.T) {
 		}
 		if t.Failed() || testing.Verbose() {
 			t.Log("\n" + w.trace.last(400))
+		}
+	})
+}
+
+// The node lifecycle evicts nobody when it hears of no node at all: a taint that is gone does not mean that its node is back.
+func TestNobodyIsEvictedWhenAllNodesAreSilent(t *testing.T) {
+	inWorld(t, 1, func(w *World) {
+		tainted := func() (names string) {
+			w.must(w.Run(2 * nodeMonitorGrace))
+			for _, n := range all[*corev1.Node](w) {
+				if slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Effect == corev1.TaintEffectNoExecute }) {
+					names += n.Name
+				}
+			}
+			return names
+		}
+		w.addNode("a", Node(8))
+		w.addNode("b", Node(8))
+		w.silence("a", false)
+		if got := tainted(); got != "a" {
+			t.Errorf("a is silent: %q may be evicted", got)
+		}
+		w.silence("b", false)
+		if got := tainted(); got != "" {
+			t.Errorf("all are silent: %q may be evicted", got)
+		}
+		w.restore("b")
+		if got := tainted(); got != "a" {
+			t.Errorf("b is back: %q may be evicted", got)
 		}
 	})
 }
