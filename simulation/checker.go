@@ -271,7 +271,7 @@ func (w *World) called(a *access, r request, o client.Object, err error) {
 	if err == nil {
 		c.writes++
 		c.lastWrite = time.Now()
-		c.changesSomething(a, r, o)
+		c.changesSomething(r, o)
 	}
 	if err != nil || a.process != "manager" {
 		return

@@ -37,7 +37,7 @@ func (c *checker) doing(process, what string, most int) {
 
 // changesSomething: what is written is what is not so yet. A cache that is late, or an answer that was lost, may have somebody
 // write what is so already; when all is well, nobody does.
-func (c *checker) changesSomething(a *access, r request, o client.Object) {
+func (c *checker) changesSomething(r request, o client.Object) {
 	if r.verb != "update" && r.verb != "patch" {
 		return
 	}

@@ -286,6 +286,10 @@ func (p *play) foreign(d dice) {
 		return
 	}
 	name := fmt.Sprintf("%s-%d", s.Name, *s.Spec.Replicas+d.Int31n(3))
+	if d.chance(0.3) {
+		p.foreignClaim(d, "data-"+name)
+		return
+	}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name, Labels: map[string]string{Foreign: "true"}}}
 	pod.Spec.Containers = []corev1.Container{{Name: "other", Image: "other"}}
 	if _, there := find[*corev1.Pod](p.World, keyOf(pod)); !there && p.user.create(p.ctx, pod) == nil {
@@ -313,7 +317,22 @@ func (p *play) urgent(d dice) {
 	}
 }
 
+// foreignClaim is the same for the name of a claim. It has no data: nobody uses it.
+func (p *play) foreignClaim(d dice, name string) {
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name, Labels: map[string]string{Foreign: "true"}}}
+	claim.Spec = Set("", 0, 0, 0).Spec.VolumeClaimTemplates[0].Spec
+	if _, there := find[*corev1.PersistentVolumeClaim](p.World, keyOf(claim)); !there && p.user.create(p.ctx, claim) == nil {
+		p.tell("user", "creates a claim of their own named %s", name)
+		p.after(d.between(time.Minute, 5*time.Minute), "foreign", func() { p.dropForeign() })
+	}
+}
+
 func (p *play) dropForeign() {
+	for _, claim := range all[*corev1.PersistentVolumeClaim](p.World) {
+		if claim.Labels[Foreign] != "" {
+			p.systemDelete(claim, metav1.DeleteOptions{})
+		}
+	}
 	for _, pod := range all[*corev1.Pod](p.World) {
 		if pod.Labels[Foreign] != "" {
 			p.systemDelete(pod, metav1.DeleteOptions{})
