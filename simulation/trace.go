@@ -64,7 +64,7 @@ func describe(o client.Object) string {
 		say(true, "on %s %s %s", slots.NodeOfVolume(o, slots.NodeMap{}), strings.ToLower(string(o.Status.Phase)), o.Spec.PersistentVolumeReclaimPolicy)
 	case *corev1.Node:
 		for _, taint := range o.Spec.Taints {
-			say(taint.Effect == corev1.TaintEffectNoExecute, "%s", strings.TrimPrefix(taint.Key, "node.kubernetes.io/"))
+			say(tellsOf(taint), "%s", strings.TrimPrefix(taint.Key, "node.kubernetes.io/"))
 		}
 	case *v1alpha1.InstanceSet:
 		say(true, "replicas=%d ready=%d nodes=%d max=%d", *o.Spec.Replicas, o.Status.ReadyReplicas, o.Status.Nodes, o.Status.MaxPerNode)
@@ -78,6 +78,15 @@ func describe(o client.Object) string {
 	say(o.GetLabels()[v1alpha1.LabelRetired] != "", "retired")
 	say(o.GetDeletionTimestamp() != nil, "terminating")
 	return " " + strings.Join(words, " ")
+}
+
+// tellsOf picks one of the taints for each thing that is wrong with a node. Of a silent one that is NoSchedule: the other goes
+// when all are silent.
+func tellsOf(t corev1.Taint) bool {
+	if t.Key == corev1.TaintNodeUnreachable {
+		return t.Effect == corev1.TaintEffectNoSchedule
+	}
+	return t.Effect == corev1.TaintEffectNoExecute
 }
 
 func deref(n *int32) int32 {
