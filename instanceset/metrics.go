@@ -52,3 +52,21 @@ func register[C prometheus.Collector](registry prometheus.Registerer, c C, befor
 	}
 	return c, errors.Join(before, err)
 }
+
+// fleetDescs are what Metrics tells of all sets together.
+type fleetDescs struct {
+	total, conditions, oldest, wanted, ready, available, offline, exceptions *prometheus.Desc
+}
+
+func newFleetDescs() fleetDescs {
+	return fleetDescs{
+		total:      prometheus.NewDesc("shoal_instanceset_sets", "InstanceSets.", nil, nil),
+		conditions: prometheus.NewDesc("shoal_instanceset_condition_sets", "InstanceSets, by type, status and reason of a condition.", []string{"type", "status", "reason"}, nil),
+		oldest:     prometheus.NewDesc("shoal_instanceset_condition_oldest_seconds", "For how long the InstanceSet has had a condition in this status that has had it for longest.", []string{"type", "status"}, nil),
+		wanted:     prometheus.NewDesc("shoal_instanceset_wanted_instances", "Instances that all InstanceSets want (spec.replicas), offline ones included.", nil, nil),
+		ready:      prometheus.NewDesc("shoal_instanceset_ready_instances", "Instances of all InstanceSets that are Ready.", nil, nil),
+		available:  prometheus.NewDesc("shoal_instanceset_available_instances", "Instances of all InstanceSets that have been Ready for minReadySeconds.", nil, nil),
+		offline:    prometheus.NewDesc("shoal_instanceset_offline_instances", "Wanted instances of all InstanceSets that are held offline.", nil, nil),
+		exceptions: prometheus.NewDesc("shoal_instanceset_exception_instances", "Instances that are not as wanted, by the code of the reason. Of each InstanceSet the 50 worst count.", []string{"reason"}, nil),
+	}
+}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -21,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -55,6 +58,13 @@ func run(ctx context.Context, o *options) error {
 		}
 		if err := c.setup(mgr, o); err != nil {
 			return fmt.Errorf("setting up the controller %s: %w", c.name, err)
+		}
+		if metrics := metricsOf(c.name); metrics != nil {
+			if err := mgr.Add(whileLeading(ctrlmetrics.Registry, func(ctx context.Context) prometheus.Collector {
+				return metrics(ctx, mgr.GetCache(), time.Now)
+			})); err != nil {
+				return fmt.Errorf("adding the metrics of the controller %s: %w", c.name, err)
+			}
 		}
 	}
 	return mgr.Start(ctx)

@@ -27,7 +27,7 @@ func (p *Plugin) audit(ctx context.Context, group slots.Group, list []fwk.NodeIn
 	if reflect.DeepEqual(got, want) {
 		return
 	}
-	divergences().Inc()
+	measured().divergences.Inc()
 	loggerOf(ctx).Error(nil, "The index of slots differs from what is there, and is made anew", "group", group.String(), "indexed", len(got), "counted", len(want))
 	x.reset()
 	x.update(list, true)

@@ -53,7 +53,7 @@ func (p *Plugin) PreEnqueue(_ context.Context, pod *corev1.Pod) *fwk.Status {
 	if _, known := h.waiting[key]; !known {
 		p.handle.EventRecorder().Eventf(pod, nil, corev1.EventTypeWarning, "FailedScheduling", "Scheduling", "%s", text)
 	}
-	h.waiting[key] = pod
+	h.add(key, pod)
 	return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, text)
 }
 
@@ -121,6 +121,7 @@ func (hs *holds) replace(g slots.Group, h *hold, good func(*corev1.Pod) bool) *h
 		hs.groups = map[slots.Group]*hold{}
 	}
 	hs.groups[g] = h
+	before.end()
 	return before
 }
 
@@ -133,7 +134,38 @@ func (hs *holds) take(g slots.Group, spokesman types.UID) *hold {
 		return nil
 	}
 	delete(hs.groups, g)
+	h.end()
 	return h
+}
+
+// leave forgets a pod that waited and has a node, or is gone.
+func (hs *holds) leave(pod *corev1.Pod) {
+	group, grouped := slots.GroupOf(pod.Namespace, pod.Labels)
+	if !grouped {
+		return
+	}
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	key := pod.Namespace + "/" + pod.Name
+	if h := hs.groups[group]; h != nil && h.waiting[key] != nil {
+		delete(h.waiting, key)
+		measured().held.Dec()
+	}
+}
+
+// add lets a pod wait.
+func (h *hold) add(key string, pod *corev1.Pod) {
+	if h.waiting[key] == nil {
+		measured().held.Inc()
+	}
+	h.waiting[key] = pod
+}
+
+// end takes those that waited out of the count.
+func (h *hold) end() {
+	if h != nil {
+		measured().held.Add(-float64(len(h.waiting)))
+	}
 }
 
 // awake tries the pods of an ended hold again. The lock must be free: the queue calls PreEnqueue at once.
@@ -182,6 +214,7 @@ func (p *Plugin) releasing(ctx context.Context) cache.ResourceEventHandler {
 			before, ok1 := o.(*corev1.Pod)
 			now, ok2 := n.(*corev1.Pod)
 			if ok1 && ok2 && !stillWaits(before, now) {
+				p.holds.leave(before)
 				p.release(ctx, before)
 			}
 		},
@@ -190,6 +223,7 @@ func (p *Plugin) releasing(ctx context.Context) cache.ResourceEventHandler {
 				o = gone.Obj
 			}
 			if pod, ok := o.(*corev1.Pod); ok {
+				p.holds.leave(pod)
 				p.release(ctx, pod)
 			}
 		},

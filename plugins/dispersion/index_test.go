@@ -330,7 +330,7 @@ func TestAuditHeals(t *testing.T) {
 
 func counted(t *testing.T) float64 {
 	t.Helper()
-	n, err := testutil.GetCounterMetricValue(divergences())
+	n, err := testutil.GetCounterMetricValue(measured().divergences)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package dispersion
 import (
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -12,6 +13,7 @@ import (
 
 // pack makes a mixture anew from what is placed.
 func (s *state) pack(pod *corev1.Pod, pods []*corev1.Pod) *mixture {
+	defer planned(planSizes, time.Now())
 	m := &mixture{at: make(map[slots.Instance]spot, len(pods))}
 	own := spotOf(pod)
 	own.shard = ""

@@ -3,6 +3,7 @@ package dispersion
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/shoal-dev/shoal/placement"
 	"github.com/shoal-dev/shoal/slots"
@@ -124,9 +125,11 @@ func (x *index) planOf(v *view, tight bool, shard string, shards, replicas, rema
 			return p
 		}
 	}
+	started, kind := time.Now(), planEven
 	g := x.groupOf(v, remaining)
 	var names, full []string
 	if tight {
+		kind = planShards
 		names, g.Rows, full = x.rowsOf(v, shards, replicas, remaining)
 	}
 	made := placement.NewPlan(g)
@@ -148,6 +151,7 @@ func (x *index) planOf(v *view, tight bool, shard string, shards, replicas, rema
 		}
 		p.unnamed = made.Rows[len(names):]
 	}
+	planned(kind, started)
 	v.plan, v.moves = p, v.moves[:0]
 	x.publish(v, replicas)
 	return p

@@ -121,6 +121,7 @@ func newPlugin(args runtime.Object, h fwk.Handle, shared *index) (*Plugin, error
 	if err := validation.Validate(typed, field.NewPath("pluginConfig").Key(Name).Child("args")).ToAggregate(); err != nil {
 		return nil, err
 	}
+	measured() // served from the start, or a first increase would not show
 	core := h.SharedInformerFactory().Core().V1()
 	p := &Plugin{args: typed, handle: h, wide: map[types.UID]bool{}, now: time.Now}
 	var err error

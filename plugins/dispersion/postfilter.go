@@ -44,6 +44,7 @@ func (p *Plugin) PostFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.
 		p.wide[pod.UID] = true
 	case !p.avoid(s, statuses):
 		p.remember(ctx, s, pod)
+		refused(s.refused...)
 		p.stand(ctx, s, pod)
 		if text := p.advice(s); text != "" && s.pinned == "" { // a pinned pod waits for its node, whatever the others lack
 			return nil, fwk.NewStatus(fwk.Unschedulable, text)

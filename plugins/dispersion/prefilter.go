@@ -23,6 +23,7 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 	}
 	rules, wait := p.rulesOf(group, pod)
 	if wait != 0 {
+		refused(wait)
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, wait.Message())
 	}
 	news := p.index.news.Load()
@@ -35,6 +36,7 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 	}}
 	for _, claim := range p.claimsOfPod(pod) {
 		if claim.Labels[v1alpha1.LabelLost] != "" {
+			refused(reason.VolumeLost)
 			return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, reason.VolumeLost.Message())
 		}
 		if node := p.nodeOfClaim(claim); node != "" {

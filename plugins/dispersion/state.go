@@ -10,6 +10,7 @@ import (
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/placement"
+	"github.com/shoal-dev/shoal/reason"
 	"github.com/shoal-dev/shoal/slots"
 )
 
@@ -49,6 +50,8 @@ type base struct {
 	row    []int    // nodes for the rest of the shard, where the plan has rows
 	fixed  bool     // only those keep the rest of the shards placeable
 	narrow bool     // PreFilter named only some of the nodes
+
+	refused []reason.Code // why nodes were refused, in the order of the nodes; PostFilter writes it
 }
 
 // taken is an instance on a node.

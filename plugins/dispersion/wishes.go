@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/shoal-dev/shoal/reason"
 	"github.com/shoal-dev/shoal/slots"
 )
 
@@ -95,19 +96,24 @@ func (ws *wishes) siblingsOf(g slots.Group) map[string]*corev1.Pod {
 	return pods
 }
 
-// wish is what could help the pod of this cycle, which found no node.
+// wish is what could help the pod of this cycle, which found no node. It notes why nodes were refused, while it is there.
 func (s *state) wish() wish {
 	w := wish{shifting: len(s.delta.changed) > 0}
 	if s.holds && s.homecoming(s.pinned) == nil {
+		s.refused = append(s.refused, reason.VolumePinned)
 		return w // its place is counted: the node itself is not to be had, which other plugins know about
 	}
 	w.slots = true
 	w.open = s.limits.MaxNodes == 0 || s.used() < s.limits.MaxNodes
 	for i := range s.index.marks {
 		number := s.index.marks[i].number
-		switch s.refusal(number, s.index.nodes[number].name) {
+		broken := s.refusal(number, s.index.nodes[number].name)
+		switch broken {
 		case &nodeIsTooSmall, &plannedForOther, &notPlanned:
 			w.kept = w.kept || s.view.seats[number].fit > 0
+		}
+		if broken != nil && !slices.Contains(s.refused, broken.code) {
+			s.refused = append(s.refused, broken.code)
 		}
 	}
 	for node := range s.tally.PerNode { // also those that are not in the snapshot: they may come back
