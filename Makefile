@@ -155,6 +155,11 @@ simulation: sim-program ## what CI plays: seeds for four minutes, and a few plan
 	$(SIM) -seeds $(SEEDS) -for 4m
 	go run ./hack/mutation -few 3 -turn $(shell date +%j | sed 's/^0*//') -seeds 100 -for 2m
 
+.PHONY: monitoring-check
+monitoring-check: ## run the alerts with promtool, and look for the metrics that they and the dashboards ask for
+	@command -v promtool >/dev/null || { echo "promtool is not installed: run make monitoring-deps as root" >&2; exit 1; }
+	go test -count=1 ./test/monitoring ./hack/gen-metrics ./hack/gen-dashboards
+
 BENCH ?= .
 COUNT ?= 1
 

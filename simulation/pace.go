@@ -41,7 +41,7 @@ func (c *checker) changesSomething(r request, o client.Object) {
 	if r.verb != "update" && r.verb != "patch" {
 		return
 	}
-	before, there, _ := c.w.truth[reflect.TypeOf(o)].indexer.Get(o)
+	before, there, _ := c.w.truth[reflect.TypeOf(o)].GetIndexer().Get(o)
 	if !c.w.calm || !there || before.(client.Object).GetResourceVersion() != o.GetResourceVersion() {
 		return
 	}
