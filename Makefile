@@ -80,7 +80,7 @@ real-node-deps: ## install the Debian packages that real nodes need (as root)
 MONITORING_PACKAGES := prometheus prometheus-node-exporter
 
 .PHONY: monitoring-deps
-monitoring-deps: ## install the Debian packages that the tests of measured load use (as root)
+monitoring-deps: ## install the Debian packages that the tests of measured load and of alerts use (as root)
 	@hack/install-packages $(MONITORING_PACKAGES)
 
 .PHONY: demo

@@ -100,6 +100,10 @@ func scheduler() []panel {
 		{"Duration of a plan", "The slowest of a hundred.", false, "s", []query{
 			{`histogram_quantile(0.99, sum by (kind, le) (rate(shoal_scheduler_plan_duration_seconds_bucket[5m])))`, "{{kind}}"},
 		}},
+		{"Nodes whose load is known", "By dimension. Empty when load is not measured.", false, "", []query{
+			{`max by (dimension) (shoal_load_fresh_nodes)`, "{{dimension}}"},
+			{`max(shoal_load_nodes)`, "nodes"},
+		}},
 		{"Preemption", "Attempts, and pods evicted.", false, "ops", []query{
 			{`sum(rate(scheduler_preemption_attempts_total{job="shoal-scheduler"}[5m]))`, "attempts"},
 			{`sum(rate(scheduler_preemption_victims_sum{job="shoal-scheduler"}[5m]))`, "victims"},
