@@ -289,7 +289,7 @@ func (w *World) called(a *access, r request, o client.Object, err error) {
 			c.manages(a, r, claim)
 			c.deletesClaim(r, claim)
 			c.recordedFirst(r, claim)
-			c.followsItsPod(r, claim)
+			c.followsItsPod(a, r, claim)
 			c.declaresLost(r, claim, o)
 		}
 	case "service":

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,13 +96,18 @@ func (c *checker) recordedFirst(r request, claim *corev1.PersistentVolumeClaim) 
 	}
 }
 
-// followsItsPod: a claim is not deleted by a scale-in, or with its set, while the pod that may write to it is there.
-func (c *checker) followsItsPod(r request, claim *corev1.PersistentVolumeClaim) {
+// followsItsPod: a claim is not deleted by a scale-in, or with its set, while the pod that may write to it is there, as far as the
+// manager can know: one that slept while another led may have made a pod for an ordinal that is no longer wanted.
+func (c *checker) followsItsPod(a *access, r request, claim *corev1.PersistentVolumeClaim) {
 	if r.verb != "delete" || claim.Labels[v1alpha1.LabelLost] != "" {
 		return
 	}
 	name := claim.Labels[v1alpha1.LabelInstanceSet] + "-" + claim.Labels[v1alpha1.LabelOrdinal]
-	if pod, there := find[*corev1.Pod](c.w, types.NamespacedName{Namespace: claim.Namespace, Name: name}); there && pod.Labels[Foreign] == "" {
+	pod, there := find[*corev1.Pod](c.w, types.NamespacedName{Namespace: claim.Namespace, Name: name})
+	if !there || pod.Labels[Foreign] != "" {
+		return
+	}
+	if seen, known, _ := a.replicas[reflect.TypeFor[*corev1.Pod]()].GetIndexer().Get(pod); known && seen.(*corev1.Pod).UID == pod.UID {
 		c.fail("claims follow their pod", "%s: pod %s is still there", r, name)
 	}
 }

@@ -69,6 +69,7 @@ var families = []struct {
 }{
 	{11, "The scheduler refuses a node or holds a pod", "In the event FailedScheduling of the pod and, but for SHOAL1114, in its condition PodScheduled; and in the condition Placed of its InstanceSet."},
 	{12, "The state of a placement group", "In the conditions of the PlacementPolicy."},
+	{13, "Measured load", "In events on the scheduler's Lease, and in its log."},
 	{20, "What the InstanceSet controller does, and why", "In the events of the InstanceSet and the label `reason` of the metric shoal_instanceset_changes_total."},
 	{21, "Rebuild: what is done, and what it waits for", "In the condition Rebuilding, the exceptions and the events of the InstanceSet."},
 	{22, "The state of an InstanceSet", "In the conditions and the exceptions of the InstanceSet."},
