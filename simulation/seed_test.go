@@ -76,6 +76,7 @@ var pinned = map[int64]string{
 	1146: "the model: a machine whose Node a person had deleted stayed away for good",
 	1183: "the model: an event that was drawn to be minutes late came when all was settled",
 	1218: "the model: a set was scaled into the places of another that was just being made anew",
+	1419: "the checker: preemption that may not write is tried again at once, by upstream, and is no loop of ours",
 	1600: "the scheduler: a claim was replaced before it saw that, and the slot that let the pod in was gone: M exceeded",
 	5070: "the model: nobody lifted the limits that all sets share, because the only set was just being made again",
 }
