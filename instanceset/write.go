@@ -36,7 +36,7 @@ func (e *lateError) Error() string { return e.what }
 func (w writing) write(ctx context.Context, c decide.Change) error {
 	err := w.fences.prove(ctx, c)
 	if err == nil {
-		err = w.wish.prove(ctx, c)
+		err = w.current.prove(ctx, c)
 	}
 	if err == nil {
 		err = w.apply(ctx, w.o, c)

@@ -128,6 +128,8 @@ const (
 	VolumeUnknown Code = 2115
 	// RebuildHeld: nothing is given up while the set may create no pods.
 	RebuildHeld Code = 2116
+	// JustMade: a replacement is so new that its node is not judged yet.
+	JustMade Code = 2117
 	// AllReady: every wanted instance is Ready.
 	AllReady Code = 2201
 	// NotAllReady: some instances are not Ready.
@@ -543,6 +545,12 @@ func catalogue() []row {
 			Text:    "nothing is given up while the set may create no pods",
 			Meaning: "A pod in the place of the old one could not be created now: the set's PlacementPolicy is missing, has not counted the set, belongs to somebody else, or is just being changed; the reason is named with it. A rebuild declares nothing lost and removes nothing until it can be finished.",
 			Advice:  "Follow the reason that is named. A policy that is being counted or changed takes a moment; one that is missing or belongs to somebody else needs a person.",
+		}},
+		{JustMade, Entry{
+			Name:    "JustMade",
+			Text:    "the replacement was made a moment ago, and is given up in ten seconds at the earliest",
+			Meaning: "A scheduler that has not seen the taint yet places replacements on the dead node. Without a pause they would be given up and made many times a second.",
+			Advice:  "Nothing: it goes on by itself. If it lasts, the scheduler does not hear of changes of Nodes: look at its log.",
 		}},
 		{AllReady, Entry{
 			Name:    "AllReady",

@@ -10,11 +10,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
-	"github.com/shoal-dev/shoal/placement"
 	"github.com/shoal-dev/shoal/simulation/apiserver"
 	"github.com/shoal-dev/shoal/slots"
 )
@@ -27,6 +25,7 @@ type checker struct {
 	w       *World
 	failure error
 	usage   map[slots.Group]usage
+	decided map[types.UID]decision
 	// anyUsage leaves the limits unchecked.
 	anyUsage bool
 	// mayGo are the claims that a scale-in or the deletion of their set has condemned at some moment.
@@ -39,9 +38,6 @@ type checker struct {
 	lastWrite time.Time       // of our processes
 	pace      pace
 }
-
-// usage is how far a group uses its limits.
-type usage struct{ perNode, nodes, perShard int }
 
 // Violation is an invariant that did not hold.
 type Violation struct {
@@ -58,7 +54,7 @@ func (v *Violation) Error() string {
 var typeOfSet = reflect.TypeFor[*v1alpha1.InstanceSet]()
 
 func newChecker(w *World) *checker {
-	return &checker{w: w, usage: map[slots.Group]usage{}, mayGo: map[types.UID]bool{}, mostReady: map[string]int32{}, everReady: map[string]map[int32]bool{}, formerly: map[string]bool{}}
+	return &checker{w: w, usage: map[slots.Group]usage{}, decided: map[types.UID]decision{}, mayGo: map[types.UID]bool{}, mostReady: map[string]int32{}, everReady: map[string]map[int32]bool{}, formerly: map[string]bool{}}
 }
 
 // fail keeps the first violation.
@@ -91,7 +87,7 @@ func (c *checker) observe(before any, e apiserver.Event) {
 		c.limits(true)
 	case *v1alpha1.InstanceSet:
 		c.condemn(o, e.Type)
-		c.statusIsTrue(o)
+		c.statusIsTrue(before, o)
 		c.recordIsKept(before, o)
 		if e.Type == apiserver.Deleted { // the next one of its name begins anew
 			delete(c.mostReady, o.Name)
@@ -106,79 +102,6 @@ func (c *checker) labelStays(before any, e apiserver.Event) {
 	if ok && e.Type == apiserver.Modified && old.GetLabels()[v1alpha1.LabelLost] != "" && e.Object.GetLabels()[v1alpha1.LabelLost] == "" {
 		c.fail("lost stays lost", "%s %s lost its label", kindOf(e.Object), e.Object.GetName())
 	}
-}
-
-// limits: never more instances on a node than M, nodes than K, copies of a shard on a node. A limit that was lowered below
-// what is in use is no violation, going further is.
-func (c *checker) limits(policyChanged bool) {
-	w := c.w
-	world := slots.World{
-		Pods: all[*corev1.Pod](w), Claims: all[*corev1.PersistentVolumeClaim](w), Nodes: slots.NewNodeMap(all[*corev1.Node](w)),
-		Volume: func(name string) *corev1.PersistentVolume {
-			v, _ := find[*corev1.PersistentVolume](w, types.NamespacedName{Name: name})
-			return v
-		},
-	}
-	now := map[slots.Group]usage{}
-	nodes, shards := map[slots.Group]map[string]int{}, map[[3]string]int{}
-	var groups []slots.Group
-	for _, s := range slots.Count(world) {
-		if nodes[s.Group] == nil {
-			nodes[s.Group] = map[string]int{}
-			groups = append(groups, s.Group)
-		}
-		nodes[s.Group][s.Node]++
-		u := now[s.Group]
-		u.perNode, u.nodes = max(u.perNode, nodes[s.Group][s.Node]), len(nodes[s.Group])
-		if s.Shard != "" {
-			shards[[3]string{s.Group.Policy, s.Node, s.Shard}]++
-			u.perShard = max(u.perShard, shards[[3]string{s.Group.Policy, s.Node, s.Shard}])
-		}
-		now[s.Group] = u
-	}
-	for _, g := range groups {
-		p, there := find[*v1alpha1.PlacementPolicy](w, types.NamespacedName{Namespace: g.Namespace, Name: g.Policy})
-		if !there || policyChanged || c.anyUsage {
-			continue
-		}
-		if err := exceeded(p, c.usage[g], now[g]); err != "" && exceeded(c.seenByScheduler(p), c.usage[g], now[g]) != "" {
-			c.fail("limits", "%s", err)
-		}
-	}
-	c.usage = now
-}
-
-// seenByScheduler is a policy as the scheduler knows it: of limits that were lowered a moment ago it cannot know.
-func (c *checker) seenByScheduler(p *v1alpha1.PlacementPolicy) *v1alpha1.PlacementPolicy {
-	if seen, there, _ := c.w.placer.replicas[reflect.TypeOf(p)].GetIndexer().Get(p); there {
-		return seen.(*v1alpha1.PlacementPolicy)
-	}
-	return p
-}
-
-// exceeded says how a group went beyond its limits, "" if it did not.
-func exceeded(p *v1alpha1.PlacementPolicy, before, now usage) (words string) {
-	if p.Spec.Mode == v1alpha1.PlacementBestEffort {
-		return ""
-	}
-	check := func(what string, limit, before, now int) {
-		if limit > 0 && now > limit && now > before && words == "" {
-			words = fmt.Sprintf("group %s: %d %s, at most %d are allowed", p.Name, now, what, limit)
-		}
-	}
-	if m := p.Spec.MaxInstancesPerNode; m != nil {
-		limit := m.IntValue()
-		if m.Type == intstr.String {
-			percent, _ := strconv.Atoi(strings.TrimSuffix(m.StrVal, "%"))
-			limit = placement.PercentOf(percent, int(deref(p.Spec.Replicas)))
-		}
-		check("instances on one node", limit, before.perNode, now.perNode)
-	}
-	check("nodes in use", int(deref(p.Spec.MaxNodes)), before.nodes, now.nodes)
-	for _, s := range p.Spec.ShardSpread {
-		check("instances of one shard on one node", int(s.Max), before.perShard, now.perShard)
-	}
-	return words
 }
 
 // oneProcess: an instance never runs twice, except where its old node is proven dead.
@@ -229,12 +152,16 @@ func (c *checker) countReady() {
 }
 
 // statusIsTrue: the status never claims a readiness that never was.
-func (c *checker) statusIsTrue(set *v1alpha1.InstanceSet) {
+func (c *checker) statusIsTrue(before any, set *v1alpha1.InstanceSet) {
 	if set.Status.ReadyReplicas > c.mostReady[set.Name] {
 		c.fail("status is true", "%s claims %d ready instances, there were never more than %d", set.Name, set.Status.ReadyReplicas, c.mostReady[set.Name])
 	}
+	var known []int32
+	if old, ok := before.(*v1alpha1.InstanceSet); ok && old.UID == set.UID {
+		known = recorded(old)
+	}
 	for _, o := range recorded(set) {
-		if !c.everReady[set.Name][o] && !c.formerLife(set, o) {
+		if !slices.Contains(known, o) && !c.everReady[set.Name][o] && !c.formerLife(set, o) {
 			c.fail("status is true", "%s claims that instance %d was ready, it never was", set.Name, o)
 		}
 	}

@@ -98,17 +98,30 @@ func (p *play) asWanted() {
 			p.checker.fail("it converges", "%s is not deleted %s after the trouble", name, healing)
 			return
 		}
-		if slices.ContainsFunc(set.Status.Exceptions, func(e v1alpha1.InstanceException) bool {
-			return slices.ContainsFunc(patient, func(c reason.Code) bool { return c.String() == e.Reason })
-		}) {
+		if isPatient(set) {
 			continue
 		}
-		if p.keptOut(name) || p.cutOff(set) {
+		if p.keptOut(name) || p.cutOff(set) || p.sharesWithPatient(name) {
 			continue
 		}
 		p.checker.fail("it converges", "%s has %d of %d instances ready %s after the trouble: %s\n%s\n%s",
 			name, set.Status.ReadyReplicas, wantedOnline(set), healing, conditionsOf(set), p.waiting(), p.State())
 	}
+}
+
+// isPatient reports whether an instance of the set waits for a person.
+func isPatient(set *v1alpha1.InstanceSet) bool {
+	return slices.ContainsFunc(set.Status.Exceptions, func(e v1alpha1.InstanceException) bool {
+		return slices.ContainsFunc(patient, func(c reason.Code) bool { return c.String() == e.Reason })
+	})
+}
+
+// sharesWithPatient reports whether the set shares its limits with one of which an instance waits for a person: that one keeps
+// its place on a node that stays away, and the others have one less than there were.
+func (p *play) sharesWithPatient(name string) bool {
+	return p.shared != nil && slices.ContainsFunc(all[*v1alpha1.InstanceSet](p.World), func(other *v1alpha1.InstanceSet) bool {
+		return other.Name != name && isPatient(other)
+	})
 }
 
 // keptOut reports whether an instance of the set waits for a volume that was retired: since then, others may have taken its

@@ -12,7 +12,8 @@ import (
 const (
 	callsPerMinute      = 1_000
 	reconcilesPerMinute = 2_000
-	// idleWrites is how many writes of a seed may change nothing, once nothing goes wrong any more.
+	// idleWrites is how many writes of a seed may change nothing, once nothing goes wrong any more
+	// and what was late has arrived.
 	idleWrites = 20
 )
 
@@ -42,7 +43,7 @@ func (c *checker) changesSomething(r request, o client.Object) {
 		return
 	}
 	before, there, _ := c.w.truth[reflect.TypeOf(o)].GetIndexer().Get(o)
-	if !c.w.calm || !there || before.(client.Object).GetResourceVersion() != o.GetResourceVersion() {
+	if c.w.calm.IsZero() || time.Now().Before(c.w.calm) || !there || before.(client.Object).GetResourceVersion() != o.GetResourceVersion() {
 		return
 	}
 	if c.pace.idle++; c.pace.idle > idleWrites {

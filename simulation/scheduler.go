@@ -82,7 +82,9 @@ func (w *World) newPlacer(ctx context.Context) (*placer, error) {
 				return dispersion.NewWith(ctx, args, h, p.replicas[reflect.TypeFor[*v1alpha1.PlacementPolicy]()])
 			},
 			loadbalance.Name: loadbalance.New,
-			byName:           func(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error) { return sort{}, nil },
+			byName: func(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error) {
+				return observing{checker: w.checker}, nil
+			},
 		}))
 	if err != nil {
 		return nil, fmt.Errorf("making the scheduler: %w", err)
@@ -101,16 +103,31 @@ func (silent) Eventf(_, _ runtime.Object, _, _, _, _ string, _ ...any) {}
 func (s silent) WithLogger(klog.Logger) events.EventRecorderLogger { return s }
 
 // byName is the order of the scheduler's queue in the simulation: upstream's, and by name where that leaves a tie. Time
-// stands still while the simulation computes, so that ties are the rule, and upstream breaks them by the order of a map.
+// stands still while the simulation computes, so that ties are the rule, and upstream breaks them by the order of a map. The
+// plugin also tells the checker of each decision.
 const byName = "SimulationSort"
 
-type sort struct{ queuesort.PrioritySort }
+type observing struct {
+	queuesort.PrioritySort
+	checker *checker
+}
 
 // Name of the plugin.
-func (sort) Name() string { return byName }
+func (observing) Name() string { return byName }
+
+// Reserve tells the checker that a node is chosen.
+func (s observing) Reserve(_ context.Context, _ fwk.CycleState, pod *corev1.Pod, _ string) *fwk.Status {
+	s.checker.decides(pod)
+	return nil
+}
+
+// Unreserve tells the checker that nothing more will come of it.
+func (s observing) Unreserve(_ context.Context, _ fwk.CycleState, pod *corev1.Pod, _ string) {
+	delete(s.checker.decided, pod.UID)
+}
 
 // Less reports whether a comes before b.
-func (s sort) Less(a, b fwk.QueuedEntityInfo) bool {
+func (s observing) Less(a, b fwk.QueuedEntityInfo) bool {
 	if s.PrioritySort.Less(a, b) {
 		return true
 	}
@@ -124,12 +141,14 @@ func nameOf(e fwk.QueuedEntityInfo) string {
 	return ""
 }
 
-// sortedByName puts the order of the simulation in place of upstream's.
+// sortedByName puts the order of the simulation in place of upstream's, and its eyes beside the plugins.
 func sortedByName(profiles []schedulerconfig.KubeSchedulerProfile) {
 	for i := range profiles {
 		profiles[i].Plugins.QueueSort = schedulerconfig.PluginSet{
 			Enabled: []schedulerconfig.Plugin{{Name: byName}}, Disabled: []schedulerconfig.Plugin{{Name: "*"}},
 		}
+		reserve := &profiles[i].Plugins.Reserve
+		reserve.Enabled = append(reserve.Enabled, schedulerconfig.Plugin{Name: byName})
 	}
 }
 

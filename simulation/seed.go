@@ -153,7 +153,7 @@ func (p *play) run() error {
 		return err
 	}
 	late := p.faults.lagMost // what is on its way arrives as late as was drawn
-	p.faults, p.over, p.World.calm = faults{}, true, true
+	p.faults, p.over, p.World.calm = faults{}, true, time.Now().Add(late)
 	p.heal()
 	for begun := time.Now(); time.Since(begun) < healing; {
 		if err := p.Run(time.Minute); err != nil {

@@ -96,7 +96,7 @@ type World struct {
 	orphanedSince map[string]time.Time
 	scheduled     map[string]bool // tasks that stand on the agenda once
 	ips, cycles   int
-	calm          bool // nothing goes wrong any more
+	calm          time.Time // nothing goes wrong any more, and nothing that did is on its way; zero while there is no end of it
 
 	faults    faults
 	strokes   map[string]int // how often each kind of fault has struck a call
@@ -312,9 +312,11 @@ func find[T client.Object](w *World, key types.NamespacedName) (T, bool) {
 }
 
 // all are the objects of a kind as the store has them, by name.
-func all[T client.Object](w *World) []T {
+func all[T client.Object](w *World) []T { return listed[T](w.truth) }
+
+func listed[T client.Object](of map[reflect.Type]*informer) []T {
 	var out []T
-	for _, o := range w.truth[reflect.TypeFor[T]()].GetIndexer().List() {
+	for _, o := range of[reflect.TypeFor[T]()].GetIndexer().List() {
 		out = append(out, o.(T))
 	}
 	return out

@@ -110,7 +110,7 @@ func (p *planner) paused() metav1.Condition {
 // waits are the reasons for which a rebuild does not go on, what needs a person first.
 var waits = []reason.Code{
 	reason.FencingWithdrawn, reason.VolumeUnknown, reason.RebuildHeld, reason.NoReadyPeer, reason.HolderUnproven, reason.RebuildManual,
-	reason.RebuildNever, reason.Paused, reason.ShardBusy, reason.NodeDeleted, reason.NodeUnreachable,
+	reason.RebuildNever, reason.Paused, reason.ShardBusy, reason.JustMade, reason.NodeDeleted, reason.NodeUnreachable,
 }
 
 func (p *planner) rebuildingCondition() metav1.Condition {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/reason"
@@ -22,6 +23,7 @@ func gates() []gate {
 		{"allowed", allowed},
 		{"volumesKnown", volumesKnown},
 		{"fenced", fenced},
+		{"settled", settled},
 		{"peerReady", peerReady},
 		{"shardFree", shardFree},
 		{"automatic", automatic},
@@ -62,6 +64,33 @@ func fenced(p *planner, v victim) (reason.Code, string, bool) {
 		}
 	}
 	return 0, "", true
+}
+
+// settleTime is how old a replacement must be before it is given up in turn.
+const settleTime = 10 * time.Second
+
+// settled bounds a loop over two processes: a scheduler that has not heard yet that a node is out of service goes on placing
+// replacements there, and they would be given up and made again as fast as the API server answers. What is lost is lost, and
+// goes on. An age below zero says nothing, since the clocks differ.
+func settled(p *planner, v victim) (reason.Code, string, bool) {
+	if v.lost() || p.generation(v.instance) == 0 {
+		return 0, "", true
+	}
+	var made time.Time
+	if v.pod != nil {
+		made = v.pod.Created
+	}
+	for _, c := range v.claims {
+		if p.doomed(v, c) && c.Created.After(made) {
+			made = c.Created
+		}
+	}
+	age := p.Now.Sub(made)
+	if age < 0 || age >= settleTime {
+		return 0, "", true
+	}
+	p.again(settleTime - age)
+	return reason.JustMade, "node " + v.node, false
 }
 
 // withdrawn says how far the rebuild was when its proof was taken back: what a person may do is not the same. Before

@@ -129,7 +129,7 @@ const (
 // worst lists the reasons of exceptions, the worst first.
 var worst = []reason.Code{
 	reason.FencingWithdrawn, reason.VolumeUnknown, reason.RebuildHeld, reason.NoReadyPeer, reason.HolderUnproven,
-	reason.VolumeGoneNodeDeleted, reason.NodeDeleted, reason.NodeUnreachable, reason.RebuildManual, reason.RebuildNever, reason.ShardBusy,
+	reason.VolumeGoneNodeDeleted, reason.NodeDeleted, reason.NodeUnreachable, reason.RebuildManual, reason.RebuildNever, reason.ShardBusy, reason.JustMade,
 	reason.ForeignObject, reason.UnknownContainer, reason.ReplaceTerminal, reason.Unschedulable, reason.InstanceNotReady,
 }
 

@@ -3,6 +3,7 @@ package instanceset
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -64,6 +65,46 @@ func TestTheSetIsAskedForOnceInAShortCommit(t *testing.T) {
 	live := &liveSet{set: testSet(3)}
 	if done, again, err := deleteUnwanted(t, live); len(done) != 2 || again || err != nil || live.asked != 1 {
 		t.Errorf("asked %d times, again %v, %v, written: %q", live.asked, again, err, done)
+	}
+}
+
+// The cache has the pods and claims of now, and the set of before they were there.
+func TestNothingIsMadeOnTheWordOfAnOldSet(t *testing.T) {
+	edited := testSet(1)
+	edited.Generation++
+	h := newHarness(t, testSet(3))
+	h.live = &liveSet{set: edited}
+	again, err := h.carryOut(t, createPod(2))
+	if done := h.rebuildWrites(); len(done) > 0 || !again || err != nil {
+		t.Errorf("again %v, %v, written: %q", again, err, done)
+	}
+}
+
+// The cache does not show yet that r-1 held data: the answer to the write of the status was lost, or another manager wrote it.
+func TestWhoeverIsRecordedDoesNotStartAsFirst(t *testing.T) {
+	withoutVolumes := testSet(3)
+	withoutVolumes.Spec.VolumeClaimTemplates = nil
+	replaced := createClaim(1)
+	replaced.Instance.RebuildGeneration = 1
+	for what, c := range map[string]struct {
+		set     *v1alpha1.InstanceSet
+		changes []decide.Change
+		written []string
+	}{
+		"a claim, and the pod that rests on it": {testSet(3), []decide.Change{createClaim(1), createPod(1)}, nil},
+		"a pod without claims":                  {withoutVolumes, []decide.Change{createPod(1)}, nil},
+		"a pod whose claims say it":             {testSet(3), []decide.Change{createPod(1)}, []string{"create Pod r-1"}},
+		"one that is not recorded":              {testSet(3), []decide.Change{createClaim(2)}, []string{"create PersistentVolumeClaim data-r-2"}},
+		"one that is known to have held data":   {testSet(3), []decide.Change{replaced}, []string{"create PersistentVolumeClaim data-r-1"}},
+	} {
+		h := newHarness(t, c.set)
+		now := c.set.DeepCopy()
+		now.Status.Bootstrapped = "0-1"
+		h.live = &liveSet{set: now}
+		again, err := h.carryOut(t, c.changes...)
+		if done := h.rebuildWrites(); !slices.Equal(done, c.written) || again != (c.written == nil) || err != nil {
+			t.Errorf("%s: again %v, %v, written: %q", what, again, err, done)
+		}
 	}
 }
 

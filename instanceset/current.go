@@ -1,0 +1,85 @@
+package instanceset
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/instanceset/decide"
+)
+
+// current asks the API server for the set, right before an instance is touched, and refuses what an old copy of the set would
+// have done. Sets, claims and pods reach the cache by different watches, and the answer to a write may be lost: a manager that
+// was suspended while another one led, or that has just started, may know what became of a claim or a pod and not what the set
+// says now. It would
+//
+//   - delete the claims of a scale-out that it has not seen, with data that somebody has just begun to write;
+//   - make the pod of an instance that a scale-in has removed, which nobody expects to be there any more;
+//   - start an instance as the first of its shard while the status records that it held data: an empty master wipes its
+//     replicas.
+//
+// An answer serves all changes of a commit that follow within proofAge.
+type current struct {
+	live client.Reader
+	now  func() time.Time
+	set  *v1alpha1.InstanceSet // that the plan was made from
+
+	mu    sync.Mutex
+	asked time.Time
+	get   func() (*v1alpha1.InstanceSet, error)
+}
+
+// prove is nil when the set is still as it was when the plan was made, or the change belongs to no instance; and otherwise
+// "late".
+func (u *current) prove(ctx context.Context, c decide.Change) error {
+	if c.Ordinal == decide.SetWide {
+		return nil
+	}
+	set, err := u.ask(ctx)
+	switch {
+	case err != nil:
+		return err
+	case set.Generation != u.set.Generation:
+		return &lateError{"the set was changed since"}
+	case startsAsFirst(set, c) && slices.Contains(decide.ParseOrdinals(set.Status.Bootstrapped), c.Ordinal):
+		return &lateError{"it held data before"}
+	}
+	return nil
+}
+
+// startsAsFirst reports whether the change makes what tells an entrypoint that there never was data: the claim, or the pod of
+// a set without volumes.
+func startsAsFirst(set *v1alpha1.InstanceSet, c decide.Change) bool {
+	makes := c.Kind == decide.CreateClaim || c.Kind == decide.CreatePod && len(set.Spec.VolumeClaimTemplates) == 0
+	return makes && c.Instance.RebuildGeneration == 0
+}
+
+func (u *current) ask(ctx context.Context) (*v1alpha1.InstanceSet, error) {
+	u.mu.Lock()
+	if now := u.now(); u.get == nil || now.Sub(u.asked) >= proofAge {
+		u.asked, u.get = now, sync.OnceValues(func() (*v1alpha1.InstanceSet, error) { return u.same(ctx) })
+	}
+	get := u.get
+	u.mu.Unlock()
+	return get()
+}
+
+// same is the set as it is, if it is still that of the plan.
+func (u *current) same(ctx context.Context) (*v1alpha1.InstanceSet, error) {
+	set := &v1alpha1.InstanceSet{}
+	switch err := u.live.Get(ctx, client.ObjectKeyFromObject(u.set), set); {
+	case apierrors.IsNotFound(err):
+		return nil, &lateError{"the set is gone"}
+	case err != nil:
+		return nil, fmt.Errorf("asking what the set says now: %w", err)
+	case set.UID != u.set.UID:
+		return nil, &lateError{"the set was made again"}
+	}
+	return set, nil
+}
