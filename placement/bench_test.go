@@ -72,13 +72,7 @@ func BenchmarkPack(b *testing.B) {
 	for _, replicas := range []int{12, 100, 1000, 10000} {
 		for _, short := range []bool{false, true} {
 			b.Run(fmt.Sprintf("replicas=%d/short=%v", replicas, short), func(b *testing.B) {
-				m := planted(rand.New(rand.NewPCG(1, 2)), replicas, replicas/20+2, 10)
-				for n := range m.Nodes {
-					m.Nodes = append(m.Nodes, Machine{Free: Amounts{m.Nodes[n].Free[0] / 2, m.Nodes[n].Free[1] / 2}})
-				}
-				if short {
-					m.MaxNodes -= m.MaxNodes/10 + 1
-				}
+				m := plantedTwice(replicas, short)
 				b.ReportAllocs()
 				for b.Loop() {
 					Pack(m)

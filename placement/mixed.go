@@ -1,6 +1,10 @@
 package placement
 
-import "slices"
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+)
 
 // Mixed is a group whose instances ask for different amounts. To place as many of them as possible is packing in several
 // dimensions, which is NP-hard, so that no plan of it can promise to be exact: Pack is a heuristic, and says how far from the
@@ -60,31 +64,68 @@ func covers(a, b Amounts) bool {
 	return true
 }
 
-// sizes are the different sizes that are wanted, the largest first, see shareOf.
-func (m Mixed) sizes() []Amounts {
-	all := make([]Amounts, 0, len(m.Wanted))
-	for _, w := range m.Wanted {
-		all = append(all, w.Size)
-	}
-	slices.SortFunc(all, func(a, b Amounts) int { return slices.Compare(a, b) })
-	all = slices.CompactFunc(all, func(a, b Amounts) bool { return slices.Equal(a, b) })
-	total := m.total()
-	slices.SortStableFunc(all, func(a, b Amounts) int { return compareShares(b, a, total) })
-	return all
+// kinds are what all attempts to pack a group need to know about what is wanted.
+type kinds struct {
+	// sizes are the different ones, the largest first, see shareOf; size is that of each instance, by index.
+	sizes []Amounts
+	size  []int
+	// smallest is the least of each dimension.
+	smallest Amounts
+	room     Amounts // what all usable nodes have left
+	// order has the instances by size, the largest first, and those of a shard together.
+	order []int
 }
 
-// smallest is the least of each dimension among what is wanted.
-func (m Mixed) smallest() Amounts {
-	if len(m.Wanted) == 0 {
-		return nil
+func (m Mixed) kinds() *kinds {
+	k := &kinds{size: make([]int, len(m.Wanted)), room: m.total(), order: make([]int, len(m.Wanted))}
+	at := map[string]int{}
+	var key []byte
+	for i, w := range m.Wanted {
+		key = key[:0]
+		for _, v := range w.Size {
+			key = binary.LittleEndian.AppendUint64(key, uint64(v))
+		}
+		s, known := at[string(key)]
+		if !known {
+			s = len(k.sizes)
+			at[string(key)] = s
+			k.sizes = append(k.sizes, w.Size)
+		}
+		k.size[i], k.order[i] = s, i
 	}
-	least := slices.Clone(m.Wanted[0].Size)
-	for _, w := range m.Wanted {
-		for d := range least {
-			least[d] = min(least[d], w.Size[d])
+	k.sort()
+	for i, size := range k.sizes {
+		if i == 0 {
+			k.smallest = slices.Clone(size)
+		}
+		for d := range size {
+			k.smallest[d] = min(k.smallest[d], size[d])
 		}
 	}
-	return least
+	slices.SortStableFunc(k.order, func(a, b int) int {
+		return cmp.Or(k.size[a]-k.size[b], m.Wanted[a].Shard-m.Wanted[b].Shard)
+	})
+	return k
+}
+
+// sort puts the largest sizes first.
+func (k *kinds) sort() {
+	found := k.sizes
+	shares, by := make([]float64, len(found)), make([]int, len(found))
+	for s, size := range found {
+		shares[s], by[s] = shareOf(size, k.room), s
+	}
+	slices.SortFunc(by, func(a, b int) int {
+		return cmp.Or(cmp.Compare(shares[b], shares[a]), slices.Compare(found[b], found[a]))
+	})
+	k.sizes = make([]Amounts, len(found))
+	place := make([]int, len(found))
+	for to, from := range by {
+		k.sizes[to], place[from] = found[from], to
+	}
+	for i, s := range k.size {
+		k.size[i] = place[s]
+	}
 }
 
 // total is what all usable nodes have left.
@@ -115,29 +156,17 @@ func shareOf(a, total Amounts) float64 {
 	return most
 }
 
-// compareShares orders by share, and then by the amounts themselves, so that equal amounts stand together.
-func compareShares(a, b, total Amounts) int {
-	switch x, y := shareOf(a, total), shareOf(b, total); {
-	case x < y:
-		return -1
-	case x > y:
-		return 1
-	}
-	return slices.Compare(a, b)
-}
-
 // maxSizes is how many sizes are looked at by themselves. A group has a few templates.
 const maxSizes = 16
 
 // leastUnplaceable is the best lower bound that the relaxed groups, and the sums of each dimension, give.
-func (m Mixed) leastUnplaceable() int {
+func (m Mixed) leastUnplaceable(k *kinds) int {
 	bound := 0
-	sizes := m.sizes()
-	for _, size := range append(sizes[:min(len(sizes), maxSizes)], m.smallest()) {
+	for _, size := range append(slices.Clone(k.sizes[:min(len(k.sizes), maxSizes)]), k.smallest) {
 		g := m.relaxed(size)
 		bound = max(bound, g.Remaining-NewGuard(g).Reachable)
 	}
-	for d := range m.smallest() {
+	for d := range k.smallest {
 		bound = max(bound, m.overflow(d))
 	}
 	return bound
@@ -185,8 +214,8 @@ func (m Mixed) overflow(d int) int {
 
 // leastLevel is the level that the fullest node has at least when so many are placed: that of the exact plan if all were as
 // small as the smallest in every dimension.
-func (m Mixed) leastLevel(placed int) int {
-	g := m.relaxed(m.smallest())
+func (m Mixed) leastLevel(placed int, k *kinds) int {
+	g := m.relaxed(k.smallest)
 	g.Remaining = placed
 	return NewPlan(g).Level
 }

@@ -13,68 +13,81 @@ type Packing struct {
 	Unplaceable int
 	// Level is the number of instances on the fullest node in the end, those that are there already included.
 	Level int
+	// Work is the number of steps that it took, of some ten nanoseconds each. It does not depend on the machine.
+	Work int
 	// Bound says what is not possible: when Unplaceable and Level are equal to it, the packing is the best there is.
 	Bound Bound
 }
 
-// A packing is bounded by how many times an instance is held against a node, together about a tenth of a second: what the
-// attempts may take, and what may be taken to move others in each of the best attempts.
+// A packing is bounded by how many times something is held against a node: what the attempts may take, and what may be taken to
+// move others in each of the best attempts. A step takes some ten nanoseconds, so that all together are some tens of milliseconds.
 const (
-	maxWork     = 10_000_000
+	maxWork     = 1_000_000
 	maxSqueezed = 8
-	squeezeWork = 1_000_000
+	squeezeWork = 200_000
 )
 
 // Pack places the instances of a mixed group: as many as it can, and on nodes that differ as little as it can manage. It never
 // exceeds M, K or the shard rule. Where all instances ask for the same, NewPlan is exact and to be preferred.
 //
 // The largest instances come first, by the largest share that they want of any dimension (first fit decreasing, with its
-// variants); where not all fit, the smallest first, of which more do. Several choices of the K nodes are tried, and for each of them several levels, from the lower bound up, and several
-// ways to pick a node. What is left over is squeezed in by moving others. The first packing that reaches the bound ends it, and
-// so does maxWork. The same group always gives the same packing.
+// variants); where not all fit, the smallest first, of which more do. Several choices of the K nodes are tried, and for each of
+// them several levels, from the lower bound up, and several ways to pick a node. What is left over is squeezed in by moving
+// others. The first packing that reaches the bound ends it, and so does maxWork: no attempt is begun after that, and each level has
+// its share of it. The same group always gives the same packing.
+//
+// With N nodes, R instances and s sizes an attempt costs O(s N + R log N): instances of one size come one after the other, and
+// each of them changes the rank of one node only.
 func Pack(m Mixed) Packing {
-	bound, best, work := m.leastUnplaceable(), m.nothing(), maxWork
-	level := m.leastLevel(len(m.Wanted) - bound)
-	done := func(l int) bool { return work <= 0 || best.Unplaceable == bound && best.Level <= l }
+	k := m.kinds()
+	bound, best, work := m.leastUnplaceable(k), m.nothing(), maxWork
+	level := m.leastLevel(len(m.Wanted)-bound, k)
+	choices := m.choices(k)
 	var tried []*packer
-	for _, l := range m.levels(level) {
-		for _, chosen := range m.choices() {
+	levels := m.levels(level)
+	for i, l := range levels {
+		reserved := work - work/(len(levels)-i) // for the other levels
+		for _, chosen := range choices {
 			for _, try := range attempts {
-				if done(l) {
+				if work <= reserved || best.Unplaceable == bound && best.Level <= l {
 					break
 				}
-				p := m.newPacker(chosen, l, try, &work)
+				p := m.newPacker(k, chosen, l, try, &work)
 				p.fill()
-				tried = append(tried, p)
-				best = preferred(best, p.result())
+				tried = keep(tried, p)
+				best = p.instead(best)
 			}
 		}
 	}
-	slices.SortStableFunc(tried, func(a, b *packer) int { return cmp.Or(cmp.Compare(a.left(), b.left()), cmp.Compare(a.level, b.level)) })
-	for i, p := range tried {
-		if i == maxSqueezed || best.Unplaceable == bound && best.Level <= p.level {
+	spent := maxWork - work
+	for _, p := range tried {
+		if best.Unplaceable == bound && best.Level <= p.level {
 			break
 		}
 		work = squeezeWork
 		p.squeeze()
-		best = preferred(best, p.result())
+		spent += squeezeWork - work
+		best = p.instead(best)
 	}
-	best.Bound = Bound{Unplaceable: bound, Level: m.leastLevel(len(m.Wanted) - best.Unplaceable)}
+	best.Work = spent
+	best.Bound = Bound{Unplaceable: bound, Level: m.leastLevel(len(m.Wanted)-best.Unplaceable, k)}
 	return best
+}
+
+// keep adds an attempt to the best ones, those that leave the fewest out, on the lowest levels, and drops one too many.
+func keep(tried []*packer, p *packer) []*packer {
+	better := func(a, b *packer) int { return cmp.Or(cmp.Compare(a.left, b.left), cmp.Compare(a.level, b.level)) }
+	at := len(tried)
+	for at > 0 && better(p, tried[at-1]) < 0 {
+		at--
+	}
+	tried = slices.Insert(tried, at, p)
+	return tried[:min(len(tried), maxSqueezed)]
 }
 
 // attempts are the ways to fill the nodes, the most promising first.
 var attempts = []attempt{
-	{better: emptiest}, {better: tightest}, {better: loosest}, {better: aligned},
-	{better: emptiest, ascending: true}, {better: tightest, ascending: true},
-}
-
-// preferred is the packing that places more, or as much on a lower level; the first of equals.
-func preferred(a, b Packing) Packing {
-	if cmp.Or(cmp.Compare(a.Unplaceable, b.Unplaceable), cmp.Compare(a.Level, b.Level)) <= 0 {
-		return a
-	}
-	return b
+	{emptiest, false}, {tightest, false}, {loosest, false}, {aligned, false}, {emptiest, true}, {tightest, true},
 }
 
 // Fewest is the smallest K, of those that allow what is in use, with which Pack places everything, and the least that it could be: with fewer nodes nothing
@@ -92,7 +105,8 @@ func (m Mixed) Fewest() (nodes, bound int) {
 			open++
 		}
 	}
-	bound = least(max(1, open), len(m.Nodes), func(k int) bool { return with(k).leastUnplaceable() == 0 })
+	kinds := m.kinds()
+	bound = least(max(1, open), len(m.Nodes), func(k int) bool { return with(k).leastUnplaceable(kinds) == 0 })
 	if bound == 0 {
 		return 0, 0
 	}
@@ -107,29 +121,32 @@ func (m Mixed) nothing() Packing {
 	return p
 }
 
-// levels are the numbers of instances per node that are worth a try: from the least that is possible some steps up, and the
-// limit.
+// levels are the numbers of instances per node that are worth a try: the least that is possible, the limit, at which the most can
+// be placed, and some steps up from the least.
 func (m Mixed) levels(least int) []int {
 	limit := m.MaxPerNode
 	if limit == 0 {
 		limit = unlimited
 	}
-	var all []int
-	for level := least; level < least+4 && level < limit; level++ {
+	if least >= limit {
+		return []int{limit}
+	}
+	all := []int{least, limit}
+	for level := least + 1; level < least+4 && level < limit; level++ {
 		all = append(all, level)
 	}
-	return append(all, limit)
+	return all
 }
 
 // choices are sets of nodes that the group may use, S and K - |S| others: those that could hold the most by different measures.
 // Without a limit there is only one.
-func (m Mixed) choices() [][]int {
+func (m Mixed) choices(k *kinds) [][]int {
 	var open, closed []int
 	for n, node := range m.Nodes {
 		switch {
 		case node.Held > 0:
 			open = append(open, n)
-		case !node.Unusable && slices.ContainsFunc(m.Wanted, func(w Wanted) bool { return Times(node.Free, w.Size) > 0 }):
+		case !node.Unusable && slices.ContainsFunc(k.sizes, func(size Amounts) bool { return Times(node.Free, size) > 0 }):
 			closed = append(closed, n)
 		}
 	}
@@ -141,8 +158,8 @@ func (m Mixed) choices() [][]int {
 		return [][]int{append(open, closed...)}
 	}
 	var all [][]int
-	for _, measure := range m.measures() {
-		value := map[int]float64{}
+	for _, measure := range m.measures(k) {
+		value := make([]float64, len(m.Nodes))
 		for _, n := range closed {
 			value[n] = measure(m.Nodes[n])
 		}
@@ -159,8 +176,8 @@ func (m Mixed) choices() [][]int {
 
 // measures say how good a node is for the group: how much of all that is wanted it can hold, in the scarcest dimension; how
 // much of each dimension; how many of each size.
-func (m Mixed) measures() []func(Machine) float64 {
-	want := make(Amounts, len(m.smallest()))
+func (m Mixed) measures(k *kinds) []func(Machine) float64 {
+	want := make(Amounts, len(k.smallest))
 	for _, w := range m.Wanted {
 		for d := range want {
 			want[d] += w.Size[d]
@@ -178,11 +195,10 @@ func (m Mixed) measures() []func(Machine) float64 {
 	for d := range want {
 		all = append(all, func(n Machine) float64 { return float64(n.Free[d]) })
 	}
-	sizes := m.sizes()
-	for _, size := range sizes[:min(len(sizes), 8)] {
+	for _, size := range k.sizes[:min(len(k.sizes), 8)] {
 		all = append(all, func(n Machine) float64 { return float64(m.limit(n, Times(n.Free, size))) })
 	}
-	return append(all, func(n Machine) float64 { return float64(m.limit(n, Times(n.Free, m.smallest()))) })
+	return append(all, func(n Machine) float64 { return float64(m.limit(n, Times(n.Free, k.smallest))) })
 }
 
 func (m Mixed) limit(n Machine, fit int) int {
