@@ -11,10 +11,12 @@ import (
 	"github.com/shoal-dev/shoal/slots"
 )
 
-// pack makes a mixture anew from what is placed.
-func (s *state) pack(pod *corev1.Pod, pods []*corev1.Pod) *mixture {
+// pack makes a mixture anew from what is placed, and says how long that takes on any machine.
+func (s *state) pack(pod *corev1.Pod, pods []*corev1.Pod) (*mixture, time.Duration) {
 	defer planned(planSizes, time.Now())
-	m := &mixture{at: make(map[slots.Instance]spot, len(pods))}
+	m := &mixture{
+		at: make(map[slots.Instance]spot, len(pods)), rows: map[kind]map[int]int{}, more: map[int]*load{}, room: slots.RoomFor(pod), limits: s.limits,
+	}
 	own := spotOf(pod)
 	own.shard = ""
 	wanted := make([]spot, 0, max(s.remaining, len(pods)))
@@ -24,8 +26,7 @@ func (s *state) pack(pod *corev1.Pod, pods []*corev1.Pod) *mixture {
 	for len(wanted) < s.remaining {
 		wanted = append(wanted, own)
 	}
-	group := s.mixedGroup(wanted)
-	packing := placement.Pack(group)
+	packing := placement.Pack(s.mixedGroup(wanted))
 	m.least = packing.Bound.Unplaceable
 	m.plan = &plan{quota: make([]int, len(s.view.seats)), level: packing.Level, remaining: -1} // no other plan is like it
 	for number, seat := range s.view.seats {
@@ -36,21 +37,22 @@ func (s *state) pack(pod *corev1.Pod, pods []*corev1.Pod) *mixture {
 		if packing.Node[i] >= 0 {
 			m.plan.quota[packing.Node[i]]++
 		}
-		switch {
-		case i >= len(pods):
+		if i < len(pods) {
+			if packing.Node[i] < 0 {
+				m.leftOver++
+			}
+			m.put(slots.InstanceOfPod(pods[i]), wanted[i])
+		} else {
 			m.unknown = append(m.unknown, wanted[i])
-			continue
-		case packing.Node[i] < 0:
-			m.leftOver++
+			m.book(wanted[i], +1)
 		}
-		m.at[slots.InstanceOfPod(pods[i])] = wanted[i]
 	}
 	for number, q := range m.plan.quota {
 		if q > 0 {
 			m.plan.opened = append(m.plan.opened, number)
 		}
 	}
-	return m
+	return m, packStep * time.Duration(packing.Work+len(wanted)+len(s.view.seats))
 }
 
 // mixedGroup is the group as placement.Pack sees it.
