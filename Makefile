@@ -76,7 +76,8 @@ REAL_NODE_PACKAGES := containerd runc containernetworking-plugins iptables e2fsp
 real-node-deps: ## install the Debian packages that real nodes need (as root)
 	@hack/install-packages $(REAL_NODE_PACKAGES)
 
-# Programs that the tests of load/ start on loopback; without them those tests are skipped.
+# Programs that the tests of load/ and test/monitoring start on loopback. Without them those tests are skipped, or fail
+# where REQUIRE_MONITORING is set, as .ci/run does.
 MONITORING_PACKAGES := prometheus prometheus-node-exporter
 
 .PHONY: monitoring-deps

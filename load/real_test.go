@@ -20,12 +20,16 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// program finds a program of Debian's packages, or skips the test.
+// program finds a program of Debian's packages, or skips the test; with REQUIRE_MONITORING set, it fails.
 func program(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		t.Skipf("%s is not installed: sudo make monitoring-deps", name)
+		missing := t.Skipf
+		if os.Getenv("REQUIRE_MONITORING") != "" {
+			missing = t.Fatalf
+		}
+		missing("%s is not installed: sudo make monitoring-deps", name)
 	}
 	return path
 }
