@@ -15,10 +15,12 @@ import (
 // A room that does not exist yet has its place already.
 var rooms = []string{
 	"manifests", // embeds files, imports nothing of ours
+	"crd",
 	"api/v1alpha1",
 	"api/config",
 	"api/agent",
 	"reason",
+	"spelling",
 	"placement",
 	"load",
 	"podspec",
@@ -26,6 +28,7 @@ var rooms = []string{
 	"slots",
 	"plugins/dispersion",
 	"plugins/loadbalance",
+	"plugins/registry",
 	"agent",
 	"policy",
 	"bandwidth",
@@ -62,6 +65,7 @@ var kubernetesFunctions = append([]string{"k8s.io/component-helpers", "github.co
 var pureRooms = []purity{
 	{"api/v1alpha1", kubernetesTypes},
 	{"reason", nil},
+	{"spelling", nil},
 	{"placement", nil},
 	{"podspec", kubernetesTypes},
 	{"slots", kubernetesFunctions},

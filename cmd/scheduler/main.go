@@ -15,8 +15,7 @@ import (
 	"k8s.io/kubernetes/cmd/kube-scheduler/app"
 
 	"github.com/shoal-dev/shoal/api/config/scheme"
-	"github.com/shoal-dev/shoal/plugins/dispersion"
-	"github.com/shoal-dev/shoal/plugins/loadbalance"
+	"github.com/shoal-dev/shoal/plugins/registry"
 )
 
 // version is set by the linker.
@@ -39,11 +38,8 @@ func run() error {
 
 // registered are the plugins beside upstream's.
 func registered() []app.Option {
-	all := []app.Option{
-		app.WithPlugin(dispersion.Name, dispersion.Shared()),
-		app.WithPlugin(loadbalance.Name, loadbalance.New),
-	}
-	for name, factory := range others {
+	var all []app.Option
+	for name, factory := range registry.OutOfTree() {
 		all = append(all, app.WithPlugin(name, factory))
 	}
 	return all

@@ -171,10 +171,10 @@ func TestMistakesInTheConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ old, new, want string }{
-		"a plugin that does not exist": {"- name: Dispersion\n    args", "- name: Dispertion\n    args", `profiles[0].pluginConfig[0].name: Invalid value: "Dispertion": there is no such plugin`},
+		"a plugin that does not exist": {"- name: Dispersion\n    args", "- name: Dispertion\n    args", `profiles[0].pluginConfig[0].name: Invalid value: "Dispertion": there is no such plugin, did you mean Dispersion?`},
 		"an argument out of range":     {"maxPerShard: 1", "maxPerShard: 0", "profiles[0].pluginConfig[0].args.defaults.maxPerShard: Invalid value: 0: must be between 1 and 100"},
-		"a misspelt argument":          {"maxPerShard: 1", "maxPerShards: 1", `unknown field "defaults.maxPerShards"`},
-		"a misspelt field":             {"percentageOfNodesToScore", "percentOfNodesToScore", `unknown field "percentOfNodesToScore"`},
+		"a misspelt argument":          {"maxPerShard: 1", "maxPerShards: 1", "profiles[0].pluginConfig[0].args.defaults.maxPerShards: unknown field, did you mean maxPerShard?"},
+		"a misspelt field":             {"percentageOfNodesToScore", "percentOfNodesToScore", "percentOfNodesToScore: unknown field, did you mean percentageOfNodesToScore?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !strings.Contains(string(text), c.old) {

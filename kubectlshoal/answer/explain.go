@@ -15,6 +15,7 @@ import (
 	"github.com/shoal-dev/shoal/kubectlshoal/trial"
 	"github.com/shoal-dev/shoal/reason"
 	"github.com/shoal-dev/shoal/slots"
+	"github.com/shoal-dev/shoal/spelling"
 )
 
 // ExplainVersion and ExplainKind mark the JSON form of an Explanation; its schema is docs/schemas/explanation.v1.json.
@@ -309,7 +310,7 @@ func alike(c *snapshot.Cluster, namespace, name string) string {
 		switch {
 		case p.Name == name:
 			same = append(same, p.Namespace)
-		case p.Namespace == namespace && len(name) > 2 && distance(p.Name, name) <= 2:
+		case p.Namespace == namespace && len(name) > 2 && spelling.Distance(p.Name, name) <= 2:
 			near = append(near, p.Name)
 		}
 	}

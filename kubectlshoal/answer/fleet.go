@@ -10,6 +10,7 @@ import (
 
 	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
 	"github.com/shoal-dev/shoal/slots"
+	"github.com/shoal-dev/shoal/spelling"
 )
 
 // FleetKind marks the JSON form of a Fleet; its schema is docs/schemas/fleet.v1.json.
@@ -98,7 +99,7 @@ func (f *Fleet) limit(c *snapshot.Cluster, namespace string, held []slots.Slot, 
 	}
 	hint := ""
 	for _, name := range sortedKeys(names) {
-		if names[name] && distance(name, f.Group) <= 2 {
+		if names[name] && spelling.Distance(name, f.Group) <= 2 {
 			hint = ": did you mean " + name + "?"
 		}
 	}

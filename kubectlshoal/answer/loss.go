@@ -15,6 +15,7 @@ import (
 	"github.com/shoal-dev/shoal/kubectlshoal/trial"
 	"github.com/shoal-dev/shoal/placement"
 	"github.com/shoal-dev/shoal/slots"
+	"github.com/shoal-dev/shoal/spelling"
 )
 
 // LossKind marks the JSON form of a Loss; its schema is docs/schemas/nodeloss.v1.json.
@@ -114,7 +115,7 @@ func LoseNodes(ctx context.Context, c *snapshot.Cluster, config *trial.Config, n
 func alikeNode(c *snapshot.Cluster, name string) string {
 	var near []string
 	for _, n := range c.Nodes {
-		if distance(n.Name, name) <= 2 {
+		if spelling.Distance(n.Name, name) <= 2 {
 			near = append(near, n.Name)
 		}
 	}

@@ -18,26 +18,6 @@ func plural(n int, noun string) string {
 
 func count(n int, noun string) string { return fmt.Sprintf("%d %s", n, plural(n, noun)) }
 
-// distance is how many letters have to be inserted, removed or exchanged to make one word the other (Levenshtein 1966).
-func distance(a, b string) int {
-	before := make([]int, len(b)+1)
-	for j := range before {
-		before[j] = j
-	}
-	for i := range len(a) {
-		row := append(make([]int, 0, len(b)+1), i+1)
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			row = append(row, min(before[j]+cost, before[j+1]+1, row[j]+1))
-		}
-		before = row
-	}
-	return before[len(b)]
-}
-
 // lack is one thing of which a node has too little.
 type lack struct {
 	name           string

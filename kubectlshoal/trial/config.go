@@ -6,12 +6,11 @@ import (
 	"slices"
 
 	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
-	"k8s.io/kubernetes/pkg/scheduler/apis/config/scheme"
 
 	"github.com/shoal-dev/shoal/api/config"
-	configscheme "github.com/shoal-dev/shoal/api/config/scheme"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/manifests"
+	"github.com/shoal-dev/shoal/plugins/registry"
 )
 
 // Config is a configuration of the scheduler, and where it comes from.
@@ -24,9 +23,6 @@ type Config struct {
 // LoadConfig reads a KubeSchedulerConfiguration as the scheduler does at its start: strictly. An empty name stands for the
 // configuration that Shoal installs. Of several profiles, that of shoal-scheduler is taken, and the first without one.
 func LoadConfig(name string) (*Config, error) {
-	if err := configscheme.Register(); err != nil {
-		return nil, err
-	}
 	source, text := "the shipped configuration", manifests.SchedulerConfig
 	if name != "" {
 		var err error
@@ -35,13 +31,9 @@ func LoadConfig(name string) (*Config, error) {
 		}
 		source = name
 	}
-	o, _, err := scheme.Codecs.UniversalDecoder().Decode(text, nil, nil)
-	if err != nil {
+	c, problems := registry.Check(text)
+	if err := registry.Error(problems); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", source, err)
-	}
-	c, ok := o.(*schedulerconfig.KubeSchedulerConfiguration)
-	if !ok || len(c.Profiles) == 0 {
-		return nil, fmt.Errorf("reading %s: it is no KubeSchedulerConfiguration with a profile", source)
 	}
 	i := slices.IndexFunc(c.Profiles, func(p schedulerconfig.KubeSchedulerProfile) bool { return p.SchedulerName == v1alpha1.SchedulerName })
 	profile := c.Profiles[max(0, i)]
