@@ -161,6 +161,17 @@ monitoring-check: ## run the alerts with promtool, and look for the metrics that
 	@command -v promtool >/dev/null || { echo "promtool is not installed: run make monitoring-deps as root" >&2; exit 1; }
 	go test -count=1 ./test/monitoring ./hack/gen-metrics ./hack/gen-dashboards
 
+# A browser, and what reads its PDF.
+BROWSER_PACKAGES := chromium poppler-utils fonts-dejavu-core
+
+.PHONY: browser-deps
+browser-deps: ## install the Debian packages that browser-test needs (as root)
+	@hack/install-packages $(BROWSER_PACKAGES)
+
+.PHONY: browser-test
+browser-test: ## look at the page of kubectl-shoal in Chromium: on screens, a phone, and paper; KEEP_PAGES=folder keeps what it saw
+	go test -tags browser -count=1 -v ./test/browser $(if $(KEEP_PAGES),-keep $(abspath $(KEEP_PAGES)))
+
 BENCH ?= .
 COUNT ?= 1
 

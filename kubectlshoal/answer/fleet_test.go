@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -13,7 +14,7 @@ import (
 func many(n int) *Fleet {
 	f := &Fleet{GroupedBy: "zone", Groups: 1}
 	for i := range n {
-		f.Nodes = append(f.Nodes, NodeHeat{Node: fmt.Sprintf("<n>&%03d", i), Group: fmt.Sprint("zone-", i/50), Instances: i % 7, Fill: Fill{CPU: 100 * (i + 1) / n, Memory: i % 50}})
+		f.Nodes = append(f.Nodes, NodeHeat{Node: fmt.Sprintf("<n>&%03d", i), Group: fmt.Sprint("zone-", i/250), Instances: i % 7, Fill: Fill{CPU: 100 * (i + 1) / n, Memory: i % 50}})
 	}
 	return f
 }
@@ -21,7 +22,7 @@ func many(n int) *Fleet {
 // The page needs nothing but itself, and its picture is well-formed whatever nodes are called; no tile covers another one.
 func TestPageStandsAlone(t *testing.T) {
 	var b strings.Builder
-	if err := many(130).HTML(&b, "<script>"); err != nil {
+	if err := many(530).HTML(&b, "<script>"); err != nil {
 		t.Fatal(err)
 	}
 	page := b.String()
@@ -30,32 +31,47 @@ func TestPageStandsAlone(t *testing.T) {
 			t.Errorf("the page has %q", outside)
 		}
 	}
-	start, end := strings.Index(page, "<svg"), strings.Index(page, "</svg>")
-	places := map[string]bool{}
-	decoder := xml.NewDecoder(strings.NewReader(page[start : end+len("</svg>")]))
+	tiles := 0
+	for _, part := range strings.Split(page, "<svg")[1:] {
+		svg, _, _ := strings.Cut(part, "</svg>")
+		tiles += tilesIn(t, "<svg"+svg+"</svg>")
+	}
+	if tiles != 530 {
+		t.Errorf("%d tiles, want 530", tiles)
+	}
+}
+
+// tilesIn counts the tiles of a picture, no two of which are at one place, or outside.
+func tilesIn(t *testing.T, svg string) int {
+	t.Helper()
+	places, width, height := map[[2]int]bool{}, 0, 0
+	decoder := xml.NewDecoder(strings.NewReader(svg))
 	for {
 		token, err := decoder.Token()
 		if errors.Is(err, io.EOF) {
-			break
+			return len(places)
 		}
 		if err != nil {
 			t.Fatalf("the picture is not well-formed: %v", err)
 		}
-		if element, ok := token.(xml.StartElement); ok && element.Name.Local == "rect" {
-			at := ""
-			for _, a := range element.Attr {
-				if a.Name.Local == "x" || a.Name.Local == "y" {
-					at += " " + a.Value
-				}
-			}
-			if places[at] {
-				t.Errorf("two tiles are at%s", at)
+		element, ok := token.(xml.StartElement)
+		if !ok {
+			continue
+		}
+		has := map[string]int{}
+		for _, a := range element.Attr {
+			has[a.Name.Local], _ = strconv.Atoi(a.Value)
+		}
+		switch element.Name.Local {
+		case "svg":
+			width, height = has["width"], has["height"]
+		case "rect":
+			at := [2]int{has["x"], has["y"]}
+			if places[at] || at[0]+has["width"] > width || at[1]+has["height"] > height {
+				t.Errorf("a tile at %v is on another one, or outside of %d x %d", at, width, height)
 			}
 			places[at] = true
 		}
-	}
-	if len(places) != 130 {
-		t.Errorf("%d tiles, want 130", len(places))
 	}
 }
 
