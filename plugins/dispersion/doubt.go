@@ -63,7 +63,7 @@ func (p *Plugin) Reserve(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod
 	if s, status := stateOf(cs); status.IsSuccess() {
 		p.relyOnSlot(cs, s, pod, node)
 		if s.lastOfGroup() {
-			p.feed(ctx, pod)
+			p.feed(ctx, pod, map[slots.Group]bool{s.group: true})
 		}
 	}
 	r := reservation{pod: pod}

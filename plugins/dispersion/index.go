@@ -33,7 +33,7 @@ type index struct {
 	starved      starved
 	allowances   allowances
 	postponed    postponed
-	freed        bool // a group needs less than before
+	freed        map[slots.Group]bool // these need less than before
 	// news counts what may help a pod that waits and what no event of the scheduler's tells: pods that wait are deleted, policies
 	// change. A pod whose cycle it falls into is not yet among those that are tried again then.
 	news atomic.Int64

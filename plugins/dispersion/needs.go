@@ -29,7 +29,9 @@ func (x *index) publish(v *view, replicas int) {
 }
 
 func (x *index) withdraw(v *view) {
-	x.freed = x.freed || len(v.published) > 0
+	if len(v.published) > 0 {
+		x.frees(v.group)
+	}
 	for _, number := range v.published {
 		x.planned[number] = slices.DeleteFunc(x.planned[number], func(w *view) bool { return w == v })
 		if len(x.planned[number]) == 0 {
@@ -38,6 +40,14 @@ func (x *index) withdraw(v *view) {
 		x.changes.add(number)
 	}
 	v.published = v.published[:0]
+}
+
+// frees notes that the group may need less than before.
+func (x *index) frees(g slots.Group) {
+	if x.freed == nil {
+		x.freed = map[slots.Group]bool{}
+	}
+	x.freed[g] = true
 }
 
 // unplan forgets the plan of a view.
@@ -57,7 +67,9 @@ func (x *index) finish(g slots.Group) {
 		if v.plan == nil || done == v.done {
 			continue
 		}
-		v.done, x.freed = done, x.freed || done
+		if v.done = done; done {
+			x.frees(g)
+		}
 		for _, number := range v.published {
 			if v.plan.quota[number] > x.heldOn(g, number) {
 				x.changes.add(number)
@@ -113,7 +125,9 @@ func (x *index) replan(g slots.Group) {
 // reconsider is called when a group begins to wait, or ended to: what is planned for it is needed from now on, or no longer.
 func (x *index) reconsider(g slots.Group, ended bool) {
 	for _, v := range x.views[g] {
-		x.freed = x.freed || ended && len(v.published) > 0
+		if ended && len(v.published) > 0 {
+			x.frees(g)
+		}
 		for _, number := range v.published {
 			x.changes.add(number)
 		}

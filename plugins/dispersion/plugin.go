@@ -205,7 +205,7 @@ func (p *Plugin) wake(ctx context.Context, before, after *v1alpha1.PlacementPoli
 	if all {
 		p.index.notes.policy(one)
 		p.index.news.Add(1)
-		p.feed(ctx, nil) // what the group had planned may be free
+		p.feed(ctx, nil, nil) // what the group had planned may be free
 	}
 	waiting := map[string]*corev1.Pod{}
 	for _, pod := range p.podsOf(slots.Group{Namespace: one.Namespace, Policy: one.Name}) {

@@ -54,9 +54,9 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 	if s.judge(rules, pod); s.later > 0 {
 		p.postpone(ctx, group, pod, s.later)
 	}
-	if p.index.freed {
-		p.index.freed = false
-		p.feed(ctx, pod)
+	if freed := p.index.freed; len(freed) > 0 {
+		p.index.freed = nil
+		p.feed(ctx, pod, freed)
 	}
 	cs.Write(stateKey, s)
 	if cs.IsPodGroupSchedulingCycle() && s.pinned == "" {

@@ -31,21 +31,29 @@ func (s *starved) add(pod *corev1.Pod) {
 	}
 }
 
-// take hands over all of them but one.
-func (s *starved) take(but *corev1.Pod) map[string]*corev1.Pod {
+// take hands over those that may profit, and forgets one of them. A group's own needs never keep its pods away: those of a group
+// that alone freed something go on waiting. While a promise is in doubt, which counts for all pods but one, each pod of a group may
+// have another plan, and they would wake each other without end.
+func (s *starved) take(but *corev1.Pod, freed map[slots.Group]bool) map[string]*corev1.Pod {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	pods := s.pods
-	s.pods = nil
 	if but != nil {
-		delete(pods, but.Namespace+"/"+but.Name)
+		delete(s.pods, but.Namespace+"/"+but.Name)
+	}
+	pods := map[string]*corev1.Pod{}
+	for name, pod := range s.pods {
+		if group, grouped := slots.GroupOf(pod.Namespace, pod.Labels); grouped && len(freed) == 1 && freed[group] {
+			continue
+		}
+		pods[name] = pod
+		delete(s.pods, name)
 	}
 	return pods
 }
 
-// feed tries the starved pods again, other than the one that is being tried.
-func (p *Plugin) feed(ctx context.Context, but *corev1.Pod) {
-	if pods := p.index.starved.take(but); len(pods) > 0 {
+// feed tries the starved pods again that may profit from what these groups need no longer, other than the pod that is being tried.
+func (p *Plugin) feed(ctx context.Context, but *corev1.Pod, freed map[slots.Group]bool) {
+	if pods := p.index.starved.take(but, freed); len(pods) > 0 {
 		p.handle.Activate(loggerOf(ctx), pods)
 	}
 }
@@ -67,7 +75,7 @@ func (p *Plugin) podGone(ctx context.Context, o any) {
 		return
 	}
 	p.index.news.Add(1)
-	p.feed(ctx, nil)
+	p.feed(ctx, nil, nil)
 	if siblings := p.wishes.siblingsOf(group); len(siblings) > 0 {
 		p.handle.Activate(loggerOf(ctx), siblings)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/shoal-dev/shoal/api/config"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/placement"
+	"github.com/shoal-dev/shoal/slots"
 )
 
 // The group big needs all of node a and has one pod there; small has no other node. When the rest of big is deleted before it
@@ -47,6 +48,35 @@ func TestStarvedPodsAreFed(t *testing.T) {
 	}
 	if node, _ := w.schedule(small); node != "a" {
 		t.Errorf("s-0 is on %q", node)
+	}
+}
+
+// What a group plans and plans anew keeps other groups away, and none of its own pods. If it woke those, a group whose pods
+// each see another plan, because a promise is in doubt, would try them in turn for ever (seed 15556 of the simulation).
+func TestAGroupDoesNotFeedItself(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("big", 3, placement.Limits{MaxNodes: 1})
+	w.node("a", 3, 110)
+	first, second, own, other := instance("b-0", "big", ""), instance("b-1", "big", ""), instance("b-2", "big", ""), instance("s-0", "small", "")
+	w.arrive(first, second, own, other)
+	if node, _ := w.schedule(first); node != "a" {
+		t.Fatal("b-0 has no node")
+	}
+	w.plugin.index.starved.add(own)
+	w.plugin.index.starved.add(other)
+	w.plugin.index.replan(slots.Group{Namespace: "ns", Policy: "big"}) // a is no longer kept, until the next cycle keeps it again
+	if node, _ := w.schedule(second); node != "a" {
+		t.Fatal("b-1 has no node")
+	}
+	if w.activated(own) {
+		t.Error("big wakes its own pod")
+	}
+	if !w.activated(other) {
+		t.Error("the pod of another group is not tried again")
+	}
+	w.plugin.feed(t.Context(), nil, nil)
+	if !w.activated(own) {
+		t.Error("the pod was forgotten")
 	}
 }
 
