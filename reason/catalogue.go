@@ -273,7 +273,7 @@ func catalogue() []row {
 		{ClaimReplaced, Entry{
 			Name:    "ClaimReplaced",
 			Text:    "the pod's claim is not the one that the scheduler has seen; it waits for the new one",
-			Meaning: "The pod was let in because its volume holds its slot on a node, where the group has more than its limits allow today. Before it was bound, the API server said that this claim is gone or going, so the slot is free, and the pod would be one more.",
+			Meaning: "The pod was let in because its volume holds its slot on a node, where the group has more than its limits allow today. Before it was bound, the API server said that this claim is gone, going or given up, so the slot is free, and the pod would be one more.",
 			Advice:  "Nothing, if it passes within seconds: the pod is tried again when the scheduler sees the claim. If it lasts, look at the scheduler's watch of PersistentVolumeClaims (its log, and its rights).",
 		}},
 		{Feasible, Entry{

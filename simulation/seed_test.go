@@ -85,6 +85,7 @@ var pinned = map[int64]string{
 	14049: "the checker: the scheduler writes again what it has written and not seen yet, while events are late",
 	14086: "the manager: the answer to the record was lost, and the pod of an instance that held data was made as a first one",
 	14717: "the checker: of a group beyond its limits, an instance went to a node whose last one had just gone, unseen",
+	15556: "the scheduler: while a promise was in doubt, the pods of a group woke each other a thousand times a second",
 	17464: "the checker: a set waits because another one of the group keeps its place on a node that stays away",
 	17496: "the manager: one that slept made the pod of an instance that had been scaled in meanwhile",
 	17797: "the manager: one that had just started did the same, and the record forgot the instance",

@@ -61,11 +61,16 @@ func (p *Plugin) slotIsThere(ctx context.Context, cs fwk.CycleState, pod *corev1
 	for name, uid := range claims { // whichever is found first, the answer is the same
 		claim, err := p.handle.ClientSet().CoreV1().PersistentVolumeClaims(pod.Namespace).Get(ctx, name, metav1.GetOptions{})
 		switch {
-		case apierrors.IsNotFound(err), err == nil && (claim.UID != uid || claim.DeletionTimestamp != nil):
+		case apierrors.IsNotFound(err), err == nil && (claim.UID != uid || claim.DeletionTimestamp != nil || givenUp(claim.Labels)):
 			return fwk.NewStatus(fwk.Unschedulable, reason.ClaimReplaced.Message())
 		case err != nil:
 			return fwk.AsStatus(fmt.Errorf("reading claim %s before pod %s is bound to its node: %w", name, pod.Name, err))
 		}
 	}
 	return nil
+}
+
+// givenUp reports whether a claim with these labels holds no slot any more.
+func givenUp(labels map[string]string) bool {
+	return labels[v1alpha1.LabelLost] != "" || labels[v1alpha1.LabelRetired] != ""
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/shoal-dev/shoal/api/config"
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/placement"
 	"github.com/shoal-dev/shoal/reason"
 )
@@ -28,6 +29,8 @@ func TestAPodComesBackToASlotThatIsStillThere(t *testing.T) {
 		"the claim was replaced":       {1, stored("2", false), true, false},
 		"the claim is gone":            {1, nil, true, false},
 		"the claim is going":           {1, stored("1", true), true, false},
+		"the claim was declared lost":  {1, labelled(stored("1", false), v1alpha1.LabelLost), true, false},
+		"the claim was retired":        {1, labelled(stored("1", false), v1alpha1.LabelRetired), true, false},
 		"there is room in any case":    {2, stored("2", false), false, true},
 		"no limit was ever in the way": {0, stored("2", false), false, true},
 	} {
@@ -76,5 +79,10 @@ func stored(uid string, going bool) *corev1.PersistentVolumeClaim {
 		claim.DeletionTimestamp = ptr.To(metav1.Now())
 		claim.Finalizers = []string{"kubernetes.io/pvc-protection"}
 	}
+	return claim
+}
+
+func labelled(claim *corev1.PersistentVolumeClaim, label string) *corev1.PersistentVolumeClaim {
+	claim.Labels[label] = "n"
 	return claim
 }
