@@ -28,11 +28,25 @@ const (
 // errBad says that the command has printed its answer, and that it is bad.
 var errBad = errors.New("the answer is bad")
 
+// codedError is an error of a command that has exit codes of its own.
+type codedError struct {
+	code int
+	error
+}
+
+// Unwrap is the error itself.
+func (e codedError) Unwrap() error { return e.error }
+
+func withCode(code int, err error) error { return codedError{code, err} }
+
 // ExitCode is the exit code for what Execute returned, and whether the error is still to be printed.
 func ExitCode(err error) (code int, tell bool) {
+	var coded codedError
 	switch {
 	case err == nil:
 		return ExitFine, false
+	case errors.As(err, &coded):
+		return coded.code, !errors.Is(err, errBad)
 	case errors.Is(err, errBad):
 		return ExitBad, false
 	}

@@ -43,6 +43,12 @@ func (a Assessment) Advice() string {
 	return text + fmt.Sprintf(", %d of them would be enough", a.NeedUncordoned)
 }
 
+// TooTight says in one sentence how far the limits of a group are from its replicas, if LimitsTooTight.
+func (a Assessment) TooTight() string {
+	k, m := a.limits.MaxNodes, a.limits.MaxPerNode
+	return fmt.Sprintf("%d nodes of at most %d instances hold %d of %d replicas", k, m, k*m, a.replicas)
+}
+
 // Shortage says in one sentence how much of a mixed group has no place in a packing: left of the replicas, and of these how many
 // have none in any packing. The status of a policy and the event of a pod that waits both say this.
 func Shortage(left, replicas, least int) string {

@@ -277,8 +277,7 @@ func (s snapshot) feasible(g placement.Group, a placement.Assessment, held []slo
 		return verdict{code: reason.TargetNotFound, message: reason.TargetNotFound.Because("%s does not exist", strings.Join(s.missing[:min(len(s.missing), 10)], ", "))}
 	}
 	if a.LimitsTooTight {
-		text := fmt.Sprintf("%d nodes of at most %d instances hold %d of %d replicas", g.MaxNodes, g.MaxPerNode, g.MaxNodes*g.MaxPerNode, replicas)
-		return verdict{code: reason.LimitsTooTight, message: reason.LimitsTooTight.Because("%s: %s", text, a.Advice())}
+		return verdict{code: reason.LimitsTooTight, message: reason.LimitsTooTight.Because("%s: %s", a.TooTight(), a.Advice())}
 	}
 	packing, packed := s.pack(g, held)
 	switch {

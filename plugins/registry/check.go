@@ -105,7 +105,7 @@ func decoding(text []byte, err error) []Problem {
 		return nil
 	}
 	if runtime.IsNotRegisteredError(err) || runtime.IsMissingVersion(err) || runtime.IsMissingKind(err) {
-		return []Problem{{Path: "apiVersion", Text: fmt.Sprintf("expected apiVersion %s and kind %s: %v", GroupVersion, Kind, err)}}
+		return []Problem{{Path: "apiVersion", Text: fmt.Sprintf("expected apiVersion %s and kind %s, which is the only one that this version reads", GroupVersion, Kind)}}
 	}
 	if strict, ok := runtime.AsStrictDecodingError(err); ok {
 		var all []Problem

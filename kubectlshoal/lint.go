@@ -1,0 +1,137 @@
+package kubectlshoal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shoal-dev/shoal/kubectlshoal/lint"
+)
+
+// Exit codes of lint, which are those of diff and of other linters.
+const (
+	ExitClean  = 0 // read, and nothing is wrong
+	ExitFound  = 1 // read, and something is wrong
+	ExitUnread = 2 // a wrong flag, or a file that could not be read
+)
+
+func newLint(o *options) *cobra.Command {
+	var names []string
+	cmd := &cobra.Command{
+		Use:   "lint -f FILE...",
+		Short: "What is wrong with these files, line by line, before they reach a cluster",
+		Long: `Says what is wrong with files of InstanceSets, PlacementPolicies and configurations of shoal-scheduler, without a cluster.
+They are judged by those who would read them: objects by the API server's code with the schemas and rules of the CRDs,
+configurations by the code with which the scheduler starts, also inside ConfigMaps. Limits that cannot hold all replicas are told
+in the words of the policy's status. Of other objects, StatefulSets in placement groups and labels under shoal.dev/ are looked at.
+
+Of a folder, every .yaml, .yml and .json in it is read, however deep.
+
+Exit codes: 0 nothing is wrong; 1 something is; 2 a file could not be read, or a flag is wrong.`,
+		Example: `  kubectl shoal lint -f cache.yaml
+  kubectl shoal lint -f manifests/ -f scheduler-config.yaml
+  helm template redis | kubectl shoal lint -f -
+  kubectl shoal lint -f manifests/ -o json | jq -r '.findings[].code'`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return withCode(ExitUnread, fmt.Errorf("unexpected %q: name files with -f", args[0]))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			sources, unread, err := o.sources(names)
+			if err != nil {
+				return withCode(ExitUnread, err)
+			}
+			report, err := lint.Check(cmd.Context(), sources)
+			if err != nil {
+				return withCode(ExitUnread, err)
+			}
+			report.Unread = unread
+			return o.tell(report)
+		},
+	}
+	cmd.Flags().StringArrayVarP(&names, "file", "f", nil, "file or folder; may be given several times; - is standard input")
+	_ = cmd.MarkFlagFilename("file", "yaml", "yml", "json")
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return withCode(ExitUnread, fmt.Errorf("%w (see '%s --help')", err, cmd.CommandPath()))
+	})
+	return o.withOutput(cmd)
+}
+
+// tell prints the report, and turns what it says into an exit code.
+func (o *options) tell(report *lint.Report) error {
+	switch err := o.print(report); {
+	case err != nil && !errors.Is(err, errBad):
+		return withCode(ExitUnread, err)
+	case len(report.Unread) > 0:
+		return withCode(ExitUnread, errBad)
+	case err != nil:
+		return withCode(ExitFound, errBad)
+	}
+	return nil
+}
+
+// sources reads files, and says of those that it cannot read why. Without any there is nothing to judge.
+func (o *options) sources(names []string) (sources []lint.Source, unread []string, err error) {
+	if len(names) == 0 {
+		return nil, nil, errors.New("which files? Name them with -f; - is standard input")
+	}
+	for _, name := range names {
+		files, err := filesIn(name)
+		if err != nil {
+			unread = append(unread, err.Error())
+			continue
+		}
+		for _, file := range files {
+			text, err := o.readAll(file)
+			if err != nil {
+				unread = append(unread, err.Error())
+				continue
+			}
+			sources = append(sources, lint.Source{Name: file, Text: text})
+		}
+	}
+	return sources, unread, nil
+}
+
+func (o *options) readAll(name string) ([]byte, error) {
+	in, err := o.open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	text, err := io.ReadAll(in)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return text, nil
+}
+
+// filesIn are the files of a folder; a file that is named is read whatever its name.
+func filesIn(name string) ([]string, error) {
+	if name == "-" {
+		return []string{name}, nil
+	}
+	var files []string
+	err := filepath.WalkDir(name, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		extension := strings.ToLower(filepath.Ext(path))
+		if !entry.IsDir() && (path == name || slices.Contains([]string{".yaml", ".yml", ".json"}, extension)) {
+			files = append(files, path)
+		}
+		return nil
+	})
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("%s: no .yaml, .yml or .json in it", name)
+	}
+	return files, err
+}

@@ -1,0 +1,28 @@
+package lint
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+)
+
+// A key that is new in the API would be called misspelt.
+func TestAllKeysAreKnown(t *testing.T) {
+	text, err := os.ReadFile("../../api/v1alpha1/labels.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := regexp.MustCompile(`= GroupName \+ "(/[^"]+)"`).FindAllStringSubmatch(string(text), -1)
+	if len(keys) < 10 {
+		t.Fatalf("found only %v", keys)
+	}
+	for _, key := range keys {
+		name := v1alpha1.GroupName + key[1]
+		if name != v1alpha1.Finalizer && !slices.Contains(knownKeys, name) {
+			t.Errorf("%s is missing in knownKeys", name)
+		}
+	}
+}
