@@ -8,7 +8,7 @@ import (
 
 // commands are all of them, in the order of the help.
 func commands(o *options) []*cobra.Command {
-	return []*cobra.Command{newExplain(o), newWhatIf(o), newHeadroom(o), newPlan(o), newNodes(o), newGroup(o), newLint(o), newDump(o)}
+	return []*cobra.Command{newExplain(o), newWhatIf(o), newHeadroom(o), newPlan(o), newNodes(o), newGroup(o), newLint(o), newCheck(o), newDump(o)}
 }
 
 // completePods offers the kind, and then the names of pods.

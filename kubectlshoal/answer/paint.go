@@ -27,3 +27,12 @@ func (p Paint) state(s State) string {
 	}
 	return p.warn(word)
 }
+
+// Bad, Good and Warn colour what other packages print.
+func (p Paint) Bad(text string) string { return p.bad(text) }
+
+// Good is green.
+func (p Paint) Good(text string) string { return p.good(text) }
+
+// Warn is yellow.
+func (p Paint) Warn(text string) string { return p.warn(text) }

@@ -37,6 +37,7 @@ func threeSizes() []playground.Shape {
 // TestShoal runs on one playground with two schedulers and two managers, as they are shipped.
 func TestShoal(t *testing.T) {
 	k := start(t, playground.Options{Nodes: threeSizes(), Install: true, Schedulers: 2, Managers: 2})
+	t.Run("an installation is checked", func(t *testing.T) { testCheck(t, k) })
 	t.Run("contradictions are refused", func(t *testing.T) { testContradictions(t, k) })
 	t.Run("examples are accepted", func(t *testing.T) { testExamples(t, k) })
 	t.Run("many sets at once", func(t *testing.T) { testManySets(t, k) })

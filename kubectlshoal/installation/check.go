@@ -1,0 +1,101 @@
+package installation
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/version"
+	kubernetes "k8s.io/component-base/version"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/shoal-dev/shoal/kubectlshoal/answer"
+)
+
+// namespace is that of manifests/namespace.
+const namespace = "shoal-system"
+
+// install is what to do when something is not there.
+const install = "kubectl apply --server-side -k manifests/install (docs/install.md)"
+
+// Cluster is what is checked.
+type Cluster struct {
+	// Client reads, and creates SelfSubjectAccessReviews, which are questions.
+	Client client.Client
+	// Server is the version of the API server.
+	Server version.Info
+	Now    time.Time
+	// Program is the version of this program; "dev" is compared with nothing.
+	Program string
+}
+
+type check struct {
+	area   string
+	before bool // part of the check before the installation
+	after  bool
+	run    func(Cluster, context.Context) []Result
+}
+
+// checks are all of them, in the order in which a person would look.
+var checks = []check{
+	{"API server", true, true, Cluster.apiServer},
+	{"your rights", true, false, Cluster.rightsToInstall},
+	{"your rights", false, true, Cluster.rightsToRead},
+	{"namespace", false, true, folder("namespace", Failure)},
+	{"kinds", false, true, Cluster.kinds},
+	{"kinds", true, false, Cluster.leftOver},
+	{"Shoal's rights", false, true, folder("rbac", Failure)},
+	{"protected labels", false, true, folder("admission", Failure)},
+	{"API server's share", false, true, folder("flowcontrol", Warning)},
+	{"configuration", false, true, Cluster.configuration},
+	{"scheduler", false, true, program("shoal-scheduler")},
+	{"manager", false, true, program("shoal-manager")},
+	{"nodes", true, false, Cluster.nodes},
+	{"storage", true, true, Cluster.storage},
+	{"bandwidth", false, true, Cluster.bandwidth},
+	{"monitoring", false, true, Cluster.monitoring},
+}
+
+// Check looks at the cluster, before an installation or after it.
+func Check(ctx context.Context, c Cluster, before bool) *Report {
+	r := &Report{APIVersion: answer.ExplainVersion, Kind: Kind, Before: before, Server: c.Server.GitVersion}
+	for _, one := range checks {
+		if before && one.before || !before && one.after {
+			r.add(one.area, one.run(c, ctx)...)
+		}
+	}
+	return r
+}
+
+// oldest is the first minor version of Kubernetes 1 that serves all that is installed: ValidatingAdmissionPolicies.
+const oldest = 30
+
+func (c Cluster) apiServer(context.Context) []Result {
+	_, text, _ := strings.Cut(kubernetes.DefaultKubeBinaryVersion, ".")
+	tested, _ := strconv.Atoi(text)
+	minor, err := strconv.Atoi(strings.TrimSuffix(c.Server.Minor, "+"))
+	switch {
+	case err != nil || c.Server.Major != "1":
+		return []Result{warning("", "version %q is not understood", c.Server.GitVersion)}
+	case minor < oldest:
+		return []Result{failure(fmt.Sprintf("upgrade Kubernetes, best to 1.%d", tested), "%s is too old: it has no ValidatingAdmissionPolicies, which came with 1.%d", c.Server.GitVersion, oldest)}
+	case minor != tested:
+		return []Result{warning("", "%s: Shoal is built from 1.%d and tested with that alone", c.Server.GitVersion, tested)}
+	}
+	return []Result{ok("%s, the version with which Shoal is tested", c.Server.GitVersion)}
+}
+
+// missing reports whether an error says that something is not there, or not even its kind.
+func missing(err error) bool { return apierrors.IsNotFound(err) || meta.IsNoMatchError(err) }
+
+// unread is the result for what could not be read.
+func unread(what string, err error) Result {
+	if apierrors.IsForbidden(err) {
+		return warning("ask somebody who may, or for the right to get and list it", "not checked: you may not read %s", what)
+	}
+	return failure("", "reading %s: %v", what, err)
+}
