@@ -13,11 +13,13 @@ import (
 func newNodes(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "nodes",
-		Short: "How full are we: a heat map of instances and of what is asked for, node by node",
-		Long: `Shows how many instances each node holds, and how much of its CPU and memory is asked for. What is measured is not shown
-yet. Of more than 40 nodes, those that hold most are listed.`,
+		Short: "How full are we: a heat map of instances and of load, measured or asked for, node by node",
+		Long: `Shows how many instances each node holds, and how much of its CPU and memory is in use: measured, if --prometheus names a
+server or --scheduler-config a configuration with a 'load', and what pods ask for where nothing is measured or it is too old.
+The column SHOWN says which. Of more than 40 nodes, those that hold most are listed.`,
 		Example: `  kubectl shoal nodes
-  kubectl shoal nodes -o wide                              # every node
+  kubectl shoal nodes -o wide                              # every node, and bandwidth
+  kubectl shoal nodes --prometheus http://localhost:9090   # measured, after: kubectl port-forward -n monitoring svc/prometheus 9090
   kubectl shoal nodes --html nodes.html                    # a page for a ticket, or to print`,
 		Args: cobra.NoArgs,
 	}
@@ -38,7 +40,7 @@ with limits of its own is that of the set; or that of the cluster, for pods with
 }
 
 func (o *options) fleet(cmd *cobra.Command, group func([]string) string) *cobra.Command {
-	file, groupBy := "", corev1.LabelTopologyZone
+	file, groupBy, prometheus := "", corev1.LabelTopologyZone, ""
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		namespace, err := o.namespace()
 		if err != nil {
@@ -50,6 +52,9 @@ func (o *options) fleet(cmd *cobra.Command, group func([]string) string) *cobra.
 		}
 		f, err := answer.FleetOf(c, namespace, group(args), groupBy)
 		if err != nil {
+			return err
+		}
+		if err := o.measure(cmd.Context(), c, f, prometheus); err != nil {
 			return err
 		}
 		if file == "" {
@@ -67,7 +72,8 @@ func (o *options) fleet(cmd *cobra.Command, group func([]string) string) *cobra.
 	cmd.Flags().StringVar(&groupBy, "group-by", groupBy, "node label by whose values nodes are grouped")
 	cmd.Flags().StringVar(&file, "html", "", "write one self-contained page to this file instead")
 	_ = cmd.MarkFlagFilename("html", "html")
-	return o.withOutput(cmd)
+	cmd.Flags().StringVar(&prometheus, "prometheus", "", "URL of a Prometheus that scrapes node-exporter: show its measured load")
+	return o.withConfig(o.withOutput(cmd))
 }
 
 func (o *options) page(name, title string, f *answer.Fleet) error {

@@ -28,8 +28,10 @@ type Fleet struct {
 	Instances int `json:"instances"`
 	Groups    int `json:"groups"`
 	// Total is over those of the nodes that take pods.
-	Total     Fill   `json:"total"`
-	GroupedBy string `json:"groupedBy"`
+	Total Fill `json:"total"`
+	// Measured says where load was measured; nil if nobody was asked.
+	Measured  *Measured `json:"measured,omitempty"`
+	GroupedBy string    `json:"groupedBy"`
 	// Nodes by the label by which they are grouped, then by name.
 	Nodes      []NodeHeat `json:"nodes"`
 	Incomplete []string   `json:"incomplete,omitempty"`
@@ -51,6 +53,8 @@ type NodeHeat struct {
 	// Instances that hold a slot there.
 	Instances int  `json:"instances"`
 	Fill      Fill `json:"fill"`
+	// Load is what is measured there; nil if nothing is known.
+	Load *Load `json:"load,omitempty"`
 	// State says why the node takes no pods, "" if it does.
 	State string `json:"state,omitempty"`
 }
@@ -117,7 +121,7 @@ func (f *Fleet) heat(c *snapshot.Cluster, perNode map[string]int) {
 			used, has = used.Plus(asked), has.Plus(can)
 		}
 		if listed {
-			f.Nodes = append(f.Nodes, NodeHeat{n.Name, n.Labels[f.GroupedBy], perNode[n.Name], fillOf(asked, can), state})
+			f.Nodes = append(f.Nodes, NodeHeat{Node: n.Name, Group: n.Labels[f.GroupedBy], Instances: perNode[n.Name], Fill: fillOf(asked, can), State: state})
 		}
 	}
 	for _, name := range sortedKeys(perNode) {
@@ -130,13 +134,14 @@ func (f *Fleet) heat(c *snapshot.Cluster, perNode map[string]int) {
 }
 
 func fillOf(asked, can slots.Amount) Fill {
-	percent := func(a, b int64) int {
-		if b <= 0 {
-			return 0
-		}
-		return int(float64(a) / float64(b) * 100)
+	return Fill{percentOf(asked.MilliCPU, can.MilliCPU), percentOf(asked.Memory, can.Memory), percentOf(asked.Pods, can.Pods)}
+}
+
+func percentOf(part, all int64) int {
+	if all <= 0 {
+		return 0
 	}
-	return Fill{percent(asked.MilliCPU, can.MilliCPU), percent(asked.Memory, can.Memory), percent(asked.Pods, can.Pods)}
+	return int(float64(part) / float64(all) * 100)
 }
 
 // stateOf is why a node takes no pods.

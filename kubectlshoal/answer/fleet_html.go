@@ -94,14 +94,15 @@ func byGroup(nodes []NodeHeat) [][]NodeHeat {
 func pictureOf(nodes []NodeHeat, group string) picture {
 	p := picture{Says: fmt.Sprintf("Heat map of %s: %s to %s", group, nodes[0].Node, nodes[len(nodes)-1].Node)}
 	for i, n := range nodes {
-		p.Tiles = append(p.Tiles, tile{n, gap + i%perRow*(cell+gap), gap + i/perRow*(cell+gap), color(n.Fill.fullest()), n.tip()})
+		p.Tiles = append(p.Tiles, tile{n, gap + i%perRow*(cell+gap), gap + i/perRow*(cell+gap), color(n.Shown().fullest()), n.tip()})
 	}
 	return p
 }
 
 // tip is what the pointer shows on a tile.
 func (n NodeHeat) tip() string {
-	text := fmt.Sprintf("%s: %s, cpu %d %%, memory %d %%, pods %d %%", n.Node, count(n.Instances, "instance"), n.Fill.CPU, n.Fill.Memory, n.Fill.Pods)
+	s := n.Shown()
+	text := fmt.Sprintf("%s: %s, cpu %d %%, memory %d %%, pods %d %% (%s)", n.Node, count(n.Instances, "instance"), s.CPU, s.Memory, s.Pods, n.From())
 	if n.State != "" {
 		text += ", " + n.State
 	}

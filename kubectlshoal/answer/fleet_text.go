@@ -19,20 +19,28 @@ func (f *Fleet) Print(out io.Writer, p Paint, wide bool) {
 	if f.Limits != nil {
 		fmt.Fprintln(out, f.Limits)
 	}
+	if f.Measured != nil {
+		fmt.Fprintln(out, f.Measured)
+	}
 	nodes := slices.Clone(f.Nodes)
 	if len(nodes) > shownNodes && !wide {
 		slices.SortStableFunc(nodes, func(a, b NodeHeat) int {
-			return cmp.Or(cmp.Compare(b.Instances, a.Instances), cmp.Compare(b.Fill.fullest(), a.Fill.fullest()))
+			return cmp.Or(cmp.Compare(b.Instances, a.Instances), cmp.Compare(b.Shown().fullest(), a.Shown().fullest()))
 		})
 		nodes = nodes[:shownNodes]
 		slices.SortStableFunc(nodes, func(a, b NodeHeat) int { return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Node, b.Node)) })
 	}
 	var b strings.Builder
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "\nNODE\tGROUP\tINSTANCES\tCPU\t\tMEMORY\t\tSTATE")
+	head := "\nNODE\tGROUP\tINSTANCES\tCPU\t\tMEMORY\t\tSHOWN\tSTATE"
+	if wide {
+		head = "\nNODE\tGROUP\tINSTANCES\tCPU\t\tMEMORY\t\tSHOWN\tCPU ASKED\tMEMORY ASKED\tPODS\tNET IN\tNET OUT\tSTATE"
+	}
+	fmt.Fprintln(table, head)
 	for _, n := range nodes {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%d %%\t%s\t%d %%\t%s\n",
-			n.Node, cmp.Or(n.Group, "-"), n.Instances, bar(n.Fill.CPU), n.Fill.CPU, bar(n.Fill.Memory), n.Fill.Memory, cmp.Or(n.State, "ok"))
+		s := n.Shown()
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%d %%\t%s\t%d %%\t%s\t%s%s\n",
+			n.Node, cmp.Or(n.Group, "-"), n.Instances, bar(s.CPU), s.CPU, bar(s.Memory), s.Memory, n.From(), n.more(wide), cmp.Or(n.State, "ok"))
 	}
 	_ = table.Flush()
 	for line := range strings.Lines(b.String()) {
@@ -42,6 +50,29 @@ func (f *Fleet) Print(out io.Writer, p Paint, wide bool) {
 		fmt.Fprintf(out, "and %d more: -o wide, or --html FILE\n", rest)
 	}
 	printIncomplete(out, f.Incomplete)
+}
+
+// more are the cells that only the wide form has.
+func (n NodeHeat) more(wide bool) string {
+	if !wide {
+		return ""
+	}
+	in, out := n.Load.network()
+	return fmt.Sprintf("%d %%\t%d %%\t%d %%\t%s\t%s\t", n.Fill.CPU, n.Fill.Memory, n.Fill.Pods, in, out)
+}
+
+// network is how much of the bandwidth is in use, "-" where that is not known.
+func (l *Load) network() (in, out string) {
+	share := func(percent *int) string {
+		if percent == nil {
+			return "-"
+		}
+		return fmt.Sprintf("%d %%", *percent)
+	}
+	if l == nil || l.Stale {
+		return "-", "-"
+	}
+	return share(l.Ingress), share(l.Egress)
 }
 
 // barWidth is the length of a full bar.

@@ -5,9 +5,13 @@ import (
 	"os"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
 
 	"github.com/shoal-dev/shoal/api/config"
+	configscheme "github.com/shoal-dev/shoal/api/config/scheme"
+	configv1 "github.com/shoal-dev/shoal/api/config/v1"
+	"github.com/shoal-dev/shoal/api/config/validation"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/manifests"
 	"github.com/shoal-dev/shoal/plugins/registry"
@@ -16,7 +20,9 @@ import (
 // Config is a configuration of the scheduler, and where it comes from.
 type Config struct {
 	// Source is "the shipped configuration", or the name of a file.
-	Source  string
+	Source string
+	// Load is where LoadBalance would measure load; nil where requests decide.
+	Load    *config.LoadSource
 	profile schedulerconfig.KubeSchedulerProfile
 }
 
@@ -37,18 +43,40 @@ func LoadConfig(name string) (*Config, error) {
 	}
 	i := slices.IndexFunc(c.Profiles, func(p schedulerconfig.KubeSchedulerProfile) bool { return p.SchedulerName == v1alpha1.SchedulerName })
 	profile := c.Profiles[max(0, i)]
-	byRequests(&profile)
-	return &Config{Source: source, profile: profile}, nil
+	return &Config{Source: source, Load: byRequests(&profile), profile: profile}, nil
 }
 
 // byRequests has LoadBalance go by requests, as it does where nothing is measured: a command that answers a question, maybe about
-// a dump of last week, does not wait for measurements of now.
-func byRequests(profile *schedulerconfig.KubeSchedulerProfile) {
+// a dump of last week, does not wait for measurements of now. It returns where load would be measured.
+func byRequests(profile *schedulerconfig.KubeSchedulerProfile) (from *config.LoadSource) {
 	for i := range profile.PluginConfig {
 		if args, ok := profile.PluginConfig[i].Args.(*config.LoadBalanceArgs); ok {
-			args = args.DeepCopy()
+			args, from = args.DeepCopy(), args.Load
 			args.Load, args.Thresholds = nil, nil
 			profile.PluginConfig[i].Args = args
 		}
 	}
+	return from
+}
+
+// AtPrometheus is from with the URL of a Prometheus: the queries and labels are those of from, or where it is nil or another
+// kind of source, what LoadBalance has by default. Credentials are not carried over: they are for the server that the
+// configuration names. A URL that LoadBalance would not take is an error.
+func AtPrometheus(url string, from *config.LoadSource) (*config.LoadSource, error) {
+	s := runtime.NewScheme()
+	if err := configscheme.AddToScheme(s); err != nil {
+		return nil, err
+	}
+	given := &configv1.LoadBalanceArgs{Load: &configv1.LoadSource{Type: config.SourcePrometheus, Prometheus: &configv1.PrometheusSource{URL: url}}}
+	s.Default(given)
+	args := &config.LoadBalanceArgs{}
+	if err := s.Convert(given, args, nil); err != nil {
+		return nil, fmt.Errorf("filling in how Prometheus is asked: %w", err)
+	}
+	if from != nil && from.Type == config.SourcePrometheus {
+		args.Load = from.DeepCopy()
+		p := &args.Load.Prometheus
+		p.URL, p.BearerTokenFile, p.CAFile = url, "", ""
+	}
+	return args.Load, validation.Validate(args, nil).ToAggregate()
 }

@@ -76,7 +76,7 @@ func New(ctx context.Context, args runtime.Object, h fwk.Handle) (fwk.Plugin, er
 	if err != nil || p.args.Load == nil {
 		return p, err
 	}
-	source, err := sourceOf(p.args.Load, h)
+	source, err := SourceOf(p.args.Load, h.KubeConfig())
 	if err != nil {
 		return nil, err
 	}

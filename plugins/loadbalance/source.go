@@ -24,9 +24,11 @@ import (
 // still measured would have to take what the others may not be asked to.
 const failOpenPercent = 30
 
-func sourceOf(from *config.LoadSource, h fwk.Handle) (load.Source, error) {
+// SourceOf makes the source of load that the arguments name. The metrics API is asked at cluster, with its credentials;
+// Prometheus does not need it.
+func SourceOf(from *config.LoadSource, cluster *rest.Config) (load.Source, error) {
 	if from.Type == config.SourceMetricsAPI {
-		return metricsAPI(h.KubeConfig())
+		return metricsAPI(cluster)
 	}
 	p := &from.Prometheus
 	o := load.PrometheusOptions{

@@ -12,19 +12,10 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
-	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/shoal-dev/shoal/api/config"
 	"github.com/shoal-dev/shoal/load"
 )
-
-// configured is a handle with the address of an API server.
-type configured struct {
-	fwk.Handle
-	config *rest.Config
-}
-
-func (c configured) KubeConfig() *rest.Config { return c.config }
 
 // secured answers over TLS to those who have the token.
 func secured(t *testing.T, text string) (url, ca, token string) {
@@ -67,7 +58,7 @@ func TestPrometheusWithCredentials(t *testing.T) {
 		"without token": {func(p *config.PrometheusSource) { p.BearerTokenFile = "" }, "401 Unauthorized"},
 		"without trust": {func(p *config.PrometheusSource) { p.CAFile = "" }, "certificate"},
 	} {
-		source, err := sourceOf(from(c.change), nil)
+		source, err := SourceOf(from(c.change), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,15 +72,15 @@ func TestPrometheusWithCredentials(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
-	if _, err := sourceOf(from(func(p *config.PrometheusSource) { p.CAFile = "/nowhere" }), nil); err == nil {
+	if _, err := SourceOf(from(func(p *config.PrometheusSource) { p.CAFile = "/nowhere" }), nil); err == nil {
 		t.Error("a missing file is not noticed at the start")
 	}
 }
 
 func TestMetricsAPIWithTheSchedulersCredentials(t *testing.T) {
 	url, ca, token := secured(t, `{"items":[{"metadata":{"name":"a"},"timestamp":"2026-01-02T12:00:00Z","window":"20s","usage":{"cpu":"1","memory":"1Gi"}}]}`)
-	h := configured{config: &rest.Config{Host: url, BearerTokenFile: token, TLSClientConfig: rest.TLSClientConfig{CAFile: ca}}}
-	source, err := sourceOf(&config.LoadSource{Type: config.SourceMetricsAPI}, h)
+	cluster := &rest.Config{Host: url, BearerTokenFile: token, TLSClientConfig: rest.TLSClientConfig{CAFile: ca}}
+	source, err := SourceOf(&config.LoadSource{Type: config.SourceMetricsAPI}, cluster)
 	if err != nil {
 		t.Fatal(err)
 	}
