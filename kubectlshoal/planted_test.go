@@ -239,6 +239,21 @@ var plants = []planted{
 			p.other("o"+n, n, "8")
 		}
 	}, answer.Waiting, "SHOAL1110", 1, "free on b 1 more cpu (asked 1, free 0)"},
+	{"the node is planned for the shard that is still to come", func(p *planting) {
+		p.policy(6, 2, 0).Spec.Shards = ptr.To[int32](3) // two places on each of three nodes, for three shards of two
+		p.other("g0", "a", "1", inGroup("g"), inShard("s0"))
+		p.other("g1", "b", "1", inGroup("g"), inShard("s0"))
+		p.other("g2", "a", "1", inGroup("g"), inShard("s1"))
+		inShard("s1")(p.x) // on b it would leave c alone to both of the last shard
+		p.portTakenOn("c") // known once it was tried: then there is no place for x and both of the last shard
+	}, answer.Waiting, "SHOAL1111", 2, "raise maxInstancesPerNode from 2 to 3 in PlacementPolicy g"},
+	{"it waits behind another of its group, and for the same reason", func(p *planting) {
+		p.policy(5, 1, 0)
+		for _, n := range []string{"a", "b", "c"} {
+			p.other("g"+n, n, "1", inGroup("g"))
+		}
+		p.other("g3", "", "1", inGroup("g")) // SHOAL1114 names it; what helps stands with the nodes
+	}, answer.Waiting, "SHOAL1101", 3, "raise maxInstancesPerNode from 1 to 2 in PlacementPolicy g"},
 	{"Strict, and the only node of the plan is closed", func(p *planting) {
 		p.policy(2, 0, 0).Spec.Mode = v1alpha1.PlacementStrict
 		p.other("g0", "a", "8", inGroup("g"))
