@@ -58,7 +58,7 @@ func Check(text []byte) (*schedulerconfig.KubeSchedulerConfiguration, []Problem)
 		return nil, []Problem{{Text: err.Error()}}
 	}
 	o, gvk, err := scheme.Codecs.UniversalDecoder().Decode(text, nil, nil)
-	problems := decoding(text, err)
+	problems := decoding(err)
 	c, ok := o.(*schedulerconfig.KubeSchedulerConfiguration)
 	switch {
 	case ok && (err == nil || runtime.IsStrictDecodingError(err)):
@@ -100,7 +100,7 @@ var (
 )
 
 // decoding takes apart what the decoder says.
-func decoding(text []byte, err error) []Problem {
+func decoding(err error) []Problem {
 	if err == nil {
 		return nil
 	}

@@ -103,8 +103,11 @@ func pipe(t *testing.T) (read, write *os.File) {
 func (b *tab) end(cmd *exec.Cmd) {
 	b.session = ""
 	_ = b.send("Browser.close", nil)
-	gone := make(chan error, 1)
-	go func() { gone <- cmd.Wait() }()
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		_ = cmd.Wait() // that it was killed is no failure
+	}()
 	go func() {
 		for range b.messages { // nobody is interested any more
 		}
