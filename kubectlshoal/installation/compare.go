@@ -94,6 +94,10 @@ func same(a, b any) bool {
 		y, also := number(b)
 		return also && x == y
 	}
+	x, isText := a.(string)
+	if y, also := b.(string); isText && also { // kustomize breaks the lines of a folded expression anew
+		return slices.Equal(strings.Fields(x), strings.Fields(y))
+	}
 	return reflect.DeepEqual(a, b)
 }
 

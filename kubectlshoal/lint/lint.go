@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -37,6 +38,9 @@ type Finding struct {
 	Code string `json:"code,omitempty"`
 }
 
+// kinds are those that ship, compiled once.
+var kinds = sync.OnceValues(func() ([]*crd.Kind, error) { return crd.Load(manifests.Files) })
+
 // linter collects what is found.
 type linter struct {
 	*Report
@@ -53,7 +57,7 @@ type object struct {
 
 // Check says what is wrong with files. What they name and what is in none of them is not looked for: it may be in the cluster.
 func Check(ctx context.Context, sources []Source) (*Report, error) {
-	kinds, err := crd.Load(manifests.Files)
+	kinds, err := kinds()
 	if err != nil {
 		return nil, err
 	}
