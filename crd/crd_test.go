@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
 
 	"github.com/shoal-dev/shoal/manifests"
@@ -25,7 +26,11 @@ func TestJudge(t *testing.T) {
 		"spec: {replicas: 1}\nstatus: {nothing: 1}": "unknown status.nothing",
 	} {
 		u := &unstructured.Unstructured{}
-		if err := yaml.Unmarshal([]byte(text), &u.Object); err != nil {
+		object, err := yaml.YAMLToJSON([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(object, &u.Object); err != nil { // not yaml's: it makes floats of all numbers
 			t.Fatal(err)
 		}
 		u.SetGroupVersionKind(kinds[i].GVK)
