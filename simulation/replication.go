@@ -83,8 +83,10 @@ func (w *World) copyOf(p *process) (offset int64, has bool) {
 	return offset, has
 }
 
-// ask answers as the Redis with that address would.
+// ask answers as the Redis with that address would. The manager asks several at the same time.
 func (w *World) ask(_ context.Context, addr string) (redis.Role, error) {
+	w.asking.Lock()
+	defer w.asking.Unlock()
 	w.replicate()
 	for _, name := range w.machineNames() {
 		m := w.machines[name]

@@ -1,6 +1,8 @@
 package simulation
 
 import (
+	"maps"
+	"sync"
 	"testing"
 	"time"
 
@@ -68,6 +70,31 @@ func TestReplicasFollow(t *testing.T) {
 		w.silence(nodeOf("r-0"), true)
 		if _, next := run(0); next.Kind != redis.Master || next.Offset >= back.Offset+5*bytesPerSecond {
 			t.Errorf("%+v: want a master that has not what was written when the old one was cut off", next)
+		}
+	})
+}
+
+// The manager asks up to 32 at the same time; the Go runtime ends the program when it sees two of them write one map.
+func TestManyAreAskedAtTheSameTime(t *testing.T) {
+	inWorld(t, 1, func(w *World) {
+		w.addNode("a", Node(8))
+		set := Set("r", 4, 4, 1)
+		w.must(w.user.create(w.ctx, set))
+		if err := w.Run(time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		all := roles(w)
+		var asking sync.WaitGroup
+		for range 8 {
+			asking.Go(func() {
+				for range 5000 {
+					_, _ = w.ask(w.ctx, "nobody:6379")
+				}
+			})
+		}
+		asking.Wait()
+		if again := roles(w); len(all) != 4 || !maps.Equal(all, again) {
+			t.Errorf("%v before, %v afterwards", all, again)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing/synctest"
 	"time"
 
@@ -96,7 +97,8 @@ type World struct {
 	orphanedSince map[string]time.Time
 	scheduled     map[string]bool // tasks that stand on the agenda once
 	ips, cycles   int
-	calm          time.Time // nothing goes wrong any more, and nothing that did is on its way; zero while there is no end of it
+	asking        sync.Mutex // what is asked of instances
+	calm          time.Time  // nothing goes wrong any more, and nothing that did is on its way; zero while there is no end of it
 
 	faults    faults
 	strokes   map[string]int // how often each kind of fault has struck a call
