@@ -31,8 +31,6 @@ type index struct {
 	notes        notes
 	doubts       doubts
 	starved      starved
-	allowances   allowances
-	postponed    postponed
 	freed        map[slots.Group]bool // these need less than before
 	// news counts what may help a pod that waits and what no event of the scheduler's tells: pods that wait are deleted, policies
 	// change. A pod whose cycle it falls into is not yet among those that are tried again then.
@@ -99,7 +97,7 @@ type tenant struct {
 type sighting struct{ snapshot, informer, counted *corev1.Pod }
 
 func newIndex(pods, claims cache.Indexer, volumes corelisters.PersistentVolumeLister) *index {
-	x := &index{pods: pods, claims: claims, volumes: volumes, allowances: allowances{}}
+	x := &index{pods: pods, claims: claims, volumes: volumes}
 	x.doubts.init()
 	x.reset()
 	return x

@@ -11,12 +11,10 @@ import (
 	"github.com/shoal-dev/shoal/slots"
 )
 
-// pack makes a mixture anew from what is placed, and says how long that takes on any machine.
-func (s *state) pack(pod *corev1.Pod, pods []*corev1.Pod) (*mixture, time.Duration) {
+// pack makes a mixture anew from what is placed.
+func (s *state) pack(pod *corev1.Pod, pods []*corev1.Pod) *mixture {
 	defer planned(planSizes, time.Now())
-	m := &mixture{
-		at: make(map[slots.Instance]spot, len(pods)), rows: map[kind]map[int]int{}, more: map[int]*load{}, room: slots.RoomFor(pod), limits: s.limits,
-	}
+	m := &mixture{at: make(map[slots.Instance]spot, len(pods))}
 	own := spotOf(pod)
 	own.shard = ""
 	wanted := make([]spot, 0, max(s.remaining, len(pods)))
@@ -26,7 +24,8 @@ func (s *state) pack(pod *corev1.Pod, pods []*corev1.Pod) (*mixture, time.Durati
 	for len(wanted) < s.remaining {
 		wanted = append(wanted, own)
 	}
-	packing := placement.Pack(s.mixedGroup(wanted))
+	group := s.mixedGroup(wanted)
+	packing := placement.Pack(group)
 	m.least = packing.Bound.Unplaceable
 	m.plan = &plan{quota: make([]int, len(s.view.seats)), level: packing.Level, remaining: -1} // no other plan is like it
 	for number, seat := range s.view.seats {
@@ -37,22 +36,21 @@ func (s *state) pack(pod *corev1.Pod, pods []*corev1.Pod) (*mixture, time.Durati
 		if packing.Node[i] >= 0 {
 			m.plan.quota[packing.Node[i]]++
 		}
-		if i < len(pods) {
-			if packing.Node[i] < 0 {
-				m.leftOver++
-			}
-			m.put(slots.InstanceOfPod(pods[i]), wanted[i])
-		} else {
+		switch {
+		case i >= len(pods):
 			m.unknown = append(m.unknown, wanted[i])
-			m.book(wanted[i], +1)
+			continue
+		case packing.Node[i] < 0:
+			m.leftOver++
 		}
+		m.at[slots.InstanceOfPod(pods[i])] = wanted[i]
 	}
 	for number, q := range m.plan.quota {
 		if q > 0 {
 			m.plan.opened = append(m.plan.opened, number)
 		}
 	}
-	return m, packStep * time.Duration(packing.Work+len(wanted)+len(s.view.seats))
+	return m
 }
 
 // mixedGroup is the group as placement.Pack sees it.

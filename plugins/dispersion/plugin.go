@@ -38,7 +38,6 @@ type Plugin struct {
 	holds    holds
 	wishes   wishes
 	now      func() time.Time
-	after    func(time.Duration, func()) // calls later, from another goroutine
 }
 
 // policySource finds policies: the informer of the running scheduler, or what a test hands over.
@@ -124,7 +123,7 @@ func newPlugin(args runtime.Object, h fwk.Handle, shared *index) (*Plugin, error
 	}
 	measured() // served from the start, or a first increase would not show
 	core := h.SharedInformerFactory().Core().V1()
-	p := &Plugin{args: typed, handle: h, wide: map[types.UID]bool{}, now: time.Now, after: func(wait time.Duration, do func()) { time.AfterFunc(wait, do) }}
+	p := &Plugin{args: typed, handle: h, wide: map[types.UID]bool{}, now: time.Now}
 	var err error
 	if p.pods, err = indexed(core.Pods().Informer(), podIndex); err != nil {
 		return nil, fmt.Errorf("indexing pods by group: %w", err)

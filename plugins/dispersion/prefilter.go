@@ -30,7 +30,7 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 	p.index.update(nodes, pod.Spec.SchedulingGroup != nil)
 	p.audit(ctx, group, nodes)
 	s := &state{base: &base{
-		index: p.index, now: p.now(), news: news, group: group, instance: slots.InstanceOfPod(pod), shard: pod.Labels[v1alpha1.LabelShard],
+		index: p.index, news: news, group: group, instance: slots.InstanceOfPod(pod), shard: pod.Labels[v1alpha1.LabelShard],
 		total: int(p.args.MaxInstancesPerNode), priority: corev1helpers.PodPriority(pod), mode: rules.mode,
 		tally: p.index.ledger.Group(group),
 	}}
@@ -49,11 +49,9 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 	s.holds = s.pinned != "" && s.base.counts(taken{s.instance, s.pinned})
 	p.overlay(s, pod)
 	for _, v := range p.index.views[group] {
-		p.index.expire(v, s.now)
+		p.index.expire(v, p.now())
 	}
-	if s.judge(rules, pod); s.later > 0 {
-		p.postpone(ctx, group, pod, s.later)
-	}
+	s.judge(rules, pod)
 	if freed := p.index.freed; len(freed) > 0 {
 		p.index.freed = nil
 		p.feed(ctx, pod, freed)

@@ -248,18 +248,6 @@ func (x *index) booked(slot slots.Slot, by int) {
 	x.follow(slot, number, by)
 }
 
-// stir tells the packing of a group that an instance was placed, came or went.
-func (x *index) stir(t taker) {
-	m := x.mixtures[t.group]
-	switch {
-	case m == nil:
-	case len(m.moved) == maxMoves:
-		delete(x.mixtures, t.group)
-	default:
-		m.moved = append(m.moved, t.instance)
-	}
-}
-
 // forget takes an instance off those that are absent.
 func (x *index) forget(k *known, i slots.Instance) {
 	if size, sized := k.sizeOf[i]; sized {
@@ -279,7 +267,6 @@ func (x *index) settle() {
 		}
 		waited := len(k.absent) > 0
 		x.forget(k, t.instance)
-		x.stir(t)
 		if k.waiting[t.instance] > 0 && !placed {
 			k.absent[t.instance] = true
 			if pod := x.informed[t.instance.Namespace+"/"+t.instance.Name]; pod != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -27,7 +26,6 @@ type state struct {
 // base is the group as it is in the pod's cycle. What it points to is written by PreFilter alone.
 type base struct {
 	index    *index
-	now      time.Time
 	news     int64 // of the index, before it was brought up to date
 	view     *view
 	tally    *slots.Tally
@@ -47,12 +45,11 @@ type base struct {
 
 	guard  placement.Guard
 	level  int
-	plan   *plan         // nil without one
-	mix    *mixture      // nil where all instances are alike
-	row    []int         // nodes for the rest of the shard, where the plan has rows
-	fixed  bool          // only those keep the rest of the shards placeable
-	later  time.Duration // until the group can be packed again, for a pod that waits for that
-	narrow bool          // PreFilter named only some of the nodes
+	plan   *plan    // nil without one
+	mix    *mixture // nil where all instances are alike
+	row    []int    // nodes for the rest of the shard, where the plan has rows
+	fixed  bool     // only those keep the rest of the shards placeable
+	narrow bool     // PreFilter named only some of the nodes
 
 	refused []reason.Code // why nodes were refused, in the order of the nodes; PostFilter writes it
 }

@@ -48,8 +48,6 @@ type world struct {
 	any *rand.Rand
 	// result is what PreFilter named in the last cycle that was run by cycle.
 	result *fwk.PreFilterResult
-	// came is the pod that foreign let come last.
-	came *corev1.Pod
 	// said is what PostFilter added to the event of the last pod that found no node.
 	said string
 }
