@@ -3,7 +3,6 @@ package instanceset
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -14,13 +13,14 @@ import (
 	"github.com/shoal-dev/shoal/instanceset/decide"
 )
 
-// current asks the API server for the set, right before an instance is touched, and refuses what an old copy of the set would
-// have done. Sets, claims and pods reach the cache by different watches, and the answer to a write may be lost: a manager that
+// current asks the API server for the set, right before an instance or the set's policy is touched, and refuses what an old copy of
+// the set would have done. Sets, claims and pods reach the cache by different watches, and the answer to a write may be lost: a manager that
 // was suspended while another one led, or that has just started, may know what became of a claim or a pod and not what the set
 // says now. It would
 //
 //   - delete the claims of a scale-out that it has not seen, with data that somebody has just begun to write;
 //   - make the pod of an instance that a scale-in has removed, which nobody expects to be there any more;
+//   - write limits to the policy that were changed since;
 //   - start an instance as the first of its shard while the status records that it held data: an empty master wipes its
 //     replicas.
 //
@@ -32,22 +32,28 @@ type current struct {
 
 	mu    sync.Mutex
 	asked time.Time
-	get   func() (*v1alpha1.InstanceSet, error)
+	get   func() (*standing, error)
 }
 
-// prove is nil when the set is still as it was when the plan was made, or the change belongs to no instance; and otherwise
+// standing is the set as it is.
+type standing struct {
+	generation int64
+	recorded   map[int32]bool // who held data
+}
+
+// prove is nil when the set is still as it was when the plan was made, or the change touches neither; and otherwise
 // "late".
 func (u *current) prove(ctx context.Context, c decide.Change) error {
-	if c.Ordinal == decide.SetWide {
+	if c.Ordinal == decide.SetWide && c.Kind != decide.CreatePolicy && c.Kind != decide.UpdatePolicy {
 		return nil
 	}
-	set, err := u.ask(ctx)
+	now, err := u.ask(ctx)
 	switch {
 	case err != nil:
 		return err
-	case set.Generation != u.set.Generation:
+	case now.generation != u.set.Generation:
 		return &lateError{"the set was changed since"}
-	case startsAsFirst(set, c) && slices.Contains(decide.ParseOrdinals(set.Status.Bootstrapped), c.Ordinal):
+	case startsAsFirst(u.set, c) && now.recorded[c.Ordinal]:
 		return &lateError{"it held data before"}
 	}
 	return nil
@@ -60,20 +66,20 @@ func startsAsFirst(set *v1alpha1.InstanceSet, c decide.Change) bool {
 	return makes && c.Instance.RebuildGeneration == 0
 }
 
-func (u *current) ask(ctx context.Context) (*v1alpha1.InstanceSet, error) {
+func (u *current) ask(ctx context.Context) (*standing, error) {
 	u.mu.Lock()
 	if now := u.now(); u.get == nil || now.Sub(u.asked) >= proofAge {
-		u.asked, u.get = now, sync.OnceValues(func() (*v1alpha1.InstanceSet, error) { return u.same(ctx) })
+		u.asked, u.get = now, sync.OnceValues(func() (*standing, error) { return u.same(ctx) })
 	}
 	get := u.get
 	u.mu.Unlock()
 	return get()
 }
 
-// same is the set as it is, if it is still that of the plan.
-func (u *current) same(ctx context.Context) (*v1alpha1.InstanceSet, error) {
-	set := &v1alpha1.InstanceSet{}
-	switch err := u.live.Get(ctx, client.ObjectKeyFromObject(u.set), set); {
+// same is how the set stands, if it is still that of the plan.
+func (u *current) same(ctx context.Context) (*standing, error) {
+	var set v1alpha1.InstanceSet
+	switch err := u.live.Get(ctx, client.ObjectKeyFromObject(u.set), &set); {
 	case apierrors.IsNotFound(err):
 		return nil, &lateError{"the set is gone"}
 	case err != nil:
@@ -81,5 +87,9 @@ func (u *current) same(ctx context.Context) (*v1alpha1.InstanceSet, error) {
 	case set.UID != u.set.UID:
 		return nil, &lateError{"the set was made again"}
 	}
-	return set, nil
+	now := &standing{set.Generation, map[int32]bool{}}
+	for _, o := range decide.ParseOrdinals(set.Status.Bootstrapped) {
+		now.recorded[o] = true
+	}
+	return now, nil
 }

@@ -72,11 +72,17 @@ func TestTheSetIsAskedForOnceInAShortCommit(t *testing.T) {
 func TestNothingIsMadeOnTheWordOfAnOldSet(t *testing.T) {
 	edited := testSet(1)
 	edited.Generation++
-	h := newHarness(t, testSet(3))
-	h.live = &liveSet{set: edited}
-	again, err := h.carryOut(t, createPod(2))
-	if done := h.rebuildWrites(); len(done) > 0 || !again || err != nil {
-		t.Errorf("again %v, %v, written: %q", again, err, done)
+	policy := &v1alpha1.PlacementPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r"}}
+	for what, c := range map[string]decide.Change{
+		"a pod":    createPod(2),
+		"a policy": {Kind: decide.UpdatePolicy, Ordinal: decide.SetWide, Object: "r", Reason: reason.ChangeLimits, Replicas: 3},
+	} {
+		h := newHarness(t, testSet(3), policy.DeepCopy())
+		h.live = &liveSet{set: edited}
+		again, err := h.carryOut(t, c)
+		if done := h.rebuildWrites(); len(done) > 0 || !again || err != nil {
+			t.Errorf("%s: again %v, %v, written: %q", what, again, err, done)
+		}
 	}
 }
 

@@ -3,6 +3,8 @@ package dispersion
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -58,10 +60,10 @@ func (p *Plugin) slotIsThere(ctx context.Context, cs fwk.CycleState, pod *corev1
 	if err != nil || !ok {
 		return nil
 	}
-	for name, uid := range claims { // whichever is found first, the answer is the same
+	for _, name := range slices.Sorted(maps.Keys(claims)) {
 		claim, err := p.handle.ClientSet().CoreV1().PersistentVolumeClaims(pod.Namespace).Get(ctx, name, metav1.GetOptions{})
 		switch {
-		case apierrors.IsNotFound(err), err == nil && (claim.UID != uid || claim.DeletionTimestamp != nil || givenUp(claim.Labels)):
+		case apierrors.IsNotFound(err), err == nil && (claim.UID != claims[name] || claim.DeletionTimestamp != nil || givenUp(claim.Labels)):
 			return fwk.NewStatus(fwk.Unschedulable, reason.ClaimReplaced.Message())
 		case err != nil:
 			return fwk.AsStatus(fmt.Errorf("reading claim %s before pod %s is bound to its node: %w", name, pod.Name, err))
