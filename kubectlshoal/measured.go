@@ -3,6 +3,7 @@ package kubectlshoal
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -35,7 +36,7 @@ func (o *options) measure(ctx context.Context, c *snapshot.Cluster, f *answer.Fl
 	}
 	name := from.Type
 	if from.Type == config.SourcePrometheus {
-		name += " at " + from.Prometheus.URL
+		name += " at " + withoutPassword(from.Prometheus.URL)
 	}
 	reading := answer.Reading{Source: name, MaxAge: time.Duration(from.MaxAgeSeconds) * time.Second}
 	refresher := load.NewRefresher(source, load.RefreshOptions{
@@ -47,6 +48,15 @@ func (o *options) measure(ctx context.Context, c *snapshot.Cluster, f *answer.Fl
 	reading.Snapshot, reading.At = refresher.Latest(), time.Now()
 	f.Measure(c, reading)
 	return nil
+}
+
+// withoutPassword is an address as it may be shown: pages go into tickets.
+func withoutPassword(address string) string {
+	parsed, err := url.Parse(address)
+	if err != nil {
+		return "an address that is none"
+	}
+	return parsed.Redacted()
 }
 
 // loadSource is nil where nothing is to be measured.

@@ -228,6 +228,7 @@ var faults = []fault{
 	{"may not list pods", false, func(w *world) { w.refused = refuse("list", "pods") }, Failure, "your rights: you may not list pods"},
 	{"may not list claims", false, func(w *world) { w.refused = refuse("list", "persistentvolumeclaims") }, Warning, "your rights: you may not list persistentvolumeclaims"},
 	{"may not install kinds", true, func(w *world) { w.refused = refuse("create", "customresourcedefinitions") }, Failure, "your rights: you may not create and change customresourcedefinitions"},
+	{"may not install the configuration", true, func(w *world) { w.refused = refuse("create", "configmaps") }, Failure, "your rights: you may not create and change configmaps"},
 	{"may not hand on rights", true, func(w *world) { w.refused = refuse("escalate", "clusterroles") }, Warning, "your rights: you may create all that is installed, but roles only"},
 	{"no namespace", false, gone("Namespace shoal-system"), Failure, "namespace: missing: Namespace shoal-system"},
 	{"namespace without its label", false, func(w *world) {

@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // may asks the API server whether the caller may do something; name of the namespace "" is all of them.
@@ -57,9 +59,12 @@ func (c Cluster) rightsToInstall(ctx context.Context) []Result {
 	if err != nil {
 		return []Result{failure("", "%v", err)}
 	}
+	configuration := &unstructured.Unstructured{} // kustomize makes it of a file
+	configuration.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
+	configuration.SetNamespace(namespace)
 	var refused []string
 	asked := map[string]bool{}
-	for _, o := range objects {
+	for _, o := range append(objects, configuration) {
 		resource, _ := meta.UnsafeGuessKindToResource(o.GroupVersionKind())
 		for _, verb := range []string{"create", "patch"} {
 			question := verb + " " + resource.Resource + " " + o.GetNamespace()
