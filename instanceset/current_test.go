@@ -9,10 +9,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/instanceset/decide"
+	"github.com/shoal-dev/shoal/podspec"
 	"github.com/shoal-dev/shoal/reason"
 )
 
@@ -72,12 +74,14 @@ func TestTheSetIsAskedForOnceInAShortCommit(t *testing.T) {
 func TestNothingIsMadeOnTheWordOfAnOldSet(t *testing.T) {
 	edited := testSet(1)
 	edited.Generation++
-	policy := &v1alpha1.PlacementPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r"}}
+	cached := testSet(3)
+	cached.Spec.Placement = &v1alpha1.PlacementLimits{MaxNodes: ptr.To[int32](5)}
+	policy := podspec.Policy(cached, 2, 0)
 	for what, c := range map[string]decide.Change{
 		"a pod":    createPod(2),
 		"a policy": {Kind: decide.UpdatePolicy, Ordinal: decide.SetWide, Object: "r", Reason: reason.ChangeLimits, Replicas: 3},
 	} {
-		h := newHarness(t, testSet(3), policy.DeepCopy())
+		h := newHarness(t, cached.DeepCopy(), policy.DeepCopy())
 		h.live = &liveSet{set: edited}
 		again, err := h.carryOut(t, c)
 		if done := h.rebuildWrites(); len(done) > 0 || !again || err != nil {
