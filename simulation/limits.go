@@ -19,28 +19,52 @@ import (
 	"github.com/shoal-dev/shoal/slots"
 )
 
-// usage is how far a group uses its limits.
-type usage struct{ perNode, nodes, perShard int }
+// place is where an instance holds a slot.
+type place struct {
+	instance slots.Instance
+	node     string
+}
 
-// or is the larger of each.
-func (u usage) or(v usage) usage {
-	return usage{max(u.perNode, v.perNode), max(u.nodes, v.nodes), max(u.perShard, v.perShard)}
+// usage is what a group uses: its slots, each with its shard.
+type usage map[place]string
+
+// perNode are the instances on each node, and perShard those of each shard on each node.
+func (u usage) perNode() (nodes map[string]int, shards map[[2]string]int) {
+	nodes, shards = map[string]int{}, map[[2]string]int{}
+	for at, shard := range u {
+		nodes[at.node]++
+		if shard != "" {
+			shards[[2]string{at.node, shard}]++
+		}
+	}
+	return nodes, shards
+}
+
+// and is what is in one of them.
+func (u usage) and(v usage) usage {
+	all := maps.Clone(u)
+	if all == nil {
+		all = usage{}
+	}
+	maps.Copy(all, v)
+	return all
 }
 
 // decision is what the scheduler knew when it chose a node for a pod that is not bound yet.
 type decision struct {
-	policy *v1alpha1.PlacementPolicy
-	usage  usage
+	instance slots.Instance
+	policy   *v1alpha1.PlacementPolicy
+	usage    usage
 }
 
 // limits: never more instances on a node than M, nodes than K, copies of a shard on a node. A limit that was lowered below
-// what is in use is no violation, going further is.
+// what is in use is no violation, going further on any node is.
 func (c *checker) limits(policyChanged bool) {
 	now := usageIn(c.w.truth)
 	byName := func(a, b slots.Group) int { return cmp.Compare(a.Namespace+"/"+a.Policy, b.Namespace+"/"+b.Policy) }
 	for _, g := range slices.SortedFunc(maps.Keys(now), byName) {
 		used := now[g]
-		if policyChanged || c.anyUsage || used == c.usage[g] {
+		if policyChanged || c.anyUsage || maps.Equal(used, c.usage[g]) {
 			continue
 		}
 		p, there := find[*v1alpha1.PlacementPolicy](c.w, types.NamespacedName{Namespace: g.Namespace, Name: g.Policy})
@@ -72,19 +96,11 @@ func usageIn(of map[reflect.Type]*informer) map[slots.Group]usage {
 		},
 	}
 	now := map[slots.Group]usage{}
-	nodes, shards := map[slots.Group]map[string]int{}, map[[3]string]int{}
 	for _, s := range slots.Count(world) {
-		if nodes[s.Group] == nil {
-			nodes[s.Group] = map[string]int{}
+		if now[s.Group] == nil {
+			now[s.Group] = usage{}
 		}
-		nodes[s.Group][s.Node]++
-		u := now[s.Group]
-		u.perNode, u.nodes = max(u.perNode, nodes[s.Group][s.Node]), len(nodes[s.Group])
-		if s.Shard != "" {
-			shards[[3]string{s.Group.Policy, s.Node, s.Shard}]++
-			u.perShard = max(u.perShard, shards[[3]string{s.Group.Policy, s.Node, s.Shard}])
-		}
-		now[s.Group] = u
+		now[s.Group][place{s.Instance, s.Node}] = s.Shard
 	}
 	return now
 }
@@ -101,8 +117,8 @@ func (c *checker) decides(pod *corev1.Pod) {
 	if !there {
 		return
 	}
-	d := decision{policy: seen.(*v1alpha1.PlacementPolicy)}
-	if exceeded(d.policy, usage{}, c.usage[group]) != "" {
+	d := decision{instance: slots.InstanceOfPod(pod), policy: seen.(*v1alpha1.PlacementPolicy)}
+	if exceeded(d.policy, nil, c.usage[group]) != "" {
 		d.usage = usageIn(c.w.placer.replicas)[group]
 	}
 	c.decided[pod.UID] = d
@@ -119,14 +135,21 @@ func (d decision) isDone(w *World, pod types.UID) bool {
 }
 
 // couldNotKnow reports whether the group is within limits that were lowered a moment ago, as the scheduler knows them now, or
-// as it knew them when it chose a node for a pod that is being bound.
+// as it knew them when it chose the node of an instance that has a slot now and had none before.
 func (c *checker) couldNotKnow(p *v1alpha1.PlacementPolicy, before, now usage) bool {
 	seen, there, _ := c.w.placer.replicas[reflect.TypeOf(p)].GetIndexer().Get(p)
 	if there && exceeded(seen.(*v1alpha1.PlacementPolicy), before, now) == "" {
 		return true
 	}
 	for _, d := range c.decided {
-		if client.ObjectKeyFromObject(d.policy) == client.ObjectKeyFromObject(p) && exceeded(d.policy, before.or(d.usage), now) == "" {
+		came := func(at place) bool {
+			_, had := before[at]
+			return at.instance == d.instance && !had
+		}
+		if client.ObjectKeyFromObject(d.policy) != client.ObjectKeyFromObject(p) || exceeded(d.policy, before.and(d.usage), now) != "" {
+			continue
+		}
+		if slices.ContainsFunc(slices.Collect(maps.Keys(now)), came) {
 			return true
 		}
 	}
@@ -138,22 +161,36 @@ func exceeded(p *v1alpha1.PlacementPolicy, before, now usage) (words string) {
 	if p.Spec.Mode == v1alpha1.PlacementBestEffort {
 		return ""
 	}
+	hadNodes, hadShards := before.perNode()
+	nodes, shards := now.perNode()
 	check := func(what string, limit, before, now int) {
 		if limit > 0 && now > limit && now > before && words == "" {
 			words = fmt.Sprintf("group %s: %d %s, at most %d are allowed", p.Name, now, what, limit)
 		}
 	}
-	if m := p.Spec.MaxInstancesPerNode; m != nil {
-		limit := m.IntValue()
-		if m.Type == intstr.String {
-			percent, _ := strconv.Atoi(strings.TrimSuffix(m.StrVal, "%"))
-			limit = placement.PercentOf(percent, int(deref(p.Spec.Replicas)))
+	for _, node := range slices.Sorted(maps.Keys(nodes)) {
+		check("instances on one node", perNodeLimit(p), hadNodes[node], nodes[node])
+		if hadNodes[node] == 0 {
+			check("nodes in use", int(deref(p.Spec.MaxNodes)), 0, len(nodes))
 		}
-		check("instances on one node", limit, before.perNode, now.perNode)
 	}
-	check("nodes in use", int(deref(p.Spec.MaxNodes)), before.nodes, now.nodes)
 	for _, s := range p.Spec.ShardSpread {
-		check("instances of one shard on one node", int(s.Max), before.perShard, now.perShard)
+		for at, n := range shards {
+			check("instances of one shard on one node", int(s.Max), hadShards[at], n)
+		}
 	}
 	return words
+}
+
+// perNodeLimit is M, 0 for none.
+func perNodeLimit(p *v1alpha1.PlacementPolicy) int {
+	m := p.Spec.MaxInstancesPerNode
+	if m == nil {
+		return 0
+	}
+	if m.Type != intstr.String {
+		return m.IntValue()
+	}
+	percent, _ := strconv.Atoi(strings.TrimSuffix(m.StrVal, "%"))
+	return placement.PercentOf(percent, int(deref(p.Spec.Replicas)))
 }
