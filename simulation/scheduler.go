@@ -39,6 +39,16 @@ type placer struct {
 	ctx     context.Context //nolint:containedctx // the life of the process
 	due     bool            // a cycle stands on the agenda
 	ticking bool
+
+	dispersion *dispersion.Plugin
+}
+
+// cut has the scheduler name some nodes for a pod, as it does in clusters that are larger than any of the simulation, in a seed
+// that has drawn that.
+func (p *placer) cut() {
+	if p.w.cuts {
+		p.dispersion.CutTo(3, 4)
+	}
 }
 
 const schedulerUser = "system:serviceaccount:shoal-system:shoal-scheduler"
@@ -79,7 +89,12 @@ func (w *World) newPlacer(ctx context.Context) (*placer, error) {
 		scheduler.WithParallelism(1),
 		scheduler.WithFrameworkOutOfTreeRegistry(map[string]func(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error){
 			dispersion.Name: func(ctx context.Context, args runtime.Object, h fwk.Handle) (fwk.Plugin, error) {
-				return dispersion.NewWith(ctx, args, h, p.replicas[reflect.TypeFor[*v1alpha1.PlacementPolicy]()])
+				plugin, err := dispersion.NewWith(ctx, args, h, p.replicas[reflect.TypeFor[*v1alpha1.PlacementPolicy]()])
+				if err == nil {
+					p.dispersion = plugin.(*dispersion.Plugin)
+					p.cut()
+				}
+				return plugin, err
 			},
 			loadbalance.Name: loadbalance.New,
 			byName: func(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error) {

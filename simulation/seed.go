@@ -75,6 +75,10 @@ func (p *play) settle() {
 	if d := p.choice.of("share"); d.chance(0.25) && p.choice.happens("share") {
 		most = p.share(d, sets)
 	}
+	if d := p.choice.of("cut"); d.chance(0.3) && p.choice.happens("cut") {
+		p.cuts = true
+		p.placer.cut()
+	}
 	for n := range int(most) + 2 + p.choice.of("nodes").Intn(2) {
 		name := string(rune('a' + n))
 		p.nodes = append(p.nodes, name)

@@ -2,6 +2,8 @@ package slots
 
 import (
 	"cmp"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -54,6 +56,13 @@ func Lost(labels map[string]string, node *corev1.Node) bool {
 // ended reports whether the pod's processes are gone for good; the instance's claims may still hold its slot.
 func ended(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
+// Interchangeable reports whether the same slots follow from two versions of one pod: most of what is written to a pod says
+// nothing about where it counts.
+func Interchangeable(a, b *corev1.Pod) bool {
+	return a.Spec.NodeName == b.Spec.NodeName && a.Status.NominatedNodeName == b.Status.NominatedNodeName && ended(a) == ended(b) &&
+		maps.Equal(a.Labels, b.Labels) && slices.Equal(ClaimNames(a), ClaimNames(b))
 }
 
 func compare(a, b Slot) int {

@@ -86,12 +86,18 @@ func (l *Ledger) Group(g Group) *Tally { return l.groups[g] }
 
 // PutPod adds a pod, or replaces what was known of it.
 func (l *Ledger) PutPod(pod *corev1.Pod) {
-	l.DropPod(pod)
+	if old := l.pods[keyOf(pod)]; old != nil && Interchangeable(old, pod) {
+		l.exchange(old, pod)
+		return
+	}
+	instance, known := InstanceOfPod(pod), l.takeOff(pod)
 	if _, grouped := GroupOf(pod.Namespace, pod.Labels); !grouped || ended(pod) {
+		if known {
+			l.derive(instance)
+		}
 		return
 	}
 	l.pods[keyOf(pod)] = pod
-	instance := InstanceOfPod(pod)
 	h := l.holding(instance)
 	h.pods = append(h.pods, pod)
 	slices.SortFunc(h.pods, comparePods)
@@ -106,12 +112,46 @@ func (l *Ledger) PutPod(pod *corev1.Pod) {
 	l.derive(instance)
 }
 
+// exchange puts a pod in place of the version of it from which the same slots follow.
+func (l *Ledger) exchange(old, pod *corev1.Pod) {
+	l.pods[keyOf(pod)] = pod
+	replace := func(pods []*corev1.Pod) {
+		if i := slices.Index(pods, old); i >= 0 {
+			pods[i] = pod
+		}
+	}
+	for _, name := range ClaimNames(pod) {
+		replace(l.mounts[claimKey{pod.Namespace, name}])
+	}
+	instance := InstanceOfPod(pod)
+	h := l.instances[instance]
+	replace(h.pods)
+	for i := range h.slots {
+		if h.slots[i].Pod != old {
+			continue
+		}
+		h.slots[i].Pod = pod
+		for j, booked := range l.groups[h.slots[i].Group].Instances[instance] {
+			if booked.Pod == old {
+				l.groups[h.slots[i].Group].Instances[instance][j].Pod = pod
+			}
+		}
+	}
+}
+
 // DropPod forgets a pod, known by its name and UID.
 func (l *Ledger) DropPod(pod *corev1.Pod) {
+	if l.takeOff(pod) {
+		l.derive(InstanceOfPod(pod))
+	}
+}
+
+// takeOff forgets a pod, and leaves it to the caller to derive its instance anew. It reports whether the pod was known.
+func (l *Ledger) takeOff(pod *corev1.Pod) bool {
 	key := keyOf(pod)
 	pod = l.pods[key] // as it was when it was put
 	if pod == nil {
-		return
+		return false
 	}
 	delete(l.pods, key)
 	instance := InstanceOfPod(pod)
@@ -122,7 +162,7 @@ func (l *Ledger) DropPod(pod *corev1.Pod) {
 	for _, name := range ClaimNames(pod) {
 		l.remount(claimKey{pod.Namespace, name}, func(pods []*corev1.Pod) []*corev1.Pod { return slices.DeleteFunc(pods, isPod) })
 	}
-	l.derive(instance)
+	return true
 }
 
 // remount changes which pods mount a claim. The claim may belong to another instance afterwards.

@@ -102,8 +102,17 @@ func sameQuantities(a, b corev1.ResourceList) bool {
 // SameNodes reports whether another pod may use the same nodes, whatever it asks for.
 func (r Room) SameNodes(pod *corev1.Pod) bool {
 	a, b := &r.pod.Spec, &pod.Spec
-	return equality.Semantic.DeepEqual(a.Tolerations, b.Tolerations) && maps.Equal(a.NodeSelector, b.NodeSelector) &&
-		equality.Semantic.DeepEqual(nodeAffinityOf(a), nodeAffinityOf(b))
+	x, y := nodeAffinityOf(a), nodeAffinityOf(b)
+	return slices.EqualFunc(a.Tolerations, b.Tolerations, sameToleration) && maps.Equal(a.NodeSelector, b.NodeSelector) &&
+		(x == y || equality.Semantic.DeepEqual(x, y))
+}
+
+// sameToleration is asked for every pod, and reflection would take microseconds.
+func sameToleration(a, b corev1.Toleration) bool {
+	if a.TolerationSeconds != nil && b.TolerationSeconds != nil && *a.TolerationSeconds == *b.TolerationSeconds {
+		a.TolerationSeconds, b.TolerationSeconds = nil, nil
+	}
+	return a == b
 }
 
 func nodeAffinityOf(spec *corev1.PodSpec) *corev1.NodeSelector {

@@ -19,7 +19,7 @@ const auditEvery = 256
 // instance too many on a node would be the result, so what was wrong is counted, reported and made anew.
 func (p *Plugin) audit(ctx context.Context, group slots.Group, list []fwk.NodeInfo) {
 	x := p.index
-	if x.cycle < x.audited+auditEvery+4*len(list) {
+	if !x.auditDue(len(list)) {
 		return
 	}
 	x.audited = x.cycle
@@ -30,8 +30,10 @@ func (p *Plugin) audit(ctx context.Context, group slots.Group, list []fwk.NodeIn
 	measured().divergences.Inc()
 	loggerOf(ctx).Error(nil, "The index of slots differs from what is there, and is made anew", "group", group.String(), "indexed", len(got), "counted", len(want))
 	x.reset()
-	x.update(list, true)
+	x.update(list, true, false)
 }
+
+func (x *index) auditDue(nodes int) bool { return x.cycle >= x.audited+auditEvery+4*nodes }
 
 // slotsOf are the nodes of each instance of a group that holds a slot.
 func (x *index) slotsOf(group slots.Group) map[taken]bool {

@@ -60,6 +60,7 @@ func (p *Plugin) Reserve(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod
 	if cs.IsPodGroupSchedulingCycle() { // only tried, never bound
 		return nil
 	}
+	p.index.notes.stirNode(node)
 	if s, status := stateOf(cs); status.IsSuccess() {
 		p.relyOnSlot(cs, s, pod, node)
 		if s.lastOfGroup() {
@@ -125,6 +126,7 @@ func (p *Plugin) Unreserve(_ context.Context, cs fwk.CycleState, pod *corev1.Pod
 	if cs.IsPodGroupSchedulingCycle() {
 		return
 	}
+	p.index.notes.stirNode(node)
 	d := &p.index.doubts
 	d.mu.Lock()
 	defer d.mu.Unlock()

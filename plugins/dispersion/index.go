@@ -19,7 +19,8 @@ import (
 // index follows the cluster, so that a pod costs as much as what has changed since the pod before it. There is one per
 // process, whichever profile a pod belongs to. It joins two sources:
 //
-//   - the scheduler's snapshot, which alone knows assumed pods. Nodes whose generation is still the same are passed over;
+//   - the scheduler's snapshot, which alone knows assumed pods. Nodes whose generation is still the same are passed over, and most
+//     cycles ask only those that may have changed (glance);
 //   - the informers of pods, claims and volumes, which alone know pods on deleted Nodes, pods that wait, and claims.
 //
 // A pod that is in the snapshot counts as it is there. When the snapshot drops it, what the informer says counts again.
@@ -48,12 +49,14 @@ type index struct {
 	names map[string]int // number of each node that the snapshot or a slot names
 	nodes []*node        // by number
 	hosts map[string][]string
+	stir  stir
 
 	sightings map[types.UID]*sighting
 	informed  map[string]*corev1.Pod // pods of groups that the informer has, by key
 	nominated map[types.UID]*corev1.Pod
 	groups    map[slots.Group]*known
-	touched   []taker // whose slots have changed
+	ids       map[slots.Group]int32 // of every group that had a pod on a node, so that comparing them reads no strings
+	touched   []taker               // whose slots have changed
 	changes   changelog
 	views     map[slots.Group][]*view
 	mixtures  map[slots.Group]*mixture
@@ -80,6 +83,8 @@ type node struct {
 	object   *corev1.Node
 	host     string
 	off      bool                // out of service
+	at       int                 // its place in the snapshot's list when that was taken in
+	noted    int                 // the cycle in which it was noted last; 0 once it is no longer asked
 	pods     []tenant            // in the order of the snapshot
 	all      int                 // slots of all groups
 	promised map[slots.Group]int // those that only a claim holds
@@ -89,7 +94,7 @@ type node struct {
 type tenant struct {
 	info     fwk.PodInfo
 	pod      *corev1.Pod // nil for a pod of no group
-	group    slots.Group
+	group    int32       // see index.id
 	priority int32
 }
 
@@ -108,18 +113,22 @@ func (x *index) reset() {
 	x.missedAll()
 	x.ledger = slots.NewLedger(x.volume, x, nil)
 	x.ledger.OnBook(x.booked)
-	x.primed, x.marks, x.seen, x.nodes, x.touched = false, nil, nil, nil, nil
+	x.primed, x.marks, x.seen, x.nodes, x.touched, x.stir = false, nil, nil, nil, nil, stir{}
 	x.names, x.hosts = map[string]int{}, map[string][]string{}
 	x.sightings, x.informed, x.nominated = map[types.UID]*sighting{}, map[string]*corev1.Pod{}, map[types.UID]*corev1.Pod{}
 	x.planned, x.mixtures = map[int][]*view{}, map[slots.Group]*mixture{}
+	x.ids = map[slots.Group]int32{}
 	x.groups, x.views, x.changes = map[slots.Group]*known{}, map[slots.Group][]*view{}, changelog{}
 }
 
-// update takes in what has changed. Assumes is true in the cycles of a PodGroup.
-func (x *index) update(list []fwk.NodeInfo, assumes bool) {
+// update takes in what has changed. Assumes is true in the cycles of a PodGroup. Quick asks for a glance.
+func (x *index) update(list []fwk.NodeInfo, assumes, quick bool) {
 	x.cycle++
 	x.changes.begin(4*len(x.nodes) + 1024)
-	x.scan(list, assumes || x.assumes)
+	x.note()
+	if assumes || x.assumes || !quick || !x.glance(list) {
+		x.scan(list, assumes || x.assumes)
+	}
 	x.assumes = assumes
 	if !x.primed { // no hole after a restart: the informers are in sync, although not all of their events have come
 		x.primed = true
@@ -149,6 +158,7 @@ func (x *index) update(list []fwk.NodeInfo, assumes bool) {
 
 // scan finds the nodes of the snapshot that have changed.
 func (x *index) scan(list []fwk.NodeInfo, thorough bool) {
+	x.stir.scanned(list)
 	if len(list) != len(x.marks) {
 		x.relist(list)
 		return
@@ -191,6 +201,7 @@ func (x *index) relist(list []fwk.NodeInfo) {
 			m, s = marks[i], known[i]
 		}
 		delete(before, number)
+		x.nodes[number].at = len(x.marks)
 		x.marks, x.seen = append(x.marks, m), append(x.seen, s)
 	}
 	for number := range before { // the order does not matter: each is a node of its own
@@ -203,9 +214,9 @@ func (x *index) relist(list []fwk.NodeInfo) {
 	}
 }
 
-// renumber starts anew when most numbers belong to nodes that are long gone.
+// renumber starts anew when most numbers belong to nodes or groups that are long gone.
 func (x *index) renumber(live int) {
-	if len(x.nodes) > 2*live+1024 {
+	if len(x.nodes) > 2*live+1024 || len(x.ids) > 2*len(x.groups)+1<<16 {
 		x.reset()
 	}
 }
@@ -234,7 +245,7 @@ func (x *index) look(i int) {
 	if object := info.Node(); object != n.object {
 		x.setObject(n, object)
 	}
-	came, left := n.take(info.Pods)
+	came, left := x.take(n, info.Pods)
 	for _, pod := range came {
 		x.comes(pod)
 	}
@@ -250,7 +261,7 @@ func (x *index) look(i int) {
 // gone takes in that a node is no longer in the snapshot.
 func (x *index) gone(number int) {
 	n := x.nodes[number]
-	_, left := n.take(nil)
+	_, left := x.take(n, nil)
 	n.info = nil
 	x.setObject(n, nil)
 	for _, pod := range left {
@@ -263,7 +274,7 @@ func (x *index) gone(number int) {
 
 // take replaces the pods of a node, and returns those of groups that were not in the same place of the list before, and those
 // that are no longer. Most pods of a node that has changed are the same as before.
-func (n *node) take(infos []fwk.PodInfo) (came, left []*corev1.Pod) {
+func (x *index) take(n *node, infos []fwk.PodInfo) (came, left []*corev1.Pod) {
 	for i, info := range infos {
 		if i < len(n.pods) && n.pods[i].info == info {
 			continue
@@ -271,7 +282,8 @@ func (n *node) take(infos []fwk.PodInfo) (came, left []*corev1.Pod) {
 		now := tenant{info: info}
 		if pod := info.GetPod(); grouped(pod.Labels) {
 			now.pod, now.priority = pod, corev1helpers.PodPriority(pod)
-			now.group, _ = slots.GroupOf(pod.Namespace, pod.Labels)
+			group, _ := slots.GroupOf(pod.Namespace, pod.Labels)
+			now.group = x.id(group)
 			came = append(came, pod)
 		}
 		if i == len(n.pods) {
@@ -291,6 +303,16 @@ func (n *node) take(infos []fwk.PodInfo) (came, left []*corev1.Pod) {
 	clear(n.pods[len(infos):])
 	n.pods = n.pods[:len(infos)]
 	return came, left
+}
+
+// id is the number of a group.
+func (x *index) id(g slots.Group) int32 {
+	id, there := x.ids[g]
+	if !there {
+		id = int32(len(x.ids))
+		x.ids[g] = id
+	}
+	return id
 }
 
 // setObject replaces the Node, and looks again at the slots that depend on what has changed about it.

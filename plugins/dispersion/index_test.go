@@ -24,7 +24,8 @@ import (
 )
 
 // TestIndexFollowsTheCluster changes a small cluster at random. After a few changes each time, the index must hold the slots
-// that are counted from everything, and its views must be those of an index that is made anew.
+// that are counted from everything, and its views must be those of an index that is made anew, also when it only glanced at nodes
+// that were noted.
 func TestIndexFollowsTheCluster(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		c := newDrifting(t, r, config.DispersionArgs{})
@@ -132,6 +133,7 @@ func (c *drifting) putNode(name string) string {
 		c.cache.AddNode(klog.Background(), n)
 	}
 	c.nodes[name] = n
+	c.plugin.index.notes.stir(n) // as the informer's cache has it
 	return fmt.Sprint(" ", name, n.Labels, n.Spec)
 }
 
@@ -166,8 +168,10 @@ func (c *drifting) changePod(what string) string {
 		pod.Spec.NodeName = c.one("node", slices.Sorted(maps.Keys(c.nodes))...)
 		c.must(c.cache.AssumePod(klog.Background(), pod))
 		c.assumed[name] = pod
+		c.plugin.index.notes.stirNode(pod.Spec.NodeName) // Reserve
 	case what == "forget" && c.assumed[name] != nil:
 		c.must(c.cache.ForgetPod(klog.Background(), c.assumed[name]))
+		c.plugin.index.notes.stirNode(c.assumed[name].Spec.NodeName) // Unreserve
 		delete(c.assumed, name)
 	case what == "confirm" && c.assumed[name] != nil && known:
 		pod := c.assumed[name].DeepCopy()
@@ -233,7 +237,7 @@ func (c *drifting) compare(done string) {
 			x.withdraw(v)
 		}
 	}
-	x.update(list, false)
+	x.update(list, false, false)
 	counted := slots.Count(c.everything())
 	if got := x.ledger.Slots(); !reflect.DeepEqual(got, counted) {
 		c.T.Fatalf("after %s:\ngot  %v\nwant %v", done, got, counted)
@@ -244,7 +248,7 @@ func (c *drifting) compare(done string) {
 		}
 	}
 	fresh := newIndex(c.plugin.pods, c.plugin.claims, x.volumes)
-	fresh.update(list, false)
+	fresh.update(list, false, false)
 	l := placement.Limits{MaxPerNode: r2(c.T, 1, 3, "M"), MaxNodes: r2(c.T, 1, 3, "K"), MaxPerShard: 1}
 	for _, name := range []string{"p", "q", "p", "q"} { // once before, so that both know what the other group asks for
 		for _, index := range []*index{x, fresh} {
@@ -266,6 +270,7 @@ func (c *drifting) compare(done string) {
 				c.T.Fatalf("after %s %s of %s differs: got %+v, want %+v", done, node, name, s, other)
 			}
 		}
+		x.known(g).memo, fresh.known(g).memo = memo{}, memo{}
 		if got, want := x.known(g), fresh.known(g); !reflect.DeepEqual(got, want) {
 			c.T.Fatalf("after %s %s differs: got %+v, want %+v", done, name, got, want)
 		}

@@ -38,6 +38,8 @@ type Plugin struct {
 	holds    holds
 	wishes   wishes
 	now      func() time.Time
+
+	cutAbove, cutTo int
 }
 
 // policySource finds policies: the informer of the running scheduler, or what a test hands over.
@@ -123,7 +125,7 @@ func newPlugin(args runtime.Object, h fwk.Handle, shared *index) (*Plugin, error
 	}
 	measured() // served from the start, or a first increase would not show
 	core := h.SharedInformerFactory().Core().V1()
-	p := &Plugin{args: typed, handle: h, wide: map[types.UID]bool{}, now: time.Now}
+	p := &Plugin{args: typed, handle: h, wide: map[types.UID]bool{}, now: time.Now, cutAbove: cutAbove, cutTo: cutTo}
 	var err error
 	if p.pods, err = indexed(core.Pods().Informer(), podIndex); err != nil {
 		return nil, fmt.Errorf("indexing pods by group: %w", err)
@@ -138,15 +140,18 @@ func newPlugin(args runtime.Object, h fwk.Handle, shared *index) (*Plugin, error
 	p.index = newIndex(p.pods, p.claims, core.PersistentVolumes().Lister())
 	notes := &p.index.notes
 	for _, source := range []struct {
+		what     string
 		informer cache.SharedIndexInformer
 		note     func(any)
 		wanted   func(any) bool
 	}{
-		{core.Pods().Informer(), notes.pod, podOfGroup},
-		{core.PersistentVolumeClaims().Informer(), notes.claim, anything},
-		{core.PersistentVolumes().Informer(), notes.volume, anything},
+		{"slots", core.Pods().Informer(), notes.pod, podOfGroup},
+		{"slots", core.PersistentVolumeClaims().Informer(), notes.claim, anything},
+		{"slots", core.PersistentVolumes().Informer(), notes.volume, anything},
+		{"nodes", core.Pods().Informer(), notes.stir, anything},
+		{"nodes", core.Nodes().Informer(), notes.stir, anything},
 	} {
-		name := fmt.Sprintf("shoal.dev/notes of %p", notes)
+		name := fmt.Sprintf("shoal.dev/%s noted in %p", source.what, notes)
 		if err := source.informer.AddIndexers(cache.Indexers{name: noting(source.note, source.wanted)}); err != nil {
 			return nil, fmt.Errorf("noting what changes in an informer's cache: %w", err)
 		}

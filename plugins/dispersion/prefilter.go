@@ -27,12 +27,45 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, wait.Message())
 	}
 	news := p.index.news.Load()
-	p.index.update(nodes, pod.Spec.SchedulingGroup != nil)
+	if !cs.IsPodGroupSchedulingCycle() && p.mayGlance(group, pod, len(nodes)) {
+		p.index.update(nodes, false, true)
+		s, status := p.stateFor(group, rules, pod, news)
+		if status != nil {
+			return nil, status
+		}
+		if result := p.cut(s, pod); result != nil && s.mix == nil {
+			return p.decided(ctx, cs, s, pod, result)
+		}
+	}
+	p.index.update(nodes, pod.Spec.SchedulingGroup != nil, false)
 	p.audit(ctx, group, nodes)
+	s, status := p.stateFor(group, rules, pod, news)
+	if status != nil {
+		return nil, status
+	}
+	if cs.IsPodGroupSchedulingCycle() && s.pinned == "" {
+		return p.decided(ctx, cs, s, pod, nil) // no PostFilter follows there, that would try the pod again with all nodes
+	}
+	return p.decided(ctx, cs, s, pod, p.cut(s, pod))
+}
+
+// decided hands the state over to the rest of the cycle, and lets those try again that profit from what was found out.
+func (p *Plugin) decided(ctx context.Context, cs fwk.CycleState, s *state, pod *corev1.Pod, result *fwk.PreFilterResult) (*fwk.PreFilterResult, *fwk.Status) {
+	p.index.known(s.group).memo.cut = result != nil && s.mix == nil
+	if freed := p.index.freed; len(freed) > 0 {
+		p.index.freed = nil
+		p.feed(ctx, pod, freed)
+	}
+	cs.Write(stateKey, s)
+	return result, nil
+}
+
+// stateFor is what the group looks like to the pod.
+func (p *Plugin) stateFor(group slots.Group, rules policy, pod *corev1.Pod, news int64) (*state, *fwk.Status) {
 	s := &state{base: &base{
 		index: p.index, news: news, group: group, instance: slots.InstanceOfPod(pod), shard: pod.Labels[v1alpha1.LabelShard],
 		total: int(p.args.MaxInstancesPerNode), priority: corev1helpers.PodPriority(pod), mode: rules.mode,
-		tally: p.index.ledger.Group(group),
+		tally: p.index.ledger.Group(group), cutTo: p.cutTo,
 	}}
 	for _, claim := range p.claimsOfPod(pod) {
 		if claim.Labels[v1alpha1.LabelLost] != "" {
@@ -52,15 +85,7 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 		p.index.expire(v, p.now())
 	}
 	s.judge(rules, pod)
-	if freed := p.index.freed; len(freed) > 0 {
-		p.index.freed = nil
-		p.feed(ctx, pod, freed)
-	}
-	cs.Write(stateKey, s)
-	if cs.IsPodGroupSchedulingCycle() && s.pinned == "" {
-		return nil, nil // no PostFilter follows there, that would try the pod again with all nodes
-	}
-	return p.cut(s, pod), nil
+	return s, nil
 }
 
 // overlay counts what only some pods see: other pods that are nominated to a node, with at least the priority of this one,
@@ -200,6 +225,10 @@ const (
 	cutTo = 32
 )
 
+// CutTo has PreFilter name at most so many nodes, in clusters with more nodes than above. It is for worlds that are smaller than
+// real ones, and is called before the first pod.
+func (p *Plugin) CutTo(most, above int) { p.cutTo, p.cutAbove = most, above }
+
 // cut names the nodes that the group would use next, so that a cycle costs the same on 500 and on 5,000 nodes. When none of
 // them suits the other plugins, the pod is tried once more without it (PostFilter).
 func (p *Plugin) cut(s *state, pod *corev1.Pod) *fwk.PreFilterResult {
@@ -207,7 +236,7 @@ func (p *Plugin) cut(s *state, pod *corev1.Pod) *fwk.PreFilterResult {
 		delete(p.wide, pod.UID)
 		return nil
 	}
-	if len(p.index.marks) <= cutAbove {
+	if len(p.index.marks) <= p.cutAbove {
 		return nil
 	}
 	var numbers []int
@@ -226,6 +255,9 @@ func (p *Plugin) cut(s *state, pod *corev1.Pod) *fwk.PreFilterResult {
 	var result *fwk.PreFilterResult
 	for _, number := range numbers {
 		n := p.index.nodes[number]
+		if !p.index.current(number) {
+			return nil // it was only glanced at
+		}
 		if n.info == nil || s.refusal(number, n.name) != nil {
 			continue
 		}
@@ -257,10 +289,10 @@ func (s *state) lowest(of []int, wanted func(number int) bool) []int {
 		byLoad[seats[number].load]++
 	}
 	less, top := 0, 0 // nodes with less than the highest load that is still taken, and that load
-	for ; top < len(byLoad)-1 && less+int(byLoad[top]) < cutTo; top++ {
+	for ; top < len(byLoad)-1 && less+int(byLoad[top]) < s.cutTo; top++ {
 		less += int(byLoad[top])
 	}
-	numbers, left := make([]int, 0, cutTo), cutTo-less
+	numbers, left := make([]int, 0, s.cutTo), s.cutTo-less
 	for _, number := range best {
 		switch load := int(seats[number].load); {
 		case load < top:

@@ -75,6 +75,7 @@ func (c *drifting) foreign() string {
 	name := "foreign-" + c.one("which", "0", "1")
 	if pod := c.placed[name]; pod != nil {
 		c.must(c.cache.RemovePod(klog.Background(), pod))
+		c.plugin.index.notes.stir(pod) // as the informer's cache has it
 		delete(c.placed, name)
 		return " " + name + " goes"
 	}
@@ -84,6 +85,7 @@ func (c *drifting) foreign() string {
 	pod := instance(name, "", "")
 	pod.Spec.NodeName = c.one("node", slices.Sorted(maps.Keys(c.nodes))...)
 	c.must(c.cache.AddPod(klog.Background(), pod))
+	c.plugin.index.notes.stir(pod)
 	c.placed[name] = pod
 	return " " + name + " on " + pod.Spec.NodeName
 }
@@ -97,13 +99,13 @@ func (c *drifting) gang() string {
 	c.must(c.cache.UpdateSnapshot(klog.Background(), c.snapshot))
 	list, err := c.snapshot.List()
 	c.must(err)
-	c.plugin.index.update(list, true)
+	c.plugin.index.update(list, true, false)
 	there := pod.DeepCopy()
 	there.Spec.NodeName = c.one("node", slices.Sorted(maps.Keys(c.nodes))...)
 	info, err := framework.NewPodInfo(there)
 	c.must(err)
 	c.must(c.snapshot.AssumePod(info))
-	c.plugin.index.update(list, true)
+	c.plugin.index.update(list, true, false)
 	if got, want := c.plugin.index.ledger.Slots(), slots.Count(c.everything()); !reflect.DeepEqual(got, want) {
 		c.T.Fatalf("%s assumed on %s in a group's simulation:\ngot  %v\nwant %v", pod.Name, there.Spec.NodeName, got, want)
 	}

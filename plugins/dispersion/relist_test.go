@@ -38,7 +38,7 @@ func TestWhatWasDeletedWhileTheWatchWasInterruptedIsForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 		nodes, _ := w.snapshot.NodeInfos().List()
-		w.plugin.index.update(nodes, false)
+		w.plugin.index.update(nodes, false, false)
 		if tally := w.plugin.index.ledger.Group(g); tally != nil {
 			held = len(tally.Instances)
 		}

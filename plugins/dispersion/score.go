@@ -26,11 +26,14 @@ func (p *Plugin) Score(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, info
 		return 0, status
 	}
 	node := info.Node().Name
-	held := s.heldOn(node)
+	number, there := s.index.names[node]
+	held := s.delta.held[node]
+	if there && number < len(s.view.seats) {
+		held += int(s.view.seats[number].held)
+	}
 	if s.plan == nil {
 		return placement.Evenness(held, s.level), nil
 	}
-	number, there := s.index.names[node]
 	wanted := there && number < len(s.plan.quota) && s.plan.quota[number] > held && (len(s.row) == 0 || slices.Contains(s.row, number))
 	switch {
 	case s.mode == v1alpha1.PlacementBestEffort && wanted:

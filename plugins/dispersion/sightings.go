@@ -16,6 +16,7 @@ import (
 type notes struct {
 	mu                              sync.Mutex
 	pods, claims, volumes, policies map[string]bool
+	nodes                           map[string]bool // by name: those whose entry in the snapshot has changed, or is about to
 }
 
 func (n *notes) pod(o any)    { n.note(&n.pods, o) }
@@ -34,6 +35,42 @@ func (n *notes) note(keys *map[string]bool, o any) {
 		*keys = map[string]bool{}
 	}
 	(*keys)[key] = true
+}
+
+// stir notes the node of a pod of whichever group, or a node.
+func (n *notes) stir(o any) {
+	if gone, ok := o.(cache.DeletedFinalStateUnknown); ok {
+		o = gone.Obj
+	}
+	name := ""
+	switch o := o.(type) {
+	case *corev1.Pod:
+		name = o.Spec.NodeName
+	case *corev1.Node:
+		name = o.Name
+	}
+	n.stirNode(name)
+}
+
+func (n *notes) stirNode(name string) {
+	if name == "" {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.nodes == nil {
+		n.nodes = map[string]bool{}
+	}
+	n.nodes[name] = true
+}
+
+// stirred hands over the nodes that were noted since the last time.
+func (n *notes) stirred() map[string]bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	names := n.nodes
+	n.nodes = nil
+	return names
 }
 
 // drain hands over what was noted since the last time.
@@ -101,6 +138,22 @@ type known struct {
 	shards  map[string]int          // pods, by shard
 	sizes   map[string]int          // absent instances, by what their pods ask for
 	sizeOf  map[slots.Instance]string
+	memo    memo
+}
+
+// memo saves work, and says nothing about the group.
+type memo struct {
+	cut  bool        // PreFilter named some nodes for its last pod
+	pod  *corev1.Pod // the last one whose size was put into words
+	size string
+}
+
+// sizeOf puts into words what a pod asks for.
+func (m *memo) sizeOf(pod *corev1.Pod) string {
+	if m.pod == nil || !slots.AskAlike(m.pod, pod) {
+		m.pod, m.size = pod, slots.RequestOf(pod).String()
+	}
+	return m.size
 }
 
 // taker is an instance of a group.
@@ -197,7 +250,9 @@ func (x *index) count(uid types.UID, s *sighting) {
 		return
 	}
 	s.counted = now
-	if before != nil {
+	// A pod is assumed, and shown bound soon after: that says nothing new. One that waits may ask for something else.
+	same := before != nil && now != nil && now.Spec.NodeName != "" && slots.Interchangeable(before, now)
+	if before != nil && !same {
 		x.tally(before, -1)
 	}
 	if now == nil {
@@ -206,7 +261,9 @@ func (x *index) count(uid types.UID, s *sighting) {
 		x.ledger.DropPod(before)
 		return
 	}
-	x.tally(now, +1)
+	if !same {
+		x.tally(now, +1)
+	}
 	if x.nominated[uid] = now; now.Spec.NodeName != "" || now.Status.NominatedNodeName == "" {
 		delete(x.nominated, uid)
 	}
@@ -270,7 +327,7 @@ func (x *index) settle() {
 		if k.waiting[t.instance] > 0 && !placed {
 			k.absent[t.instance] = true
 			if pod := x.informed[t.instance.Namespace+"/"+t.instance.Name]; pod != nil {
-				size := slots.RequestOf(pod).String()
+				size := k.memo.sizeOf(pod)
 				k.sizeOf[t.instance] = size
 				count(k.sizes, size, +1)
 			}

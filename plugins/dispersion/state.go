@@ -49,6 +49,7 @@ type base struct {
 	mix    *mixture // nil where all instances are alike
 	row    []int    // nodes for the rest of the shard, where the plan has rows
 	fixed  bool     // only those keep the rest of the shards placeable
+	cutTo  int      // how many nodes PreFilter names at most
 	narrow bool     // PreFilter named only some of the nodes
 
 	refused []reason.Code // why nodes were refused, in the order of the nodes; PostFilter writes it

@@ -46,6 +46,7 @@ func (c *changelog) end() int {
 // view is every node as a group sees it for one kind of pod, kept from one pod to the next.
 type view struct {
 	group  slots.Group
+	id     int32 // of the group
 	room   slots.Room
 	limits placement.Limits
 	shards int // 0 when they do not limit what a node can take
@@ -139,7 +140,7 @@ func (x *index) viewOf(group slots.Group, pod *corev1.Pod, limits placement.Limi
 
 func (x *index) newView(group slots.Group, pod *corev1.Pod, limits placement.Limits, shards, total int) *view {
 	x.evict()
-	v := &view{group: group, room: slots.RoomFor(pod), limits: limits, shards: shards, total: total}
+	v := &view{group: group, id: x.id(group), room: slots.RoomFor(pod), limits: limits, shards: shards, total: total}
 	x.views[group] = append(x.views[group], v)
 	if len(x.views[group]) == 1 {
 		x.reroom(group)
@@ -210,7 +211,7 @@ func (x *index) refresh(v *view, held *slots.Tally, number int) {
 		}
 	}
 	for i := range n.pods {
-		if t := &n.pods[i]; t.pod != nil && t.group == v.group {
+		if t := &n.pods[i]; t.pod != nil && t.group == v.id {
 			s.lowest = min(s.lowest, t.priority)
 		}
 	}

@@ -1,0 +1,96 @@
+package dispersion
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// A pod costs as much as what has changed, but finding out what has changed costs a look at the generation of every node: on 5,000
+// of them a third of all that is done for a pod, since each lies in another place of the memory. So most cycles only glance: they
+// ask the nodes that may have changed since they were looked at. Those are
+//
+//   - the nodes of pods that came, changed or went, and nodes that did, noted while the informer's cache takes them in. The
+//     snapshot shows it later than that, so they are asked for some cycles;
+//   - the nodes on which a placement began or failed, which Reserve and Unreserve note.
+//
+// What is missed like that frees something, or is told by an informer: an instance that came is counted as soon as it is noted.
+// Except for one: a profile without this plugin may place pods of a group, too, of which nothing is heard before they are bound.
+// So a cycle takes no node that has changed since it was looked at, leaves no pod without a place after a glance alone
+// (PreFilter), and all nodes are looked at now and then. Cycles count and not seconds, so that the same events give the same
+// placements.
+
+const (
+	// glances is how many cycles may glance between two that look at all nodes. More would save little: the 16th part of a look at
+	// 5,000 nodes is 4 us.
+	glances = 15
+	// askFor is for how many cycles a node is asked that was noted.
+	askFor = 2 * glances
+)
+
+// stir is what may have changed.
+type stir struct {
+	first  *fwk.NodeInfo // of the list that was scanned: one with other nodes is a new list
+	nodes  int
+	cycles int   // since then
+	noted  []int // numbers of the nodes that are asked
+}
+
+// scanned begins a new round.
+func (s *stir) scanned(list []fwk.NodeInfo) {
+	s.first, s.nodes, s.cycles = nil, len(list), 0
+	if len(list) > 0 {
+		s.first = &list[0]
+	}
+}
+
+// note takes in which nodes were noted. A node that is not known yet comes with another list.
+func (x *index) note() {
+	for name := range x.notes.stirred() {
+		number, there := x.names[name]
+		if !there {
+			continue
+		}
+		if n := x.nodes[number]; n.noted == 0 {
+			x.stir.noted = append(x.stir.noted, number)
+		}
+		x.nodes[number].noted = x.cycle
+	}
+}
+
+// glance looks at the nodes that may have changed. It reports false when all have to be looked at.
+func (x *index) glance(list []fwk.NodeInfo) bool {
+	s := &x.stir
+	if s.cycles >= glances || len(list) == 0 || len(list) != s.nodes || &list[0] != s.first {
+		return false
+	}
+	s.cycles++
+	asked := s.noted[:0]
+	for _, number := range s.noted {
+		if !x.current(number) {
+			x.look(x.nodes[number].at)
+		}
+		if n := x.nodes[number]; x.cycle < n.noted+askFor {
+			asked = append(asked, number)
+		} else {
+			n.noted = 0
+		}
+	}
+	s.noted = asked
+	return true
+}
+
+// current reports whether a node is as it was looked at.
+func (x *index) current(number int) bool {
+	n := x.nodes[number]
+	return n.info == nil || n.info.Generation == x.seen[n.at].generation
+}
+
+// mayGlance reports whether nothing asks for a look at all nodes. A group whose pods are judged on every node gets one for each
+// of them: the judgement costs more than that. A pod that is nominated to a node is judged on it, named or not.
+func (p *Plugin) mayGlance(group slots.Group, pod *corev1.Pod, nodes int) bool {
+	k := p.index.groups[group]
+	return k != nil && k.memo.cut && pod.Spec.SchedulingGroup == nil && pod.Status.NominatedNodeName == "" && !p.wide[pod.UID] &&
+		!p.index.auditDue(nodes)
+}
