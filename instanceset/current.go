@@ -43,17 +43,17 @@ type standing struct {
 
 // prove is nil when the set is still as it was when the plan was made, or the change touches neither; and otherwise
 // "late".
-func (u *current) prove(ctx context.Context, c decide.Change) error {
-	if c.Ordinal == decide.SetWide && c.Kind != decide.CreatePolicy && c.Kind != decide.UpdatePolicy {
+func (c *current) prove(ctx context.Context, change decide.Change) error {
+	if change.Ordinal == decide.SetWide && change.Kind != decide.CreatePolicy && change.Kind != decide.UpdatePolicy {
 		return nil
 	}
-	now, err := u.ask(ctx)
+	now, err := c.ask(ctx)
 	switch {
 	case err != nil:
 		return err
-	case now.generation != u.set.Generation:
+	case now.generation != c.set.Generation:
 		return &lateError{"the set was changed since"}
-	case startsAsFirst(u.set, c) && now.recorded[c.Ordinal]:
+	case startsAsFirst(c.set, change) && now.recorded[change.Ordinal]:
 		return &lateError{"it held data before"}
 	}
 	return nil
@@ -66,25 +66,25 @@ func startsAsFirst(set *v1alpha1.InstanceSet, c decide.Change) bool {
 	return makes && c.Instance.RebuildGeneration == 0
 }
 
-func (u *current) ask(ctx context.Context) (*standing, error) {
-	u.mu.Lock()
-	if now := u.now(); u.get == nil || now.Sub(u.asked) >= proofAge {
-		u.asked, u.get = now, sync.OnceValues(func() (*standing, error) { return u.same(ctx) })
+func (c *current) ask(ctx context.Context) (*standing, error) {
+	c.mu.Lock()
+	if now := c.now(); c.get == nil || now.Sub(c.asked) >= proofAge {
+		c.asked, c.get = now, sync.OnceValues(func() (*standing, error) { return c.same(ctx) })
 	}
-	get := u.get
-	u.mu.Unlock()
+	get := c.get
+	c.mu.Unlock()
 	return get()
 }
 
 // same is how the set stands, if it is still that of the plan.
-func (u *current) same(ctx context.Context) (*standing, error) {
+func (c *current) same(ctx context.Context) (*standing, error) {
 	var set v1alpha1.InstanceSet
-	switch err := u.live.Get(ctx, client.ObjectKeyFromObject(u.set), &set); {
+	switch err := c.live.Get(ctx, client.ObjectKeyFromObject(c.set), &set); {
 	case apierrors.IsNotFound(err):
 		return nil, &lateError{"the set is gone"}
 	case err != nil:
 		return nil, fmt.Errorf("asking what the set says now: %w", err)
-	case set.UID != u.set.UID:
+	case set.UID != c.set.UID:
 		return nil, &lateError{"the set was made again"}
 	}
 	now := &standing{set.Generation, map[int32]bool{}}
