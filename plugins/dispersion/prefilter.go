@@ -27,6 +27,7 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, wait.Message())
 	}
 	news := p.index.news.Load()
+	defer p.feedFreed(ctx, pod) // also when the pod is refused: nobody else may come that would feed
 	if !cs.IsPodGroupSchedulingCycle() && p.mayGlance(group, pod, len(nodes)) {
 		p.index.update(nodes, false, true)
 		s, status := p.stateFor(group, rules, pod, news)
@@ -34,7 +35,7 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 			return nil, status
 		}
 		if result := p.cut(s, pod); result != nil && s.mix == nil {
-			return p.decided(ctx, cs, s, pod, result)
+			return p.decided(cs, s, result)
 		}
 	}
 	p.index.update(nodes, pod.Spec.SchedulingGroup != nil, false)
@@ -44,18 +45,14 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 		return nil, status
 	}
 	if cs.IsPodGroupSchedulingCycle() && s.pinned == "" {
-		return p.decided(ctx, cs, s, pod, nil) // no PostFilter follows there, that would try the pod again with all nodes
+		return p.decided(cs, s, nil) // no PostFilter follows there, that would try the pod again with all nodes
 	}
-	return p.decided(ctx, cs, s, pod, p.cut(s, pod))
+	return p.decided(cs, s, p.cut(s, pod))
 }
 
-// decided hands the state over to the rest of the cycle, and lets those try again that profit from what was found out.
-func (p *Plugin) decided(ctx context.Context, cs fwk.CycleState, s *state, pod *corev1.Pod, result *fwk.PreFilterResult) (*fwk.PreFilterResult, *fwk.Status) {
+// decided hands the state over to the rest of the cycle.
+func (p *Plugin) decided(cs fwk.CycleState, s *state, result *fwk.PreFilterResult) (*fwk.PreFilterResult, *fwk.Status) {
 	p.index.known(s.group).memo.cut = result != nil && s.mix == nil
-	if freed := p.index.freed; len(freed) > 0 {
-		p.index.freed = nil
-		p.feed(ctx, pod, freed)
-	}
 	cs.Write(stateKey, s)
 	return result, nil
 }

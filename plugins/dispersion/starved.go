@@ -2,6 +2,7 @@ package dispersion
 
 import (
 	"context"
+	"maps"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,8 +14,9 @@ import (
 // starved are pods that no node took while other groups needed room. None of the scheduler's events says that a group needs
 // its room no longer: its plan is another one, or its waiting pods were deleted, which raises no event at all.
 type starved struct {
-	mu   sync.Mutex
-	pods map[string]*corev1.Pod // by namespace and name
+	mu sync.Mutex
+	of map[slots.Group]map[string]*corev1.Pod // by namespace and name
+	n  int
 }
 
 // maxStarved bounds what is remembered. Pods beyond it wait for the scheduler's own retry, which takes up to five minutes.
@@ -23,12 +25,19 @@ const maxStarved = 10000
 func (s *starved) add(pod *corev1.Pod) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.pods == nil {
-		s.pods = map[string]*corev1.Pod{}
+	group, grouped := slots.GroupOf(pod.Namespace, pod.Labels)
+	if !grouped || s.n >= maxStarved {
+		return
 	}
-	if len(s.pods) < maxStarved {
-		s.pods[pod.Namespace+"/"+pod.Name] = pod
+	if s.of == nil {
+		s.of = map[slots.Group]map[string]*corev1.Pod{}
 	}
+	if s.of[group] == nil {
+		s.of[group] = map[string]*corev1.Pod{}
+	}
+	before := len(s.of[group])
+	s.of[group][pod.Namespace+"/"+pod.Name] = pod
+	s.n += len(s.of[group]) - before
 }
 
 // take hands over those that may profit, and forgets one of them. A group's own needs never keep its pods away: those of a group
@@ -38,17 +47,30 @@ func (s *starved) take(but *corev1.Pod, freed map[slots.Group]bool) map[string]*
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if but != nil {
-		delete(s.pods, but.Namespace+"/"+but.Name)
+		if group, grouped := slots.GroupOf(but.Namespace, but.Labels); grouped {
+			before := len(s.of[group])
+			delete(s.of[group], but.Namespace+"/"+but.Name)
+			s.n -= before - len(s.of[group])
+		}
 	}
 	pods := map[string]*corev1.Pod{}
-	for name, pod := range s.pods {
-		if group, grouped := slots.GroupOf(pod.Namespace, pod.Labels); grouped && len(freed) == 1 && freed[group] {
+	for group, of := range s.of {
+		if len(freed) == 1 && freed[group] && len(of) > 0 {
 			continue
 		}
-		pods[name] = pod
-		delete(s.pods, name)
+		maps.Copy(pods, of)
+		s.n -= len(of)
+		delete(s.of, group)
 	}
 	return pods
+}
+
+// feedFreed feeds with what groups were found to need no longer since the last time.
+func (p *Plugin) feedFreed(ctx context.Context, but *corev1.Pod) {
+	if freed := p.index.freed; len(freed) > 0 {
+		p.index.freed = nil
+		p.feed(ctx, but, freed)
+	}
 }
 
 // feed tries the starved pods again that may profit from what these groups need no longer, other than the pod that is being tried.
