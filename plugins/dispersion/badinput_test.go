@@ -180,7 +180,10 @@ func (c *drifting) pokeAt(pod *corev1.Pod) {
 			if status := p.Filter(ctx, cs, pod, info); status.Code() == fwk.Error {
 				c.T.Fatal(status)
 			}
-			if score, status := p.Score(ctx, cs, pod, info); !status.IsSuccess() || score < 0 || score > fwk.MaxScore {
+			score, status := p.Score(ctx, cs, pod, info)
+			scores := fwk.NodeScoreList{{Name: info.Node().Name, Score: score}}
+			p.NormalizeScore(ctx, cs, pod, scores)
+			if score = scores[0].Score; !status.IsSuccess() || score < 0 || score > fwk.MaxNodeScore {
 				c.T.Fatalf("%s scores %d: %v", info.Node().Name, score, status)
 			}
 		}

@@ -7,7 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
 
-	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/placement"
 )
 
@@ -19,7 +18,11 @@ func (p *Plugin) PreScore(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, _
 	return nil
 }
 
-// Score prefers nodes that hold fewer instances of the group; where there is a plan, among those that it still wants to use.
+// wantedMore is what a node that the plan still wants has more than any other.
+const wantedMore = fwk.MaxNodeScore
+
+// Score prefers nodes that hold fewer instances of the group; where there is a plan, first among those that it still wants to use.
+// NormalizeScore brings it into its range.
 func (p *Plugin) Score(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, info fwk.NodeInfo) (int64, *fwk.Status) {
 	s, status := stateOf(cs)
 	if !status.IsSuccess() {
@@ -35,19 +38,26 @@ func (p *Plugin) Score(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, info
 		return placement.Evenness(held, s.level), nil
 	}
 	wanted := there && number < len(s.plan.quota) && s.plan.quota[number] > held && (len(s.row) == 0 || slices.Contains(s.row, number))
-	switch {
-	case s.mode == v1alpha1.PlacementBestEffort && wanted:
-		return 50 + placement.Evenness(held, s.level)/2, nil
-	case s.mode == v1alpha1.PlacementBestEffort: // the least bad of those beyond the limits
-		return placement.Evenness(held, maxLevel) / 2, nil
-	case wanted:
-		return max(1, placement.Evenness(held, s.level)), nil
+	if wanted {
+		return wantedMore + max(1, placement.Evenness(held, s.level)), nil
 	}
-	return 0, nil
+	return placement.Evenness(held, maxLevel), nil
 }
 
-// ScoreExtensions is nil: the score depends on the node alone.
-func (p *Plugin) ScoreExtensions() fwk.ScoreExtensions { return nil }
+// ScoreExtensions is the plugin itself.
+func (p *Plugin) ScoreExtensions() fwk.ScoreExtensions { return p }
+
+// NormalizeScore has every node score 0 that the plan does not want, if there is one that it does. Otherwise other plugins have
+// refused all of those, and the pod goes where fewest of its group are.
+func (p *Plugin) NormalizeScore(_ context.Context, _ fwk.CycleState, _ *corev1.Pod, scores fwk.NodeScoreList) *fwk.Status {
+	if !slices.ContainsFunc(scores, func(s fwk.NodeScore) bool { return s.Score > wantedMore }) {
+		return nil
+	}
+	for i := range scores {
+		scores[i].Score = max(0, scores[i].Score-wantedMore)
+	}
+	return nil
+}
 
 // maxLevel keeps one more instance worth at least one point of 100.
 const maxLevel = 100
