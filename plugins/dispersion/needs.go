@@ -15,15 +15,48 @@ import (
 // come in waves, and between two of them none waits, but the node is one of the K already. Nobody knows the R of a group without a
 // policy: it needs room for pods that wait, and no more. Whoever is planned first is served first.
 
-// publish makes the plan of a view, for that many replicas, known to the views of other groups.
+// demand is what a view has published of its plan: how many instances its group wants on a node in the end.
+type demand struct{ number, quota int }
+
+// publish makes the plan of a view, for that many replicas, known to the views of other groups. What is as it was before is no
+// change: two groups that have too little room would otherwise plan again because of each other, publish what they did before, and
+// wake each other's pods for ever.
 func (x *index) publish(v *view, replicas int) {
-	x.withdraw(v)
+	before, wasDone := v.published, v.done
 	v.replicas, v.done = replicas, x.placed(v.group) >= replicas
-	for _, number := range v.plan.opened {
+	now := v.spare[:0]
+	for _, number := range v.plan.opened { // in the order of their numbers
 		if v.plan.more(number, v.seats[number]) > 0 {
-			v.published = append(v.published, number)
-			x.planned[number] = append(x.planned[number], v)
-			x.changes.add(number)
+			now = append(now, demand{number, v.plan.quota[number]})
+		}
+	}
+	v.published, v.spare = now, before
+	for len(before) > 0 || len(now) > 0 {
+		var was, is demand
+		switch {
+		case len(now) == 0 || len(before) > 0 && before[0].number < now[0].number:
+			was, before = before[0], before[1:]
+			x.unlist(v, was.number)
+			is.number = was.number
+		case len(before) == 0 || now[0].number < before[0].number:
+			is, now = now[0], now[1:]
+			x.planned[is.number] = append(x.planned[is.number], v)
+		default:
+			was, is, before, now = before[0], now[0], before[1:], now[1:]
+		}
+		held := int(v.seats[is.number].held)
+		wanted, wants := max(0, was.quota-held), max(0, is.quota-held)
+		if wasDone {
+			wanted = 0
+		}
+		if v.done {
+			wants = 0
+		}
+		if wants < wanted {
+			x.frees(v.group)
+		}
+		if wants != wanted {
+			x.changes.add(is.number)
 		}
 	}
 }
@@ -32,14 +65,18 @@ func (x *index) withdraw(v *view) {
 	if len(v.published) > 0 {
 		x.frees(v.group)
 	}
-	for _, number := range v.published {
-		x.planned[number] = slices.DeleteFunc(x.planned[number], func(w *view) bool { return w == v })
-		if len(x.planned[number]) == 0 {
-			delete(x.planned, number)
-		}
-		x.changes.add(number)
+	for _, d := range v.published {
+		x.unlist(v, d.number)
+		x.changes.add(d.number)
 	}
 	v.published = v.published[:0]
+}
+
+func (x *index) unlist(v *view, number int) {
+	x.planned[number] = slices.DeleteFunc(x.planned[number], func(w *view) bool { return w == v })
+	if len(x.planned[number]) == 0 {
+		delete(x.planned, number)
+	}
 }
 
 // frees notes that the group may need less than before.
@@ -70,9 +107,9 @@ func (x *index) finish(g slots.Group) {
 		if v.done = done; done {
 			x.frees(g)
 		}
-		for _, number := range v.published {
-			if v.plan.quota[number] > x.heldOn(g, number) {
-				x.changes.add(number)
+		for _, d := range v.published {
+			if d.quota > x.heldOn(g, d.number) {
+				x.changes.add(d.number)
 			}
 		}
 	}
@@ -128,8 +165,8 @@ func (x *index) reconsider(g slots.Group, ended bool) {
 		if ended && len(v.published) > 0 {
 			x.frees(g)
 		}
-		for _, number := range v.published {
-			x.changes.add(number)
+		for _, d := range v.published {
+			x.changes.add(d.number)
 		}
 	}
 }

@@ -11,8 +11,14 @@ import (
 	"github.com/shoal-dev/shoal/slots"
 )
 
-// maxViews bounds the memory of views: 256 of them on 5,000 nodes take 40 MB.
-const maxViews = 256
+const (
+	// maxViews bounds how many views are kept of groups of which no pod waits.
+	maxViews = 256
+	// maxSeats bounds the memory of all views: so many seats take 250 MB. That is a view for each of a thousand groups on 5,000
+	// nodes. Groups whose pods wait are not evicted below it: their pods take turns, and each would make its view anew, which
+	// costs a look at every node, and lose its plan, and with it the room that is kept for it.
+	maxSeats = 5 << 20
+)
 
 // changelog holds the numbers of nodes that have changed, oldest first. Each view remembers how far it has read.
 type changelog struct {
@@ -63,7 +69,8 @@ type view struct {
 
 	avoided   map[int]time.Time // nodes that other plugins refused, and until when nothing is planned there
 	advice    *advice           // nil until a pod found no node
-	published []int             // the nodes on which other groups know what this one needs
+	published []demand          // what other groups know that this one needs
+	spare     []demand          // room for the next
 	replicas  int               // R when the plan was made
 	done      bool              // all of them are placed, and need nothing more
 
@@ -124,12 +131,12 @@ func (x *index) viewOf(group slots.Group, pod *corev1.Pod, limits placement.Limi
 	case v == nil:
 		v = x.newView(group, pod, limits, shards, total)
 	case v.read < x.changes.dropped:
-		x.unplan(v)
+		v.plan, v.moves = nil, nil
 		v.limits, v.shards = limits, shards
 		x.fill(v)
 	case v.limits != limits || v.shards != shards:
 		x.sync(v)
-		x.unplan(v)
+		v.plan, v.moves = nil, nil // what is published stands until it is known what comes in its place
 		v.relimit(limits, shards)
 	default:
 		x.sync(v)
@@ -149,21 +156,42 @@ func (x *index) newView(group slots.Group, pod *corev1.Pod, limits placement.Lim
 	return v
 }
 
-// evict drops the view that was not used for the longest time when there are too many.
+// evict drops views when there are too many. It may drop two for each that comes: there were more while more groups waited.
 func (x *index) evict() {
-	n, oldest := 0, slots.Group{}
-	age := math.MaxInt
-	for group, views := range x.views {
-		n += len(views)
-		for _, v := range views {
-			if v.cycle < age { // cycles differ
-				oldest, age = group, v.cycle
-			}
+	for range 2 {
+		if !x.evictGroup() {
+			return
 		}
 	}
-	if n >= maxViews {
-		x.drop(oldest)
+}
+
+// evictGroup drops the views of the group that was not looked at for the longest time: of those of which no pod waits, or, when
+// there is no memory left, of all. It reports whether it had to.
+func (x *index) evictGroup() bool {
+	n, seats := 0, len(x.nodes)
+	var oldest, idle slots.Group
+	age, idleAge := math.MaxInt, math.MaxInt
+	for group, views := range x.views {
+		last := 0
+		for _, v := range views {
+			n, seats, last = n+1, seats+len(v.seats), max(last, v.cycle)
+		}
+		if last < age { // cycles differ
+			oldest, age = group, last
+		}
+		if k := x.groups[group]; last < idleAge && (k == nil || len(k.waiting) == 0) {
+			idle, idleAge = group, last
+		}
 	}
+	switch {
+	case n >= maxViews && idleAge < math.MaxInt:
+		x.drop(idle)
+	case n >= maxViews && seats > maxSeats:
+		x.drop(oldest)
+	default:
+		return false
+	}
+	return true
 }
 
 // fill makes all seats of a view.
@@ -186,8 +214,14 @@ func (x *index) sync(v *view) {
 		v.seats = append(v.seats, seat{})
 	}
 	held := x.ledger.Group(v.group)
-	for _, number := range x.changes.numbers[v.read-x.changes.dropped:] {
-		x.refresh(v, held, int(number))
+	if changed := x.changes.numbers[v.read-x.changes.dropped:]; len(changed) < len(x.nodes) {
+		for _, number := range changed {
+			x.refresh(v, held, int(number))
+		}
+	} else { // many pods of other groups came since: no node is looked at twice
+		for number := range x.nodes {
+			x.refresh(v, held, number)
+		}
 	}
 	v.read = x.changes.end()
 }

@@ -58,6 +58,7 @@ type handle struct {
 	snapshot  *internalcache.Snapshot
 	factory   informers.SharedInformerFactory
 	activated map[string]*corev1.Pod
+	woken     map[string]*corev1.Pod // since the test has taken them
 	client    kubernetes.Interface
 	events    *events.FakeRecorder
 }
@@ -71,6 +72,10 @@ func (h *handle) Activate(_ klog.Logger, pods map[string]*corev1.Pod) {
 		h.activated = map[string]*corev1.Pod{}
 	}
 	maps.Copy(h.activated, pods)
+	if h.woken == nil {
+		h.woken = map[string]*corev1.Pod{}
+	}
+	maps.Copy(h.woken, pods)
 }
 
 func (w *world) policyOf(g slots.Group) (policy, bool) {
