@@ -54,7 +54,10 @@ func (v *Violation) Error() string {
 var typeOfSet = reflect.TypeFor[*v1alpha1.InstanceSet]()
 
 func newChecker(w *World) *checker {
-	return &checker{w: w, usage: map[slots.Group]usage{}, decided: map[types.UID]decision{}, mayGo: map[types.UID]bool{}, mostReady: map[string]int32{}, everReady: map[string]map[int32]bool{}, formerly: map[string]bool{}}
+	return &checker{
+		w: w, usage: map[slots.Group]usage{}, decided: map[types.UID]decision{}, mayGo: map[types.UID]bool{},
+		mostReady: map[string]int32{}, everReady: map[string]map[int32]bool{}, formerly: map[string]bool{},
+	}
 }
 
 // fail keeps the first violation.

@@ -197,6 +197,7 @@ func (p *play) again(d dice) {
 	next := &v1alpha1.InstanceSet{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: s.Name}, Spec: s.Spec}
 	if size := s.Spec.ShardSize; d.chance(0.3) && size != nil && *s.Spec.Replicas > *size {
 		next.Spec.Replicas = ptr.To(*s.Spec.Replicas - *size)
+		fitTemplates(next)
 	}
 	p.coming[s.Name] = next
 	p.after(d.between(100*time.Millisecond, 2*time.Minute), "again", func() { p.makeAgain(s.Name) })

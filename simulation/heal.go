@@ -74,7 +74,11 @@ func (p *play) settled() bool {
 
 func (p *play) isSettled(name string) bool {
 	set, there := find[*v1alpha1.InstanceSet](p.World, types.NamespacedName{Namespace: Namespace, Name: name})
-	return there && p.coming[name] == nil && p.running(name) == wantedOnline(set) && set.Status.ReadyReplicas == wantedOnline(set) && set.Status.ObservedGeneration == set.Generation
+	if !there || p.coming[name] != nil {
+		return false
+	}
+	wanted, status := wantedOnline(set), set.Status
+	return p.running(name) == wanted && status.ReadyReplicas == wanted && status.ObservedGeneration == set.Generation
 }
 
 // running is how many instances of a set are Ready, whatever its status says.
@@ -101,7 +105,7 @@ func (p *play) asWanted() {
 		if isPatient(set) {
 			continue
 		}
-		if p.keptOut(name) || p.cutOff(set) || p.sharesWithPatient(name) {
+		if p.keptOut(name) || p.cutOff(set) || p.sharesWithPatient(name) || p.outOfRoom(name) {
 			continue
 		}
 		p.checker.fail("it converges", "%s has %d of %d instances ready %s after the trouble: %s\n%s\n%s",

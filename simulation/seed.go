@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -57,7 +58,11 @@ type play struct {
 	shared *v1alpha1.PlacementPolicySpec
 	coming map[string]*v1alpha1.InstanceSet // sets that were deleted, and will be made again
 	roomy  bool                             // the limits are those that the seed began with
+	cpus   map[string]int64                 // of each node, where nodes and instances have different sizes; otherwise nil
 }
+
+// cutting are the seeds, modulo 29, whose scheduler names some nodes for a pod. Like those of mixing, none of them was pinned before.
+var cutting = []int64{4, 10, 11, 16, 18, 19, 25, 26, 28}
 
 // settle draws nodes and sets. Two nodes more than the sets may use are always there.
 func (p *play) settle() {
@@ -75,14 +80,15 @@ func (p *play) settle() {
 	if d := p.choice.of("share"); d.chance(0.25) && p.choice.happens("share") {
 		most = p.share(d, sets)
 	}
-	if d := p.choice.of("cut"); d.chance(0.3) && p.choice.happens("cut") {
+	if slices.Contains(cutting, p.choice.seed%29) && p.choice.happens("cut") {
 		p.cuts = true
 		p.placer.cut()
 	}
+	most = p.mix(sets, most)
 	for n := range int(most) + 2 + p.choice.of("nodes").Intn(2) {
-		name := string(rune('a' + n))
+		name := nodeName(n)
 		p.nodes = append(p.nodes, name)
-		p.addNode(name, Node(8))
+		p.addNode(name, p.nodeOf(name))
 	}
 	for _, s := range sets {
 		p.sets = append(p.sets, s.Name)

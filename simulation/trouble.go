@@ -169,7 +169,7 @@ func (p *play) replaceNode(d dice, name string) {
 	old := p.machines[name]
 	p.after(d.between(time.Second, 2*time.Minute), "new node", func() {
 		if p.machines[name] == old {
-			p.addNode(name, Node(8))
+			p.addNode(name, p.nodeOf(name))
 		}
 	})
 }
@@ -198,7 +198,7 @@ func (p *play) registerAgain(m *machine) {
 	}
 	if _, there := find[*corev1.Node](p.World, types.NamespacedName{Name: m.name}); !there {
 		p.tell("fault", "the kubelet of %s starts again and registers", m.name)
-		p.register(m.name, Node(8))
+		p.register(m.name, p.nodeOf(m.name))
 		p.after(10*time.Second, "register", func() { p.registerAgain(m) })
 		return
 	}
@@ -224,6 +224,7 @@ func (p *play) scale(d dice) {
 	allowed, taken := p.places(s)
 	most := (allowed - taken + *s.Spec.Replicas) / size
 	s.Spec.Replicas = ptr.To((1 + d.Int31n(max(most, 1))) * size)
+	fitTemplates(s)
 	p.tell("user", "scales %s to %d", s.Name, *s.Spec.Replicas)
 	p.must(p.user.update(p.ctx, s, ""))
 }
