@@ -19,9 +19,8 @@ func newCheck(o *options) *cobra.Command {
 		Short: "Does Shoal work here: what is installed against what ships, who leads, what is missing",
 		Long: `Checks an installation, or with --pre a cluster before one: the API server's version, your rights, the kinds field by field,
 the rights of Shoal, the protected labels, the scheduler's configuration, who leads, storage classes, bandwidth and monitoring.
-Each line says ok, warning or failure, and what to do. It asks the API server and writes nothing.
-
-Exit codes: 0 no failure; 1 no answer (wrong flag, no connection); 2 something has failed.`,
+Each line says ok, warning or failure, and what to do; or not checked, where you may
+not read what is needed (the ClusterRole shoal-kubectl may). It asks the API server and writes nothing.`,
 		Example: `  kubectl shoal check --pre        # before the installation
   kubectl shoal check              # after it, or after an upgrade
   kubectl shoal check -o json | jq -r '.results[] | select(.state != "ok") | .text'`,

@@ -18,37 +18,33 @@ import (
 	"github.com/shoal-dev/shoal/kubectlshoal/trial"
 )
 
-// Exit codes. A script can tell a bad answer from none.
+// Exit codes, of every command. A script can tell a bad answer from none, and a good one from one that did not see all.
 const (
-	ExitFine  = 0 // answered, and nothing is wrong
-	ExitError = 1 // not answered: a wrong flag, no such pod, no connection
-	ExitBad   = 2 // answered, and the answer is bad: the pod waits, data would be lost, it does not fit
+	ExitFine    = 0 // answered, and nothing is wrong
+	ExitError   = 1 // not answered: a wrong flag, no such pod, no connection
+	ExitBad     = 2 // answered, and the answer is bad: the pod waits, data would be lost, it does not fit, a file is wrong
+	ExitPartial = 3 // answered, and nothing is wrong with what was seen, but something could not be read
 )
 
-// errBad says that the command has printed its answer, and that it is bad.
-var errBad = errors.New("the answer is bad")
+// exitCodes is the end of every command's help.
+const exitCodes = `Exit codes: 0 nothing is wrong; 1 no answer (wrong flag, no connection); 2 the answer is bad (the pod waits, data would be
+lost, it does not fit, a file is wrong, a check has failed); 3 nothing is wrong in what was seen, but not all could be read.`
 
-// codedError is an error of a command that has exit codes of its own.
-type codedError struct {
-	code int
-	error
-}
-
-// Unwrap is the error itself.
-func (e codedError) Unwrap() error { return e.error }
-
-func withCode(code int, err error) error { return codedError{code, err} }
+// errBad and errPartial say that the command has printed its answer, and what is to be thought of it.
+var (
+	errBad     = errors.New("the answer is bad")
+	errPartial = errors.New("the answer is incomplete")
+)
 
 // ExitCode is the exit code for what Execute returned, and whether the error is still to be printed.
 func ExitCode(err error) (code int, tell bool) {
-	var coded codedError
 	switch {
 	case err == nil:
 		return ExitFine, false
-	case errors.As(err, &coded):
-		return coded.code, !errors.Is(err, errBad)
 	case errors.Is(err, errBad):
 		return ExitBad, false
+	case errors.Is(err, errPartial):
+		return ExitPartial, false
 	}
 	return ExitError, true
 }
@@ -83,7 +79,11 @@ func New(e Environment) *cobra.Command {
 		Long: `Answers questions about the placement of instances. Every command reads the cluster once, or a file that
 'kubectl shoal dump' wrote (--cluster-dump), and changes nothing.
 
-Exit codes: 0 fine; 1 no answer (wrong flag, no connection); 2 the answer is bad (the pod waits, data would be lost).`,
+` + exitCodes,
+		Example: `  kubectl shoal explain pod cache-5 -n redis     # why is this pod pending?
+  kubectl shoal whatif node node-7 --lost        # what dies with node 7?
+  kubectl shoal nodes                            # how full are we?
+  kubectl shoal check                            # does Shoal work here?`,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: pluginUse},
 		Version:       e.Version,
 		SilenceUsage:  true,
@@ -99,7 +99,10 @@ Exit codes: 0 fine; 1 no answer (wrong flag, no connection); 2 the answer is bad
 	o.cluster.AddFlags(flags)
 	flags.StringVar(&o.dump, "cluster-dump", "", "read this file instead of a cluster: from 'kubectl shoal dump', or YAML of nodes, pods and so on")
 	_ = cmd.MarkPersistentFlagFilename("cluster-dump", "json", "yaml", "gz")
-	cmd.AddCommand(commands(o)...)
+	for _, one := range commands(o) {
+		one.Long += "\n\n" + exitCodes
+		cmd.AddCommand(one)
+	}
 	return cmd
 }
 
@@ -118,6 +121,17 @@ func (o *options) withConfig(cmd *cobra.Command) *cobra.Command {
 }
 
 func (o *options) schedulerConfig() (*trial.Config, error) { return trial.LoadConfig(o.config) }
+
+// withScheduler is the cluster, and the configuration of the scheduler that is tried on it. A wrong configuration is told
+// before anything is read.
+func (o *options) withScheduler(ctx context.Context) (*snapshot.Cluster, *trial.Config, error) {
+	config, err := o.schedulerConfig()
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := o.snapshot(ctx)
+	return c, config, err
+}
 
 // namespace is that of -n, or of the kubeconfig; "default" for a dump without -n.
 func (o *options) namespace() (string, error) {

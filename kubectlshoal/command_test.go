@@ -1,6 +1,19 @@
 package kubectlshoal
 
-import "testing"
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/shoal-dev/shoal/kubectlshoal/installation"
+)
 
 func TestEveryCommandHasAnExample(t *testing.T) {
 	commands := New(Environment{}).Commands()
@@ -10,6 +23,131 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 	for _, c := range commands {
 		if c.Example == "" {
 			t.Errorf("%s has no example", c.Name())
+		}
+	}
+}
+
+// One scheme of exit codes holds for all commands, and is told where people look.
+func TestExitCodesAreTold(t *testing.T) {
+	docs := read(t, "../docs/kubectl-shoal.md")
+	for _, code := range []int{ExitFine, ExitError, ExitBad, ExitPartial} {
+		if !strings.Contains(docs, fmt.Sprintf("\n| %d | ", code)) || !strings.Contains(exitCodes, fmt.Sprintf(" %d ", code)) {
+			t.Errorf("exit code %d is not documented", code)
+		}
+	}
+	for _, name := range append(names(), "") {
+		got := run(t, "", append(strings.Fields(name), "--help")...)
+		if strings.Count(got, exitCodes) != 1 || strings.Count(got, "Exit codes:") != 1 {
+			t.Errorf("the help of %q tells the exit codes not once:\n%s", name, got)
+		}
+	}
+}
+
+func names() []string {
+	var all []string
+	for _, c := range New(Environment{}).Commands() {
+		all = append(all, c.Name())
+	}
+	return all
+}
+
+const blindDump = `{"apiVersion":"dump.shoal.dev/v1","kind":"ClusterDump","unreadable":["persistentvolumeclaims: you may not list them"],"items":[
+{"apiVersion":"v1","kind":"Node","metadata":{"name":"n1"},"status":{"allocatable":{"cpu":"8","memory":"8Gi","pods":"110"}}},
+{"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"default","name":"p"},"spec":{"schedulerName":"shoal-scheduler","nodeName":"n1"}},
+{"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"default","name":"big"},"spec":{"schedulerName":"shoal-scheduler","containers":[{"name":"c","resources":{"requests":{"cpu":"9"}}}]}}]}`
+
+const someSet = `
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: s}
+spec: {replicas: 1, template: {spec: {schedulerName: shoal-scheduler, containers: [{name: c, image: i}]}}}
+`
+
+func TestExitCodes(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"blind.json": blindDump, "full.json": strings.Replace(blindDump, `"persistentvolumeclaims: you may not list them"`, "", 1), "set.yaml": someSet,
+		"right.yaml": "apiVersion: shoal.dev/v1alpha1\nkind: PlacementPolicy\nmetadata: {name: p}\nspec: {replicas: 1}\n",
+		"wrong.yaml": "apiVersion: shoal.dev/v1alpha1\nkind: PlacementPolicy\nmetadata: {name: p}\nspec: {replica: 1}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(dir)
+	for command, want := range map[string]int{
+		"nodes --cluster-dump full.json":                                    ExitFine,
+		"nodes --cluster-dump blind.json":                                   ExitPartial,
+		"nodes --cluster-dump blind.json --html page.html":                  ExitPartial,
+		"explain pod p --cluster-dump full.json":                            ExitFine,
+		"explain pod p --cluster-dump blind.json -o json":                   ExitPartial,
+		"explain pod big --cluster-dump blind.json":                         ExitBad, // what is wrong counts more than what was not seen
+		"explain pod nobody --cluster-dump full.json":                       ExitError,
+		"whatif node n1 --lost --cluster-dump full.json":                    ExitFine,
+		"whatif node n1 --lost --cluster-dump blind.json":                   ExitPartial,
+		"headroom -f set.yaml --cluster-dump blind.json":                    ExitPartial,
+		"plan -f set.yaml --cluster-dump blind.json -o yaml":                ExitPartial,
+		"plan -f set.yaml --cluster-dump full.json":                         ExitFine,
+		"dump --cluster-dump full.json":                                     ExitFine,
+		"dump --cluster-dump blind.json":                                    ExitPartial,
+		"dump --cluster-dump blind.json -f copy.json":                       ExitPartial,
+		"lint -f right.yaml":                                                ExitFine,
+		"lint -f wrong.yaml":                                                ExitBad,
+		"lint -f wrong.yaml -f nowhere.yaml":                                ExitBad,
+		"lint -f right.yaml -f nowhere.yaml":                                ExitPartial,
+		"lint -f nowhere.yaml":                                              ExitError,
+		"lint":                                                              ExitError,
+		"lint --nonsense":                                                   ExitError,
+		"nodes --nonsense":                                                  ExitError,
+		"check --cluster-dump full.json":                                    ExitError,
+		"nodes --cluster-dump full.json --output nonsense":                  ExitError,
+		"nodes --cluster-dump full.json --scheduler-config nowhere.yaml":    ExitError,
+		"nodes --cluster-dump full.json --html nowhere/page.html -o wide":   ExitError,
+		"whatif node n1 --cluster-dump full.json":                           ExitError,
+		"explain pod p --cluster-dump full.json --namespace somewhere-else": ExitError,
+	} {
+		got := run(t, "", strings.Fields(command)...)
+		if code := codeIn(got); code != want {
+			t.Errorf("%s: exit %d, want %d:\n%s", command, code, want, got)
+		}
+	}
+	if page := read(t, "page.html"); !strings.Contains(page, "<p>Not read: persistentvolumeclaims") {
+		t.Errorf("the page does not say what could not be read:\n%s", page)
+	}
+	for r, want := range map[*installation.Report]int{
+		{Complete: true}: ExitFine, {}: ExitPartial, {Failures: 1}: ExitBad, {Complete: true, Failures: 1}: ExitBad, {Complete: true, NotChecked: 1}: ExitFine,
+	} {
+		if code, tell := ExitCode(verdict(r)); code != want || tell {
+			t.Errorf("check: exit %d, want %d: %+v", code, want, r)
+		}
+	}
+}
+
+func codeIn(text string) int {
+	code := 0
+	if i := strings.LastIndex(text, "exit "); i >= 0 {
+		_, _ = fmt.Sscanf(text[i:], "exit %d", &code)
+	}
+	return code
+}
+
+// full is a disk without room.
+type full struct{}
+
+// Write fails.
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestAnswerThatCannotBeWrittenIsNone(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "full.json")
+	if err := os.WriteFile(file, []byte(blindDump), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{"nodes", "nodes -o wide", "nodes -o json", "nodes -o yaml", "nodes --html -", "explain pod p", "whatif node n1 --lost", "dump"} {
+		cmd := New(Environment{Streams: genericiooptions.IOStreams{Out: full{}, ErrOut: &bytes.Buffer{}}, Now: time.Now})
+		cmd.SetArgs(append(strings.Fields(args), "--cluster-dump", file))
+		err := cmd.ExecuteContext(t.Context())
+		if code, tell := ExitCode(err); code != ExitError || !tell || !strings.Contains(err.Error(), "no space left") {
+			t.Errorf("%s: exit %d: %v", args, code, err)
 		}
 	}
 }

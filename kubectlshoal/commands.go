@@ -1,9 +1,12 @@
 package kubectlshoal
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
 )
 
 // commands are all of them, in the order of the help.
@@ -11,24 +14,39 @@ func commands(o *options) []*cobra.Command {
 	return []*cobra.Command{newExplain(o), newWhatIf(o), newHeadroom(o), newPlan(o), newNodes(o), newGroup(o), newLint(o), newCheck(o), newDump(o)}
 }
 
-// completePods offers the kind, and then the names of pods.
-func (o *options) completePods(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-	if len(args) == 0 {
-		return []string{"pod"}, cobra.ShellCompDirectiveNoFileComp
+// complete offers the kind, and then the names of a cluster's objects, of which at most that many are wanted; 0 is no bound.
+func (o *options) complete(kind string, most int, names func(c *snapshot.Cluster, namespace string) []string) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			return []string{kind}, cobra.ShellCompDirectiveNoFileComp
+		}
+		namespace, err := o.namespace()
+		if err != nil || most > 0 && len(args) > most {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		c, err := o.snapshot(cmd.Context())
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		fits := func(name string) bool { return strings.HasPrefix(name, typed) && !slices.Contains(args[1:], name) }
+		return slices.DeleteFunc(names(c, namespace), func(name string) bool { return !fits(name) }), cobra.ShellCompDirectiveNoFileComp
 	}
-	namespace, err := o.namespace()
-	if err != nil || len(args) > 1 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	c, err := o.snapshot(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
+}
+
+func podNames(c *snapshot.Cluster, namespace string) []string {
 	var names []string
 	for _, p := range c.Pods {
-		if p.Namespace == namespace && strings.HasPrefix(p.Name, typed) {
+		if p.Namespace == namespace {
 			names = append(names, p.Name)
 		}
 	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return names
+}
+
+func nodeNames(c *snapshot.Cluster, _ string) []string {
+	var names []string
+	for _, n := range c.Nodes {
+		names = append(names, n.Name)
+	}
+	return names
 }

@@ -32,16 +32,14 @@ labels and images. Look at them before you hand it on.`,
 			if err != nil {
 				return err
 			}
-			if file == "" || file == "-" {
-				return snapshot.Write(o.Streams.Out, c)
-			}
-			if err := writeTo(file, c); err != nil {
+			if err := o.write(file, c); err != nil {
 				return err
 			}
-			fmt.Fprintf(o.Streams.ErrOut, "%s: %d nodes, %d pods, %d claims, %d volumes, %d policies, %d sets\n",
-				file, len(c.Nodes), len(c.Pods), len(c.Claims), len(c.Volumes), len(c.Policies), len(c.Sets))
 			for _, missing := range c.Unreadable {
 				fmt.Fprintf(o.Streams.ErrOut, "not in it: %s\n", missing)
+			}
+			if len(c.Unreadable) > 0 {
+				return errPartial
 			}
 			return nil
 		},
@@ -49,6 +47,19 @@ labels and images. Look at them before you hand it on.`,
 	cmd.Flags().StringVarP(&file, "file", "f", "", "where to write; compressed if it ends in .gz (default: standard output)")
 	_ = cmd.MarkFlagFilename("file")
 	return cmd
+}
+
+// write writes a dump to a file, or to standard output.
+func (o *options) write(file string, c *snapshot.Cluster) error {
+	if file == "" || file == "-" {
+		return snapshot.Write(o.Streams.Out, c)
+	}
+	if err := writeTo(file, c); err != nil {
+		return err
+	}
+	fmt.Fprintf(o.Streams.ErrOut, "%s: %d nodes, %d pods, %d claims, %d volumes, %d policies, %d sets\n",
+		file, len(c.Nodes), len(c.Pods), len(c.Claims), len(c.Volumes), len(c.Policies), len(c.Sets))
+	return nil
 }
 
 // writeTo writes a dump that only its owner may read: names and images are nobody else's business.

@@ -23,13 +23,9 @@ and each change was tried with them. Every code (SHOAL1102) has a page that says
   kubectl shoal explain pod cache-5 -o json               # the schema: docs/schemas/explanation.v1.json
   kubectl shoal explain pod cache-5 --cluster-dump case.json.gz`,
 		Args:              oneOf("pod"),
-		ValidArgsFunction: o.completePods,
+		ValidArgsFunction: o.complete("pod", 1, podNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			names, err := namesOf("pod", args)
-			if err != nil {
-				return err
-			}
-			config, err := o.schedulerConfig()
 			if err != nil {
 				return err
 			}
@@ -37,7 +33,7 @@ and each change was tried with them. Every code (SHOAL1102) has a page that says
 			if err != nil {
 				return err
 			}
-			c, err := o.snapshot(cmd.Context())
+			c, config, err := o.withScheduler(cmd.Context())
 			if err != nil {
 				return err
 			}

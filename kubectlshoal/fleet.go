@@ -67,7 +67,10 @@ func (o *options) fleet(cmd *cobra.Command, group func([]string) string) *cobra.
 		if !c.TakenAt.IsZero() {
 			title += ", " + c.TakenAt.UTC().Format("2006-01-02 15:04 MST")
 		}
-		return o.page(file, title, f)
+		if err := o.page(file, title, f); err != nil {
+			return err
+		}
+		return verdict(f)
 	}
 	cmd.Flags().StringVar(&groupBy, "group-by", groupBy, "node label by whose values nodes are grouped")
 	cmd.Flags().StringVar(&file, "html", "", "write one self-contained page to this file instead")

@@ -14,13 +14,6 @@ import (
 	"github.com/shoal-dev/shoal/kubectlshoal/lint"
 )
 
-// Exit codes of lint, which are those of diff and of other linters.
-const (
-	ExitClean  = 0 // read, and nothing is wrong
-	ExitFound  = 1 // read, and something is wrong
-	ExitUnread = 2 // a wrong flag, or a file that could not be read
-)
-
 func newLint(o *options) *cobra.Command {
 	var names []string
 	cmd := &cobra.Command{
@@ -31,51 +24,36 @@ They are judged by those who would read them: objects by the API server's code w
 configurations by the code with which the scheduler starts, also inside ConfigMaps. Limits that cannot hold all replicas are told
 in the words of the policy's status. Of other objects, StatefulSets in placement groups and labels under shoal.dev/ are looked at.
 
-Of a folder, every .yaml, .yml and .json in it is read, however deep.
-
-Exit codes: 0 nothing is wrong; 1 something is; 2 a file could not be read, or a flag is wrong.`,
+Of a folder, every .yaml, .yml and .json in it is read, however deep.`,
 		Example: `  kubectl shoal lint -f cache.yaml
   kubectl shoal lint -f manifests/ -f scheduler-config.yaml
   helm template redis | kubectl shoal lint -f -
   kubectl shoal lint -f manifests/ -o json | jq -r '.findings[].code'`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return withCode(ExitUnread, fmt.Errorf("unexpected %q: name files with -f", args[0]))
+				return fmt.Errorf("unexpected %q: name files with -f", args[0])
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			sources, unread, err := o.sources(names)
 			if err != nil {
-				return withCode(ExitUnread, err)
+				return err
 			}
 			report, err := lint.Check(cmd.Context(), sources)
 			if err != nil {
-				return withCode(ExitUnread, err)
+				return err
 			}
 			report.Unread = unread
-			return o.tell(report)
+			if err := o.print(report); len(sources) > 0 || err != nil && !errors.Is(err, errPartial) {
+				return err
+			}
+			return errors.New("none of the files could be read")
 		},
 	}
 	cmd.Flags().StringArrayVarP(&names, "file", "f", nil, "file or folder; may be given several times; - is standard input")
 	_ = cmd.MarkFlagFilename("file", "yaml", "yml", "json")
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return withCode(ExitUnread, fmt.Errorf("%w (see '%s --help')", err, cmd.CommandPath()))
-	})
 	return o.withOutput(cmd)
-}
-
-// tell prints the report, and turns what it says into an exit code.
-func (o *options) tell(report *lint.Report) error {
-	switch err := o.print(report); {
-	case err != nil && !errors.Is(err, errBad):
-		return withCode(ExitUnread, err)
-	case len(report.Unread) > 0:
-		return withCode(ExitUnread, errBad)
-	case err != nil:
-		return withCode(ExitFound, errBad)
-	}
-	return nil
 }
 
 // sources reads files, and says of those that it cannot read why. Without any there is nothing to judge.

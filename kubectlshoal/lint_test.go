@@ -9,7 +9,7 @@ import (
 
 func TestLintReadsStandardInput(t *testing.T) {
 	got := run(t, "apiVersion: shoal.dev/v1alpha1\nkind: PlacementPolicy\nmetadata: {name: p}\nspec: {replica: 1}\n", "lint", "-f", "-")
-	if want := "-:4: PlacementPolicy p: spec.replica: unknown field, did you mean replicas?"; !strings.Contains(got, want) || !strings.HasSuffix(got, "exit 1\n") {
+	if want := "-:4: PlacementPolicy p: spec.replica: unknown field, did you mean replicas?"; !strings.Contains(got, want) || !strings.HasSuffix(got, "exit 2\n") {
 		t.Errorf("got %s", got)
 	}
 }
@@ -27,12 +27,12 @@ func TestLintReadsFolders(t *testing.T) {
 		}
 	}
 	got := run(t, "", "lint", "-f", dir)
-	for _, want := range []string{"deep/b.yml:1: ", "c.json:1: ", "3 files, 0 objects of Shoal, 1 other: 2 findings", "exit 1"} {
+	for _, want := range []string{"deep/b.yml:1: ", "c.json:1: ", "3 files, 0 objects of Shoal, 1 other: 2 findings", "exit 2"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in %s", want, got)
 		}
 	}
-	if got := run(t, "", "lint", "-f", t.TempDir()); !strings.Contains(got, "no .yaml, .yml or .json in it") || !strings.HasSuffix(got, "exit 2\n") {
+	if got := run(t, "", "lint", "-f", t.TempDir()); !strings.Contains(got, "no .yaml, .yml or .json in it") || !strings.HasSuffix(got, "none of the files could be read\nexit 1\n") {
 		t.Errorf("an empty folder: %s", got)
 	}
 }

@@ -1,6 +1,7 @@
 package kubectlshoal
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,37 +13,49 @@ import (
 
 // printable is an answer.
 type printable interface {
-	Print(out io.Writer, p answer.Paint, wide bool)
+	// Print writes it for people. Its error is that of out.
+	Print(out io.Writer, p answer.Paint, wide bool) error
 	// Bad reports whether the exit code says that something is wrong.
 	Bad() bool
+	// Partial reports whether something could not be read on which the answer depends.
+	Partial() bool
 }
 
-// print writes an answer in the form of -o.
+// print writes an answer in the form of -o. It is written at once: half an answer on a full disk is an error, not an answer.
 func (o *options) print(a printable) error {
-	out := o.Streams.Out
+	var text bytes.Buffer
+	var err error
 	switch o.output {
 	case "", "wide":
-		a.Print(out, answer.Paint(o.Color), o.output == "wide")
+		err = a.Print(&text, answer.Paint(o.Color), o.output == "wide")
 	case "json":
-		encoder := json.NewEncoder(out)
+		encoder := json.NewEncoder(&text)
 		encoder.SetIndent("", "  ")
 		encoder.SetEscapeHTML(false)
-		if err := encoder.Encode(a); err != nil {
-			return fmt.Errorf("writing the answer: %w", err)
-		}
+		err = encoder.Encode(a)
 	case "yaml":
-		text, err := yaml.Marshal(a)
-		if err != nil {
-			return fmt.Errorf("writing the answer: %w", err)
-		}
-		if _, err := out.Write(text); err != nil {
-			return fmt.Errorf("writing the answer: %w", err)
-		}
+		var content []byte
+		content, err = yaml.Marshal(a)
+		text.Write(content)
 	default:
 		return fmt.Errorf("unknown output %q: json, yaml, wide, or none", o.output)
 	}
-	if a.Bad() {
+	if err == nil {
+		_, err = o.Streams.Out.Write(text.Bytes())
+	}
+	if err != nil {
+		return fmt.Errorf("writing the answer: %w", err)
+	}
+	return verdict(a)
+}
+
+// verdict is what the exit code says of an answer that was given. What is wrong counts more than what was not seen.
+func verdict(a printable) error {
+	switch {
+	case a.Bad():
 		return errBad
+	case a.Partial():
+		return errPartial
 	}
 	return nil
 }

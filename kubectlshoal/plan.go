@@ -1,6 +1,7 @@
 package kubectlshoal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -24,23 +25,13 @@ stay where they are. Nothing is applied.`,
   helm template redis | kubectl shoal plan -f -`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			set, namespace, err := o.setFile(file)
-			if err != nil {
-				return err
-			}
 			config, err := o.schedulerConfig()
 			if err != nil {
 				return err
 			}
-			c, err := o.snapshot(cmd.Context())
-			if err != nil {
-				return err
-			}
-			p, err := answer.PlanSets(cmd.Context(), c, config, set, namespace)
-			if err != nil {
-				return fmt.Errorf("%s: %w", file, err)
-			}
-			return o.print(p)
+			return o.aboutSet(cmd.Context(), file, func(c, set *snapshot.Cluster, namespace string) (printable, error) {
+				return answer.PlanSets(cmd.Context(), c, config, set, namespace)
+			})
 		},
 	}
 	return o.withConfig(o.withOutput(withFile(cmd, &file)))
@@ -58,19 +49,9 @@ in each zone alone. It counts on the room that is free now; what other sets are 
   kubectl get iset cache -o yaml | kubectl shoal headroom -f -`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			set, namespace, err := o.setFile(file)
-			if err != nil {
-				return err
-			}
-			c, err := o.snapshot(cmd.Context())
-			if err != nil {
-				return err
-			}
-			h, err := answer.HeadroomFor(c, set, namespace, groupBy)
-			if err != nil {
-				return fmt.Errorf("%s: %w", file, err)
-			}
-			return o.print(h)
+			return o.aboutSet(cmd.Context(), file, func(c, set *snapshot.Cluster, namespace string) (printable, error) {
+				return answer.HeadroomFor(c, set, namespace, groupBy)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&groupBy, "group-by", groupBy, "node label by whose values nodes are grouped")
@@ -81,6 +62,23 @@ func withFile(cmd *cobra.Command, file *string) *cobra.Command {
 	cmd.Flags().StringVarP(file, "file", "f", "", "file with an InstanceSet or a StatefulSet; - is standard input")
 	_ = cmd.MarkFlagFilename("file", "yaml", "json")
 	return cmd
+}
+
+// aboutSet answers a question about the set of a file.
+func (o *options) aboutSet(ctx context.Context, file string, ask func(c, set *snapshot.Cluster, namespace string) (printable, error)) error {
+	set, namespace, err := o.setFile(file)
+	if err != nil {
+		return err
+	}
+	c, err := o.snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	a, err := ask(c, set, namespace)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return o.print(a)
 }
 
 // setFile reads the file of -f.

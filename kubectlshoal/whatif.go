@@ -2,7 +2,6 @@ package kubectlshoal
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +22,7 @@ a copy or their last one; and where the scheduler would place what may be rebuil
 			_, err := namesOf("node", args)
 			return err
 		},
-		ValidArgsFunction: o.completeNodes,
+		ValidArgsFunction: o.complete("node", 0, nodeNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !lost {
 				return errors.New("what should happen to the nodes? Today there is one answer: --lost")
@@ -32,11 +31,7 @@ a copy or their last one; and where the scheduler would place what may be rebuil
 			if err != nil {
 				return err
 			}
-			config, err := o.schedulerConfig()
-			if err != nil {
-				return err
-			}
-			c, err := o.snapshot(cmd.Context())
+			c, config, err := o.withScheduler(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -49,22 +44,4 @@ a copy or their last one; and where the scheduler would place what may be rebuil
 	}
 	cmd.Flags().BoolVar(&lost, "lost", false, "the nodes never come back, and their local volumes are gone")
 	return o.withConfig(o.withOutput(cmd))
-}
-
-// completeNodes offers the kind, and then the names of nodes.
-func (o *options) completeNodes(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-	if len(args) == 0 {
-		return []string{"node"}, cobra.ShellCompDirectiveNoFileComp
-	}
-	c, err := o.snapshot(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	var names []string
-	for _, n := range c.Nodes {
-		if strings.HasPrefix(n.Name, typed) {
-			names = append(names, n.Name)
-		}
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
 }

@@ -121,6 +121,9 @@ type Change struct {
 // Bad reports whether the pod waits for something that does not come by itself.
 func (e *Explanation) Bad() bool { return e.State == Waiting || e.State == Refused }
 
+// Partial reports whether something could not be read on which the answer may depend.
+func (e *Explanation) Partial() bool { return len(e.Incomplete) > 0 }
+
 // Explain explains one pod. Nodes are grouped by a label.
 func Explain(ctx context.Context, c *snapshot.Cluster, config *trial.Config, namespace, name, groupBy string) (*Explanation, error) {
 	pod := snapshot.Find(c.Pods, namespace, name)

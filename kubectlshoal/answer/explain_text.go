@@ -8,8 +8,8 @@ import (
 	"text/tabwriter"
 )
 
-// Print writes the explanation for people; wide adds what each rule advises.
-func (e *Explanation) Print(out io.Writer, p Paint, wide bool) {
+// Print writes the explanation for people; wide adds what each rule advises. Its error is that of out.
+func (e *Explanation) Print(out io.Writer, p Paint, wide bool) error {
 	fmt.Fprintf(out, "Pod %s/%s: %s, %s\n", e.Namespace, e.Pod, p.state(e.State), e.Summary)
 	if e.Group != nil {
 		fmt.Fprintln(out, e.Group)
@@ -17,7 +17,9 @@ func (e *Explanation) Print(out io.Writer, p Paint, wide bool) {
 	if e.Evicts != "" {
 		fmt.Fprintf(out, "Pods of lower priority would be evicted from %s to make room.\n", e.Evicts)
 	}
-	e.printRules(out)
+	if err := e.printRules(out); err != nil {
+		return err
+	}
 	if e.Nearest != nil {
 		fmt.Fprintf(out, "\nNearest: %s%s\n", e.Nearest.Node, in(e.Nearest.Group))
 		for _, why := range e.Nearest.Why {
@@ -34,12 +36,12 @@ func (e *Explanation) Print(out io.Writer, p Paint, wide bool) {
 		fmt.Fprintf(out, "\nThe whole group: %s\n", e.Advice)
 	}
 	e.printAdvice(out, wide)
-	printIncomplete(out, e.Incomplete)
+	return printIncomplete(out, e.Incomplete)
 }
 
-func (e *Explanation) printRules(out io.Writer) {
+func (e *Explanation) printRules(out io.Writer) error {
 	if len(e.Rules) == 0 || e.State != Waiting {
-		return
+		return nil
 	}
 	columns := len(e.NodeGroups) > 1
 	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
@@ -59,7 +61,7 @@ func (e *Explanation) printRules(out io.Writer) {
 		}
 		fmt.Fprintf(table, "\t%s\n", r.Text)
 	}
-	_ = table.Flush()
+	return table.Flush()
 }
 
 func nodesOf(list []NodeCount, group string) int {
@@ -113,8 +115,12 @@ func in(group string) string {
 	return " (" + group + ")"
 }
 
-func printIncomplete(out io.Writer, missing []string) {
+// printIncomplete is the last part of every answer: its error stands for that of the answer.
+func printIncomplete(out io.Writer, missing []string) error {
+	text := ""
 	for _, m := range missing {
-		fmt.Fprintf(out, "\nNot read: %s. The answer may be incomplete.\n", m)
+		text += fmt.Sprintf("\nNot read: %s. The answer may be incomplete.\n", m)
 	}
+	_, err := io.WriteString(out, text)
+	return err
 }

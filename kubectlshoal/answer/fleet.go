@@ -62,6 +62,9 @@ type NodeHeat struct {
 // Bad is never true: a full node is no mistake.
 func (f *Fleet) Bad() bool { return false }
 
+// Partial reports whether something could not be read on which the answer may depend.
+func (f *Fleet) Partial() bool { return len(f.Incomplete) > 0 }
+
 // FleetOf says how full the nodes are. With the name of a group, only its instances count, and only nodes with some of them
 // are listed.
 func FleetOf(c *snapshot.Cluster, namespace, group, groupBy string) (*Fleet, error) {

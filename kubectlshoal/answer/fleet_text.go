@@ -12,8 +12,8 @@ import (
 // shownNodes is how many nodes are listed without wide: those that hold most, then the fullest.
 const shownNodes = 40
 
-// Print writes the heat map for a terminal; wide lists every node.
-func (f *Fleet) Print(out io.Writer, p Paint, wide bool) {
+// Print writes the heat map for a terminal; wide lists every node. Its error is that of out.
+func (f *Fleet) Print(out io.Writer, p Paint, wide bool) error {
 	fmt.Fprintf(out, "%s: asked for are %d %% of cpu, %d %% of memory, %d %% of pods; %s of %s\n",
 		count(len(f.Nodes), "node"), f.Total.CPU, f.Total.Memory, f.Total.Pods, count(f.Instances, "instance"), count(f.Groups, "group"))
 	if f.Limits != nil {
@@ -42,14 +42,18 @@ func (f *Fleet) Print(out io.Writer, p Paint, wide bool) {
 		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%d %%\t%s\t%d %%\t%s\t%s%s\n",
 			n.Node, cmp.Or(n.Group, "-"), n.Instances, bar(s.CPU), s.CPU, bar(s.Memory), s.Memory, n.From(), n.more(wide), cmp.Or(n.State, "ok"))
 	}
-	_ = table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
 	for line := range strings.Lines(b.String()) {
-		_, _ = io.WriteString(out, p.heat(line))
+		if _, err := io.WriteString(out, p.heat(line)); err != nil {
+			return err
+		}
 	}
 	if rest := len(f.Nodes) - len(nodes); rest > 0 {
 		fmt.Fprintf(out, "and %d more: -o wide, or --html FILE\n", rest)
 	}
-	printIncomplete(out, f.Incomplete)
+	return printIncomplete(out, f.Incomplete)
 }
 
 // more are the cells that only the wide form has.

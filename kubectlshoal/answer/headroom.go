@@ -65,6 +65,9 @@ type GroupSpace struct {
 // Bad reports whether not even the instances fit that are wanted already.
 func (h *Headroom) Bad() bool { return h.Fits < h.Outstanding }
 
+// Partial reports whether something could not be read on which the answer may depend.
+func (h *Headroom) Partial() bool { return len(h.Incomplete) > 0 }
+
 // HeadroomFor says how many more instances of a set fit. It counts on the room that is free now, with the limits of the
 // group, and with instances like those of the set's own template.
 func HeadroomFor(c *snapshot.Cluster, file *snapshot.Cluster, namespace, groupBy string) (*Headroom, error) {
@@ -172,8 +175,8 @@ func (h *Headroom) byGroup(g ground, l placement.Limits) {
 	}
 }
 
-// Print writes the headroom for people.
-func (h *Headroom) Print(out io.Writer, p Paint, wide bool) {
+// Print writes the headroom for people. Its error is that of out.
+func (h *Headroom) Print(out io.Writer, p Paint, wide bool) error {
 	answer := fmt.Sprintf("%s fit", count(h.Fits, "more instance"))
 	if h.ShardSize > 1 {
 		answer += fmt.Sprintf(", in shards of %d", h.ShardSize)
@@ -207,8 +210,10 @@ func (h *Headroom) Print(out io.Writer, p Paint, wide bool) {
 			fmt.Fprintf(table, "%s\t%d\t%d\n", cmp.Or(g.Group, "(none)"), g.Nodes, g.Fits)
 		}
 	}
-	_ = table.Flush()
-	printIncomplete(out, h.Incomplete)
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	return printIncomplete(out, h.Incomplete)
 }
 
 // manyAs is a number of instances; without any limit it would be meaningless.

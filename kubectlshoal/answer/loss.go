@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
@@ -75,6 +74,9 @@ type LostInstance struct {
 func (l *Loss) Bad() bool {
 	return slices.ContainsFunc(l.Groups, func(g GroupLoss) bool { return g.ShardsGone > 0 || g.CanReturn < g.Lost })
 }
+
+// Partial reports whether something could not be read on which the answer may depend.
+func (l *Loss) Partial() bool { return len(l.Incomplete) > 0 }
 
 // LoseNodes says what the loss of nodes takes, and where the instances could be rebuilt.
 func LoseNodes(ctx context.Context, c *snapshot.Cluster, config *trial.Config, names []string) (*Loss, error) {
@@ -224,10 +226,11 @@ func (l *Loss) returning(ctx context.Context, c *snapshot.Cluster, config *trial
 		node.Spec.Taints = append(node.Spec.Taints, corev1.Taint{Key: corev1.TaintNodeOutOfService, Effect: corev1.TaintEffectNoExecute})
 		after.Put(node)
 	}
-	var pods []*corev1.Pod
+	var back []replacement
 	for g := range l.Groups {
-		for i := range l.Groups[g].Losses {
-			lost := &l.Groups[g].Losses[i]
+		group := &l.Groups[g]
+		for i := range group.Losses {
+			lost := &group.Losses[i]
 			if lost.LastCopy {
 				lost.Why = "it may hold the last copy of its data: it is not given up without a person"
 				continue
@@ -237,36 +240,35 @@ func (l *Loss) returning(ctx context.Context, c *snapshot.Cluster, config *trial
 				lost.Why = "it has no pod that could be placed"
 				continue
 			}
-			pods = append(pods, pod)
+			back = append(back, replacement{group, lost, pod})
 		}
 	}
 	s, err := trial.New(ctx, config, after)
 	if err != nil {
 		return err
 	}
-	verdicts := map[types.NamespacedName]trial.Verdict{}
-	for _, pod := range pods {
-		v, err := s.Place(ctx, pod)
+	for _, r := range back {
+		v, err := s.Place(ctx, r.pod)
 		if err != nil {
 			return err
 		}
-		verdicts[types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}] = v
+		if r.lost.Returns = v.Node; v.Node == "" {
+			r.lost.Why = whyNot(v, l.Nodes)
+		} else {
+			r.group.CanReturn++
+		}
 	}
 	for g := range l.Groups {
-		group := &l.Groups[g]
-		for i := range group.Losses {
-			lost := &group.Losses[i]
-			if v, tried := verdicts[types.NamespacedName{Namespace: group.Namespace, Name: lost.Instance}]; tried {
-				if lost.Returns = v.Node; v.Node == "" {
-					lost.Why = whyNot(v, l.Nodes)
-				} else {
-					group.CanReturn++
-				}
-			}
-		}
-		group.RoomLeft = roomLeft(after, groups[g], group.Losses)
+		l.Groups[g].RoomLeft = roomLeft(after, groups[g], l.Groups[g].Losses)
 	}
 	return nil
+}
+
+// replacement is a pod in the place of a lost instance.
+type replacement struct {
+	group *GroupLoss
+	lost  *LostInstance
+	pod   *corev1.Pod
 }
 
 // replaced puts a fresh pod in the place of a lost one, with claims that are not bound where they were local.
@@ -292,27 +294,6 @@ func replaced(c *snapshot.Cluster, namespace string, lost *LostInstance) *corev1
 	}
 	c.Put(pod)
 	return pod
-}
-
-// whyNot is why the nodes refuse a pod, those that are lost left out.
-func whyNot(v trial.Verdict, lost []string) string {
-	if v.Before != nil {
-		return coded(*v.Before)
-	}
-	n, texts := map[string]int{}, []string{}
-	for _, node := range v.Nodes {
-		if len(node.Refusals) > 0 && !slices.Contains(lost, node.Node) {
-			text := coded(node.Refusals[0])
-			if n[text]++; n[text] == 1 {
-				texts = append(texts, text)
-			}
-		}
-	}
-	slices.SortFunc(texts, func(a, b string) int { return cmp.Or(cmp.Compare(n[b], n[a]), cmp.Compare(a, b)) })
-	for i, text := range texts {
-		texts[i] = fmt.Sprintf("%d %s", n[text], text)
-	}
-	return strings.Join(texts, "; ")
 }
 
 // roomLeft is how many instances like the lost ones fit on what is left, those that want to return included.

@@ -11,8 +11,8 @@ import (
 // shownLosses is how many instances of a group are listed without wide.
 const shownLosses = 20
 
-// Print writes the loss for people; wide lists every instance.
-func (l *Loss) Print(out io.Writer, p Paint, wide bool) {
+// Print writes the loss for people; wide lists every instance. Its error is that of out.
+func (l *Loss) Print(out io.Writer, p Paint, wide bool) error {
 	lost, gone := 0, 0
 	for _, g := range l.Groups {
 		lost, gone = lost+g.Lost, gone+g.ShardsGone
@@ -25,12 +25,14 @@ func (l *Loss) Print(out io.Writer, p Paint, wide bool) {
 		strings.Join(l.Nodes, ", "), count(lost, "instance"), count(len(l.Groups), "group"), count(l.OtherPods, "pod"), verdict)
 	for _, g := range l.Groups {
 		fmt.Fprintln(out)
-		g.print(out, p, wide)
+		if err := g.print(out, p, wide); err != nil {
+			return err
+		}
 	}
-	printIncomplete(out, l.Incomplete)
+	return printIncomplete(out, l.Incomplete)
 }
 
-func (g GroupLoss) print(out io.Writer, p Paint, wide bool) {
+func (g GroupLoss) print(out io.Writer, p Paint, wide bool) error {
 	fmt.Fprintf(out, "Group %s/%s loses %d of %s (%d %%)", g.Namespace, g.Group, g.Lost, count(g.Replicas, "instance"), g.Percent)
 	if g.Shards > 0 {
 		fmt.Fprintf(out, ", from %d of %s", g.ShardsHit, count(g.Shards, "shard"))
@@ -52,10 +54,13 @@ func (g GroupLoss) print(out io.Writer, p Paint, wide bool) {
 		where := cmp.Or(lost.Returns, "nowhere: "+lost.Why)
 		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\n", lost.Instance, lost.Node, cmp.Or(lost.Shard, "-"), cmp.Or(strings.Join(lost.Volumes, ","), "-"), where)
 	}
-	_ = table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
 	if rest := len(g.Losses) - shownLosses; rest > 0 && !wide {
 		fmt.Fprintf(out, "  and %d more: -o wide\n", rest)
 	}
+	return nil
 }
 
 func (g GroupLoss) goneText() string {

@@ -63,6 +63,9 @@ type PlanRefusal struct {
 // Bad reports whether an instance would wait.
 func (p *Plan) Bad() bool { return p.Refused > 0 }
 
+// Partial reports whether something could not be read on which the answer may depend.
+func (p *Plan) Partial() bool { return len(p.Incomplete) > 0 }
+
 // PlanSets says what would become of the sets of a file: the pods that their controllers would create are given to the
 // scheduler one by one, in the order of their ordinals.
 func PlanSets(ctx context.Context, c *snapshot.Cluster, config *trial.Config, file *snapshot.Cluster, namespace string) (*Plan, error) {

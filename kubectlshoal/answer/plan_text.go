@@ -9,14 +9,16 @@ import (
 	"text/tabwriter"
 )
 
-// Print writes the plan for people; wide lists every instance.
-func (p *Plan) Print(out io.Writer, paint Paint, wide bool) {
+// Print writes the plan for people; wide lists every instance. Its error is that of out.
+func (p *Plan) Print(out io.Writer, paint Paint, wide bool) error {
 	verdict := paint.good("all of them find a node")
 	if p.Refused > 0 {
 		verdict = paint.bad(fmt.Sprintf("%d of them would wait", p.Refused))
 	}
 	fmt.Fprintf(out, "%s: %d exist and stay where they are, %d would be created: %s\n", strings.Join(p.Sets, ", "), p.Existing, p.New, verdict)
-	p.printNodes(out)
+	if err := p.printNodes(out); err != nil {
+		return err
+	}
 	for _, r := range p.Refusals {
 		fmt.Fprintf(out, "\n%s: %s\n", short(r.Instances)+" would wait", r.Why)
 	}
@@ -29,18 +31,20 @@ func (p *Plan) Print(out io.Writer, paint Paint, wide bool) {
 		for _, i := range p.Instances {
 			fmt.Fprintf(table, "%s\t%s\t%s\n", i.Instance, cmp.Or(i.Shard, "-"), cmp.Or(i.Node, "(waits)"))
 		}
-		_ = table.Flush()
+		if err := table.Flush(); err != nil {
+			return err
+		}
 	}
 	if !p.Certain {
 		fmt.Fprintf(out, "\nSome nodes are equally good: others may be taken than those named here, with the same numbers.\n")
 	}
-	printIncomplete(out, p.Incomplete)
+	return printIncomplete(out, p.Incomplete)
 }
 
 // printNodes groups the nodes by what they hold in the end.
-func (p *Plan) printNodes(out io.Writer) {
+func (p *Plan) printNodes(out io.Writer) error {
 	if len(p.PerNode) == 0 {
-		return
+		return nil
 	}
 	byFill := map[int][]string{}
 	for _, n := range p.PerNode {
@@ -58,7 +62,7 @@ func (p *Plan) printNodes(out io.Writer) {
 	for _, n := range fills {
 		fmt.Fprintf(table, "%d\t%d\t%s\n", n, len(byFill[n]), short(byFill[n]))
 	}
-	_ = table.Flush()
+	return table.Flush()
 }
 
 // shownNames is how many names stand in a line.

@@ -1,11 +1,14 @@
 package answer
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/shoal-dev/shoal/kubectlshoal/trial"
 	"github.com/shoal-dev/shoal/slots"
 )
 
@@ -15,6 +18,9 @@ func plural(n int, noun string) string {
 	}
 	return noun + "s"
 }
+
+// Count is a number with its noun, for other packages.
+func Count(n int, noun string) string { return count(n, noun) }
 
 func count(n int, noun string) string { return fmt.Sprintf("%d %s", n, plural(n, noun)) }
 
@@ -69,4 +75,25 @@ func textOf(a slots.Amount) string {
 		return "nothing"
 	}
 	return strings.Join(words, ", ")
+}
+
+// whyNot is why the nodes refuse a pod, those that are lost left out.
+func whyNot(v trial.Verdict, lost []string) string {
+	if v.Before != nil {
+		return coded(*v.Before)
+	}
+	n, texts := map[string]int{}, []string{}
+	for _, node := range v.Nodes {
+		if len(node.Refusals) > 0 && !slices.Contains(lost, node.Node) {
+			text := coded(node.Refusals[0])
+			if n[text]++; n[text] == 1 {
+				texts = append(texts, text)
+			}
+		}
+	}
+	slices.SortFunc(texts, func(a, b string) int { return cmp.Or(cmp.Compare(n[b], n[a]), cmp.Compare(a, b)) })
+	for i, text := range texts {
+		texts[i] = fmt.Sprintf("%d %s", n[text], text)
+	}
+	return strings.Join(texts, "; ")
 }

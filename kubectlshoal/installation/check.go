@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/shoal-dev/shoal/kubectlshoal/answer"
+	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
 )
 
 // namespace is that of manifests/namespace.
@@ -37,35 +38,37 @@ type check struct {
 	area   string
 	before bool // part of the check before the installation
 	after  bool
-	run    func(Cluster, context.Context) []Result
+	// optional is what Shoal works without: where it cannot be read, no failure is missed.
+	optional bool
+	run      func(Cluster, context.Context) []Result
 }
 
 // checks are all of them, in the order in which a person would look.
 var checks = []check{
-	{"API server", true, true, Cluster.apiServer},
-	{"your rights", true, false, Cluster.rightsToInstall},
-	{"your rights", false, true, Cluster.rightsToRead},
-	{"namespace", false, true, folder("namespace", Failure)},
-	{"kinds", false, true, Cluster.kinds},
-	{"kinds", true, false, Cluster.leftOver},
-	{"Shoal's rights", false, true, folder("rbac", Failure)},
-	{"protected labels", false, true, folder("admission", Failure)},
-	{"API server's share", false, true, folder("flowcontrol", Warning)},
-	{"configuration", false, true, Cluster.configuration},
-	{"scheduler", false, true, program("shoal-scheduler")},
-	{"manager", false, true, program("shoal-manager")},
-	{"nodes", true, false, Cluster.nodes},
-	{"storage", true, true, Cluster.storage},
-	{"bandwidth", false, true, Cluster.bandwidth},
-	{"monitoring", false, true, Cluster.monitoring},
+	{"API server", true, true, false, Cluster.apiServer},
+	{"your rights", true, false, false, Cluster.rightsToInstall},
+	{"your rights", false, true, false, Cluster.rightsToRead},
+	{"namespace", false, true, false, folder("namespace", Failure)},
+	{"kinds", false, true, false, Cluster.kinds},
+	{"kinds", true, false, false, Cluster.leftOver},
+	{"Shoal's rights", false, true, false, folder("rbac", Failure)},
+	{"protected labels", false, true, false, folder("admission", Failure)},
+	{"API server's share", false, true, true, folder("flowcontrol", Warning)},
+	{"configuration", false, true, false, Cluster.configuration},
+	{"scheduler", false, true, false, program("shoal-scheduler")},
+	{"manager", false, true, false, program("shoal-manager")},
+	{"nodes", true, false, false, Cluster.nodes},
+	{"storage", true, true, false, Cluster.storage},
+	{"bandwidth", false, true, true, Cluster.bandwidth},
+	{"monitoring", false, true, true, Cluster.monitoring},
 }
 
 // Check looks at the cluster, before an installation or after it.
 func Check(ctx context.Context, c Cluster, before bool) *Report {
-	r := &Report{APIVersion: answer.ExplainVersion, Kind: Kind, Before: before, Server: c.Server.GitVersion}
+	r := &Report{APIVersion: answer.ExplainVersion, Kind: Kind, Before: before, Server: c.Server.GitVersion, Complete: true}
 	for _, one := range checks {
 		if before && one.before || !before && one.after {
-			r.add(one.area, one.run(c, ctx)...)
+			r.add(one, one.run(c, ctx)...)
 		}
 	}
 	return r
@@ -92,10 +95,13 @@ func (c Cluster) apiServer(context.Context) []Result {
 // missing reports whether an error says that something is not there, or not even its kind.
 func missing(err error) bool { return apierrors.IsNotFound(err) || meta.IsNoMatchError(err) }
 
+// ask is what to do about what may not be read.
+const ask = "ask for the ClusterRole " + snapshot.Role + ": kubectl create clusterrolebinding NAME --clusterrole " + snapshot.Role + " --user YOU"
+
 // unread is the result for what could not be read.
 func unread(what string, err error) Result {
 	if apierrors.IsForbidden(err) {
-		return warning("ask somebody who may, or for the right to get and list it", "not checked: you may not read %s", what)
+		return Result{State: NotChecked, Text: "you may not read " + what, Next: ask}
 	}
-	return failure("", "reading %s: %v", what, err)
+	return Result{State: NotChecked, Text: fmt.Sprintf("reading %s: %v", what, err)}
 }

@@ -63,12 +63,12 @@ func (c Cluster) storage(ctx context.Context) []Result {
 	if err := c.Client.List(ctx, classes); err != nil {
 		return []Result{unread("storage classes", err)}
 	}
-	used, err := c.classesInUse(ctx)
-	if err != nil {
-		return []Result{unread("instancesets", err)}
-	}
 	const next = "make a class with volumeBindingMode: WaitForFirstConsumer, and name it in volumeClaimTemplates"
 	var results []Result
+	used, err := c.classesInUse(ctx)
+	if err != nil {
+		results = append(results, unread("instancesets, so which class they use is not known", err))
+	}
 	var waiting, eager []string
 	for _, class := range classes.Items {
 		text := class.Name
@@ -92,7 +92,7 @@ func (c Cluster) storage(ctx context.Context) []Result {
 	switch {
 	case len(waiting) == 0:
 		results = append(results, warning(next, "no class waits for its first consumer: only instances without volumes can be placed within limits"))
-	case len(results) == 0:
+	case len(results) == 0 || err != nil:
 		text := fmt.Sprintf("%s: bound when a node is chosen", strings.Join(waiting, ", "))
 		if len(eager) > 0 {
 			text += fmt.Sprintf("; not for Shoal: %s", strings.Join(eager, ", "))

@@ -6,9 +6,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// kinds checks that the CRDs are there, served, and of the version of this program: where a field is missing, what it says is
-// dropped without a word.
-func (c Cluster) kinds(ctx context.Context) []Result {
+// eachKind looks at the CRDs that ship, and at what there is of each in the cluster: nil for nothing. The result of one that
+// could not be read stands already; one without a text is left out.
+func (c Cluster) eachKind(ctx context.Context, look func(ships, live *unstructured.Unstructured) Result) []Result {
 	objects, err := shipped("crds")
 	if err != nil {
 		return []Result{failure("", "%v", err)}
@@ -16,19 +16,30 @@ func (c Cluster) kinds(ctx context.Context) []Result {
 	var results []Result
 	for _, o := range objects {
 		live, err := c.live(ctx, o)
+		var one Result
 		switch {
 		case missing(err):
-			results = append(results, failure(install, "%s is missing", o.GetName()))
+			one = look(o, nil)
 		case err != nil:
-			results = append(results, unread(named(o), err))
+			one = unread(named(o), err)
 		default:
-			results = append(results, kind(o, live))
+			one = look(o, live)
+		}
+		if one.Text != "" {
+			results = append(results, one)
 		}
 	}
 	return results
 }
 
+// kinds checks that the CRDs are there, served, and of the version of this program: where a field is missing, what it says is
+// dropped without a word.
+func (c Cluster) kinds(ctx context.Context) []Result { return c.eachKind(ctx, kind) }
+
 func kind(ships, live *unstructured.Unstructured) Result {
+	if live == nil {
+		return failure(install, "%s is missing", ships.GetName())
+	}
 	if live.GetDeletionTimestamp() != nil {
 		return failure("docs/install.md, Uninstall, says how it ends", "%s is being deleted", live.GetName())
 	}
@@ -63,25 +74,17 @@ func established(u *unstructured.Unstructured) bool {
 
 // leftOver looks for kinds of an earlier installation.
 func (c Cluster) leftOver(ctx context.Context) []Result {
-	objects, err := shipped("crds")
-	if err != nil {
-		return []Result{failure("", "%v", err)}
-	}
-	var results []Result
-	for _, o := range objects {
-		live, err := c.live(ctx, o)
+	results := c.eachKind(ctx, func(ships, live *unstructured.Unstructured) Result {
 		switch {
-		case missing(err):
-		case err != nil:
-			results = append(results, unread(named(o), err))
+		case live == nil:
+			return Result{}
 		case live.GetDeletionTimestamp() != nil:
-			results = append(results, failure("docs/install.md, Uninstall, says how it ends", "%s of an earlier installation is being deleted", o.GetName()))
-		case differences(o, live) != "":
-			results = append(results, warning("read \"Before you upgrade\" in CHANGELOG.md", "%s of another version is there and would be replaced: %s", o.GetName(), differences(o, live)))
-		default:
-			results = append(results, ok("%s is there already, as it ships", o.GetName()))
+			return failure("docs/install.md, Uninstall, says how it ends", "%s of an earlier installation is being deleted", ships.GetName())
+		case differences(ships, live) != "":
+			return warning("read \"Before you upgrade\" in CHANGELOG.md", "%s of another version is there and would be replaced: %s", ships.GetName(), differences(ships, live))
 		}
-	}
+		return ok("%s is there already, as it ships", ships.GetName())
+	})
 	if len(results) == 0 {
 		results = append(results, ok("none of an earlier installation"))
 	}

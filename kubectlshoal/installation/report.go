@@ -14,12 +14,22 @@ const Kind = "Check"
 // State of one thing that was checked.
 type State string
 
-// The states. A warning is something that a person should know, and with which Shoal works.
+// The states. A warning is something that a person should know, and with which Shoal works. NotChecked says nothing about Shoal:
+// what would have to be looked at could not be read.
 const (
-	OK      State = "ok"
-	Warning State = "warning"
-	Failure State = "failure"
+	OK         State = "ok"
+	Warning    State = "warning"
+	Failure    State = "failure"
+	NotChecked State = "notChecked"
 )
+
+// String is the state in words.
+func (s State) String() string {
+	if s == NotChecked {
+		return "not checked"
+	}
+	return string(s)
+}
 
 // Result is one thing that was checked.
 type Result struct {
@@ -41,44 +51,66 @@ type Report struct {
 	Results  []Result `json:"results"`
 	Warnings int      `json:"warnings"`
 	Failures int      `json:"failures"`
+	// NotChecked is how many of the results say that something could not be read.
+	NotChecked int `json:"notChecked"`
+	// Complete says that everything could be read without which Shoal may be broken unseen.
+	Complete bool `json:"complete"`
 }
 
 // Bad reports whether something has failed.
 func (r *Report) Bad() bool { return r.Failures > 0 }
 
-func (r *Report) add(area string, results ...Result) {
+// Partial reports whether a failure may have been missed: something essential could not be read.
+func (r *Report) Partial() bool { return !r.Complete }
+
+func (r *Report) add(of check, results ...Result) {
 	for _, one := range results {
-		one.Area = area
+		one.Area = of.area
 		switch one.State {
 		case Warning:
 			r.Warnings++
 		case Failure:
 			r.Failures++
+		case NotChecked:
+			r.NotChecked++
+			r.Complete = r.Complete && of.optional
 		}
 		r.Results = append(r.Results, one)
 	}
 }
 
-// Print writes a line for each result, and below it what to do.
-func (r *Report) Print(out io.Writer, paint answer.Paint, _ bool) {
+// Print writes a line for each result, and below it what to do. Its error is that of out.
+func (r *Report) Print(out io.Writer, paint answer.Paint, _ bool) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, one := range r.Results {
+	for i, one := range r.Results {
 		fmt.Fprintf(table, "%s\t%s\t%s\n", one.State, one.Area, one.Text)
-		if one.Next != "" {
+		same := i+1 < len(r.Results) && r.Results[i+1].Next == one.Next // told once, below the last of them
+		if one.Next != "" && !same {
 			fmt.Fprintf(table, "\t\t-> %s\n", one.Next)
 		}
 	}
 	if err := table.Flush(); err != nil {
-		return // nobody reads any more
+		return err
 	}
-	verdict := paint.Good("fine")
+	_, err := fmt.Fprintf(out, "\n%s, %s, %s: %s\n",
+		answer.Count(len(r.Results), "check"), answer.Count(r.Warnings, "warning"), answer.Count(r.Failures, "failure"), r.verdict(paint))
+	return err
+}
+
+// verdict never says that all is fine of what was not seen.
+func (r *Report) verdict(paint answer.Paint) string {
+	blind := fmt.Sprintf("%d of %d checks could not read what they need", r.NotChecked, len(r.Results))
 	switch {
+	case r.Failures > 0 && r.NotChecked > 0:
+		return paint.Bad("not fine") + ", and " + blind
 	case r.Failures > 0:
-		verdict = paint.Bad("not fine")
+		return paint.Bad("not fine")
+	case r.NotChecked > 0:
+		return paint.Warn("works, as far as could be seen") + ": " + blind
 	case r.Warnings > 0:
-		verdict = paint.Warn("works")
+		return paint.Warn("works")
 	}
-	fmt.Fprintf(out, "\n%d checks, %d warnings, %d failures: %s\n", len(r.Results), r.Warnings, r.Failures, verdict)
+	return paint.Good("fine")
 }
 
 func ok(format string, args ...any) Result {

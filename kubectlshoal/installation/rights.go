@@ -22,7 +22,11 @@ func (c Cluster) may(ctx context.Context, verb, group, resource, namespace strin
 	return review.Status.Allowed, nil
 }
 
-// readables are what the commands of kubectl-shoal list in all namespaces. Without the first two there are no answers.
+// unasked is the result where the API server does not even say what the caller may do.
+func unasked(err error) Result { return Result{State: NotChecked, Text: err.Error(), Next: ask} }
+
+// readables are what the commands of kubectl-shoal list in all namespaces. Without the first two there are no answers. A test
+// holds them against what package snapshot lists.
 var readables = []struct{ group, resource string }{
 	{"", "nodes"}, {"", "pods"},
 	{"", "persistentvolumeclaims"}, {"", "persistentvolumes"}, {"storage.k8s.io", "storageclasses"},
@@ -35,7 +39,7 @@ func (c Cluster) rightsToRead(ctx context.Context) []Result {
 		allowed, err := c.may(ctx, "list", r.group, r.resource, "")
 		switch {
 		case err != nil:
-			return []Result{failure("", "%v", err)}
+			return []Result{unasked(err)}
 		case allowed:
 		case i < 2:
 			needed = append(needed, r.resource)
@@ -43,12 +47,11 @@ func (c Cluster) rightsToRead(ctx context.Context) []Result {
 			useful = append(useful, r.resource)
 		}
 	}
-	const next = "ask for the right to list them in all namespaces, as the ClusterRole view with nodes and persistentvolumes has it"
 	switch {
 	case len(needed) > 0:
-		return []Result{failure(next, "you may not list %s: kubectl shoal cannot answer", strings.Join(append(needed, useful...), ", "))}
+		return []Result{failure(ask, "you may not list %s: kubectl shoal cannot answer", strings.Join(append(needed, useful...), ", "))}
 	case len(useful) > 0:
-		return []Result{warning(next, "you may not list %s: answers of kubectl shoal are incomplete", strings.Join(useful, ", "))}
+		return []Result{warning(ask, "you may not list %s: answers of kubectl shoal are incomplete", strings.Join(useful, ", "))}
 	}
 	return []Result{ok("you may list all that kubectl shoal reads")}
 }
@@ -74,7 +77,7 @@ func (c Cluster) rightsToInstall(ctx context.Context) []Result {
 			asked[question] = true
 			allowed, err := c.may(ctx, verb, resource.Group, resource.Resource, o.GetNamespace())
 			if err != nil {
-				return []Result{failure("", "%v", err)}
+				return []Result{unasked(err)}
 			}
 			if !allowed && !slices.Contains(refused, resource.Resource) {
 				refused = append(refused, resource.Resource)
@@ -87,7 +90,7 @@ func (c Cluster) rightsToInstall(ctx context.Context) []Result {
 	for _, verb := range []string{"escalate", "bind"} {
 		allowed, err := c.may(ctx, verb, "rbac.authorization.k8s.io", "clusterroles", "")
 		if err != nil {
-			return []Result{failure("", "%v", err)}
+			return []Result{unasked(err)}
 		}
 		if !allowed {
 			return []Result{warning("if it is refused, let a cluster administrator install Shoal",

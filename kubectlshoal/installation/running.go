@@ -93,20 +93,9 @@ func (c Cluster) lease(ctx context.Context, name string) Result {
 	return ok("%s leads", holder)
 }
 
-// deployed looks at the pods of a Deployment.
+// deployed looks at the pods of a Deployment, and whether they are of the version that was asked for.
 func (c Cluster) deployed(d *appsv1.Deployment) []Result {
-	wanted, logs := ptr.Deref(d.Spec.Replicas, 1), fmt.Sprintf("kubectl -n %s describe pods -l app.kubernetes.io/name=%s", namespace, d.Name)
-	var results []Result
-	switch n := d.Status.AvailableReplicas; {
-	case n == 0:
-		results = append(results, failure(logs, "none of %d pods of Deployment %s is available", wanted, d.Name))
-	case n < wanted:
-		results = append(results, warning(logs, "%d of %d pods of Deployment %s are available", n, wanted, d.Name))
-	case wanted < 2:
-		results = append(results, warning(fmt.Sprintf("kubectl -n %s scale deployment/%s --replicas 2", namespace, d.Name), "Deployment %s has one pod: nobody takes over when its node is gone", d.Name))
-	default:
-		results = append(results, ok("%d of %d pods are available", n, wanted))
-	}
+	results := []Result{pods(d)}
 	for _, container := range d.Spec.Template.Spec.Containers {
 		name, _, _ := strings.Cut(container.Image[strings.LastIndex(container.Image, "/")+1:], "@") // a digest says no version
 		_, tag, _ := strings.Cut(name, ":")
@@ -115,4 +104,42 @@ func (c Cluster) deployed(d *appsv1.Deployment) []Result {
 		}
 	}
 	return results
+}
+
+// pods counts as `kubectl rollout status` does: pods of an old template that go on are available too, while those of the new one
+// may never start.
+func pods(d *appsv1.Deployment) Result {
+	wanted, s, logs := ptr.Deref(d.Spec.Replicas, 1), d.Status, fmt.Sprintf("kubectl -n %s describe pods -l app.kubernetes.io/name=%s", namespace, d.Name)
+	stuck := conditionOf(d, appsv1.DeploymentProgressing, corev1.ConditionFalse)
+	if stuck == nil {
+		stuck = conditionOf(d, appsv1.DeploymentReplicaFailure, corev1.ConditionTrue)
+	}
+	current := s.UpdatedReplicas
+	switch {
+	case s.ObservedGeneration < d.Generation:
+		return warning("look again; if it stays, kube-controller-manager does not run", "nobody has looked at the last change of Deployment %s yet", d.Name)
+	case s.AvailableReplicas == 0:
+		return failure(logs, "none of %d pods of Deployment %s is available", wanted, d.Name)
+	case stuck != nil:
+		return failure(logs, "the rollout of Deployment %s is stuck, %d of %d pods are of its version: %s: %s", d.Name, current, wanted, stuck.Reason, stuck.Message)
+	case current < wanted:
+		return warning(logs, "%d of %d pods of Deployment %s are of its version, the others still of an earlier one", current, wanted, d.Name)
+	case s.Replicas > current:
+		return warning(logs, "%d pods of an earlier version of Deployment %s still run", s.Replicas-current, d.Name)
+	case s.AvailableReplicas < wanted:
+		return warning(logs, "%d of %d pods of Deployment %s are available", s.AvailableReplicas, wanted, d.Name)
+	case wanted < 2:
+		return warning(fmt.Sprintf("kubectl -n %s scale deployment/%s --replicas 2", namespace, d.Name), "Deployment %s has one pod: nobody takes over when its node is gone", d.Name)
+	}
+	return ok("%d of %d pods are available", s.AvailableReplicas, wanted)
+}
+
+// conditionOf is the condition of a type if it has that status, nil otherwise.
+func conditionOf(d *appsv1.Deployment, kind appsv1.DeploymentConditionType, status corev1.ConditionStatus) *appsv1.DeploymentCondition {
+	for i, c := range d.Status.Conditions {
+		if c.Type == kind && c.Status == status {
+			return &d.Status.Conditions[i]
+		}
+	}
+	return nil
 }

@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -87,6 +90,7 @@ func folder(name string, worst State) func(Cluster, context.Context) []Result {
 		}
 		var results []Result
 		var gone []string
+		hidden := map[string]int{} // by kind: a line for each would hide the rest
 		for _, o := range objects {
 			live, err := c.live(ctx, o)
 			switch {
@@ -96,9 +100,18 @@ func folder(name string, worst State) func(Cluster, context.Context) []Result {
 				}
 			case missing(err):
 				gone = append(gone, named(o))
+			case apierrors.IsForbidden(err):
+				hidden[o.GetKind()]++
 			default:
 				results = append(results, unread(named(o), err))
 			}
+		}
+		if len(hidden) > 0 {
+			var kinds []string
+			for _, kind := range slices.Sorted(maps.Keys(hidden)) {
+				kinds = append(kinds, fmt.Sprintf("%s (%d)", kind, hidden[kind]))
+			}
+			results = append(results, Result{State: NotChecked, Text: "you may not read " + strings.Join(kinds, ", "), Next: ask})
 		}
 		if len(gone) > 0 {
 			results = append(results, Result{State: worst, Text: "missing: " + strings.Join(gone, ", "), Next: install})

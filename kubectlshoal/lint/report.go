@@ -30,8 +30,11 @@ func newReport(files int) *Report {
 // Bad reports whether something was found.
 func (r *Report) Bad() bool { return len(r.Findings) > 0 }
 
-// Print writes the findings for people, one a line, in the form that editors and CI systems understand.
-func (r *Report) Print(out io.Writer, _ answer.Paint, _ bool) {
+// Partial reports whether a file could not be read.
+func (r *Report) Partial() bool { return len(r.Unread) > 0 }
+
+// Print writes the findings for people, one a line, in the form that editors and CI systems understand. Its error is that of out.
+func (r *Report) Print(out io.Writer, _ answer.Paint, _ bool) error {
 	for _, f := range r.Findings {
 		fmt.Fprintf(out, "%s:%d: ", f.File, f.Line)
 		if f.Object != "" {
@@ -46,15 +49,14 @@ func (r *Report) Print(out io.Writer, _ answer.Paint, _ bool) {
 		fmt.Fprintf(out, "could not be read: %s\n", u)
 	}
 	verdict := "nothing is wrong"
-	if len(r.Findings) > 0 {
-		verdict = counted(len(r.Findings), "finding")
+	switch {
+	case len(r.Findings) > 0:
+		verdict = answer.Count(len(r.Findings), "finding")
+	case r.Files == 0:
+		verdict = "nothing was judged"
+	case len(r.Unread) > 0:
+		verdict = "nothing is wrong in what could be read"
 	}
-	fmt.Fprintf(out, "%s, %s of Shoal, %s: %s\n", counted(r.Files, "file"), counted(r.Objects, "object"), counted(r.Others, "other"), verdict)
-}
-
-func counted(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
+	_, err := fmt.Fprintf(out, "%s, %s of Shoal, %s: %s\n", answer.Count(r.Files, "file"), answer.Count(r.Objects, "object"), answer.Count(r.Others, "other"), verdict)
+	return err
 }

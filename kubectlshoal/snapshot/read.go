@@ -20,6 +20,9 @@ import (
 // page is how many objects are asked for at once: an answer of the API server stays below a few megabytes.
 const page = 500
 
+// Role is the ClusterRole in manifests/rbac that has every right that the commands need.
+const Role = "shoal-kubectl"
+
 // Scheme knows every kind that a snapshot holds.
 func Scheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
@@ -44,11 +47,14 @@ func Read(ctx context.Context, c client.Reader, now time.Time) (*Cluster, error)
 		switch {
 		case err == nil:
 		case kind == "nodes" || kind == "pods":
+			if apierrors.IsForbidden(err) {
+				err = fmt.Errorf("%w (the ClusterRole %s may)", err, Role)
+			}
 			return nil, fmt.Errorf("listing %s of the whole cluster: %w", kind, err)
 		case meta.IsNoMatchError(err) || apierrors.IsNotFound(err):
 			s.Unreadable = append(s.Unreadable, kind+": the CRD is not installed")
 		case apierrors.IsForbidden(err):
-			s.Unreadable = append(s.Unreadable, kind+": you may not list them in all namespaces")
+			s.Unreadable = append(s.Unreadable, kind+": you may not list them in all namespaces (the ClusterRole "+Role+" may)")
 		default:
 			return nil, fmt.Errorf("listing %s: %w", kind, err)
 		}

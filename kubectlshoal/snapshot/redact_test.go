@@ -180,7 +180,7 @@ func TestReadWithFewRights(t *testing.T) {
 	}
 	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "persistentvolumes"}, "", nil)
 	s, err := Read(t.Context(), clusterOf(t, refuse("persistentvolumes", forbidden)), time.Unix(0, 0))
-	if err != nil || len(s.Unreadable) != 1 || s.Unreadable[0] != "persistentvolumes: you may not list them in all namespaces" {
+	if err != nil || len(s.Unreadable) != 1 || s.Unreadable[0] != "persistentvolumes: you may not list them in all namespaces (the ClusterRole shoal-kubectl may)" {
 		t.Errorf("got %v, %v", s, err)
 	}
 	missing := &meta.NoKindMatchError{GroupKind: schema.GroupKind{Kind: "InstanceSet"}}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/shoal-dev/shoal/kubectlshoal"
 	"github.com/shoal-dev/shoal/kubectlshoal/installation"
+	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
 )
 
 // check runs `kubectl shoal check` and gives back its exit code and what it printed.
@@ -62,7 +63,41 @@ func testCheck(t *testing.T, k kit) {
 	if code, text := k.check(t, "--pre"); code != 0 || !strings.Contains(text, "instancesets.shoal.dev is there already, as it ships") {
 		t.Errorf("before the installation, exit %d: %s", code, text)
 	}
+	k.checkAsOthers(t)
 	k.checkFaults(t)
+}
+
+// checkAsOthers: with the ClusterRole that ships everything can be looked at, and with less the exit code says so.
+func (k kit) checkAsOthers(t *testing.T) {
+	t.Helper()
+	few := &rbacv1.ClusterRole{Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"nodes", "pods"}, Verbs: []string{"list"}}}}
+	few.Name = "nodes-and-pods"
+	if err := k.client.Create(t.Context(), few); err != nil {
+		t.Fatal(err)
+	}
+	for user, role := range map[string]string{"on-call": snapshot.Role, "hardly-anybody": few.Name} {
+		binding := &rbacv1.ClusterRoleBinding{
+			RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
+		}
+		binding.Name = user
+		if err := k.client.Create(t.Context(), binding); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, time.Minute, "checking with the ClusterRole "+snapshot.Role, func() error {
+		if code, text := k.check(t, "--as", "on-call"); code != 0 || strings.Contains(text, "not checked") {
+			return fmt.Errorf("exit %d: %s", code, text)
+		}
+		return nil
+	})
+	eventually(t, time.Minute, "checking with the rights to list nodes and pods", func() error {
+		code, text := k.check(t, "--as", "hardly-anybody")
+		if code != kubectlshoal.ExitPartial || !strings.Contains(text, "works, as far as could be seen") {
+			return fmt.Errorf("exit %d: %s", code, text)
+		}
+		return nil
+	})
 }
 
 func (k kit) checkFaults(t *testing.T) {

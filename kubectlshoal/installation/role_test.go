@@ -1,0 +1,131 @@
+package installation
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
+	"github.com/shoal-dev/shoal/load"
+)
+
+// request is what the API server is asked for. The name is that of the object, "" for a list.
+type request struct{ verb, group, resource, name string }
+
+func (r request) String() string {
+	return strings.TrimSpace(fmt.Sprintf("%s %s.%s %s", r.verb, r.resource, r.group, r.name))
+}
+
+func (w *world) record(verb string, o runtime.Object, name string) {
+	w.t.Helper()
+	scheme, err := snapshot.Scheme()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	gvk, err := apiutil.GVKForObject(o, scheme)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	gvk.Kind = strings.TrimSuffix(gvk.Kind, "List")
+	resource, _ := meta.UnsafeGuessKindToResource(gvk)
+	w.asked[request{verb, gvk.Group, resource.Resource, name}] = true
+}
+
+// only hides one kind.
+func only(hidden string) func(string) bool { return func(kind string) bool { return kind == hidden } }
+
+// The ClusterRole shoal-kubectl has each right that a command asks for, and no other.
+func TestRoleHasTheRightsThatAreUsed(t *testing.T) {
+	w := newWorld(t)
+	w.check(false)
+	w.check(true)
+	w.snapshot()
+	w.measure()
+	var granted []string
+	for _, rule := range w.role().Rules {
+		for _, r := range expanded(rule) {
+			granted = append(granted, r.String())
+			if !w.asked[r] {
+				t.Errorf("nobody asks for %s", r)
+			}
+		}
+	}
+	for r := range maps.Keys(w.asked) {
+		if !slices.Contains(granted, r.String()) {
+			t.Errorf("not granted: %s", r)
+		}
+	}
+	if len(granted) < 35 {
+		t.Errorf("only %d rights: %v", len(granted), granted)
+	}
+}
+
+// What the check says of your rights to list is about what the other commands list.
+func TestReadablesAreWhatASnapshotLists(t *testing.T) {
+	w := newWorld(t)
+	w.snapshot()
+	if len(w.asked) != len(readables) {
+		t.Errorf("a snapshot lists %d kinds, and the check asks for %d", len(w.asked), len(readables))
+	}
+	for _, r := range readables {
+		if !w.asked[request{"list", r.group, r.resource, ""}] {
+			t.Errorf("a snapshot lists no %s", r.resource)
+		}
+	}
+}
+
+func (w *world) snapshot() {
+	w.t.Helper()
+	if _, err := snapshot.Read(w.t.Context(), w, now); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// measure asks a metrics API for the load of nodes.
+func (w *world) measure() {
+	w.t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/apis/"), "/")
+		if len(parts) == 3 && r.Method == http.MethodGet {
+			w.asked[request{"list", parts[0], parts[2], ""}] = true
+		}
+	}))
+	defer s.Close()
+	_, _ = load.NewMetricsAPI(s.Client(), s.URL).Measure(w.t.Context()) // it answers nothing
+}
+
+func (w *world) role() *rbacv1.ClusterRole {
+	w.t.Helper()
+	role := &rbacv1.ClusterRole{}
+	if err := copyInto(w.objects["ClusterRole shoal-kubectl"], role); err != nil {
+		w.t.Fatal(err)
+	}
+	return role
+}
+
+func expanded(rule rbacv1.PolicyRule) []request {
+	names := rule.ResourceNames
+	if len(names) == 0 {
+		names = []string{""}
+	}
+	var all []request
+	for _, verb := range rule.Verbs {
+		for _, group := range rule.APIGroups {
+			for _, resource := range rule.Resources {
+				for _, name := range names {
+					all = append(all, request{verb, group, resource, name})
+				}
+			}
+		}
+	}
+	return all
+}
