@@ -24,6 +24,9 @@ func (o *options) measure(ctx context.Context, c *snapshot.Cluster, f *answer.Fl
 	if err != nil || from == nil {
 		return err
 	}
+	if err := o.unmeasurable(c, from, prometheus); err != nil {
+		return err
+	}
 	var cluster *rest.Config
 	if from.Type == config.SourceMetricsAPI {
 		if cluster, err = o.cluster.ToRESTConfig(); err != nil {
@@ -47,6 +50,28 @@ func (o *options) measure(ctx context.Context, c *snapshot.Cluster, f *answer.Fl
 	refresher.Refresh(ctx)
 	reading.Snapshot, reading.At = refresher.Latest(), time.Now()
 	f.Measure(c, reading)
+	return nil
+}
+
+// unmeasurable refuses to lay the load of now over a dump of another time or of another cluster: the answer would be of no
+// cluster at all. A file that says no time was written by hand, and is taken for the present.
+func (o *options) unmeasurable(c *snapshot.Cluster, from *config.LoadSource, prometheus string) error {
+	if o.dump == "" {
+		return nil
+	}
+	flag := "--scheduler-config"
+	if prometheus != "" {
+		flag = "--prometheus"
+	}
+	if from.Type == config.SourceMetricsAPI {
+		return fmt.Errorf("the load source in %s is the metrics API, which would be asked of the current cluster and not of the one in %s: leave out %s to see what pods ask for",
+			o.config, o.dump, flag)
+	}
+	age := o.Now().Sub(c.TakenAt)
+	if most := time.Duration(from.MaxAgeSeconds) * time.Second; !c.TakenAt.IsZero() && age.Abs() > most {
+		return fmt.Errorf("%s was taken at %s, and Prometheus would say how busy the nodes are now: leave out %s to see what pods asked for (or leave out --cluster-dump)",
+			o.dump, c.TakenAt.UTC().Format(time.RFC3339), flag)
+	}
 	return nil
 }
 

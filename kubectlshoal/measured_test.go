@@ -85,6 +85,45 @@ func ages(text string) string {
 	})
 }
 
+// The load of now is not laid over a dump: neither that of the cluster that kubectl talks to, nor that of a Prometheus over a
+// dump of another time.
+func TestNoLoadOfNowOverADump(t *testing.T) {
+	asked := false
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	defer s.Close()
+	file := func(name, text string) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const taken = `{"apiVersion":"dump.shoal.dev/v1","kind":"ClusterDump","takenAt":%q,"items":[{"apiVersion":"v1","kind":"Node","metadata":{"name":"a1"}}]}`
+	old, fresh := file("old.json", fmt.Sprintf(taken, "2023-11-14T20:00:00Z")), file("fresh.json", fmt.Sprintf(taken, "2023-11-14T22:13:00Z")) // it is 22:13:20
+	config := file("config.yaml", `apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+profiles:
+- schedulerName: shoal-scheduler
+  pluginConfig: [{name: LoadBalance, args: {load: {type: MetricsAPI}}}]
+`)
+	kubeconfig := file("kubeconfig", fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","clusters":[{"name":"c","cluster":{"server":%q}}],"contexts":[{"name":"c","context":{"cluster":"c"}}],"current-context":"c"}`, s.URL))
+	for _, c := range []struct {
+		want string
+		args []string
+	}{
+		{"would be asked of the current cluster and not of the one in " + fresh + ": leave out --scheduler-config", []string{"--cluster-dump", fresh, "--scheduler-config", config}},
+		{"old.json was taken at 2023-11-14T20:00:00Z, and Prometheus would say how busy the nodes are now: leave out --prometheus", []string{"--cluster-dump", old, "--prometheus", s.URL}},
+	} {
+		got := run(t, "", append([]string{"nodes", "--kubeconfig", kubeconfig}, c.args...)...)
+		if !strings.Contains(got, c.want) || !strings.HasSuffix(got, "exit 1\n") || asked {
+			t.Errorf("asked: %v; got %s", asked, got)
+		}
+	}
+	if got := run(t, "", "nodes", "--cluster-dump", fresh, "--prometheus", s.URL); strings.Contains(got, "leave out") || !asked {
+		t.Errorf("a dump of 20 seconds ago is the present, asked: %v; got %s", asked, got)
+	}
+}
+
 // Pages and outputs go into tickets.
 func TestNoPasswordIsShown(t *testing.T) {
 	address, file := prometheus(t), fleetFile(t)
