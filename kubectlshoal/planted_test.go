@@ -246,7 +246,7 @@ var plants = []planted{
 		p.other("g2", "a", "1", inGroup("g"), inShard("s1"))
 		inShard("s1")(p.x) // on b it would leave c alone to both of the last shard
 		p.portTakenOn("c") // known once it was tried: then there is no place for x and both of the last shard
-	}, answer.Waiting, "SHOAL1111", 2, "raise maxInstancesPerNode from 2 to 3 in PlacementPolicy g"},
+	}, answer.Waiting, "SHOAL1111", 2, "give the pod another host port"},
 	{"it waits behind another of its group, and for the same reason", func(p *planting) {
 		p.policy(5, 1, 0)
 		for _, n := range []string{"a", "b", "c"} {

@@ -31,6 +31,8 @@ type situation struct {
 type fix struct {
 	text  string
 	apply func(*situation)
+	// limit says that it raises a limit of the group, which somebody set to be safe.
+	limit bool
 }
 
 func (s situation) with(fixes []fix) situation {
@@ -102,17 +104,37 @@ func (s situation) perKind(v trial.Verdict) [][]fix {
 	}
 	var all [][]fix
 	for _, kind := range slices.Sorted(maps.Keys(best)) {
-		var fixes []fix
-		for _, r := range best[kind].Refusals {
-			if f := s.fixFor(best[kind].Node, r, requested); f != nil {
-				fixes = append(fixes, *f)
-			}
-		}
-		if len(fixes) == len(best[kind].Refusals) && len(fixes) > 0 {
-			all = append(all, fixes)
+		node, others := best[kind].Node, slices.DeleteFunc(slices.Clone(best[kind].Refusals), ofPlan)
+		all = append(all, s.allFixed(node, best[kind].Refusals, requested))
+		if len(others) < len(best[kind].Refusals) {
+			all = append(all, s.allFixed(node, others, requested))
 		}
 	}
+	all = slices.DeleteFunc(all, func(fixes []fix) bool { return len(fixes) == 0 })
+	raised := func(fixes []fix) int {
+		return len(slices.DeleteFunc(slices.Clone(fixes), func(f fix) bool { return !f.limit }))
+	}
+	slices.SortStableFunc(all, func(a, b []fix) int { return cmp.Compare(raised(a), raised(b)) })
 	return all
+}
+
+// ofPlan reports whether a node is refused because the plan of the group has others in mind. Who opens the node has the group
+// planned anew, so that this needs no change of its own.
+func ofPlan(r trial.Refusal) bool {
+	return r.Code == reason.ShardPlanned || r.Code == reason.NotPlanned
+}
+
+// allFixed are the changes that together lift all those refusals of one node, none if one of them has no change.
+func (s situation) allFixed(node string, refusals []trial.Refusal, requested map[string]slots.Amount) []fix {
+	var fixes []fix
+	for _, r := range refusals {
+		f := s.fixFor(node, r, requested)
+		if f == nil {
+			return nil
+		}
+		fixes = append(fixes, *f)
+	}
+	return fixes
 }
 
 // short is how much of its request the pod lacks on a node, over all dimensions.
@@ -139,26 +161,28 @@ func (s situation) fixFor(name string, r trial.Refusal, requested map[string]slo
 	case "NodeResourcesFit":
 		return s.enough(name, requested)
 	case "NodeAffinity":
-		return &fix{"let nodeSelector and node affinity of the pod allow " + name, func(t *situation) {
+		return &fix{text: "let nodeSelector and node affinity of the pod allow " + name, apply: func(t *situation) {
 			t.pod.Spec.NodeSelector = nil
 			if t.pod.Spec.Affinity != nil {
 				t.pod.Spec.Affinity.NodeAffinity = nil
 			}
 		}}
 	case "NodePorts":
-		return &fix{"give the pod another host port", func(t *situation) {
-			for c := range t.pod.Spec.Containers {
-				t.pod.Spec.Containers[c].Ports = nil
+		return &fix{text: "give the pod another host port", apply: func(t *situation) {
+			for _, containers := range [][]corev1.Container{t.pod.Spec.InitContainers, t.pod.Spec.Containers} {
+				for c := range containers {
+					containers[c].Ports = nil
+				}
 			}
 		}}
 	case "InterPodAffinity":
-		return &fix{"drop the pod's affinity to other pods", func(t *situation) {
+		return &fix{text: "drop the pod's affinity to other pods", apply: func(t *situation) {
 			if t.pod.Spec.Affinity != nil {
 				t.pod.Spec.Affinity.PodAffinity, t.pod.Spec.Affinity.PodAntiAffinity = nil, nil
 			}
 		}}
 	case "PodTopologySpread":
-		return &fix{"drop the pod's topology spread constraints", func(t *situation) { t.pod.Spec.TopologySpreadConstraints = nil }}
+		return &fix{text: "drop the pod's topology spread constraints", apply: func(t *situation) { t.pod.Spec.TopologySpreadConstraints = nil }}
 	case "Dispersion":
 		if r.Code != reason.ShardSpreadLimit { // not to be given up in passing: see fewerCopiesApart
 			return s.lifted(r.Code, 1)
@@ -168,7 +192,7 @@ func (s situation) fixFor(name string, r trial.Refusal, requested map[string]slo
 }
 
 func changeNode(name, text string, change func(*corev1.Node)) *fix {
-	return &fix{text, func(t *situation) {
+	return &fix{text: text, apply: func(t *situation) {
 		node := snapshot.Find(t.cluster.Nodes, "", name).DeepCopy()
 		change(node)
 		t.cluster.Put(node)
@@ -272,7 +296,7 @@ func (s situation) lifted(code reason.Code, by int) *fix {
 			p := snapshot.Find(t.cluster.Policies, g.Namespace, g.Policy).DeepCopy()
 			change(&p.Spec)
 			t.cluster.Put(p)
-		}}
+		}, true}
 	}
 	switch {
 	case code == reason.NodeInstanceLimit && l.MaxPerNode > 0:
@@ -305,7 +329,7 @@ func (s situation) oneMoreNode() [][]fix {
 		return nil
 	}
 	const name = "new-node"
-	return [][]fix{{{"add a node like " + like.Name, func(t *situation) {
+	return [][]fix{{{text: "add a node like " + like.Name, apply: func(t *situation) {
 		node := like.DeepCopy()
 		node.Name, node.UID, node.Spec.Unschedulable = name, name, false
 		node.Labels = maps.Clone(node.Labels)
@@ -325,10 +349,10 @@ func (s situation) beforeNodes(r trial.Refusal) [][]fix {
 		for _, gate := range s.pod.Spec.SchedulingGates {
 			names = append(names, gate.Name)
 		}
-		return [][]fix{{{"remove the scheduling gate " + strings.Join(names, " and "), func(t *situation) { t.pod.Spec.SchedulingGates = nil }}}}
+		return [][]fix{{{text: "remove the scheduling gate " + strings.Join(names, " and "), apply: func(t *situation) { t.pod.Spec.SchedulingGates = nil }}}}
 	case r.Code == reason.PolicyNotFound:
 		g, _ := slots.GroupOf(s.pod.Namespace, s.pod.Labels)
-		return [][]fix{{{"create PlacementPolicy " + g.Policy + " in namespace " + g.Namespace, func(t *situation) {
+		return [][]fix{{{text: "create PlacementPolicy " + g.Policy + " in namespace " + g.Namespace, apply: func(t *situation) {
 			t.cluster.Put(&v1alpha1.PlacementPolicy{
 				ObjectMeta: metav1.ObjectMeta{Namespace: g.Namespace, Name: g.Policy},
 				Spec:       v1alpha1.PlacementPolicySpec{Replicas: ptr.To[int32](1)},
