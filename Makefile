@@ -161,7 +161,7 @@ monitoring-check: ## run the alerts with promtool, and look for the metrics that
 	@command -v promtool >/dev/null || { echo "promtool is not installed: run make monitoring-deps as root" >&2; exit 1; }
 	go test -count=1 ./test/monitoring ./hack/gen-metrics ./hack/gen-dashboards
 
-# A browser, and what reads its PDF.
+# A browser, and what reads its PDF. Without them browser-test is skipped, or fails where REQUIRE_BROWSER is set.
 BROWSER_PACKAGES := chromium poppler-utils fonts-dejavu-core
 
 .PHONY: browser-deps

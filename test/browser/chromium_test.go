@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -23,6 +24,7 @@ var flags = []string{
 	"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--disable-breakpad", "--remote-debugging-pipe",
 }
 
+// program finds a program of Debian's packages, or skips the test; with REQUIRE_BROWSER set, it fails.
 func program(t *testing.T, names ...string) string {
 	t.Helper()
 	for _, name := range names {
@@ -30,7 +32,11 @@ func program(t *testing.T, names ...string) string {
 			return path
 		}
 	}
-	t.Skipf("%s is not installed, so that nobody looks at the page: `make browser-deps` installs it, as root", names[0])
+	missing := t.Skipf
+	if os.Getenv("REQUIRE_BROWSER") != "" {
+		missing = t.Fatalf
+	}
+	missing("%s is not installed, so that nobody looks at the page: `make browser-deps` installs it, as root", names[0])
 	return ""
 }
 
@@ -69,9 +75,7 @@ func open(t *testing.T) *tab {
 	hears, orders := pipe(t)
 	answers, says := pipe(t)
 	cmd.ExtraFiles = []*os.File{hears, says} // descriptors 3 and 4
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	start(t, cmd)
 	b := &tab{t: t, orders: orders, messages: make(chan message, 100)}
 	t.Cleanup(func() { b.end(cmd) })
 	_, _ = hears.Close(), says.Close() // or the end of the browser would not be seen
@@ -99,7 +103,20 @@ func pipe(t *testing.T) (read, write *os.File) {
 	return read, write
 }
 
-// end asks the browser to go, so that it takes its own processes with it.
+// start starts a program in a process group of its own. The kernel kills it when this process dies, however it dies: a test
+// that is killed runs no cleanup.
+func start(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// endGroup kills what is left of a program and of all that it started.
+func endGroup(cmd *exec.Cmd) { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+
+// end asks the browser to go, and ends what does not.
 func (b *tab) end(cmd *exec.Cmd) {
 	b.session = ""
 	_ = b.send("Browser.close", nil)
@@ -115,9 +132,10 @@ func (b *tab) end(cmd *exec.Cmd) {
 	select {
 	case <-gone:
 	case <-time.After(patience):
-		_ = cmd.Process.Kill()
+		endGroup(cmd)
 		<-gone
 	}
+	endGroup(cmd) // what the browser left behind, also when it crashed
 	_ = b.orders.Close()
 }
 
