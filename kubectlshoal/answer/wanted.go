@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	defaults "k8s.io/kubernetes/pkg/apis/core/v1"
 	"k8s.io/utils/ptr"
 
@@ -30,12 +31,12 @@ type wanted struct {
 	shardSize int
 }
 
-// apply lays a file over a cluster: its policies and sets are put in the place of those of the same name.
+// apply lays a file over a cluster: its policies, sets and Services are put in the place of those of the same name.
 func apply(c *snapshot.Cluster, file *snapshot.Cluster, namespace string) (*snapshot.Cluster, *wanted, error) {
 	after, w := c.Clone(), &wanted{}
 	for _, o := range file.Objects() {
 		switch o := o.(type) {
-		case *v1alpha1.PlacementPolicy, *v1alpha1.InstanceSet, *appsv1.StatefulSet:
+		case *v1alpha1.PlacementPolicy, *v1alpha1.InstanceSet, *appsv1.StatefulSet, *corev1.Service:
 			if o.GetNamespace() == "" {
 				o.SetNamespace(namespace)
 				o.SetUID("")
@@ -71,10 +72,11 @@ func apply(c *snapshot.Cluster, file *snapshot.Cluster, namespace string) (*snap
 	return after, w, nil
 }
 
-// instanceSet adds what the controller would create: the policy first, then claims and pods, by ordinals.
+// instanceSet adds what the controller would create: its Service and the policy first, then claims and pods, by ordinals.
 func (w *wanted) instanceSet(c *snapshot.Cluster, set *v1alpha1.InstanceSet) error {
 	w.names = append(w.names, "InstanceSet "+set.Namespace+"/"+set.Name)
 	w.shardSize = int(ptr.Deref(set.Spec.ShardSize, 0))
+	c.Put(podspec.Service(set))
 	ordinals := slices.DeleteFunc(decide.WantedOrdinals(&set.Spec), func(o int32) bool { return slices.Contains(set.Spec.OfflineInstances, o) })
 	instance := podspec.Instance{}
 	switch {
@@ -156,6 +158,7 @@ func (w *wanted) statefulSet(c *snapshot.Cluster, set *appsv1.StatefulSet) {
 		}
 		pod := &corev1.Pod{ObjectMeta: *set.Spec.Template.ObjectMeta.DeepCopy(), Spec: *set.Spec.Template.Spec.DeepCopy()}
 		pod.Namespace, pod.Name = set.Namespace, name
+		pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))}
 		for _, t := range set.Spec.VolumeClaimTemplates {
 			claim := t.DeepCopy()
 			claim.Namespace, claim.Name = set.Namespace, t.Name+"-"+name

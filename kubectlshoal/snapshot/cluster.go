@@ -34,6 +34,8 @@ type Cluster struct {
 	Policies     []*v1alpha1.PlacementPolicy
 	Sets         []*v1alpha1.InstanceSet
 	StatefulSets []*appsv1.StatefulSet
+	// Services: one of the scheduler's scores spreads the pods of a Service over zones and nodes.
+	Services []*corev1.Service
 }
 
 // Clone is a copy whose lists can be changed.
@@ -41,7 +43,7 @@ func (c *Cluster) Clone() *Cluster {
 	d := *c
 	d.Nodes, d.Pods, d.Claims, d.Volumes = slices.Clone(c.Nodes), slices.Clone(c.Pods), slices.Clone(c.Claims), slices.Clone(c.Volumes)
 	d.Classes, d.Policies = slices.Clone(c.Classes), slices.Clone(c.Policies)
-	d.Sets, d.StatefulSets = slices.Clone(c.Sets), slices.Clone(c.StatefulSets)
+	d.Sets, d.StatefulSets, d.Services = slices.Clone(c.Sets), slices.Clone(c.StatefulSets), slices.Clone(c.Services)
 	return &d
 }
 
@@ -71,6 +73,8 @@ func (c *Cluster) Put(o client.Object) bool {
 		c.Sets = put(c.Sets, o)
 	case *appsv1.StatefulSet:
 		c.StatefulSets = put(c.StatefulSets, o)
+	case *corev1.Service:
+		c.Services = put(c.Services, o)
 	default:
 		return false
 	}
@@ -117,6 +121,7 @@ func (c *Cluster) Objects() []client.Object {
 	all = appended(all, c.Policies)
 	all = appended(all, c.Sets)
 	all = appended(all, c.StatefulSets)
+	all = appended(all, c.Services)
 	return appended(all, c.Pods)
 }
 
@@ -165,4 +170,5 @@ var kinds = map[reflect.Type]string{
 	reflect.TypeFor[*v1alpha1.PlacementPolicyList]():     "placementpolicies",
 	reflect.TypeFor[*v1alpha1.InstanceSetList]():         "instancesets",
 	reflect.TypeFor[*appsv1.StatefulSetList]():           "statefulsets",
+	reflect.TypeFor[*corev1.ServiceList]():               "services",
 }

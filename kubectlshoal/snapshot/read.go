@@ -41,6 +41,7 @@ func Read(ctx context.Context, c client.Reader, now time.Time) (*Cluster, error)
 	for _, list := range []client.ObjectList{
 		&corev1.NodeList{}, &corev1.PodList{}, &corev1.PersistentVolumeClaimList{}, &corev1.PersistentVolumeList{},
 		&storagev1.StorageClassList{}, &v1alpha1.PlacementPolicyList{}, &v1alpha1.InstanceSetList{}, &appsv1.StatefulSetList{},
+		&corev1.ServiceList{},
 	} {
 		kind := kindOf(list)
 		err := s.read(ctx, c, list)

@@ -56,6 +56,9 @@ func Redacted(c *Cluster) *Cluster {
 		set.Spec.Template = redactedTemplate(o.Spec.Template)
 		d.StatefulSets = append(d.StatefulSets, set)
 	}
+	for _, o := range c.Services {
+		d.Services = append(d.Services, &corev1.Service{ObjectMeta: redactedMeta(o.ObjectMeta), Spec: corev1.ServiceSpec{Selector: o.Spec.Selector}})
+	}
 	return d
 }
 

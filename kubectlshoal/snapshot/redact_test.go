@@ -92,7 +92,7 @@ func isPlain(path string) bool {
 func TestDumpHasNoSecrets(t *testing.T) {
 	for _, o := range []client.Object{
 		&corev1.Node{}, &corev1.Pod{}, &corev1.PersistentVolumeClaim{}, &corev1.PersistentVolume{}, &storagev1.StorageClass{},
-		&v1alpha1.PlacementPolicy{}, &v1alpha1.InstanceSet{}, &appsv1.StatefulSet{},
+		&v1alpha1.PlacementPolicy{}, &v1alpha1.InstanceSet{}, &appsv1.StatefulSet{}, &corev1.Service{},
 	} {
 		t.Run(fmt.Sprintf("%T", o), func(t *testing.T) {
 			plant(reflect.ValueOf(o), "", 0)
@@ -162,6 +162,7 @@ func TestReadPages(t *testing.T) {
 		"nodes limit=500 continue=", "pods limit=500 continue=", "pods limit=500 continue=2", "pods limit=500 continue=3",
 		"persistentvolumeclaims limit=500 continue=", "persistentvolumes limit=500 continue=", "storageclasses limit=500 continue=",
 		"placementpolicies limit=500 continue=", "instancesets limit=500 continue=", "statefulsets limit=500 continue=",
+		"services limit=500 continue=",
 	}
 	if !reflect.DeepEqual(asked, want) {
 		t.Errorf("asked for %v", asked)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -49,6 +50,7 @@ func New(ctx context.Context, config *Config, c *snapshot.Cluster) (*Scheduler, 
 	factory := informers.NewSharedInformerFactory(kube, 0)
 	for _, o := range []client.Object{
 		&corev1.Pod{}, &corev1.Node{}, &corev1.PersistentVolume{}, &corev1.PersistentVolumeClaim{}, &storagev1.StorageClass{}, &v1alpha1.PlacementPolicy{},
+		&corev1.Service{}, &appsv1.StatefulSet{}, // whose pods one of the scores spreads over zones and nodes
 	} {
 		s.replicas[reflect.TypeOf(o)] = replica.New(nil)
 		if _, ours := o.(*v1alpha1.PlacementPolicy); !ours {
