@@ -31,8 +31,8 @@ type situation struct {
 type fix struct {
 	text  string
 	apply func(*situation)
-	// limit says that it raises a limit of the group, which somebody set to be safe.
-	limit bool
+	// dear says that it raises a limit of the group, which somebody set to be safe, or takes room from others.
+	dear bool
 }
 
 func (s situation) with(fixes []fix) situation {
@@ -111,10 +111,10 @@ func (s situation) perKind(v trial.Verdict) [][]fix {
 		}
 	}
 	all = slices.DeleteFunc(all, func(fixes []fix) bool { return len(fixes) == 0 })
-	raised := func(fixes []fix) int {
-		return len(slices.DeleteFunc(slices.Clone(fixes), func(f fix) bool { return !f.limit }))
+	cost := func(fixes []fix) int {
+		return len(slices.DeleteFunc(slices.Clone(fixes), func(f fix) bool { return !f.dear }))
 	}
-	slices.SortStableFunc(all, func(a, b []fix) int { return cmp.Compare(raised(a), raised(b)) })
+	slices.SortStableFunc(all, func(a, b []fix) int { return cmp.Compare(cost(a), cost(b)) })
 	return all
 }
 
@@ -235,7 +235,7 @@ func (s situation) enough(name string, requested map[string]slots.Amount) *fix {
 	for _, l := range short {
 		words = append(words, l.String())
 	}
-	return changeNode(name, "free on "+name+" "+strings.Join(words, " and "), func(n *corev1.Node) {
+	room := changeNode(name, "free on "+name+" "+strings.Join(words, " and "), func(n *corev1.Node) {
 		n.Status.Allocatable = n.Status.Allocatable.DeepCopy()
 		for _, l := range short {
 			q := n.Status.Allocatable[corev1.ResourceName(l.name)]
@@ -247,6 +247,8 @@ func (s situation) enough(name string, requested map[string]slots.Amount) *fix {
 			n.Status.Allocatable[corev1.ResourceName(l.name)] = q
 		}
 	})
+	room.dear = true
+	return room
 }
 
 // limits are the limits of the group, each raised alone by one.
