@@ -29,6 +29,7 @@ import (
 	trimaranconfig "sigs.k8s.io/scheduler-plugins/apis/config"
 	"sigs.k8s.io/scheduler-plugins/pkg/trimaran/loadvariationriskbalancing"
 
+	configv1 "github.com/shoal-dev/shoal/api/config/v1"
 	"github.com/shoal-dev/shoal/load"
 )
 
@@ -38,6 +39,7 @@ const (
 	comparedNodes    = 40
 	comparedPods     = 2000
 	comparedInterval = 50
+	comparedSeeds    = 6
 )
 
 // machine is a node, and what its pods really use.
@@ -211,6 +213,14 @@ func loadBalance(worst int32) func(*contest) {
 	}
 }
 
+// defaultWorst is the default of worstDimensionPercent.
+func defaultWorst(t *testing.T) int32 {
+	t.Helper()
+	args := &configv1.LoadBalanceArgs{}
+	configv1.SetDefaults_LoadBalanceArgs(args)
+	return *args.WorstDimensionPercent
+}
+
 // risk is Trimaran's LoadVariationRiskBalancing, with a load-watcher, beside others.
 func risk(beside ...string) func(*contest) {
 	return func(c *contest) {
@@ -251,28 +261,28 @@ func bound(pods []arrival, all []*machine) float64 {
 	return max(float64(uses[0])/float64(cpu), float64(uses[1])/float64(memory))
 }
 
-// The table of docs/benchmarks.md. LoadBalance must end better than each of the others; and, when it looks at the worst
-// dimension only, within 10 % of the bound where pods use half as much to half as much again as on average. Where they use
+// The table of docs/benchmarks.md. LoadBalance as it is by default must end better than each of the others; and within 10 %
+// of the bound where pods use half as much to half as much again as on average. Where they use
 // nothing to twice as much, CPU and memory of one node are apart by more than that, by chance: nobody knows a pod's use
 // beforehand.
 func TestRealLoadThatDiffersFromRequests(t *testing.T) {
 	for _, percent := range []int64{50, 100} {
-		for seed := range uint64(3) {
+		for seed := range uint64(comparedSeeds) {
 			t.Run(fmt.Sprintf("%d percent/seed %d", percent, seed), func(t *testing.T) {
 				pods := arrivals(rand.New(rand.NewPCG(seed, 1)), percent)
-				ours, worstOnly, best, least := compare(t, pods, seed)
-				if percent == 50 && worstOnly > 1.1*least {
-					t.Errorf("the worst node is %.1f %% above the bound", 100*(worstOnly/least-1))
+				ours, best, least := compare(t, pods, seed)
+				if percent == 50 && ours > 1.1*least {
+					t.Errorf("the worst node is %.1f %% above the bound", 100*(ours/least-1))
 				}
-				if ours >= best || worstOnly >= best {
-					t.Errorf("the best of the others ends at %.3f, LoadBalance at %.3f and %.3f", best, ours, worstOnly)
+				if ours >= best {
+					t.Errorf("the best of the others ends at %.3f, LoadBalance at %.3f", best, ours)
 				}
 			})
 		}
 	}
 }
 
-func compare(t *testing.T, pods []arrival, seed uint64) (ours, worstOnly, bestOfOthers, least float64) {
+func compare(t *testing.T, pods []arrival, seed uint64) (ours, bestOfOthers, least float64) {
 	least, bestOfOthers = bound(pods, machines()), 2
 	play := func(name string, setup func(*contest)) float64 {
 		c := &contest{t: t, machines: machines()}
@@ -293,5 +303,10 @@ func compare(t *testing.T, pods []arrival, seed uint64) (ours, worstOnly, bestOf
 	} {
 		bestOfOthers = min(bestOfOthers, play(other.name, other.setup))
 	}
-	return play("LoadBalance", loadBalance(70)), play("LoadBalance, worstDimensionPercent 100", loadBalance(100)), bestOfOthers, least
+	if testing.Verbose() { // what -v shows beside the default
+		for _, worst := range []int32{70, 80, 95, 100} {
+			play(fmt.Sprintf("LoadBalance, worstDimensionPercent %d", worst), loadBalance(worst))
+		}
+	}
+	return play("LoadBalance", loadBalance(defaultWorst(t))), bestOfOthers, least
 }

@@ -84,7 +84,7 @@ func TestDefaultsAndConversion(t *testing.T) {
 				Resources: []config.ResourceWeight{
 					{Name: "cpu", Weight: 1}, {Name: "memory", Weight: 1}, {Name: "shoal.dev/net-ingress-mbps", Weight: 1}, {Name: "shoal.dev/net-egress-mbps", Weight: 1},
 				},
-				WorstDimensionPercent: 70,
+				WorstDimensionPercent: 90,
 			},
 		},
 		"LoadBalance with Prometheus": {
@@ -94,7 +94,7 @@ func TestDefaultsAndConversion(t *testing.T) {
 				"load: {type: Prometheus, prometheus: {url: 'http://p:9090', queries: [{name: age, query: q}]}}",
 			},
 			want: &config.LoadBalanceArgs{
-				Resources: []config.ResourceWeight{{Name: "cpu", Weight: 1}}, WorstDimensionPercent: 70,
+				Resources: []config.ResourceWeight{{Name: "cpu", Weight: 1}}, WorstDimensionPercent: 90,
 				Thresholds: []config.ResourceThreshold{{Name: "cpu", Percent: 85}},
 				Load: &config.LoadSource{
 					Type: "Prometheus", IntervalSeconds: 30, TimeoutSeconds: 10, MaxAgeSeconds: 180,
@@ -109,7 +109,7 @@ func TestDefaultsAndConversion(t *testing.T) {
 			plugin: "LoadBalance",
 			args:   []string{"resources: [{name: cpu}]", "load: {type: MetricsAPI, intervalSeconds: 5}"},
 			want: &config.LoadBalanceArgs{
-				Resources: []config.ResourceWeight{{Name: "cpu", Weight: 1}}, WorstDimensionPercent: 70,
+				Resources: []config.ResourceWeight{{Name: "cpu", Weight: 1}}, WorstDimensionPercent: 90,
 				Load: &config.LoadSource{Type: "MetricsAPI", IntervalSeconds: 5, TimeoutSeconds: 5, MaxAgeSeconds: 30},
 			},
 		},

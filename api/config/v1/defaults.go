@@ -11,7 +11,7 @@ import (
 const (
 	defaultMaxPerShard           = 1
 	defaultWeight                = 1
-	defaultWorstDimensionPercent = 70
+	defaultWorstDimensionPercent = 90
 
 	defaultInterval   = 30
 	defaultTimeout    = 10

@@ -46,7 +46,7 @@ type LoadBalanceArgs struct {
 	// +optional
 	Resources []ResourceWeight `json:"resources,omitempty"`
 	// worstDimensionPercent (w) is how much the fullest dimension decides, from 0 to 100, and the rest is decided by how
-	// far the dimensions are apart: score = 100 * (1 - (w * max(u) + (1 - w) * stddev(u))). The default is 70.
+	// far the dimensions are apart: score = 100 * (1 - (w * max(u) + (1 - w) * stddev(u))). The default is 90.
 	// +optional
 	WorstDimensionPercent *int32 `json:"worstDimensionPercent,omitempty"`
 	// thresholds close nodes whose measured load would be above them with the pod, each resource named once. They need
