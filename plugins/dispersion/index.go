@@ -184,6 +184,7 @@ func (m *mark) reassumed(info *framework.NodeInfo) bool {
 // relist takes in a snapshot whose list of nodes is another one.
 func (x *index) relist(list []fwk.NodeInfo) {
 	x.renumber(len(list))
+	x.enroll(list)
 	before := make(map[int]int, len(x.marks))
 	for i, m := range x.marks {
 		before[m.number] = i
@@ -219,6 +220,26 @@ func (x *index) renumber(live int) {
 	if len(x.nodes) > 2*live+1024 || len(x.ids) > 2*len(x.groups)+1<<16 {
 		x.reset()
 	}
+}
+
+// enroll numbers nodes that are new by their names. Of equally good nodes a plan takes those of lower numbers: in the order of the
+// snapshot, which is that of their arrival, the plan would be another one after every restart, and in kubectl-shoal.
+func (x *index) enroll(list []fwk.NodeInfo) {
+	var fresh []string
+	for _, info := range list {
+		if name := info.Node().Name; !x.has(name) {
+			fresh = append(fresh, name)
+		}
+	}
+	slices.Sort(fresh)
+	for _, name := range fresh {
+		x.number(name)
+	}
+}
+
+func (x *index) has(name string) bool {
+	_, there := x.names[name]
+	return there
 }
 
 // number is the number of a node, a new one if it has none.

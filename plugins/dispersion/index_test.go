@@ -40,6 +40,25 @@ func TestIndexFollowsTheCluster(t *testing.T) {
 	})
 }
 
+// TestEqualNodesAreTakenByName has nodes arrive in another order each time, as they do after a restart: the plan is the same.
+func TestEqualNodesAreTakenByName(t *testing.T) {
+	for _, order := range []string{"abcd", "dcba", "cadb"} {
+		w := newWorld(t, config.DispersionArgs{})
+		for _, name := range order {
+			w.node(string(name), 4, 10)
+		}
+		w.limit("p", 2, placement.Limits{MaxPerNode: 1, MaxNodes: 2})
+		for _, name := range []string{"p-0", "p-1"} {
+			pod := instance(name, "p", "")
+			w.arrive(pod)
+			w.schedule(pod)
+		}
+		if got := w.perNode("p"); got["a"] != 1 || got["b"] != 1 {
+			t.Errorf("nodes arrived as %s, and the plan took %v", order, got)
+		}
+	}
+}
+
 // TestACycleKnowsItsPod has a pod come back to its volume on a node that is full, without any handler of an event having run:
 // the scheduler's own may queue a pod before ours hear of it. The claim names no instance, so that only the pod says whose
 // slot it holds.
