@@ -110,7 +110,7 @@ unit: ## run the tests that need no control plane
 
 .PHONY: integration
 integration: controlplane build ## run the tests against a real etcd and kube-apiserver
-	go test -tags integration -count=1 -p 1 -timeout 20m ./test/integration/...
+	go test -tags integration -count=1 -p 1 -parallel 8 -timeout 20m ./test/integration/...
 
 .PHONY: placement-seeds
 placement-seeds: controlplane build ## place groups with hardly any room to spare on a real control plane: SEEDS=20, from SEED=0 on

@@ -117,7 +117,9 @@ func (k kit) eventually(t *testing.T, patience time.Duration, what string, try f
 	t.Helper()
 	var last error
 	err := wait.PollUntilContextTimeout(t.Context(), 250*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
-		last = try(ctx)
+		if err := try(ctx); err == nil || last == nil || ctx.Err() == nil { // that the time is over explains nothing
+			last = err
+		}
 		return last == nil, nil
 	})
 	if err != nil {

@@ -144,19 +144,46 @@ func (k kit) patch(t *testing.T, namespace, name, patch string) {
 // may change the API server's answers.
 func (k kit) runScheduler(t *testing.T, change func(*http.Response)) *output {
 	t.Helper()
-	kube := kubernetes.NewForConfigOrDie(k.Config())
-	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
 	server, authority := k.proxy(t, change)
+	return k.startScheduler(t, k.schedulerAccess(t, server, authority), nil).said
+}
+
+// schedulerAccess is a kubeconfig for the scheduler's ServiceAccount at an address.
+func (k kit) schedulerAccess(t *testing.T, server string, authority []byte) string {
+	t.Helper()
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
 	access := clientcmdapi.Config{
 		Clusters:       map[string]*clientcmdapi.Cluster{"c": {Server: server, CertificateAuthorityData: authority}},
-		AuthInfos:      map[string]*clientcmdapi.AuthInfo{"u": {Token: accountToken(t, kube)}},
+		AuthInfos:      map[string]*clientcmdapi.AuthInfo{"u": {Token: accountToken(t, kubernetes.NewForConfigOrDie(k.Config()))}},
 		Contexts:       map[string]*clientcmdapi.Context{"c": {Cluster: "c", AuthInfo: "u"}},
 		CurrentContext: "c",
 	}
 	if err := clientcmd.WriteToFile(access, kubeconfig); err != nil {
 		t.Fatal(err)
 	}
-	shipped, err := kube.CoreV1().ConfigMaps(playground.Namespace).Get(t.Context(), "shoal-scheduler-config", metav1.GetOptions{})
+	return kubeconfig
+}
+
+// authority is the certificate of the API server's authority.
+func (k kit) authority(t *testing.T) []byte {
+	t.Helper()
+	config := k.Config()
+	if err := rest.LoadTLSFiles(config); err != nil {
+		t.Fatal(err)
+	}
+	return config.CAData
+}
+
+// running is a scheduler that a test has started.
+type running struct {
+	*exec.Cmd
+	said *output
+}
+
+// startScheduler runs the shipped scheduler with its shipped configuration, which change may alter, until the test ends.
+func (k kit) startScheduler(t *testing.T, kubeconfig string, change func(config map[string]any), args ...string) *running {
+	t.Helper()
+	shipped, err := kubernetes.NewForConfigOrDie(k.Config()).CoreV1().ConfigMaps(playground.Namespace).Get(t.Context(), "shoal-scheduler-config", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,6 +192,9 @@ func (k kit) runScheduler(t *testing.T, change func(*http.Response)) *output {
 		t.Fatal(err)
 	}
 	config["clientConnection"] = map[string]any{"kubeconfig": kubeconfig, "qps": 500, "burst": 1000}
+	if change != nil {
+		change(config)
+	}
 	text, err := yaml.Marshal(config)
 	if err != nil {
 		t.Fatal(err)
@@ -173,20 +203,28 @@ func (k kit) runScheduler(t *testing.T, change func(*http.Response)) *output {
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command(filepath.Join(root(t), "bin", "shoal-scheduler"), "--config="+path, "--secure-port=0", "-v=2")
+	if len(args) == 0 {
+		args = []string{"--secure-port=0"}
+	}
 	log := &output{}
-	command.Stdout, command.Stderr = log, log
-	if err := command.Start(); err != nil {
+	r := &running{exec.Command(filepath.Join(root(t), "bin", "shoal-scheduler"), append([]string{"--config=" + path, "-v=2"}, args...)...), log}
+	r.Stdout, r.Stderr = log, log
+	if err := r.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = command.Process.Kill()
-		_ = command.Wait()
+		r.stop()
 		if t.Failed() {
 			t.Log(log.tail())
 		}
 	})
-	return log
+	return r
+}
+
+// stop kills the process, as a crash would; it may be called more than once.
+func (r *running) stop() {
+	_ = r.Process.Kill()
+	_ = r.Wait()
 }
 
 func accountToken(t *testing.T, kube kubernetes.Interface) string {
