@@ -55,7 +55,7 @@ const schedulerUser = "system:serviceaccount:shoal-system:shoal-scheduler"
 
 func (w *World) newPlacer(ctx context.Context) (*placer, error) {
 	p := &placer{access: &access{w: w, process: "scheduler", user: schedulerUser}}
-	p.ctx, p.stop = context.WithCancel(ctx)
+	p.ctx, p.stop = context.WithCancel(context.WithValue(ctx, ownTurn{}, true))
 	notEnded := func(o client.Object) bool {
 		phase := o.(*corev1.Pod).Status.Phase
 		return phase != corev1.PodSucceeded && phase != corev1.PodFailed
@@ -229,6 +229,7 @@ func (p *placer) crash() {
 }
 
 // clientset is the scheduler's client: client-go's, with the server of the simulation behind it.
+// clientset makes the calls of the scheduler calls of the simulation.
 func (p *placer) clientset() kubernetes.Interface {
 	c := &fake.Clientset{}
 	c.AddReactor("*", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
@@ -236,7 +237,7 @@ func (p *placer) clientset() kubernetes.Interface {
 		p.w.agenda.poked()
 		return true, o, err
 	})
-	return c
+	return inTurn{c}
 }
 
 var kindsOfScheduler = map[string]func() client.Object{

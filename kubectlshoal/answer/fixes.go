@@ -31,7 +31,7 @@ type situation struct {
 type fix struct {
 	text  string
 	apply func(*situation)
-	// dear says that it raises a limit of the group, which somebody set to be safe, or takes room from others.
+	// dear says that it gives up a rule which somebody set to be safe, or takes room from others.
 	dear bool
 }
 
@@ -176,13 +176,15 @@ func (s situation) fixFor(name string, r trial.Refusal, requested map[string]slo
 			}
 		}}
 	case "InterPodAffinity":
-		return &fix{text: "drop the pod's affinity to other pods", apply: func(t *situation) {
+		return &fix{text: "drop the pod's affinity to other pods", dear: true, apply: func(t *situation) {
 			if t.pod.Spec.Affinity != nil {
 				t.pod.Spec.Affinity.PodAffinity, t.pod.Spec.Affinity.PodAntiAffinity = nil, nil
 			}
 		}}
 	case "PodTopologySpread":
-		return &fix{text: "drop the pod's topology spread constraints", apply: func(t *situation) { t.pod.Spec.TopologySpreadConstraints = nil }}
+		return &fix{text: "drop the pod's topology spread constraints", dear: true, apply: func(t *situation) {
+			t.pod.Spec.TopologySpreadConstraints = nil
+		}}
 	case "Dispersion":
 		if r.Code != reason.ShardSpreadLimit { // not to be given up in passing: see fewerCopiesApart
 			return s.lifted(r.Code, 1)

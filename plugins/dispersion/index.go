@@ -1,6 +1,7 @@
 package dispersion
 
 import (
+	"maps"
 	"slices"
 	"sync/atomic"
 
@@ -222,18 +223,29 @@ func (x *index) renumber(live int) {
 	}
 }
 
-// enroll numbers nodes that are new by their names. Of equally good nodes a plan takes those of lower numbers: in the order of the
-// snapshot, which is that of their arrival, the plan would be another one after every restart, and in kubectl-shoal.
+// enroll numbers nodes that are new by their names, one of each zone after the other. Of equally good nodes a plan takes those of
+// lower numbers: in the order of the snapshot, which also goes from zone to zone and otherwise is that of their arrival, the plan
+// would be another one after every restart, and in kubectl-shoal.
 func (x *index) enroll(list []fwk.NodeInfo) {
-	var fresh []string
+	fresh := map[string][]string{} // by zone
+	most := 0
 	for _, info := range list {
-		if name := info.Node().Name; !x.has(name) {
-			fresh = append(fresh, name)
+		if node := info.Node(); !x.has(node.Name) {
+			zone := node.Labels[corev1.LabelTopologyZone]
+			fresh[zone] = append(fresh[zone], node.Name)
+			most = max(most, len(fresh[zone]))
 		}
 	}
-	slices.Sort(fresh)
-	for _, name := range fresh {
-		x.number(name)
+	zones := slices.Sorted(maps.Keys(fresh))
+	for _, zone := range zones {
+		slices.Sort(fresh[zone])
+	}
+	for i := range most {
+		for _, zone := range zones {
+			if i < len(fresh[zone]) {
+				x.number(fresh[zone][i])
+			}
+		}
 	}
 }
 

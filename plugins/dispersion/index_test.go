@@ -40,6 +40,25 @@ func TestIndexFollowsTheCluster(t *testing.T) {
 	})
 }
 
+// TestEqualNodesAreTakenZoneByZone: the nodes of one zone all come first by name, and a group has both its instances in it.
+func TestEqualNodesAreTakenZoneByZone(t *testing.T) {
+	for _, order := range [][]string{{"a1", "a2", "b1", "b2"}, {"b2", "a2", "a1", "b1"}} {
+		w := newWorld(t, config.DispersionArgs{})
+		for _, name := range order {
+			w.node(name, 4, 10, func(n *corev1.Node) { n.Labels[corev1.LabelTopologyZone] = name[:1] })
+		}
+		w.limit("p", 2, placement.Limits{MaxPerNode: 1, MaxNodes: 2})
+		for _, name := range []string{"p-0", "p-1"} {
+			pod := instance(name, "p", "")
+			w.arrive(pod)
+			w.schedule(pod)
+		}
+		if got := w.perNode("p"); got["a1"] != 1 || got["b1"] != 1 {
+			t.Errorf("nodes arrived as %v, and the plan took %v", order, got)
+		}
+	}
+}
+
 // TestEqualNodesAreTakenByName has nodes arrive in another order each time, as they do after a restart: the plan is the same.
 func TestEqualNodesAreTakenByName(t *testing.T) {
 	for _, order := range []string{"abcd", "dcba", "cadb"} {

@@ -76,7 +76,7 @@ func TestWhoStarvesIsFedWhenWaitingPodsAreDeleted(t *testing.T) {
 // of them were named.
 func TestTheLeastLoadedOfManyNodesAreNamed(t *testing.T) {
 	const idle = 10
-	s := &state{base: &base{view: &view{seats: make([]seat, 40000)}}}
+	s := &state{base: &base{cutTo: cutTo, view: &view{seats: make([]seat, 40000)}}}
 	for number := range s.view.seats {
 		s.view.seats[number] = seat{capacity: 1, load: 500}
 		if number%4000 == 0 {

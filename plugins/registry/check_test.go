@@ -43,7 +43,7 @@ func TestMistakes(t *testing.T) {
 		"a misspelt field":            {"percentageOfNodesToScore", "percentOfNodesToScore", "percentOfNodesToScore: unknown field, did you mean percentageOfNodesToScore?"},
 		"a misspelt field far inside": {"multiPoint:", "multiPoints:", "profiles[0].plugins.multiPoints: unknown field, did you mean multiPoint?"},
 		"a wrong type":                {"qps: 500", "qps: many", "clientConnection.qps: expected float32, got string"},
-		"a wrong type in arguments":   {"worstDimensionPercent: 70", "worstDimensionPercent: high", "profiles[0].pluginConfig[1].args.worstDimensionPercent: expected int32, got string"},
+		"a wrong type in arguments":   {"worstDimensionPercent: 90", "worstDimensionPercent: high", "profiles[0].pluginConfig[1].args.worstDimensionPercent: expected int32, got string"},
 		"an old version":              {"kubescheduler.config.k8s.io/v1", "kubescheduler.config.k8s.io/v1beta3", "apiVersion: expected apiVersion kubescheduler.config.k8s.io/v1 and kind KubeSchedulerConfiguration"},
 		"no version":                  {"apiVersion: kubescheduler.config.k8s.io/v1\n", "", "apiVersion: expected apiVersion kubescheduler.config.k8s.io/v1 and kind KubeSchedulerConfiguration"},
 		"two profiles of one name":    {"profiles:\n", "profiles:\n- schedulerName: shoal-scheduler\n", "profiles[1].schedulerName: Duplicate value"},
@@ -65,7 +65,7 @@ func TestMistakes(t *testing.T) {
 
 // One run shows all that is wrong.
 func TestAllMistakesAtOnce(t *testing.T) {
-	text := strings.NewReplacer("maxPerShard: 1", "maxPerShards: 1", "qps:", "qsp:", "worstDimensionPercent: 70", "worstDimensionPercent: 700").Replace(read(t, shipped))
+	text := strings.NewReplacer("maxPerShard: 1", "maxPerShards: 1", "qps:", "qsp:", "worstDimensionPercent: 90", "worstDimensionPercent: 700").Replace(read(t, shipped))
 	c, problems := Check([]byte(text))
 	if c == nil || len(problems) != 3 {
 		t.Errorf("got %d problems: %v", len(problems), problems)
