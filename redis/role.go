@@ -7,7 +7,6 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // Kind is what a process says that it is.
@@ -45,19 +44,7 @@ const (
 // AskRole connects to host:port, asks once, and closes the connection. It takes at most about a second, and less when ctx
 // ends earlier. There are no retries: the caller asks again when it decides again.
 func AskRole(ctx context.Context, addr string) (Role, error) {
-	client := goredis.NewClient(&goredis.Options{
-		Addr:                     addr,
-		Protocol:                 2,
-		DialTimeout:              dialTimeout,
-		ReadTimeout:              ioTimeout,
-		WriteTimeout:             ioTimeout,
-		ContextTimeoutEnabled:    true,
-		DialerRetries:            1,
-		MaxRetries:               -1,
-		PoolSize:                 1,
-		DisableIdentity:          true,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	})
+	client := goredis.NewClient(Access{}.options(addr))
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout+ioTimeout)
 	defer cancel()
 	answer, err := client.Do(ctx, "ROLE").Slice()

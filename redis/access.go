@@ -1,0 +1,99 @@
+package redis
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// Secret is a password. However it is printed or encoded, it is three stars.
+type Secret string
+
+const stars = "***"
+
+func (Secret) String() string               { return stars }
+func (Secret) GoString() string             { return stars }
+func (Secret) MarshalText() ([]byte, error) { return []byte(stars), nil }
+
+// Format keeps every verb of fmt from reading the string below it.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(stars)) }
+
+// Access says how to reach a process and as whom.
+type Access struct {
+	// Name is the name that the connection gives itself (CLIENT SETNAME); "" gives none. It has no blanks.
+	Name string
+	// Username is of an ACL; "" is the default user. Without a password nothing is authenticated.
+	Username string
+	Password Secret
+	// TLS is nil for plain TCP. Without a ServerName the host of the address must be in the certificate.
+	TLS *tls.Config
+	// Dial and IO bound the connecting with TLS, and each command. 0 means 500 ms.
+	Dial, IO time.Duration
+}
+
+func (a Access) dialTimeout() time.Duration { return or(a.Dial, dialTimeout) }
+func (a Access) ioTimeout() time.Duration   { return or(a.IO, ioTimeout) }
+
+func or(given, otherwise time.Duration) time.Duration {
+	if given > 0 {
+		return given
+	}
+	return otherwise
+}
+
+// options are those of a client that dials once: what was said on a connection that broke is never said again on another
+// one, because nobody would know whether it was heard twice.
+func (a Access) options(addr string) *goredis.Options {
+	o := &goredis.Options{
+		Addr:                     addr,
+		Protocol:                 2,
+		ClientName:               a.Name,
+		DialTimeout:              a.dialTimeout(),
+		ReadTimeout:              a.ioTimeout(),
+		WriteTimeout:             a.ioTimeout(),
+		ContextTimeoutEnabled:    true,
+		DialerRetries:            1,
+		MaxRetries:               -1,
+		PoolSize:                 1,
+		DisableIdentity:          true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+	if a.Password != "" {
+		o.Username, o.Password = a.Username, string(a.Password)
+	}
+	var dialled atomic.Bool
+	o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if dialled.Swap(true) {
+			return nil, errors.New("the connection is lost")
+		}
+		return a.dial(ctx, network, addr)
+	}
+	return o
+}
+
+// dial waits for the handshake of TLS too, and for no longer than ctx: go-redis' own dialer forgets ctx with TLS.
+func (a Access) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.dialTimeout())
+	defer cancel()
+	plain := &net.Dialer{}
+	if a.TLS == nil {
+		return plain.DialContext(ctx, network, addr)
+	}
+	return (&tls.Dialer{NetDialer: plain, Config: a.TLS}).DialContext(ctx, network, addr)
+}
+
+// scrub takes the password out of an error. A server that does not know a command repeats its arguments, AUTH's too.
+func (a Access) scrub(err error) error {
+	if err == nil || a.Password == "" || !strings.Contains(err.Error(), string(a.Password)) {
+		return err
+	}
+	return errors.New(strings.ReplaceAll(err.Error(), string(a.Password), stars))
+}

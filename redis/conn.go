@@ -1,0 +1,124 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// Conn is one connection to one server or Sentinel. After the first error of the network every call fails: whoever goes on
+// opens another Conn, and looks again at what the process is before the next order. It is not for concurrent use.
+type Conn struct {
+	addr   string
+	access Access
+	client *goredis.Client
+	conn   *goredis.Conn
+}
+
+// Connect opens a connection to host:port and authenticates. It takes at most as long as connecting and two commands may.
+func Connect(ctx context.Context, addr string, access Access) (*Conn, error) {
+	client := goredis.NewClient(access.options(addr))
+	c := &Conn{addr: addr, access: access, client: client, conn: client.Conn()}
+	ctx, cancel := context.WithTimeout(ctx, access.dialTimeout()+2*access.ioTimeout())
+	defer cancel()
+	if _, err := c.do(ctx, "CLIENT", "ID"); err != nil {
+		_ = c.Close() // what is wrong is known already
+		return nil, fmt.Errorf("connecting to %s: %w", addr, err)
+	}
+	return c, nil
+}
+
+// Addr is the host:port that was connected to.
+func (c *Conn) Addr() string { return c.addr }
+
+// Close ends the connection.
+func (c *Conn) Close() error { return errors.Join(c.conn.Close(), c.client.Close()) }
+
+func (c *Conn) do(ctx context.Context, args ...any) (any, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.access.ioTimeout())
+	defer cancel()
+	answer, err := c.conn.Do(ctx, args...).Result()
+	return answer, c.access.scrub(err)
+}
+
+// order gives a command whose answer says nothing more than that it was done.
+func (c *Conn) order(ctx context.Context, doing string, args ...any) error {
+	if _, err := c.do(ctx, args...); err != nil {
+		return fmt.Errorf("%s %s: %w", doing, c.addr, err)
+	}
+	return nil
+}
+
+// Evict ends all other connections that have the name of this one, and returns how many. What was sent on one of them and
+// not yet carried out never will be: whoever evicts knows that no late order of a predecessor follows.
+func (c *Conn) Evict(ctx context.Context) (int, error) {
+	if c.access.Name == "" {
+		return 0, fmt.Errorf("evicting others from %s: the connection has no name", c.addr)
+	}
+	own, err := c.do(ctx, "CLIENT", "ID")
+	if err != nil {
+		return 0, fmt.Errorf("asking %s for the number of the connection: %w", c.addr, err)
+	}
+	list, err := c.do(ctx, "CLIENT", "LIST", "TYPE", "normal")
+	if err != nil {
+		return 0, fmt.Errorf("listing the connections of %s: %w", c.addr, err)
+	}
+	text, _ := list.(string)
+	evicted := 0
+	for _, id := range namesakes(text, c.access.Name, fmt.Sprint(own)) {
+		if _, err := c.do(ctx, "CLIENT", "KILL", "ID", id); err != nil {
+			return evicted, fmt.Errorf("ending connection %s of %s: %w", id, c.addr, err)
+		}
+		evicted++
+	}
+	return evicted, nil
+}
+
+// namesakes reads CLIENT LIST: one client per line, of fields key=value.
+func namesakes(list, name, own string) (ids []string) {
+	for line := range strings.Lines(list) {
+		fields := map[string]string{}
+		for _, field := range strings.Fields(line) {
+			key, value, _ := strings.Cut(field, "=")
+			fields[key] = value
+		}
+		if fields["name"] == name && fields["id"] != "" && fields["id"] != own {
+			ids = append(ids, fields["id"])
+		}
+	}
+	return ids
+}
+
+// record is an answer of names and values: the lines of INFO, or a list of pairs.
+type record map[string]string
+
+func (r record) number(key string) int64 {
+	n, err := strconv.ParseInt(r[key], 10, 64)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// pairs reads [name, value, name, value ...].
+func pairs(answer any) record {
+	list, _ := answer.([]any)
+	out := record{}
+	for i := 0; i+1 < len(list); i += 2 {
+		out[fmt.Sprint(list[i])] = fmt.Sprint(list[i+1])
+	}
+	return out
+}
+
+// lines reads the answer of INFO into r.
+func (r record) lines(text string) {
+	for line := range strings.Lines(text) {
+		if key, value, ok := strings.Cut(strings.TrimRight(line, "\r\n"), ":"); ok {
+			r[key] = value
+		}
+	}
+}

@@ -1,0 +1,202 @@
+package redis
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// readAll reads an array of bulk strings.
+func readAll(in *bufio.Reader) ([]string, error) {
+	var n int
+	if _, err := fmt.Fscanf(in, "*%d\r\n", &n); err != nil {
+		return nil, err
+	}
+	var words []string
+	for range n {
+		var length int
+		if _, err := fmt.Fscanf(in, "$%d\r\n", &length); err != nil {
+			return nil, err
+		}
+		text := make([]byte, length+2)
+		if _, err := io.ReadFull(in, text); err != nil {
+			return nil, err
+		}
+		words = append(words, string(text[:length]))
+	}
+	return words, nil
+}
+
+// scripted is a server that answers commands, in upper case and joined by blanks, with what stands behind their beginning.
+func scripted(t *testing.T, answers map[string]string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				in := bufio.NewReader(conn)
+				for {
+					words, err := readAll(in)
+					if err != nil {
+						return
+					}
+					// As Redis does, of a command that it does not know.
+					reply := fmt.Sprintf("-ERR unknown command '%s', with args beginning with: '%s'\r\n", words[0], strings.Join(words[1:], "' '"))
+					for start, given := range answers {
+						if strings.HasPrefix(strings.ToUpper(strings.Join(words, " ")), start) {
+							reply = given
+						}
+					}
+					if _, err := io.WriteString(conn, reply); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+func bulk(text string) string { return fmt.Sprintf("$%d\r\n%s\r\n", len(text), text) }
+
+func list(words ...string) string {
+	out := fmt.Sprintf("*%d\r\n", len(words))
+	for _, word := range words {
+		out += bulk(word)
+	}
+	return out
+}
+
+func TestAPasswordIsNowhere(t *testing.T) {
+	const password = "correct horse"
+	access := Access{Username: "operator", Password: password, Name: "test"}
+	_, err := Connect(t.Context(), scripted(t, nil), access)
+	if err == nil {
+		t.Fatal("a server that knows no command was connected to")
+	}
+	text, _ := json.Marshal(access.Password)
+	for _, shown := range []string{
+		err.Error(), fmt.Sprintf("%v %+v %#v", err, err, err), string(text),
+		fmt.Sprintf("%v %+v %#v %s %q %x", access, access, access, access.Password, access.Password, access.Password),
+	} {
+		if strings.Contains(shown, password) || strings.Contains(shown, fmt.Sprintf("%x", password)) {
+			t.Errorf("the password is in %q", shown)
+		}
+	}
+	if !strings.Contains(access.scrub(errors.New("with args: '"+password+"'")).Error(), stars) {
+		t.Error("the errors of this test have no password that could be taken out")
+	}
+}
+
+const master = "# Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\n# Persistence\r\nloading:0\r\n# Replication\r\nrole:master\r\n" +
+	"connected_slaves:2\r\nslave0:ip=10.0.0.2,port=6379,state=online,offset=41,lag=1\r\nslave1:ip=10.0.0.3,port=6379,state=wait_bgsave,offset=0,lag=0\r\n" +
+	"master_failover_state:no-failover\r\nmaster_replid:aaa\r\nmaster_replid2:0000000000\r\nmaster_repl_offset:42\r\nsecond_repl_offset:-1\r\n"
+
+const replica = "run_id:def\r\nredis_version:7.0.15\r\nloading:1\r\nrole:slave\r\nmaster_host:10.0.0.1\r\nmaster_port:6379\r\nmaster_link_status:down\r\n" +
+	"master_link_down_since_seconds:7\r\nmaster_sync_in_progress:1\r\nslave_repl_offset:40\r\nslave_priority:100\r\nconnected_slaves:0\r\n" +
+	"master_replid:bbb\r\nmaster_replid2:aaa\r\nmaster_repl_offset:39\r\nsecond_repl_offset:12\r\n"
+
+func TestState(t *testing.T) {
+	for name, c := range map[string]struct {
+		info, settings string
+		want           State
+		fails          string
+	}{
+		"master": {master, list("min-replicas-to-write", "1", "min-replicas-max-lag", "10"), State{
+			RunID: "abc", Version: "7.0.15", Kind: Master, History: "aaa", FormerEnd: -1, Offset: 42, Priority: -1, MinReplicas: 1, MaxLag: 10 * time.Second,
+			FailingOver: "no-failover", Followers: []Follower{{"10.0.0.2:6379", true, 41, time.Second}, {"10.0.0.3:6379", false, 0, 0}},
+		}, ""},
+		"replica": {replica, list("min-replicas-to-write", "0", "min-replicas-max-lag", "10"), State{
+			RunID: "def", Version: "7.0.15", Kind: Replica, Master: "10.0.0.1:6379", LinkDown: 7 * time.Second, Syncing: true,
+			History: "bbb", Former: "aaa", FormerEnd: 12, Offset: 40, Priority: 100, Loading: true, MaxLag: 10 * time.Second,
+		}, ""},
+		"settings may not be read": {master, "-NOPERM this user has no permissions to run the 'config|get' command\r\n", State{}, "NOPERM"},
+		"settings are missing":     {master, "*0\r\n", State{}, "incomplete"},
+		"no role":                  {strings.Replace(master, "role:master", "role:proxy", 1), list("min-replicas-to-write", "0", "min-replicas-max-lag", "0"), State{}, "no role"},
+		"no offset":                {strings.Replace(master, "master_repl_offset:42", "master_repl_offset:x", 1), list("min-replicas-to-write", "0", "min-replicas-max-lag", "0"), State{}, "incomplete"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := Connect(t.Context(), scripted(t, map[string]string{"CLIENT ID": ":1\r\n", "INFO": bulk(c.info), "CONFIG GET": c.settings}), Access{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			got, err := conn.State(t.Context())
+			if c.fails != "" {
+				if err == nil || !strings.Contains(err.Error(), c.fails) {
+					t.Errorf("got %+v, %v", got, err)
+				}
+				return
+			}
+			if err != nil || !reflect.DeepEqual(got, c.want) {
+				t.Errorf("got  %+v, %v\nwant %+v", got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestView(t *testing.T) {
+	answer := []string{"name", "shard", "ip", "10.0.0.1", "port", "6379", "flags", "s_down,o_down,master,failover_in_progress", "down-after-milliseconds", "5000",
+		"config-epoch", "7", "num-other-sentinels", "2", "quorum", "2", "failover-timeout", "60000"}
+	conn, err := Connect(t.Context(), scripted(t, map[string]string{
+		"CLIENT ID": ":1\r\n", "SENTINEL MYID": bulk("me"), "SENTINEL MASTER": list(answer...), "SENTINEL SENTINELS": "*0\r\n",
+		"SENTINEL IS-MASTER-DOWN-BY-ADDR 10.0.0.1 6379 8 ME":    "*3\r\n:0\r\n" + bulk("me") + ":8\r\n",
+		"SENTINEL IS-MASTER-DOWN-BY-ADDR 10.0.0.1 6379 8 OTHER": "*3\r\n:0\r\n" + bulk("me") + ":8\r\n",
+	}), Access{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	want := View{"me", "10.0.0.1:6379", 7, 2, 2, true, true, 5 * time.Second, time.Minute}
+	if got, err := conn.View(t.Context(), "shard"); err != nil || got != want {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	for candidate, want := range map[string]bool{"me": true, "other": false} {
+		if got, err := conn.Vote(t.Context(), "10.0.0.1:6379", 8, candidate); err != nil || got != want {
+			t.Errorf("%s: got %v, %v", candidate, got, err)
+		}
+	}
+	if err := conn.Announce(t.Context(), "shard", "10.0.0.1:6379", 8); err == nil || !strings.Contains(err.Error(), "no other Sentinel") {
+		t.Errorf("a Sentinel without peers was told: %v", err)
+	}
+}
+
+func TestNamesakes(t *testing.T) {
+	text := "id=3 addr=1:1 name=shoal age=0\nid=4 addr=1:2 name=shoal-other age=0\nid=5 name=shoal\nid=6 name= age=0\n"
+	if got := namesakes(text, "shoal", "5"); !reflect.DeepEqual(got, []string{"3"}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// A broken connection stays broken: an order must not be given on another one than what was seen came from.
+func TestABrokenConnectionIsNotRepaired(t *testing.T) {
+	silent := "" // accepts, and never says anything
+	conn, err := Connect(t.Context(), scripted(t, map[string]string{"CLIENT ID": ":1\r\n", "REPLICAOF": silent}), Access{IO: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	begin := time.Now()
+	if err := conn.Promote(t.Context()); err == nil || time.Since(begin) > 5*time.Second {
+		t.Fatalf("%v after %s", err, time.Since(begin))
+	}
+	if _, err := conn.do(t.Context(), "CLIENT", "ID"); err == nil {
+		t.Error("a connection that timed out answers")
+	}
+}

@@ -1,0 +1,45 @@
+package redis
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"time"
+)
+
+// Nobody is the address of no Redis. A server that is told to follow it takes no writes, keeps its data and its replicas,
+// and waits for another order.
+const Nobody = "127.0.0.1:1"
+
+// Pause holds every command that writes, for so long (rounded up to milliseconds), without refusing it. Expiry and eviction
+// pause too, so that the offset stands still but for the PING that a master sends its replicas every ten seconds. It ends by
+// itself. From Redis 6.2 on.
+func (c *Conn) Pause(ctx context.Context, long time.Duration) error {
+	return c.order(ctx, "pausing the writes of", "CLIENT", "PAUSE", (long + time.Millisecond - 1).Milliseconds(), "WRITE")
+}
+
+// Unpause lets what was held go on, whoever paused it.
+func (c *Conn) Unpause(ctx context.Context) error {
+	return c.order(ctx, "ending the pause of", "CLIENT", "UNPAUSE")
+}
+
+// Follow makes the server a replica of host:port. If the master there does not have all that this one has, what it has is
+// replaced.
+func (c *Conn) Follow(ctx context.Context, master string) error {
+	host, port, err := net.SplitHostPort(master)
+	if err != nil {
+		return err
+	}
+	return c.order(ctx, "giving "+master+" as its master to", "REPLICAOF", host, port)
+}
+
+// Promote makes the server a master.
+func (c *Conn) Promote(ctx context.Context) error {
+	return c.order(ctx, "promoting", "REPLICAOF", "NO", "ONE")
+}
+
+// SetMinReplicas sets min-replicas-to-write and min-replicas-max-lag (rounded to seconds) until the next start.
+func (c *Conn) SetMinReplicas(ctx context.Context, n int, lag time.Duration) error {
+	return c.order(ctx, "setting min-replicas-to-write of", "CONFIG", "SET",
+		"min-replicas-max-lag", strconv.Itoa(int(lag.Round(time.Second).Seconds())), "min-replicas-to-write", strconv.Itoa(n))
+}
