@@ -158,6 +158,36 @@ const (
 	PolicyBehind Code = 2213
 	// SetNotCounted: the PlacementPolicy sums other workloads, and does not count this set.
 	SetNotCounted Code = 2214
+	// HandedOver: another instance is master, and has every write.
+	HandedOver Code = 2301
+	// SwitchoverNotWanted: the policy for switchovers is None.
+	SwitchoverNotWanted Code = 2302
+	// NotInShard: the switchover names an instance that is not in the shard.
+	NotInShard Code = 2303
+	// NoCandidate: no replica can take over.
+	NoCandidate Code = 2304
+	// TargetLost: the replica that was to take over does not answer.
+	TargetLost Code = 2305
+	// TargetBehind: the replica that was to take over did not catch up in time.
+	TargetBehind Code = 2306
+	// NoSentinelMajority: too few Sentinels answer, or vote.
+	NoSentinelMajority Code = 2307
+	// FailoverRunning: Sentinel promotes somebody just now.
+	FailoverRunning Code = 2308
+	// MasterUnreachable: the master does not answer.
+	MasterUnreachable Code = 2309
+	// TwoMasters: two instances say that they are master.
+	TwoMasters Code = 2310
+	// NoMaster: no instance is known to take writes.
+	NoMaster Code = 2311
+	// AnotherMaster: an instance that nobody asked for is master.
+	AnotherMaster Code = 2312
+	// HistoriesDiffer: the new master lacks bytes of the old one.
+	HistoriesDiffer Code = 2313
+	// SwitchoverTooLong: the switchover took too long.
+	SwitchoverTooLong Code = 2314
+	// HandedOverInPart: another instance is master, and not everybody follows it yet.
+	HandedOverInPart Code = 2315
 )
 
 type row struct {
@@ -635,6 +665,96 @@ func catalogue() []row {
 			Text:    "the PlacementPolicy sums other workloads, and does not count this set",
 			Meaning: "The policy named by placementPolicyRef has scaleTargetRefs, and none of them is this set. Its instances are placed within the limits, but the guard keeps no room for those that are still to come.",
 			Advice:  "Add the set to the policy's scaleTargetRefs, or set the policy's replicas to the number of all instances of the group.",
+		}},
+		{HandedOver, Entry{
+			Name:    "HandedOver",
+			Text:    "another instance is master, and has every write",
+			Meaning: "The switchover is complete: the old master and the other replicas follow the new one, and Sentinels name it.",
+			Advice:  "Nothing.",
+		}},
+		{SwitchoverNotWanted, Entry{
+			Name:    "SwitchoverNotWanted",
+			Text:    "the policy for switchovers is None",
+			Meaning: "Nobody was asked to take over. What comes next interrupts writes until Sentinel has promoted somebody.",
+			Advice:  "Set the policy to Strict or BestEffort if writes should go on.",
+		}},
+		{NotInShard, Entry{
+			Name:    "NotInShard",
+			Text:    "the switchover names an instance that is not in the shard",
+			Meaning: "The instance that hands over and the one that takes over have to be two instances of one shard.",
+			Advice:  "Correct the names.",
+		}},
+		{NoCandidate, Entry{
+			Name:    "NoCandidate",
+			Text:    "no replica can take over",
+			Meaning: "To take over, a replica must answer, follow the master, be in sync with the same history, not be too far behind, have a replica-priority above 0 and no replicas of its own. Nothing was changed.",
+			Advice:  "The message names one replica and what it lacks. Wait until a replica is in sync.",
+		}},
+		{TargetLost, Entry{
+			Name:    "TargetLost",
+			Text:    "the replica that was to take over does not answer",
+			Meaning: "The way went back: the master takes writes as before. The replica may still need a replica of its own to take writes (min-replicas-to-write); the next switchover sets that right.",
+			Advice:  "Find out why the replica does not answer.",
+		}},
+		{TargetBehind, Entry{
+			Name:    "TargetBehind",
+			Text:    "the replica that was to take over did not catch up in time",
+			Meaning: "While writes were held, the replica did not get all bytes of the master. The master takes writes as before.",
+			Advice:  "Try again when fewer writes come, or look for what slows the replication down.",
+		}},
+		{NoSentinelMajority, Entry{
+			Name:    "NoSentinelMajority",
+			Text:    "too few Sentinels answer, or vote",
+			Meaning: "A switchover needs the votes of most Sentinels, and each of them must know another one. The master takes writes as before.",
+			Advice:  "Bring the Sentinels back. With a single Sentinel there is no planned switchover.",
+		}},
+		{FailoverRunning, Entry{
+			Name:    "FailoverRunning",
+			Text:    "Sentinel promotes somebody just now",
+			Meaning: "Two who change the master at the same time would make two masters.",
+			Advice:  "Nothing: ask again when the failover is over.",
+		}},
+		{MasterUnreachable, Entry{
+			Name:    "MasterUnreachable",
+			Text:    "the master does not answer",
+			Meaning: "A planned switchover needs a master that answers. One that does not is for Sentinel to replace.",
+			Advice:  "See what Sentinel does (SENTINEL MASTER), and why the master does not answer.",
+		}},
+		{TwoMasters, Entry{
+			Name:    "TwoMasters",
+			Text:    "two instances say that they are master",
+			Meaning: "Which of them is right is not decided here: Sentinel does, or a person. Until then nothing is changed.",
+			Advice:  "Compare INFO replication of both with what Sentinel names. What was written to the wrong one is lost when it becomes a replica: copy it first.",
+		}},
+		{NoMaster, Entry{
+			Name:    "NoMaster",
+			Text:    "no instance is known to take writes",
+			Meaning: "A switchover was interrupted, and neither way is safe without knowing more. Sentinel promotes somebody when it finds the master down.",
+			Advice:  "See what Sentinel does. If nothing happens, promote the instance with the highest offset of the newest history.",
+		}},
+		{AnotherMaster, Entry{
+			Name:    "AnotherMaster",
+			Text:    "an instance that nobody asked for is master",
+			Meaning: "Sentinel, or a person, has promoted somebody meanwhile, and that is left as it is.",
+			Advice:  "Look at the shard, and ask again if the old master is still to hand over.",
+		}},
+		{HistoriesDiffer, Entry{
+			Name:    "HistoriesDiffer",
+			Text:    "the new master lacks bytes of the old one",
+			Meaning: "The old master keeps what it has, and follows nobody. Whatever promoted the other one did not wait for it.",
+			Advice:  "Decide whose data counts before one follows the other: it loses what the other does not have.",
+		}},
+		{SwitchoverTooLong, Entry{
+			Name:    "SwitchoverTooLong",
+			Text:    "the switchover took too long",
+			Meaning: "The deadline passed before the master was demoted. It takes writes as before.",
+			Advice:  "See the message of the step before, and try again.",
+		}},
+		{HandedOverInPart, Entry{
+			Name:    "HandedOverInPart",
+			Text:    "another instance is master, and not everybody follows it yet",
+			Meaning: "The new master has every write and Sentinels name it. An instance named in the message does not follow it, or does not answer.",
+			Advice:  "Look at that instance.",
 		}},
 	}
 }

@@ -10,6 +10,7 @@ import "fmt"
 //	20xx  what the InstanceSet controller does, and why
 //	21xx  rebuild: what is done, and what it waits for
 //	22xx  the state of an InstanceSet
+//	23xx  how a planned switchover ended
 type Code int
 
 // Entry is what the catalogue knows about a code.

@@ -73,6 +73,7 @@ var families = []struct {
 	{20, "What the InstanceSet controller does, and why", "In the events of the InstanceSet and the label `reason` of the metric shoal_instanceset_changes_total."},
 	{21, "Rebuild: what is done, and what it waits for", "In the condition Rebuilding, the exceptions and the events of the InstanceSet."},
 	{22, "The state of an InstanceSet", "In the conditions and the exceptions of the InstanceSet."},
+	{23, "How a planned switchover ended", "In the outcome of package switchover (docs/switchover.md)."},
 }
 
 func index() string {

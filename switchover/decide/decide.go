@@ -1,0 +1,249 @@
+package decide
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// Decide returns the next step. Within twice the timeout of the request it is End, whatever fails.
+func Decide(s Snapshot) Step {
+	p := newPlanner(s)
+	step := p.next()
+	if step.Do == End || p.Now.Sub(p.Began) <= 2*p.Timeout {
+		return step
+	}
+	text := fmt.Sprintf("%s %s could not be done", step.Do, step.Instance)
+	switch {
+	case p.from.Reachable && p.from.Master:
+		return end(Refused, cmp.Or(p.GivenUp, reason.SwitchoverTooLong), text)
+	case p.from.Reachable && !p.from.Held:
+		return end(HandedOver, reason.HandedOverInPart, text)
+	}
+	return end(Undecided, reason.NoMaster, text)
+}
+
+func (p *planner) next() Step {
+	s := p.Snapshot
+	switch {
+	case s.Request.Policy == None:
+		return end(Refused, reason.SwitchoverNotWanted, "")
+	case p.from == nil || s.Request.To != "" && p.byName(s.Request.To) == nil || s.Request.To == s.Request.From:
+		return end(Refused, reason.NotInShard, fmt.Sprintf("from %q to %q", s.Request.From, s.Request.To))
+	case !p.from.Reachable:
+		return p.withoutFrom()
+	case p.from.Master:
+		return p.handOver()
+	case p.from.Held:
+		return p.between()
+	}
+	return p.finish()
+}
+
+// handOver: From is master. Nothing has happened yet that the end of the pause does not undo, or it was undone.
+func (p *planner) handOver() Step {
+	if step, ok := p.strays(); ok {
+		return step
+	}
+	if p.GivenUp != 0 {
+		return p.giveUp(p.GivenUp, "")
+	}
+	if p.expired() {
+		return p.giveUp(reason.SwitchoverTooLong, "")
+	}
+	to, code, text := p.target()
+	if to == nil {
+		return p.giveUp(code, text)
+	}
+	if p.from.Fence != p.configured {
+		return Step{Do: SetFence, Instance: p.from.Name, Fence: p.configured, Text: "what an earlier switchover left"}
+	}
+	if code, text := p.sentinelsReady(); code != 0 {
+		return p.giveUp(code, text)
+	}
+	if !p.fenced(to) {
+		return Step{Do: SetFence, Instance: to.Name, Target: to.Name, Fence: p.fence(), Text: "it takes no writes before somebody follows it"}
+	}
+	if p.PausedAt.IsZero() {
+		return Step{Do: Pause, Instance: p.from.Name, Target: to.Name, Long: p.pause(), Text: "so that " + to.Name + " catches up"}
+	}
+	equal := to.Offset == p.from.Offset
+	switch late := p.Now.Sub(p.PausedAt) > p.CatchUp; {
+	case !equal && late:
+		return p.giveUp(reason.TargetBehind, fmt.Sprintf("%s lacks %d bytes after %s", to.Name, p.from.Offset-to.Offset, p.CatchUp))
+	case !equal:
+		return Step{Do: Wait, Text: fmt.Sprintf("%s lacks %d bytes", to.Name, p.from.Offset-to.Offset)}
+	case !p.elected() && late:
+		return p.giveUp(reason.NoSentinelMajority, "most Sentinels did not vote")
+	case !p.elected():
+		return Step{Do: Elect, Text: "so that no Sentinel promotes somebody meanwhile"}
+	}
+	return Step{Do: Demote, Instance: p.from.Name, Text: fmt.Sprintf("%s has all of its %d bytes", to.Name, to.Offset)}
+}
+
+// giveUp gives the writes back, then tidies up. From is master.
+func (p *planner) giveUp(code reason.Code, text string) Step {
+	if !p.PausedAt.IsZero() && !p.Unpaused {
+		return Step{Do: Unpause, Instance: p.from.Name, Code: code, Text: text}
+	}
+	if step, ok := p.tell(p.from); ok && p.namesTarget() {
+		step.Code = code
+		return step
+	}
+	for i := range p.Instances {
+		other := &p.Instances[i]
+		if other.Reachable && !other.Master && other.Fence != p.configured && other.Name == p.targetName() {
+			return Step{Do: SetFence, Instance: other.Name, Fence: p.configured, Code: code, Text: "as configured"}
+		}
+	}
+	return end(Refused, code, text)
+}
+
+// between: From follows nobody, so nobody takes writes.
+func (p *planner) between() Step {
+	to := p.pending()
+	for i := range p.Instances {
+		if x := &p.Instances[i]; x.Reachable && x.Master && x != to {
+			return end(Undecided, reason.AnotherMaster, x.Name+" is master")
+		}
+	}
+	if to != nil && to.Reachable && to.Master {
+		if !contains(to, p.from) {
+			return end(Undecided, reason.HistoriesDiffer, fmt.Sprintf("%s is master and lacks bytes of %s", to.Name, p.from.Name))
+		}
+		if step, ok := p.tell(to); ok {
+			return step
+		}
+		return Step{Do: Follow, Instance: p.from.Name, Master: to.Name, Text: to.Name + " is master, and has all of its bytes"}
+	}
+	if !p.elected() {
+		return p.electBetween()
+	}
+	waited := p.Now.Sub(p.stopped()) > p.CatchUp
+	forward := p.GivenUp == 0 && to != nil && to.Reachable && to.History == p.from.History
+	switch {
+	case forward && !p.fenced(to):
+		return Step{Do: SetFence, Instance: to.Name, Target: to.Name, Fence: p.fence(), Text: "it takes no writes before somebody follows it"}
+	case forward && to.Offset == p.from.Offset && !to.Loading && !to.Syncing:
+		return Step{Do: Promote, Instance: to.Name, Target: to.Name, Text: fmt.Sprintf("it has all of the %d bytes", to.Offset)}
+	case forward && !waited:
+		return Step{Do: Wait, Text: fmt.Sprintf("%s lacks %d bytes", to.Name, p.from.Offset-to.Offset)}
+	}
+	return p.goBack(to)
+}
+
+// electBetween: nobody is promoted while a Sentinel may be about to promote somebody.
+func (p *planner) electBetween() Step {
+	if code, text := p.sentinelsReady(); code != 0 || p.sentinelsAlarmed() {
+		if p.expired() {
+			return end(Undecided, reason.NoMaster, "Sentinels did not vote, and decide: "+text)
+		}
+		return Step{Do: Wait, Text: "for Sentinels: " + text}
+	}
+	if p.expired() {
+		return end(Undecided, reason.NoMaster, "most Sentinels did not vote")
+	}
+	return Step{Do: Elect, Text: "so that no Sentinel promotes somebody meanwhile"}
+}
+
+// goBack makes From master again. The other may be master too by now, for all that is known: nobody follows it, so it
+// takes no writes.
+func (p *planner) goBack(to *Instance) Step {
+	code, text := reason.TargetBehind, "no instance has what "+p.from.Name+" has"
+	if to != nil {
+		text = to.Name + " did not catch up"
+		if !to.Reachable {
+			code, text = reason.TargetLost, to.Name+" does not answer"
+		}
+		for _, other := range p.Instances {
+			if other.Reachable && other.Of == to.Addr {
+				return end(Undecided, reason.NoMaster, other.Name+" follows "+to.Name+", which does not answer")
+			}
+		}
+	}
+	if p.GivenUp != 0 {
+		code = p.GivenUp
+	}
+	return Step{Do: Return, Instance: p.from.Name, Code: code, Text: text}
+}
+
+// finish: From follows somebody. What is left is to have everybody follow, and to take the fence away.
+func (p *planner) finish() Step {
+	x := p.byAddr(p.from.Of)
+	switch {
+	case x == nil:
+		return end(Undecided, reason.AnotherMaster, p.from.Name+" follows "+p.from.Of)
+	case !x.Reachable || !x.Master:
+		if p.Now.Sub(p.stopped()) <= p.CatchUp {
+			return Step{Do: Wait, Text: "for " + x.Name}
+		}
+		return end(Undecided, reason.NoMaster, fmt.Sprintf("%s follows %s, which is no master or does not answer", p.from.Name, x.Name))
+	}
+	for i := range p.Instances {
+		if y := &p.Instances[i]; y.Reachable && y.Master && y != x {
+			return end(Undecided, reason.TwoMasters, x.Name+" and "+y.Name)
+		}
+	}
+	if !p.Unpaused {
+		return Step{Do: Unpause, Instance: p.from.Name, Text: "its clients learn that it is a replica"}
+	}
+	if p.from.LinkUp && x.Fence != p.configured {
+		return Step{Do: SetFence, Instance: x.Name, Fence: p.configured, Text: p.from.Name + " follows it"}
+	}
+	if step, ok := p.gather(x, x.History, x.Former); ok {
+		return step
+	}
+	if step, ok := p.tell(x); ok && !p.expired() {
+		return step
+	}
+	return p.verify(x)
+}
+
+// verify ends when everybody who answers is in sync.
+func (p *planner) verify(x *Instance) Step {
+	missing := ""
+	for _, i := range p.Instances {
+		if i.Reachable && i.Name != x.Name && (i.Of != x.Addr || !i.LinkUp) {
+			missing = i.Name + " is not in sync"
+		}
+	}
+	for _, i := range p.Instances {
+		if i.Reachable && !i.Master && i.Fence != p.configured && p.Request.Configured != nil {
+			return Step{Do: SetFence, Instance: i.Name, Fence: p.configured, Text: "what an earlier switchover left"}
+		}
+	}
+	if x.Fence != p.configured {
+		missing = x.Name + " still needs a replica to take writes"
+	}
+	switch {
+	case missing == "":
+		return end(HandedOver, reason.HandedOver, x.Name+" is master")
+	case p.expired():
+		return end(HandedOver, reason.HandedOverInPart, missing)
+	}
+	return Step{Do: Wait, Text: missing}
+}
+
+// withoutFrom: From does not answer. Before it was demoted that is a failure like any other, and Sentinel's to handle. After
+// Sentinels were told of the other master, those who followed From follow that one.
+func (p *planner) withoutFrom() Step {
+	to := p.byName(p.targetName())
+	if to != nil && to.Reachable && to.Master && p.told(to) && p.Request.Configured != nil {
+		if step, ok := p.gather(to, to.Former, to.Former); ok {
+			return step
+		}
+		if to.Followers > 0 && to.Fence != p.configured {
+			return Step{Do: SetFence, Instance: to.Name, Fence: p.configured, Text: "others follow it"}
+		}
+		return end(HandedOver, reason.HandedOverInPart, p.from.Name+" does not answer")
+	}
+	begun := !p.PausedAt.IsZero() || !p.StoppedAt.IsZero()
+	switch {
+	case begun && !p.expired():
+		return Step{Do: Wait, Text: "for " + p.from.Name}
+	case begun:
+		return end(Undecided, reason.MasterUnreachable, p.from.Name)
+	}
+	return end(Refused, reason.MasterUnreachable, p.from.Name)
+}

@@ -1,0 +1,199 @@
+package decide
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// planner is a snapshot with what is asked of it more than once.
+type planner struct {
+	Snapshot
+	Request
+	Memory
+	from       *Instance
+	configured Fence
+}
+
+func newPlanner(s Snapshot) *planner {
+	p := &planner{Snapshot: s, Request: s.Request.Defaults(), Memory: s.Memory}
+	p.from = p.byName(s.Request.From)
+	switch {
+	case s.Request.Configured != nil:
+		p.configured = *s.Request.Configured
+	case p.from != nil:
+		p.configured = p.from.Fence
+	}
+	return p
+}
+
+func (p *planner) find(is func(*Instance) bool) *Instance {
+	for i := range p.Instances {
+		if is(&p.Instances[i]) {
+			return &p.Instances[i]
+		}
+	}
+	return nil
+}
+
+func (p *planner) byName(name string) *Instance {
+	return p.find(func(i *Instance) bool { return i.Name == name })
+}
+
+func (p *planner) byAddr(addr string) *Instance {
+	return p.find(func(i *Instance) bool { return i.Addr == addr })
+}
+
+func (p *planner) expired() bool { return p.Now.Sub(p.Began) > p.Timeout }
+
+// stopped is when From was demoted, or first seen so.
+func (p *planner) stopped() time.Time {
+	if p.StoppedAt.IsZero() {
+		return p.Began
+	}
+	return p.StoppedAt
+}
+
+// targetName is the instance that this run chose, or that was asked for.
+func (p *planner) targetName() string { return cmp.Or(p.Memory.Target, p.To) }
+
+// fence is what keeps an instance from taking writes alone.
+func (p *planner) fence() Fence {
+	return Fence{Replicas: max(1, p.configured.Replicas), Lag: cmp.Or(p.configured.Lag, 10*time.Second)}
+}
+
+func (p *planner) fenced(i *Instance) bool {
+	return i.Fence.Lag > 0 && i.Fence.Replicas >= p.fence().Replicas
+}
+
+// target is who takes over: the one that was chosen before, if it can still. Otherwise code and text say why there is none.
+func (p *planner) target() (*Instance, reason.Code, string) {
+	if name := p.targetName(); name != "" {
+		to := p.byName(name)
+		why := p.unfit(to)
+		switch {
+		case !to.Reachable:
+			return nil, reason.TargetLost, to.Name + " does not answer"
+		case why != "":
+			return nil, reason.NoCandidate, to.Name + " " + why
+		}
+		return to, 0, ""
+	}
+	var fit []*Instance
+	text := ""
+	for i := range p.Instances {
+		candidate := &p.Instances[i]
+		if candidate == p.from {
+			continue
+		}
+		if why := p.unfit(candidate); why == "" {
+			fit = append(fit, candidate)
+		} else if text == "" {
+			text = candidate.Name + " " + why
+		}
+	}
+	if len(fit) == 0 {
+		return nil, reason.NoCandidate, text
+	}
+	return slices.MinFunc(fit, p.better), 0, ""
+}
+
+// better puts first who is on a sound node, then on another node than From, then of the wanted revision, then less behind;
+// a mebibyte is no difference, as the offsets were not read at the same moment.
+func (p *planner) better(a, b *Instance) int {
+	rank := func(i *Instance) [3]bool {
+		return [3]bool{i.Avoid, i.Node != "" && i.Node == p.from.Node, i.Outdated}
+	}
+	x, y := rank(a), rank(b)
+	for n := range x {
+		if x[n] != y[n] {
+			if x[n] {
+				return 1
+			}
+			return -1
+		}
+	}
+	behind := func(i *Instance) int64 { return max(0, p.from.Offset-i.Offset) >> 20 }
+	return cmp.Or(cmp.Compare(behind(a), behind(b)), cmp.Compare(a.Name, b.Name))
+}
+
+// unfit says why an instance cannot take over from a master, or nothing.
+func (p *planner) unfit(i *Instance) string {
+	switch {
+	case !i.Reachable:
+		return "does not answer"
+	case i.Master || i.Of != p.from.Addr:
+		return "does not follow " + p.from.Name
+	case i.Loading || i.Syncing || !i.LinkUp:
+		return "is not in sync"
+	case i.History != p.from.History:
+		return "has another history than " + p.from.Name
+	case i.Priority == 0:
+		return "has replica-priority 0"
+	case i.FailingOver || p.from.FailingOver:
+		return "is part of a FAILOVER that somebody else began"
+	case i.Followers > 0:
+		return "has replicas of its own" // the fence would not hold
+	case p.PausedAt.IsZero() && p.from.Offset-i.Offset > p.MaxLag:
+		return fmt.Sprintf("lacks %d bytes", p.from.Offset-i.Offset)
+	}
+	return ""
+}
+
+// pending is who takes over when From is demoted already: known, or with the fence on, or following From with all it has.
+func (p *planner) pending() *Instance {
+	if name := p.targetName(); name != "" {
+		return p.byName(name)
+	}
+	mine := func(i *Instance) bool {
+		return i != p.from && i.Reachable && (i.Of == p.from.Addr && i.History == p.from.History || i.Master && contains(i, p.from))
+	}
+	if fenced := p.find(func(i *Instance) bool { return mine(i) && i.Fence != p.configured }); fenced != nil {
+		return fenced
+	}
+	return p.find(func(i *Instance) bool {
+		return mine(i) && !i.Master && i.Offset == p.from.Offset && i.Priority > 0 && i.Followers == 0
+	})
+}
+
+// contains: the bytes of b are the first ones of a.
+func contains(a, b *Instance) bool {
+	return a.History == b.History && a.Offset >= b.Offset || a.Former == b.History && a.FormerEnd > b.Offset
+}
+
+// strays: beside From there is another master. If it is the one that was to take over, and was promoted after all when From
+// was master again, it has taken no write, and follows From.
+func (p *planner) strays() (Step, bool) {
+	for i := range p.Instances {
+		x := &p.Instances[i]
+		if !x.Reachable || !x.Master || x == p.from {
+			continue
+		}
+		untouched := x.FormerEnd == x.Offset+1 && (x.Former == p.from.History && p.from.Offset >= x.Offset || x.Former == p.from.Former && p.from.FormerEnd > x.Offset)
+		if !untouched || !p.fenced(x) || x.Followers > 0 {
+			return end(Undecided, reason.TwoMasters, p.from.Name+" and "+x.Name), true
+		}
+		if step, ok := p.tell(p.from); ok {
+			return step, true
+		}
+		return Step{Do: Follow, Instance: x.Name, Master: p.from.Name, Text: "it was promoted late, and has taken no write"}, true
+	}
+	return Step{}, false
+}
+
+// gather has the replicas that follow From, or nobody, follow x, if what they have is the beginning of what x has.
+func (p *planner) gather(x *Instance, histories ...string) (Step, bool) {
+	for i := range p.Instances {
+		r := &p.Instances[i]
+		if !r.Reachable || r == x || r == p.from || r.Master || r.Of == x.Addr || r.Of != p.from.Addr {
+			continue
+		}
+		if slices.Contains(histories, r.History) {
+			return Step{Do: Follow, Instance: r.Name, Master: x.Name, Text: x.Name + " is master"}, true
+		}
+	}
+	return Step{}, false
+}

@@ -1,0 +1,156 @@
+package switchover
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/shoal-dev/shoal/redis"
+	"github.com/shoal-dev/shoal/switchover/decide"
+)
+
+// Options are of one Run.
+type Options struct {
+	// Before is called before each step but Wait, if it is set. An error ends the run there, as a crash would.
+	Before func(context.Context, decide.Step) error
+}
+
+// run is one execution of a request.
+type run struct {
+	shard     Shard
+	request   decide.Request
+	instances map[string]*line
+	sentinels []*line
+	memory    decide.Memory
+	// candidate is the name under which votes are asked for: 40 hexadecimal digits, as those of Sentinels are.
+	candidate string
+	seen      []decide.Sentinel
+}
+
+// patience is between two looks while something is waited for.
+const patience = 2 * time.Millisecond
+
+// Run hands over. The last step says how it ended, and an error that ctx ended, or Options.Before: then whoever comes next
+// runs the same request. It takes at most about twice the timeout of the request.
+func Run(ctx context.Context, shard Shard, request decide.Request, o Options) (decide.Step, error) {
+	id := make([]byte, 20)
+	if _, err := rand.Read(id); err != nil {
+		return decide.Step{}, fmt.Errorf("making a name for the election: %w", err)
+	}
+	r := &run{shard: shard, request: request.Defaults(), instances: map[string]*line{}, candidate: hex.EncodeToString(id)}
+	r.memory.Began = time.Now()
+	for _, i := range shard.Instances {
+		r.instances[i.Name] = &line{addr: i.Addr, access: named(shard.Access)}
+	}
+	for _, addr := range shard.Sentinels {
+		r.sentinels = append(r.sentinels, &line{addr: addr, access: named(shard.SentinelAccess)})
+	}
+	defer r.close()
+	return r.loop(ctx, o)
+}
+
+func named(a redis.Access) redis.Access {
+	a.Name = connectionName
+	return a
+}
+
+func (r *run) close() {
+	for _, l := range r.instances {
+		l.drop()
+	}
+	for _, l := range r.sentinels {
+		l.drop()
+	}
+}
+
+func (r *run) loop(ctx context.Context, o Options) (decide.Step, error) {
+	for {
+		step := decide.Decide(r.snapshot(ctx))
+		if err := ctx.Err(); err != nil {
+			return step, fmt.Errorf("handing over from %s: %w", r.request.From, err)
+		}
+		if step.Do == decide.Wait {
+			rest(ctx)
+			continue
+		}
+		if o.Before != nil {
+			if err := o.Before(ctx, step); err != nil {
+				return step, err
+			}
+		}
+		if step.Do == decide.End {
+			return step, nil
+		}
+		begun := time.Now()
+		epoch, err := r.do(ctx, step)
+		r.memory = r.memory.After(step, begun, epoch, err != nil)
+		if err != nil {
+			rest(ctx)
+		}
+	}
+}
+
+func rest(ctx context.Context) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// snapshot looks at everybody. What the configuration says is taken from the first look, if the request does not say: later,
+// it may be what a step has set.
+func (r *run) snapshot(ctx context.Context) decide.Snapshot {
+	instances, sentinels := r.look(ctx)
+	r.seen = sentinels
+	for _, i := range instances {
+		if r.request.Configured == nil && i.Name == r.request.From && i.Reachable {
+			r.request.Configured = &i.Fence
+		}
+	}
+	return decide.Snapshot{Now: time.Now(), Request: r.request, Instances: instances, Sentinels: sentinels, Memory: r.memory}
+}
+
+// do carries out a step. An error says that it is not known whether it was done: the next look shows.
+func (r *run) do(ctx context.Context, step decide.Step) (epoch uint64, err error) {
+	switch step.Do {
+	case decide.Elect:
+		return r.elect(ctx)
+	case decide.Tell:
+		return 0, r.tell(ctx, r.addrOf(step.Instance))
+	}
+	l := r.instances[step.Instance]
+	if l == nil {
+		return 0, errors.New("there is no instance " + step.Instance)
+	}
+	return 0, l.on(func(c *redis.Conn) error {
+		switch step.Do {
+		case decide.SetFence:
+			return c.SetMinReplicas(ctx, step.Fence.Replicas, step.Fence.Lag)
+		case decide.Pause:
+			return c.Pause(ctx, step.Long)
+		case decide.Unpause:
+			return c.Unpause(ctx)
+		case decide.Demote:
+			return c.Follow(ctx, redis.Nobody)
+		case decide.Promote, decide.Return:
+			return c.Promote(ctx)
+		case decide.Follow:
+			return c.Follow(ctx, r.addrOf(step.Master))
+		}
+		return fmt.Errorf("there is no action %s", step.Do)
+	})
+}
+
+func (r *run) addrOf(name string) string {
+	for _, i := range r.shard.Instances {
+		if i.Name == name {
+			return i.Addr
+		}
+	}
+	return ""
+}

@@ -1,0 +1,136 @@
+package switchover
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/shoal-dev/shoal/redis"
+	"github.com/shoal-dev/shoal/switchover/decide"
+)
+
+// Instance is one Redis server of the shard.
+type Instance struct {
+	// Name is what a request calls it.
+	Name string
+	// Addr is host:port as its replicas and the Sentinels know it: what it announces.
+	Addr string
+	// Node is where it runs. Avoid: the node is about to go, or unsound. Outdated: the instance is about to be updated.
+	Node            string
+	Avoid, Outdated bool
+}
+
+// Shard is where everybody is.
+type Shard struct {
+	Instances []Instance
+	// Sentinels are host:port; Monitor is the name by which they know the shard.
+	Sentinels []string
+	Monitor   string
+	// Access is to the instances, SentinelAccess to the Sentinels. The names of their connections are set by Run.
+	Access, SentinelAccess redis.Access
+}
+
+// connectionName is that of everybody who may change a master, so that the next one ends the connections of the one before.
+const connectionName = "shoal-switchover"
+
+// line is the connection to one process; it is nil while there is none.
+type line struct {
+	addr   string
+	access redis.Access
+	conn   *redis.Conn
+	// vital: a step needs this process, which is tried again with every look. Others are left alone for a while after they
+	// failed, or each look would wait for them.
+	vital bool
+	until time.Time
+}
+
+const leftAlone = time.Second
+
+// ready connects if need be, and ends everybody else's connections.
+func (l *line) ready(ctx context.Context) (*redis.Conn, error) {
+	if l.conn != nil {
+		return l.conn, nil
+	}
+	if !l.vital && time.Now().Before(l.until) {
+		return nil, errors.New("it did not answer a moment ago")
+	}
+	l.until = time.Now().Add(leftAlone)
+	conn, err := redis.Connect(ctx, l.addr, l.access)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Evict(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	l.conn = conn
+	return conn, nil
+}
+
+// drop closes the connection: the next look makes another.
+func (l *line) drop() {
+	if l.conn != nil {
+		_ = l.conn.Close() // it failed, or is not needed any more
+		l.conn, l.until = nil, time.Now().Add(leftAlone)
+	}
+}
+
+// on does something on the connection that there is. An answer of Redis that is an error breaks it too: what was seen on it
+// does not hold any more.
+func (l *line) on(do func(*redis.Conn) error) error {
+	if l.conn == nil {
+		return errors.New("the connection to " + l.addr + " is lost")
+	}
+	err := do(l.conn)
+	if err != nil {
+		l.drop()
+	}
+	return err
+}
+
+func (r *run) look(ctx context.Context) ([]decide.Instance, []decide.Sentinel) {
+	instances := make([]decide.Instance, len(r.shard.Instances))
+	sentinels := make([]decide.Sentinel, len(r.shard.Sentinels))
+	var all sync.WaitGroup
+	for n, i := range r.shard.Instances {
+		r.instances[i.Name].vital = i.Name == r.request.From || i.Name == r.memory.Target
+		all.Go(func() { instances[n] = r.lookAt(ctx, i, r.instances[i.Name]) })
+	}
+	for n, l := range r.sentinels {
+		all.Go(func() { sentinels[n] = r.listenTo(ctx, l) })
+	}
+	all.Wait()
+	return instances, sentinels
+}
+
+func (r *run) lookAt(ctx context.Context, i Instance, l *line) decide.Instance {
+	out := decide.Instance{Name: i.Name, Addr: i.Addr, Node: i.Node, Avoid: i.Avoid, Outdated: i.Outdated}
+	if _, err := l.ready(ctx); err != nil {
+		return out
+	}
+	var s redis.State
+	if err := l.on(func(c *redis.Conn) (err error) { s, err = c.State(ctx); return err }); err != nil {
+		return out
+	}
+	out.Reachable, out.Master, out.Of, out.Held = true, s.Kind == redis.Master, s.Master, s.Master == redis.Nobody
+	out.LinkUp, out.Syncing, out.Loading = s.LinkUp, s.Syncing, s.Loading
+	out.History, out.Former, out.FormerEnd, out.Offset = s.History, s.Former, s.FormerEnd, s.Offset
+	out.Followers, out.Priority = len(s.Followers), s.Priority
+	out.Fence = decide.Fence{Replicas: s.MinReplicas, Lag: s.MaxLag}
+	out.FailingOver = s.FailingOver != "" && s.FailingOver != "no-failover"
+	return out
+}
+
+func (r *run) listenTo(ctx context.Context, l *line) decide.Sentinel {
+	out := decide.Sentinel{Addr: l.addr}
+	if _, err := l.ready(ctx); err != nil {
+		return out
+	}
+	var v redis.View
+	if err := l.on(func(c *redis.Conn) (err error) { v, err = c.View(ctx, r.shard.Monitor); return err }); err != nil {
+		return out
+	}
+	out.Reachable, out.Master, out.Epoch, out.Quorum, out.Peers = true, v.Master, v.Epoch, v.Quorum, v.Peers
+	out.Down, out.FailingOver, out.DownAfter, out.FailoverTimeout = v.Down, v.FailingOver, v.DownAfter, v.FailoverTimeout
+	return out
+}

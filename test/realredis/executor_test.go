@@ -1,0 +1,110 @@
+//go:build redis
+
+package realredis
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/shoal-dev/shoal/switchover"
+	"github.com/shoal-dev/shoal/switchover/decide"
+)
+
+const orderVariable = "SHOAL_TEST_SWITCHOVER"
+
+// order is what a process that hands over is told.
+type order struct {
+	Shard   switchover.Shard
+	Request decide.Request
+}
+
+// handOver is that process. It says each step before it does it, and waits to be told to go on.
+func handOver(text string) int {
+	var o order
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	in, out := bufio.NewReader(os.Stdin), json.NewEncoder(os.Stdout)
+	_, err := switchover.Run(context.Background(), o.Shard, o.Request, switchover.Options{Before: func(_ context.Context, step decide.Step) error {
+		if err := out.Encode(step); err != nil {
+			return err
+		}
+		if step.Do == decide.End {
+			return nil
+		}
+		_, err := in.ReadString('\n')
+		return err
+	}})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// process is such a process as its test sees it.
+type process struct {
+	*exec.Cmd
+	steps *json.Decoder
+	tell  func() error
+}
+
+func (s *shard) process(request decide.Request) *process {
+	s.t.Helper()
+	text, err := json.Marshal(order{s.described(), request})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	c := exec.Command(os.Args[0], "-test.run=^$")
+	c.Env = append(os.Environ(), orderVariable+"="+string(text))
+	c.Stderr = os.Stderr
+	stdin, err := c.StdinPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	start(s.t, c)
+	return &process{c, json.NewDecoder(stdout), func() error { _, err := stdin.Write([]byte("\n")); return err }}
+}
+
+// next is the step that the process is about to do.
+func (p *process) next(t testing.TB) decide.Step {
+	t.Helper()
+	var step decide.Step
+	if err := p.steps.Decode(&step); err != nil {
+		t.Fatalf("the process that hands over: %v", err)
+	}
+	return step
+}
+
+func (p *process) goOn(t testing.TB) {
+	t.Helper()
+	if err := p.tell(); err != nil && !errors.Is(err, os.ErrClosed) {
+		t.Fatal(err)
+	}
+}
+
+// handOver runs a request in this process, to its end.
+func (s *shard) handOver(request decide.Request, before func(decide.Step)) decide.Step {
+	s.t.Helper()
+	step, err := switchover.Run(context.Background(), s.described(), request, switchover.Options{Before: func(_ context.Context, step decide.Step) error {
+		if before != nil {
+			before(step)
+		}
+		return nil
+	}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return step
+}

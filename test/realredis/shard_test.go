@@ -1,0 +1,270 @@
+//go:build redis
+
+package realredis
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/shoal-dev/shoal/redis"
+	"github.com/shoal-dev/shoal/switchover"
+	"github.com/shoal-dev/shoal/switchover/decide"
+)
+
+const monitor = "shard"
+
+// shard is servers behind fronts, and three Sentinels. Everybody has an address of 127.0.0.0/8 of their own.
+type shard struct {
+	t         testing.TB
+	dir       string
+	net       int
+	servers   []*exec.Cmd
+	direct    []*goredis.Client // beside the fronts, to look
+	fronts    []*front
+	sentinels []string
+	monitors  []*exec.Cmd
+	logs      map[string]*bytes.Buffer
+}
+
+func (s *shard) ip(kind, n int) string { return fmt.Sprintf("127.%d.%d.%d", s.net, kind, n+1) }
+
+// Who connects, by the address.
+func (s *shard) server(n int) string   { return s.ip(1, n) }
+func (s *shard) writer() string        { return s.ip(2, 0) }
+func (s *shard) sentinel(n int) string { return s.ip(3, n) }
+
+const executor = "127.0.0.1"
+
+type shape struct {
+	servers   int
+	sentinels int
+	downAfter time.Duration
+	settings  []string
+}
+
+func newShard(t testing.TB, is shape) *shard {
+	t.Helper()
+	needRedis(t)
+	s := &shard{t: t, dir: scratch(t), net: 2 + rand.IntN(250), logs: map[string]*bytes.Buffer{}}
+	for n := range is.servers {
+		s.addServer(n, is.settings)
+	}
+	for n := 1; n < is.servers; n++ {
+		s.do(n, "REPLICAOF", s.hostPort(0)...)
+	}
+	s.settled(0)
+	for n := range is.sentinels {
+		s.addSentinel(n, is)
+	}
+	s.sentinelsKnowEachOther(is.sentinels)
+	t.Cleanup(func() {
+		if t.Failed() {
+			for name, text := range s.logs {
+				lines := strings.Split(text.String(), "\n")
+				t.Logf("%s said:\n%s", name, strings.Join(lines[max(0, len(lines)-25):], "\n"))
+			}
+		}
+	})
+	return s
+}
+
+// scratch is a folder in memory, where there is one: each vote of a Sentinel waits for the disk, which is not what is
+// measured.
+func scratch(t testing.TB) string {
+	t.Helper()
+	parent := ""
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		parent = "/dev/shm"
+	}
+	dir, err := os.MkdirTemp(parent, "shoal-redis")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func freePort(t testing.TB, ip string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	return port
+}
+
+func (s *shard) run(name string, program string, args ...string) *exec.Cmd {
+	c := exec.Command(program, args...)
+	s.logs[name] = &bytes.Buffer{}
+	c.Stdout, c.Stderr = s.logs[name], s.logs[name]
+	start(s.t, c)
+	return c
+}
+
+func (s *shard) addServer(n int, settings []string) {
+	ip := s.server(n)
+	port := freePort(s.t, ip)
+	f := newFront(s.t, fmt.Sprintf("127.%d.4.%d", s.net, n+1), net.JoinHostPort(ip, port))
+	host, announced, _ := net.SplitHostPort(f.addr())
+	dir := filepath.Join(s.dir, "server"+strconv.Itoa(n))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	args := append([]string{"--port", port, "--bind", ip, "--bind-source-addr", ip, "--protected-mode", "no", "--dir", dir, "--save", "",
+		"--replica-announce-ip", host, "--replica-announce-port", announced, "--repl-diskless-sync-delay", "0", "--repl-backlog-size", "64mb",
+		"--repl-timeout", "20"}, settings...)
+	s.servers = append(s.servers, s.run("server "+strconv.Itoa(n), "redis-server", args...))
+	s.fronts = append(s.fronts, f)
+	client := goredis.NewClient(&goredis.Options{Addr: net.JoinHostPort(ip, port), Protocol: 2, DisableIdentity: true, ReadTimeout: 5 * time.Second, MaxRetries: -1})
+	s.t.Cleanup(func() { _ = client.Close() })
+	s.direct = append(s.direct, client)
+	if err := until(20*time.Second, func() bool { return client.Ping(context.Background()).Err() == nil }); err != nil {
+		s.t.Fatalf("server %d does not start: %v", n, err)
+	}
+}
+
+func (s *shard) addSentinel(n int, is shape) {
+	ip := s.sentinel(n)
+	port := freePort(s.t, ip)
+	file := filepath.Join(s.dir, "sentinel"+strconv.Itoa(n)+".conf")
+	host, master, _ := net.SplitHostPort(s.fronts[0].addr())
+	text := fmt.Sprintf("port %s\nbind %s\nbind-source-addr %s\nprotected-mode no\ndir %s\nsentinel announce-ip %s\nsentinel monitor %s %s %s 2\nsentinel down-after-milliseconds %s %d\nsentinel failover-timeout %s 20000\n",
+		port, ip, ip, s.dir, ip, monitor, host, master, monitor, is.downAfter.Milliseconds(), monitor)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	s.monitors = append(s.monitors, s.run("sentinel "+strconv.Itoa(n), "redis-sentinel", file))
+	s.sentinels = append(s.sentinels, net.JoinHostPort(ip, port))
+}
+
+func (s *shard) sentinelsKnowEachOther(n int) {
+	if err := until(30*time.Second, func() bool {
+		for _, addr := range s.sentinels {
+			if v, err := s.view(addr); err != nil || v.Peers != n-1 || v.Down {
+				return false
+			}
+		}
+		return true
+	}); err != nil {
+		s.t.Fatal("Sentinels do not find each other")
+	}
+}
+
+func (s *shard) view(addr string) (redis.View, error) {
+	conn, err := redis.Connect(context.Background(), addr, redis.Access{})
+	if err != nil {
+		return redis.View{}, err
+	}
+	defer conn.Close()
+	return conn.View(context.Background(), monitor)
+}
+
+func (s *shard) hostPort(n int) []any {
+	host, port, _ := net.SplitHostPort(s.fronts[n].addr())
+	return []any{host, port}
+}
+
+func (s *shard) do(n int, command string, args ...any) any {
+	s.t.Helper()
+	answer, err := s.direct[n].Do(context.Background(), append([]any{command}, args...)...).Result()
+	if err != nil {
+		s.t.Fatalf("%s %v at server %d: %v", command, args, n, err)
+	}
+	return answer
+}
+
+func (s *shard) state(n int) (redis.State, error) {
+	conn, err := redis.Connect(context.Background(), s.direct[n].Options().Addr, redis.Access{})
+	if err != nil {
+		return redis.State{}, err
+	}
+	defer conn.Close()
+	return conn.State(context.Background())
+}
+
+// masters are the servers that say so.
+func (s *shard) masters() (out []int) {
+	for n := range s.servers {
+		if state, err := s.state(n); err == nil && state.Kind == redis.Master {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// settled: everybody follows the master and is in sync.
+func (s *shard) settled(master int) {
+	s.t.Helper()
+	if err := until(20*time.Second, func() bool {
+		for n := range s.servers {
+			state, err := s.state(n)
+			if err != nil || (state.Kind == redis.Master) != (n == master) || n != master && (!state.LinkUp || state.Master != s.fronts[master].addr()) {
+				return false
+			}
+		}
+		return true
+	}); err != nil {
+		for n := range s.servers {
+			state, err := s.state(n)
+			s.t.Logf("server %d: %+v %v", n, state, err)
+		}
+		s.t.Fatalf("server %d is not the master of all", master)
+	}
+}
+
+// named: all Sentinels say so.
+func (s *shard) named(master int) {
+	s.t.Helper()
+	if err := until(10*time.Second, func() bool {
+		for _, addr := range s.sentinels {
+			if v, err := s.view(addr); err != nil || v.Master != s.fronts[master].addr() {
+				return false
+			}
+		}
+		return true
+	}); err != nil {
+		s.t.Fatalf("Sentinels do not name server %d", master)
+	}
+}
+
+func name(n int) string { return "r-" + strconv.Itoa(n) }
+
+func (s *shard) described() switchover.Shard {
+	out := switchover.Shard{Sentinels: s.sentinels, Monitor: monitor}
+	for n, f := range s.fronts {
+		out.Instances = append(out.Instances, switchover.Instance{Name: name(n), Addr: f.addr()})
+	}
+	return out
+}
+
+// wanted is a request of one that is configured to take writes alone.
+func (s *shard) wanted(from int) decide.Request {
+	return decide.Request{From: name(from), Configured: &decide.Fence{Lag: 10 * time.Second}}
+}
+
+func (s *shard) fullSyncs() (sum int) {
+	for n := range s.servers {
+		text, _ := s.direct[n].Info(context.Background(), "stats").Result()
+		for line := range strings.Lines(text) {
+			if value, ok := strings.CutPrefix(strings.TrimSpace(line), "sync_full:"); ok {
+				count, _ := strconv.Atoi(value)
+				sum += count
+			}
+		}
+	}
+	return sum
+}

@@ -1,0 +1,222 @@
+//go:build redis
+
+package realredis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// write is one key, and what became of it.
+type write struct {
+	key         string
+	at          int // the server that was asked
+	sent, acked time.Time
+	ok          bool
+	// replicas is what WAIT said, -1 where it was not asked.
+	replicas int64
+}
+
+// dial connects as a writer does.
+func (s *shard) dial(n int) *goredis.Client {
+	from := &net.TCPAddr{IP: net.ParseIP(s.writer())}
+	return goredis.NewClient(&goredis.Options{
+		Addr: s.fronts[n].addr(), Protocol: 2, DisableIdentity: true, PoolSize: 1, MaxRetries: -1, DialerRetries: 1, ReadTimeout: 3 * time.Second,
+		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return (&net.Dialer{LocalAddr: from, Timeout: time.Second}).DialContext(ctx, network, addr)
+		},
+	})
+}
+
+// load is writers that ask Sentinel for the master, as clients do, whenever they are refused.
+type load struct {
+	s    *shard
+	stop context.CancelFunc
+	all  sync.WaitGroup
+	mu   sync.Mutex
+	done [][]write
+}
+
+var runs atomic.Int64
+
+// write starts so many writers; each second one asks with WAIT for a replica that has it.
+func (s *shard) write(writers int) *load {
+	ctx, stop := context.WithCancel(context.Background())
+	l := &load{s: s, stop: stop, done: make([][]write, writers)}
+	run := runs.Add(1)
+	for w := range writers {
+		l.all.Go(func() { l.writer(ctx, w, fmt.Sprintf("run%d-w%d", run, w)) })
+	}
+	return l
+}
+
+func (l *load) writer(ctx context.Context, w int, prefix string) {
+	clients := map[int]*goredis.Client{}
+	defer func() {
+		for _, c := range clients {
+			_ = c.Close()
+		}
+	}()
+	at := l.s.resolve(ctx, w)
+	for n := 0; ctx.Err() == nil; n++ {
+		if clients[at] == nil {
+			clients[at] = l.s.dial(at)
+		}
+		done := put(clients[at], at, fmt.Sprintf("%s-%d", prefix, n), w%2 == 1)
+		l.mu.Lock()
+		l.done[w] = append(l.done[w], done)
+		l.mu.Unlock()
+		if !done.ok {
+			_ = clients[at].Close()
+			delete(clients, at)
+			at = l.s.resolve(ctx, w)
+		}
+	}
+}
+
+// put writes a key. Not acknowledged means that it may be there and may not.
+func put(c *goredis.Client, at int, key string, wait bool) write {
+	done := write{key: key, at: at, sent: time.Now(), replicas: -1}
+	err := c.Set(context.Background(), key, key, 0).Err()
+	done.acked, done.ok = time.Now(), err == nil
+	if done.ok && wait {
+		if n, err := c.Wait(context.Background(), 1, 100*time.Millisecond).Result(); err == nil {
+			done.replicas = n
+		}
+	}
+	return done
+}
+
+// resolve asks Sentinels, one after the other, for the master.
+func (s *shard) resolve(ctx context.Context, begin int) int {
+	for n := begin; ctx.Err() == nil; n++ {
+		if len(s.sentinels) == 0 {
+			if masters := s.masters(); len(masters) > 0 {
+				return masters[0]
+			}
+			continue
+		}
+		c := goredis.NewSentinelClient(&goredis.Options{Addr: s.sentinels[n%len(s.sentinels)], Protocol: 2, DisableIdentity: true, MaxRetries: -1, DialTimeout: 200 * time.Millisecond, ReadTimeout: 200 * time.Millisecond})
+		addr, err := c.GetMasterAddrByName(ctx, monitor).Result()
+		_ = c.Close()
+		if err == nil && len(addr) == 2 {
+			if at := slices.IndexFunc(s.fronts, func(f *front) bool { return f.addr() == net.JoinHostPort(addr[0], addr[1]) }); at >= 0 {
+				return at
+			}
+		}
+		pass(time.Millisecond)
+	}
+	return 0
+}
+
+// end stops the writers and returns what they did.
+func (l *load) end() (all []write) {
+	l.stop()
+	l.all.Wait()
+	return slices.Concat(l.done...)
+}
+
+// gap is the longest time in which a writer got nothing acknowledged, between two of its acknowledged writes.
+func (l *load) gap() (longest time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, of := range l.done {
+		var last time.Time
+		for _, w := range of {
+			if w.ok {
+				if !last.IsZero() {
+					longest = max(longest, w.acked.Sub(last))
+				}
+				last = w.acked
+			}
+		}
+	}
+	return longest
+}
+
+// acknowledged counts; it is for waiting until writes go on.
+func (l *load) acknowledged() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, of := range l.done {
+		for _, w := range of {
+			if w.ok {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// lost are the acknowledged writes that a server does not have.
+func (s *shard) lost(master int, all []write) (keys []string, err error) {
+	var acked []string
+	for _, w := range all {
+		if w.ok {
+			acked = append(acked, w.key)
+		}
+	}
+	for part := range slices.Chunk(acked, 500) {
+		values, err := s.direct[master].MGet(context.Background(), part...).Result()
+		if err != nil {
+			return nil, err
+		}
+		for i, value := range values {
+			if value != part[i] {
+				keys = append(keys, part[i])
+			}
+		}
+	}
+	if len(acked) == 0 {
+		err = errors.New("nothing was acknowledged at all")
+	}
+	return keys, err
+}
+
+// witnesses write to every server all the time, whatever it is.
+type witnesses struct {
+	stop context.CancelFunc
+	all  sync.WaitGroup
+	done [][]write
+}
+
+func (s *shard) witness() *witnesses {
+	ctx, stop := context.WithCancel(context.Background())
+	w := &witnesses{stop: stop, done: make([][]write, len(s.servers))}
+	run := runs.Add(1)
+	for n := range s.servers {
+		w.all.Go(func() {
+			c := s.dial(n)
+			defer c.Close()
+			for i := 0; ctx.Err() == nil; i++ {
+				if done := put(c, n, fmt.Sprintf("witness%d-%d-%d", run, n, i), false); done.ok {
+					w.done[n] = append(w.done[n], done)
+				}
+				pass(time.Millisecond)
+			}
+		})
+	}
+	return w
+}
+
+// end returns the servers in the order in which they took writes: [0 1 0] took some before, and some after server 1 did.
+func (w *witnesses) end() (order []int, all []write) {
+	w.stop()
+	w.all.Wait()
+	all = slices.Concat(w.done...)
+	slices.SortFunc(all, func(a, b write) int { return a.acked.Compare(b.acked) })
+	for _, one := range all {
+		if len(order) == 0 || order[len(order)-1] != one.at {
+			order = append(order, one.at)
+		}
+	}
+	return order, all
+}
