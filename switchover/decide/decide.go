@@ -43,7 +43,7 @@ func (p *planner) next() Step {
 
 // handOver: From is master. Nothing has happened yet that the end of the pause does not undo, or it was undone.
 func (p *planner) handOver() Step {
-	if step, ok := p.strays(); ok {
+	if step, ok := p.strays(p.from); ok {
 		return step
 	}
 	if p.GivenUp != 0 {
@@ -87,7 +87,7 @@ func (p *planner) giveUp(code reason.Code, text string) Step {
 	if !p.PausedAt.IsZero() && !p.Unpaused {
 		return Step{Do: Unpause, Instance: p.from.Name, Code: code, Text: text}
 	}
-	if step, ok := p.tell(p.from); ok && p.namesTarget() {
+	if step, ok := p.tell(p.from); ok && p.namesOther(p.from) {
 		step.Code = code
 		return step
 	}
@@ -104,7 +104,7 @@ func (p *planner) giveUp(code reason.Code, text string) Step {
 func (p *planner) between() Step {
 	to := p.pending()
 	for i := range p.Instances {
-		if x := &p.Instances[i]; x.Reachable && x.Master && x != to {
+		if x := &p.Instances[i]; x.Reachable && x.Master && x != to && !p.harmless(x) {
 			return end(Undecided, reason.AnotherMaster, x.Name+" is master")
 		}
 	}
@@ -121,7 +121,7 @@ func (p *planner) between() Step {
 		return p.electBetween()
 	}
 	waited := p.Now.Sub(p.stopped()) > p.CatchUp
-	forward := p.GivenUp == 0 && to != nil && to.Reachable && to.History == p.from.History
+	forward := p.GivenUp == 0 && to != nil && to.Reachable && to.History == p.from.History && !p.namesOther(p.from, to)
 	switch {
 	case forward && !p.fenced(to):
 		return Step{Do: SetFence, Instance: to.Name, Target: to.Name, Fence: p.fence(), Text: "it takes no writes before somebody follows it"}
@@ -156,16 +156,43 @@ func (p *planner) goBack(to *Instance) Step {
 		if !to.Reachable {
 			code, text = reason.TargetLost, to.Name+" does not answer"
 		}
-		for _, other := range p.Instances {
-			if other.Reachable && other.Of == to.Addr {
-				return end(Undecided, reason.NoMaster, other.Name+" follows "+to.Name+", which does not answer")
-			}
+	}
+	if why := p.mayBeFollowed(); why != "" {
+		if p.expired() {
+			return end(Undecided, reason.NoMaster, why)
 		}
+		return Step{Do: Wait, Text: why}
 	}
 	if p.GivenUp != 0 {
 		code = p.GivenUp
 	}
+	// First: Sentinels that name the other one would make From follow it, with what From takes from here on.
+	if step, ok := p.tell(p.from); ok {
+		step.Code = code
+		if p.expired() {
+			return end(Undecided, reason.NoMaster, text+", and Sentinels were told of it")
+		}
+		return step
+	}
 	return Step{Do: Return, Instance: p.from.Name, Code: code, Text: text}
+}
+
+// mayBeFollowed says why it is not certain that nobody follows one that does not answer, or nothing. One of them is that one.
+func (p *planner) mayBeFollowed() string {
+	silent := 0
+	for _, i := range p.Instances {
+		if !i.Reachable {
+			silent++
+			continue
+		}
+		if leader := p.byAddr(i.Of); leader != nil && leader != p.from && !leader.Reachable {
+			return i.Name + " follows " + leader.Name + ", which does not answer"
+		}
+	}
+	if silent > 1 {
+		return "two do not answer, and one may follow the other"
+	}
+	return ""
 }
 
 // finish: From follows somebody. What is left is to have everybody follow, and to take the fence away.
@@ -180,10 +207,8 @@ func (p *planner) finish() Step {
 		}
 		return end(Undecided, reason.NoMaster, fmt.Sprintf("%s follows %s, which is no master or does not answer", p.from.Name, x.Name))
 	}
-	for i := range p.Instances {
-		if y := &p.Instances[i]; y.Reachable && y.Master && y != x {
-			return end(Undecided, reason.TwoMasters, x.Name+" and "+y.Name)
-		}
+	if step, ok := p.strays(x); ok {
+		return step
 	}
 	if !p.Unpaused {
 		return Step{Do: Unpause, Instance: p.from.Name, Text: "its clients learn that it is a replica"}
@@ -236,7 +261,9 @@ func (p *planner) withoutFrom() Step {
 		if to.Followers > 0 && to.Fence != p.configured {
 			return Step{Do: SetFence, Instance: to.Name, Fence: p.configured, Text: "others follow it"}
 		}
-		return end(HandedOver, reason.HandedOverInPart, p.from.Name+" does not answer")
+		if to.Followers > 0 {
+			return end(HandedOver, reason.HandedOverInPart, p.from.Name+" does not answer")
+		}
 	}
 	begun := !p.PausedAt.IsZero() || !p.StoppedAt.IsZero()
 	switch {

@@ -143,19 +143,23 @@ func (p *planner) unfit(i *Instance) string {
 	return ""
 }
 
-// pending is who takes over when From is demoted already: known, or with the fence on, or following From with all it has.
+// pending is who takes over when From is demoted already: known, or master with all that From has, or with the fence on, or
+// following From with all it has.
 func (p *planner) pending() *Instance {
 	if name := p.targetName(); name != "" {
 		return p.byName(name)
 	}
 	mine := func(i *Instance) bool {
-		return i != p.from && i.Reachable && (i.Of == p.from.Addr && i.History == p.from.History || i.Master && contains(i, p.from))
+		return i != p.from && i.Reachable && i.Of == p.from.Addr && i.History == p.from.History
+	}
+	if master := p.find(func(i *Instance) bool { return i.Reachable && i.Master && contains(i, p.from) }); master != nil {
+		return master
 	}
 	if fenced := p.find(func(i *Instance) bool { return mine(i) && i.Fence != p.configured }); fenced != nil {
 		return fenced
 	}
 	return p.find(func(i *Instance) bool {
-		return mine(i) && !i.Master && i.Offset == p.from.Offset && i.Priority > 0 && i.Followers == 0
+		return mine(i) && i.Offset == p.from.Offset && i.Priority > 0 && i.Followers == 0
 	})
 }
 
@@ -164,24 +168,37 @@ func contains(a, b *Instance) bool {
 	return a.History == b.History && a.Offset >= b.Offset || a.Former == b.History && a.FormerEnd > b.Offset
 }
 
-// strays: beside From there is another master. If it is the one that was to take over, and was promoted after all when From
-// was master again, it has taken no write, and follows From.
-func (p *planner) strays() (Step, bool) {
-	for i := range p.Instances {
-		x := &p.Instances[i]
-		if !x.Reachable || !x.Master || x == p.from {
-			continue
-		}
-		untouched := x.FormerEnd == x.Offset+1 && (x.Former == p.from.History && p.from.Offset >= x.Offset || x.Former == p.from.Former && p.from.FormerEnd > x.Offset)
-		if !untouched || !p.fenced(x) || x.Followers > 0 {
-			return end(Undecided, reason.TwoMasters, p.from.Name+" and "+x.Name), true
-		}
-		if step, ok := p.tell(p.from); ok {
-			return step, true
-		}
-		return Step{Do: Follow, Instance: x.Name, Master: p.from.Name, Text: "it was promoted late, and has taken no write"}, true
+// strays are masters beside the master.
+func (p *planner) strays(master *Instance) (Step, bool) {
+	x := p.find(func(i *Instance) bool { return i != master && i.Reachable && i.Master })
+	if x == nil {
+		return Step{}, false
 	}
-	return Step{}, false
+	return p.stray(x, master), true
+}
+
+// harmless: a master has the fence on and nobody follows it, nor has anybody who answers ever followed it since it was
+// promoted; so it has taken no write. Its offset may have moved, as Sentinels publish through it.
+func (p *planner) harmless(x *Instance) bool {
+	return p.fenced(x) && x.Followers == 0 && p.find(func(i *Instance) bool {
+		return i != x && i.Reachable && (i.History == x.History || i.Former == x.History)
+	}) == nil
+}
+
+// stray is what becomes of a master that is not the master: if it is harmless, and what it had before its promotion the
+// master has too, it follows. Histories tell that of the last two promotions only; after that Sentinel makes a replica of it.
+func (p *planner) stray(x, master *Instance) Step {
+	contained := x.Former == master.History && master.Offset >= x.FormerEnd-1 || x.Former == master.Former && master.FormerEnd >= x.FormerEnd
+	switch {
+	case !p.harmless(x) || p.expired():
+		return end(Undecided, reason.TwoMasters, master.Name+" and "+x.Name)
+	case !contained:
+		return Step{Do: Wait, Text: "for Sentinel to make a replica of " + x.Name}
+	}
+	if step, ok := p.tell(master); ok {
+		return step
+	}
+	return Step{Do: Follow, Instance: x.Name, Master: master.Name, Text: "it was promoted in vain, and has taken no write"}
 }
 
 // gather has the replicas that follow From, or nobody, follow x, if what they have is the beginning of what x has.

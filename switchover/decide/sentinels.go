@@ -2,6 +2,7 @@ package decide
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/shoal-dev/shoal/reason"
@@ -66,36 +67,43 @@ func (p *planner) elected() bool {
 	return p.Memory.Epoch > 0 && p.Now.Sub(p.ElectedAt) < hold
 }
 
-// told: as many Sentinels as are needed name the instance as master.
+// told: every Sentinel names the instance as master, or most were told in the election that this run has won. One that does
+// not answer may have heard otherwise, and would convince the others of it unless their election is newer.
 func (p *planner) told(x *Instance) bool {
-	if p.Static {
-		return true
-	}
-	named := 0
+	all, named, lately := 0, 0, 0
 	for _, s := range p.Sentinels {
+		all = max(all, s.Peers+1, len(p.Sentinels))
 		if s.Reachable && s.Master == x.Addr {
 			named++
+			if p.Memory.Epoch > 0 && s.Epoch >= p.Memory.Epoch {
+				lately++
+			}
 		}
 	}
-	return named >= p.need()
+	return p.Static || all > 0 && named == all || lately >= p.need()
 }
 
 // tell is the step that has Sentinels name x, with the election that it needs; none if they do.
 func (p *planner) tell(x *Instance) (Step, bool) {
+	newest := uint64(0)
+	for _, s := range p.Sentinels {
+		newest = max(newest, s.Epoch)
+	}
+	spent := p.ToldOf != "" && p.ToldOf != x.Name && p.ToldIn == p.Memory.Epoch
+	stale := p.namesOther(x) && p.Memory.Epoch <= newest // they listen to what is newer than what they know
 	switch {
 	case p.told(x):
 		return Step{}, false
-	case !p.elected():
+	case !p.elected() || spent || stale:
 		return Step{Do: Elect, Text: "to tell Sentinels of " + x.Name}, true
 	}
 	return Step{Do: Tell, Instance: x.Name, Text: "it is master"}, true
 }
 
-// namesTarget: a Sentinel was told of the one that was to take over.
-func (p *planner) namesTarget() bool {
-	to := p.byName(p.targetName())
+// namesOther: a Sentinel names somebody else than these.
+func (p *planner) namesOther(these ...*Instance) bool {
 	for _, s := range p.Sentinels {
-		if to != nil && s.Reachable && s.Master == to.Addr {
+		if s.Reachable && !slices.ContainsFunc(these, func(x *Instance) bool { return x.Addr == s.Master }) {
 			return true
 		}
 	}

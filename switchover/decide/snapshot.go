@@ -128,6 +128,9 @@ type Memory struct {
 	// Epoch is that of the election that was won, at ElectedAt.
 	Epoch     uint64
 	ElectedAt time.Time
+	// ToldOf is who Sentinels were told of last, and ToldIn the election.
+	ToldOf string
+	ToldIn uint64
 	// StoppedAt is when From was demoted.
 	StoppedAt time.Time
 	// GivenUp is why the way goes back.
@@ -147,6 +150,8 @@ func (m Memory) After(s Step, begun time.Time, epoch uint64, failed bool) Memory
 		m.PausedAt = begun
 	case s.Do == Demote && m.StoppedAt.IsZero():
 		m.StoppedAt = begun
+	case s.Do == Tell:
+		m.ToldOf, m.ToldIn = s.Instance, m.Epoch
 	case s.Do == Unpause && !failed:
 		m.Unpaused = true
 	case s.Do == Elect && !failed:

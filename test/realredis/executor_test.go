@@ -97,7 +97,12 @@ func (p *process) goOn(t testing.TB) {
 // handOver runs a request in this process, to its end.
 func (s *shard) handOver(request decide.Request, before func(decide.Step)) decide.Step {
 	s.t.Helper()
-	step, err := switchover.Run(context.Background(), s.described(), request, switchover.Options{Before: func(_ context.Context, step decide.Step) error {
+	return s.handOverOf(s.described(), request, before)
+}
+
+func (s *shard) handOverOf(described switchover.Shard, request decide.Request, before func(decide.Step)) decide.Step {
+	s.t.Helper()
+	step, err := switchover.Run(context.Background(), described, request, switchover.Options{Before: func(_ context.Context, step decide.Step) error {
 		if before != nil {
 			before(step)
 		}

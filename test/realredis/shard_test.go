@@ -73,7 +73,7 @@ func newShard(t testing.TB, is shape) *shard {
 		if t.Failed() {
 			for name, text := range s.logs {
 				lines := strings.Split(text.String(), "\n")
-				t.Logf("%s said:\n%s", name, strings.Join(lines[max(0, len(lines)-25):], "\n"))
+				t.Logf("%s said:\n%s", name, strings.Join(lines[max(0, len(lines)-12):], "\n"))
 			}
 		}
 	})

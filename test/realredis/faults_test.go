@@ -1,0 +1,152 @@
+//go:build redis
+
+package realredis
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shoal-dev/shoal/reason"
+	"github.com/shoal-dev/shoal/switchover/decide"
+)
+
+// TestReplicationLink hands over while something is wrong with the link over which the one that takes over is fed.
+func TestReplicationLink(t *testing.T) {
+	for name, c := range map[string]struct {
+		fault func(f *front, from string)
+		// heals: the link comes back by itself, so that either end is right.
+		want, or decide.Result
+	}{
+		"slow":        {func(f *front, from string) { f.set(from, answer, fault{delay: 100 * time.Millisecond}) }, decide.HandedOver, decide.HandedOver},
+		"frozen":      {func(f *front, from string) { f.set(from, answer, fault{frozen: true}) }, decide.Refused, decide.Refused},
+		"swallowed":   {func(f *front, from string) { f.blackHole(from) }, decide.Refused, decide.Refused},
+		"half closed": {func(f *front, from string) { f.halfClose(from) }, decide.Refused, decide.Refused},
+		"reset":       {func(f *front, from string) { f.reset(from) }, decide.HandedOver, decide.Refused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
+			writers, w := s.write(2), s.witness()
+			atLeast(t, writers, 50)
+			c.fault(s.fronts[0], s.server(1))
+			have := writers.acknowledged()
+			atLeast(t, writers, have+20)
+			request := s.wanted(0)
+			request.To = "r-1"
+			end := s.handOver(request, nil)
+			if end.Result != c.want && end.Result != c.or {
+				t.Errorf("it ends with %+v", end)
+			}
+			goesOn(t, writers)
+			gap := writers.gap()
+			if gap > 2*time.Second {
+				t.Errorf("no write was acknowledged for %s", gap)
+			}
+			s.fronts[0].heal()
+			s.fronts[0].reset(s.server(1))
+			master := s.one()
+			s.checked(writers, w, master, []int{0}, []int{0, 1})
+			t.Logf("%s: %s %s, write gap %s", name, end.Result, end.Code, gap)
+		})
+	}
+}
+
+// TestSentinelsMissing: with one of three away it works, with two away nothing is begun.
+func TestSentinelsMissing(t *testing.T) {
+	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
+	kill(t, s.monitors[2])
+	writers := s.write(2)
+	atLeast(t, writers, 50)
+	if end := s.handOver(s.wanted(0), nil); end.Result != decide.HandedOver {
+		t.Fatalf("with two of three Sentinels: %+v", end)
+	}
+	kill(t, s.monitors[1])
+	master := s.one()
+	paused := false
+	end := s.handOver(s.wanted(master), func(step decide.Step) { paused = paused || step.Do == decide.Pause })
+	if end.Result != decide.Refused || end.Code != reason.NoSentinelMajority || paused {
+		t.Errorf("with one of three Sentinels: %+v, paused %t", end, paused)
+	}
+	all := writers.end()
+	if lost, err := s.lost(master, all); err != nil || len(lost) > 0 {
+		t.Errorf("%d lost, %v", len(lost), err)
+	}
+}
+
+// TestSentinelLeavesItAsItIs: long after a switchover, no Sentinel has tried to promote anybody.
+func TestSentinelLeavesItAsItIs(t *testing.T) {
+	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: 2 * time.Second})
+	if end := s.handOver(s.wanted(0), nil); end.Result != decide.HandedOver {
+		t.Fatalf("%+v", end)
+	}
+	master := s.one()
+	pass(15 * time.Second) // Sentinel asks for roles every ten seconds
+	s.settled(master)
+	s.named(master)
+	for name, text := range s.logs {
+		if strings.HasPrefix(name, "sentinel") && strings.Contains(text.String(), "+try-failover") {
+			t.Errorf("%s tried to promote somebody:\n%s", name, text)
+		}
+	}
+}
+
+// TestSentinelStillPromotes: after a switchover, and after one that was given up, a master that dies is replaced as ever.
+func TestSentinelStillPromotes(t *testing.T) {
+	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: 2 * time.Second})
+	s.fronts[0].set(s.server(1), answer, fault{frozen: true})
+	request := s.wanted(0)
+	request.To = "r-1"
+	writers := s.write(1)
+	atLeast(t, writers, 20)
+	if end := s.handOver(request, nil); end.Result != decide.Refused {
+		t.Fatalf("%+v", end)
+	}
+	s.fronts[0].heal()
+	s.settled(0)
+	if end := s.handOver(request, nil); end.Result != decide.HandedOver {
+		t.Fatalf("%+v", end)
+	}
+	writers.end()
+	s.settled(1)
+	s.named(1)
+	kill(t, s.servers[1])
+	begun := time.Now()
+	if err := until(30*time.Second, func() bool { return len(s.masters()) == 1 }); err != nil {
+		t.Fatal("Sentinel promotes nobody")
+	}
+	t.Logf("Sentinel has promoted another one after %s", time.Since(begun))
+}
+
+// TestLeastRights hands over as a user of an ACL that may do what docs/switchover.md lists and nothing else.
+func TestLeastRights(t *testing.T) {
+	const user = "shoal on >correct-horse resetchannels -@all +info +config|get +config|set +client|id +client|list +client|kill +client|setname +client|pause +client|unpause +replicaof"
+	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter, settings: []string{"--user", user}})
+	described := s.described()
+	described.Access.Username, described.Access.Password = "shoal", "correct-horse"
+	end := s.handOverOf(described, s.wanted(0), nil)
+	if end.Result != decide.HandedOver {
+		t.Errorf("%+v", end)
+	}
+	described.Access.Password = "wrong"
+	if end := s.handOverOf(described, s.wanted(s.one()), nil); end.Result != decide.Refused || end.Code != reason.MasterUnreachable {
+		t.Errorf("with a wrong password: %+v", end)
+	}
+}
+
+// TestManyServers: nine of them, and the configuration wants two replicas that follow.
+func TestManyServers(t *testing.T) {
+	s := newShard(t, shape{servers: 9, sentinels: 3, downAfter: downAfter, settings: []string{"--min-replicas-to-write", "2"}})
+	writers, w := s.write(2), s.witness()
+	atLeast(t, writers, 50)
+	request := s.wanted(0)
+	request.Configured.Replicas = 2
+	end := s.handOver(request, nil)
+	if end.Result != decide.HandedOver {
+		t.Errorf("%+v", end)
+	}
+	goesOn(t, writers)
+	t.Logf("write gap %s", writers.gap())
+	master := s.one()
+	s.settled(master)
+	s.checked(writers, w, master, []int{0, master})
+}
