@@ -76,6 +76,13 @@ REAL_NODE_PACKAGES := containerd runc containernetworking-plugins iptables e2fsp
 real-node-deps: ## install the Debian packages that real nodes need (as root)
 	@hack/install-packages $(REAL_NODE_PACKAGES)
 
+# Real servers and Sentinels, for the tests of switchovers.
+REDIS_PACKAGES := redis-server redis-sentinel
+
+.PHONY: redis-deps
+redis-deps: ## install the Debian packages that the tests of switchovers start (as root)
+	@hack/install-packages $(REDIS_PACKAGES)
+
 # Programs that the tests of load/ and test/monitoring start on loopback. Without them those tests are skipped, or fail
 # where REQUIRE_MONITORING is set, as .ci/run does.
 MONITORING_PACKAGES := prometheus prometheus-node-exporter
@@ -122,6 +129,11 @@ e2e: controlplane build images ## run the tests on nodes with real kubelets: roo
 	@hack/stage real-nodes-bin $(MAKE) --no-print-directory real-nodes-bin
 	@hack/stage e2e go test -tags e2e -count=1 -p 1 -timeout 20m ./test/e2e/...
 
+# Without Redis the tests are skipped; REQUIRE_REDIS=1 makes that a failure.
+.PHONY: test-redis
+test-redis: ## hand masters over on real Redis servers and Sentinels; RUNS=200 repeats the planned switchover, ONLY=regexp chooses tests
+	RUNS='$(RUNS)' go test -tags redis -count=1 -timeout 30m -v $(if $(ONLY),-run '$(ONLY)') ./test/realredis
+
 SEEDS   ?= 2000
 SIM      = $(BIN)/sim $(if $(LINES),-lines $(LINES)) $(if $(ONLY),-only $(ONLY))
 NIGHTLY ?= $(BIN)/nightly-$(shell git rev-parse --short HEAD)
@@ -147,8 +159,8 @@ endif
 	go test -count=1 -v -run . ./simulation/fidelity
 
 .PHONY: mutation
-mutation: ## plant bugs, one at a time, and see scenarios and seeds catch them; BUGS=names chooses
-	go run ./hack/mutation $(BUGS)
+mutation: ## plant bugs, one at a time, and see scenarios and seeds catch them; BUGS=names chooses, REDIS=1 asks the tests on real Redis servers
+	go run ./hack/mutation $(if $(filter 1,$(REDIS)),-redis) $(BUGS)
 
 # Both together may take seven minutes, on a machine that does nothing else. Which bugs are planted changes from day to day.
 .PHONY: simulation

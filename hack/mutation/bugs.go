@@ -10,17 +10,23 @@ type bug struct {
 	seed int64
 	// why the seeds do not catch it, where they do not.
 	why string
+	// apart: nothing of it is in the simulation, so that no seed is played.
+	apart bool
+	// onRedis is a regular expression for the tests of test/realredis that catch it, on real servers.
+	onRedis string
 }
 
 var (
 	ofDecide     = []string{"./instanceset/decide ^TestScenarios$"}
 	ofCommit     = []string{"./instanceset"}
 	ofDispersion = []string{"./plugins/dispersion ^(TestScenarios|TestTightGroupNeverDeadlocks)$"}
+	ofSwitchover = []string{"./switchover/decide"}
 	ofSlots      = []string{"./slots ^TestScenarios$"}
 )
 
 const (
-	rarelyTight = "they are rarely so short of room that one is missed; plugins/dispersion has tests that are"
+	noSwitchover = "the simulation hands over no masters"
+	rarelyTight  = "they are rarely so short of room that one is missed; plugins/dispersion has tests that are"
 )
 
 // bugs are grouped by the rule that they break.
@@ -87,4 +93,11 @@ var bugs = []bug{
 	{name: "retention-ignored", file: "instanceset/decide/scale.go", is: "if retention == v1alpha1.DeleteClaims {", becomes: "if retention != \"\" {", scenarios: ofDecide},
 	{name: "policy-lowered-early", file: "instanceset/decide/policy.go", is: "case has > wanted && !p.surplusGone():", becomes: "case false:", scenarios: ofDecide, why: "the guard keeps less room for a moment, which is rarely missed"},
 	{name: "hot-loop", file: "instanceset/controller.go", is: "return ctrl.Result{RequeueAfter: plan.RequeueAfter}, nil", becomes: "return ctrl.Result{RequeueAfter: 10000000}, nil", scenarios: ofCommit},
+
+	// Handing over a master.
+	{name: "promote-first", file: "switchover/decide/decide.go", is: "return Step{Do: Demote, Instance: p.from.Name,", becomes: "return Step{Do: Promote, Instance: to.Name,", scenarios: ofSwitchover, onRedis: "^(TestKilledBetweenSteps|TestPlanned)$", apart: true, why: noSwitchover},
+	{name: "offsets-ignored", file: "switchover/decide/planner.go", is: "{ return to.Offset == from.Offset }", becomes: "{ return to.Offset <= from.Offset }", scenarios: ofSwitchover, onRedis: "^TestReplicationLink$/^slow$", apart: true, why: noSwitchover},
+	{name: "no-pause", file: "switchover/decide/decide.go", is: "\tif p.PausedAt.IsZero() {\n", becomes: "\tif p.PausedAt.IsZero() {\n\t\tp.PausedAt = p.Now\n\t}\n\tif p.PausedAt.IsZero() {\n", scenarios: ofSwitchover, onRedis: "^TestReplicationLink$/^slow$", apart: true, why: noSwitchover},
+	{name: "no-fence", file: "switchover/decide/planner.go", is: "return i.Fence.Lag > 0 && i.Fence.Replicas >= p.fence().Replicas", becomes: "return true", scenarios: ofSwitchover, onRedis: "^TestAnswersLost$/^Promote$", apart: true, why: noSwitchover},
+	{name: "sentinels-told-late", file: "switchover/decide/decide.go", is: "\tif step, ok := p.tell(p.from); ok {\n\t\tstep.Code = code\n\t\tif p.expired", becomes: "\tif step, ok := p.tell(p.from); ok && p.from == nil {\n\t\tstep.Code = code\n\t\tif p.expired", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 }

@@ -2,7 +2,7 @@
 // and then the seeds of the simulation. A suite that lets a planted bug pass proves nothing by passing. Sources are not
 // touched: the go command compiles the planted file in place of the real one (-overlay).
 //
-//	go run ./hack/mutation [-seeds 300] [-few 3 -turn 17 -for 4m] [name ...]
+//	go run ./hack/mutation [-seeds 300] [-few 3 -turn 17 -for 4m] [-redis] [name ...]
 //
 // A bug that neither finds is a failure. One that the seeds do not find says why, in the list of bugs.
 package main
@@ -31,6 +31,7 @@ type options struct {
 	seeds     int64
 	few, turn int
 	most      time.Duration
+	redis     bool
 	names     []string
 }
 
@@ -40,6 +41,7 @@ func main() {
 	flag.IntVar(&o.few, "few", 0, "take so many bugs only, other ones at each turn")
 	flag.IntVar(&o.turn, "turn", 0, "which ones, with -few")
 	flag.DurationVar(&o.most, "for", 0, "begin with no bug after so long")
+	flag.BoolVar(&o.redis, "redis", false, "take the bugs of switchovers alone, and ask the tests on real Redis servers")
 	flag.Parse()
 	o.names = flag.Args()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -64,7 +66,7 @@ func chosen(o options) ([]bug, error) {
 	var out []bug
 	for n, b := range bugs {
 		few := o.few > 0 && n%max(1, len(bugs)/o.few) != o.turn%max(1, len(bugs)/o.few)
-		if few || len(o.names) > 0 && !slices.Contains(o.names, b.name) {
+		if o.redis && b.onRedis == "" || few || len(o.names) > 0 && !slices.Contains(o.names, b.name) {
 			continue
 		}
 		out = append(out, b)
@@ -90,7 +92,7 @@ func run(ctx context.Context, o options) (escaped int, err error) {
 			break
 		}
 		begun := time.Now()
-		v, err := judge(ctx, folder, b, o.seeds)
+		v, err := judge(ctx, folder, b, o)
 		if err != nil {
 			return escaped, fmt.Errorf("planting %s: %w", b.name, err)
 		}
@@ -110,12 +112,20 @@ func run(ctx context.Context, o options) (escaped int, err error) {
 // verdict is who has caught a bug, "" for nobody.
 type verdict struct{ scenario, seed string }
 
-func judge(ctx context.Context, folder string, b bug, seeds int64) (v verdict, err error) {
+func judge(ctx context.Context, folder string, b bug, o options) (v verdict, err error) {
 	overlay, err := plant(folder, b)
 	if err != nil {
 		return v, err
 	}
-	for _, pkg := range append(slices.Clone(b.scenarios), "./test/scenario") {
+	if o.redis {
+		v.scenario, err = scenario(ctx, overlay, "./test/realredis "+b.onRedis, "-tags=redis")
+		return v, err
+	}
+	packages := slices.Clone(b.scenarios)
+	if !b.apart {
+		packages = append(packages, "./test/scenario")
+	}
+	for _, pkg := range packages {
 		if v.scenario, err = scenario(ctx, overlay, pkg); err != nil {
 			return v, err
 		}
@@ -123,7 +133,10 @@ func judge(ctx context.Context, folder string, b bug, seeds int64) (v verdict, e
 			break
 		}
 	}
-	v.seed, err = seed(ctx, folder, overlay, b, seeds)
+	if b.apart {
+		return v, nil
+	}
+	v.seed, err = seed(ctx, folder, overlay, b, o.seeds)
 	return v, err
 }
 
@@ -131,9 +144,10 @@ func judge(ctx context.Context, folder string, b bug, seeds int64) (v verdict, e
 var ended = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 
 // scenario returns the test that fails.
-func scenario(ctx context.Context, overlay, pkg string) (string, error) {
+func scenario(ctx context.Context, overlay, pkg string, flags ...string) (string, error) {
 	pkg, tests, _ := strings.Cut(pkg, " ")
-	out, err := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-ldflags=-s -w", "-count=1", "-run", cmp.Or(tests, "."), pkg).CombinedOutput()
+	args := append([]string{"test", "-overlay", overlay, "-ldflags=-s -w", "-count=1", "-run", cmp.Or(tests, ".")}, append(flags, pkg)...)
+	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
 	if err == nil {
 		return "", nil
 	}

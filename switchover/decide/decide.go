@@ -68,7 +68,7 @@ func (p *planner) handOver() Step {
 	if p.PausedAt.IsZero() {
 		return Step{Do: Pause, Instance: p.from.Name, Target: to.Name, Long: p.pause(), Text: "so that " + to.Name + " catches up"}
 	}
-	equal := to.Offset == p.from.Offset
+	equal := caughtUp(to, p.from)
 	switch late := p.Now.Sub(p.PausedAt) > p.CatchUp; {
 	case !equal && late:
 		return p.giveUp(reason.TargetBehind, fmt.Sprintf("%s lacks %d bytes after %s", to.Name, p.from.Offset-to.Offset, p.CatchUp))
@@ -125,7 +125,7 @@ func (p *planner) between() Step {
 	switch {
 	case forward && !p.fenced(to):
 		return Step{Do: SetFence, Instance: to.Name, Target: to.Name, Fence: p.fence(), Text: "it takes no writes before somebody follows it"}
-	case forward && to.Offset == p.from.Offset && !to.Loading && !to.Syncing:
+	case forward && caughtUp(to, p.from) && !to.Loading && !to.Syncing:
 		return Step{Do: Promote, Instance: to.Name, Target: to.Name, Text: fmt.Sprintf("it has all of the %d bytes", to.Offset)}
 	case forward && !waited:
 		return Step{Do: Wait, Text: fmt.Sprintf("%s lacks %d bytes", to.Name, p.from.Offset-to.Offset)}

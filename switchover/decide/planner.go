@@ -159,9 +159,12 @@ func (p *planner) pending() *Instance {
 		return fenced
 	}
 	return p.find(func(i *Instance) bool {
-		return mine(i) && i.Offset == p.from.Offset && i.Priority > 0 && i.Followers == 0
+		return mine(i) && caughtUp(i, p.from) && i.Priority > 0 && i.Followers == 0
 	})
 }
+
+// caughtUp: to, which follows from, has carried out every byte.
+func caughtUp(to, from *Instance) bool { return to.Offset == from.Offset }
 
 // contains: the bytes of b are the first ones of a.
 func contains(a, b *Instance) bool {

@@ -5,8 +5,11 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/shoal-dev/shoal/reason"
 )
 
 // server is a Redis as far as it matters here: its log, whose it is, and what is on its way to it.
@@ -365,6 +368,26 @@ func TestWhateverHappens(t *testing.T) {
 				t.Logf("%+v", *s)
 			}
 			return
+		}
+	}
+}
+
+// TestSteps: what happens when nothing goes wrong, in this order and no other. The one that takes over lags at first.
+func TestSteps(t *testing.T) {
+	want := []Action{SetFence, Pause, Elect, Demote, Promote, Tell, Follow, Unpause}
+	for seed := range uint64(50) {
+		w := newWorld(seed)
+		w.servers[0].log = []int{-1, -2, -3}
+		last := w.run(Request{From: "0", To: "1", Configured: &Fence{}}, true)
+		var got []Action
+		for _, line := range w.trace {
+			got = append(got, Action(strings.Fields(line)[0]))
+		}
+		if last.Code != reason.HandedOver || len(got) < len(want) || !slices.Equal(got[:len(want)], want) {
+			t.Fatalf("seed %d: %+v after %v", seed, last, w.trace)
+		}
+		if !w.servers[1].master || w.wrong != "" {
+			t.Fatalf("seed %d: %s, %v", seed, w.wrong, w.trace)
 		}
 	}
 }

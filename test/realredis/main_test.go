@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 }
 
 // requireVariable set to 1 makes a missing Redis a failure: where the tests are meant to run, they must not be skipped.
-const requireVariable = "SHOAL_REQUIRE_REDIS"
+const requireVariable = "REQUIRE_REDIS"
 
 func needRedis(t testing.TB) {
 	t.Helper()
