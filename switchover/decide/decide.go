@@ -53,6 +53,9 @@ func (p *planner) handOver() Step {
 		return p.giveUp(reason.SwitchoverTooLong, "")
 	}
 	to, code, text := p.target()
+	if code == reason.TargetLost && p.PausedAt.IsZero() && p.early() {
+		return Step{Do: Wait, Text: text}
+	}
 	if to == nil {
 		return p.giveUp(code, text)
 	}
@@ -74,7 +77,7 @@ func (p *planner) handOver() Step {
 		return p.giveUp(reason.TargetBehind, fmt.Sprintf("%s lacks %d bytes after %s", to.Name, p.from.Offset-to.Offset, p.CatchUp))
 	case !equal:
 		return Step{Do: Wait, Text: fmt.Sprintf("%s lacks %d bytes", to.Name, p.from.Offset-to.Offset)}
-	case !p.elected() && late:
+	case !p.elected() && p.Now.Sub(p.PausedAt) > 2*p.CatchUp: // Sentinels write votes to their disks
 		return p.giveUp(reason.NoSentinelMajority, "most Sentinels did not vote")
 	case !p.elected():
 		return Step{Do: Elect, Text: "so that no Sentinel promotes somebody meanwhile"}
@@ -271,6 +274,8 @@ func (p *planner) withoutFrom() Step {
 		return Step{Do: Wait, Text: "for " + p.from.Name}
 	case begun:
 		return end(Undecided, reason.MasterUnreachable, p.from.Name)
+	case p.early():
+		return Step{Do: Wait, Text: "for " + p.from.Name}
 	}
 	return end(Refused, reason.MasterUnreachable, p.from.Name)
 }

@@ -49,6 +49,9 @@ func (p *planner) byAddr(addr string) *Instance {
 
 func (p *planner) expired() bool { return p.Now.Sub(p.Began) > p.Timeout }
 
+// early: nothing has begun, and who does not answer at once is given a moment.
+func (p *planner) early() bool { return p.Now.Sub(p.Began) <= p.Timeout/5 }
+
 // stopped is when From was demoted, or first seen so.
 func (p *planner) stopped() time.Time {
 	if p.StoppedAt.IsZero() {
