@@ -93,7 +93,7 @@ func (r *run) look(ctx context.Context) ([]decide.Instance, []decide.Sentinel) {
 	sentinels := make([]decide.Sentinel, len(r.shard.Sentinels))
 	var all sync.WaitGroup
 	for n, i := range r.shard.Instances {
-		r.instances[i.Name].vital = i.Name == r.request.From || i.Name == r.memory.Target
+		r.instances[i.Name].vital = i.Name == r.request.From || i.Name == r.memory.Target && r.memory.GivenUp == 0
 		all.Go(func() { instances[n] = r.lookAt(ctx, i, r.instances[i.Name]) })
 	}
 	for n, l := range r.sentinels {

@@ -120,7 +120,7 @@ func TestSentinelStillPromotes(t *testing.T) {
 // TestLeastRights hands over as a user of an ACL that may do what docs/switchover.md lists and nothing else.
 func TestLeastRights(t *testing.T) {
 	const user = "shoal on >correct-horse resetchannels -@all +info +config|get +config|set +client|id +client|list +client|kill +client|setname +client|pause +client|unpause +replicaof"
-	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter, settings: []string{"--user", user}})
+	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter, settings: append([]string{"--user"}, strings.Fields(user)...)})
 	described := s.described()
 	described.Access.Username, described.Access.Password = "shoal", "correct-horse"
 	end := s.handOverOf(described, s.wanted(0), nil)
