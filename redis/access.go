@@ -34,7 +34,7 @@ type Access struct {
 	Username string
 	Password Secret
 	// TLS is nil for plain TCP. Without a ServerName the host of the address must be in the certificate.
-	TLS *tls.Config
+	TLS *tls.Config `json:"-"`
 	// Dial and IO bound the connecting with TLS, and each command. 0 means 500 ms.
 	Dial, IO time.Duration
 }

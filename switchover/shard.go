@@ -48,23 +48,23 @@ type line struct {
 const leftAlone = time.Second
 
 // ready connects if need be, and ends everybody else's connections.
-func (l *line) ready(ctx context.Context) (*redis.Conn, error) {
+func (l *line) ready(ctx context.Context) error {
 	if l.conn != nil {
-		return l.conn, nil
+		return nil
 	}
 	if !l.vital && time.Now().Before(l.until) {
-		return nil, errors.New("it did not answer a moment ago")
+		return errors.New("it did not answer a moment ago")
 	}
 	l.until = time.Now().Add(leftAlone)
 	conn, err := redis.Connect(ctx, l.addr, l.access)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := conn.Evict(ctx); err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return errors.Join(err, conn.Close())
 	}
 	l.conn = conn
-	return conn, nil
+	return nil
 }
 
 // drop closes the connection: the next look makes another.
@@ -105,7 +105,7 @@ func (r *run) look(ctx context.Context) ([]decide.Instance, []decide.Sentinel) {
 
 func (r *run) lookAt(ctx context.Context, i Instance, l *line) decide.Instance {
 	out := decide.Instance{Name: i.Name, Addr: i.Addr, Node: i.Node, Avoid: i.Avoid, Outdated: i.Outdated}
-	if _, err := l.ready(ctx); err != nil {
+	if err := l.ready(ctx); err != nil {
 		return out
 	}
 	var s redis.State
@@ -123,7 +123,7 @@ func (r *run) lookAt(ctx context.Context, i Instance, l *line) decide.Instance {
 
 func (r *run) listenTo(ctx context.Context, l *line) decide.Sentinel {
 	out := decide.Sentinel{Addr: l.addr}
-	if _, err := l.ready(ctx); err != nil {
+	if err := l.ready(ctx); err != nil {
 		return out
 	}
 	var v redis.View

@@ -123,17 +123,25 @@ func (p *planner) between() Step {
 	if !p.elected() {
 		return p.electBetween()
 	}
-	waited := p.Now.Sub(p.stopped()) > p.CatchUp
-	forward := p.GivenUp == 0 && to != nil && to.Reachable && to.History == p.from.History && !p.namesOther(p.from, to)
-	switch {
-	case forward && !p.fenced(to):
-		return Step{Do: SetFence, Instance: to.Name, Target: to.Name, Fence: p.fence(), Text: "it takes no writes before somebody follows it"}
-	case forward && caughtUp(to, p.from) && !to.Loading && !to.Syncing:
-		return Step{Do: Promote, Instance: to.Name, Target: to.Name, Text: fmt.Sprintf("it has all of the %d bytes", to.Offset)}
-	case forward && !waited:
-		return Step{Do: Wait, Text: fmt.Sprintf("%s lacks %d bytes", to.Name, p.from.Offset-to.Offset)}
+	if step, ok := p.forward(to); ok {
+		return step
 	}
 	return p.goBack(to)
+}
+
+// forward is the next step towards the one that is to take over, false when it cannot be, or has not caught up in time.
+func (p *planner) forward(to *Instance) (Step, bool) {
+	waited := p.Now.Sub(p.stopped()) > p.CatchUp
+	may := p.GivenUp == 0 && to != nil && to.Reachable && to.History == p.from.History && !p.namesOther(p.from, to)
+	switch {
+	case may && !p.fenced(to):
+		return Step{Do: SetFence, Instance: to.Name, Target: to.Name, Fence: p.fence(), Text: "it takes no writes before somebody follows it"}, true
+	case may && caughtUp(to, p.from) && !to.Loading && !to.Syncing:
+		return Step{Do: Promote, Instance: to.Name, Target: to.Name, Text: fmt.Sprintf("it has all of the %d bytes", to.Offset)}, true
+	case may && !waited:
+		return Step{Do: Wait, Text: fmt.Sprintf("%s lacks %d bytes", to.Name, p.from.Offset-to.Offset)}, true
+	}
+	return Step{}, false
 }
 
 // electBetween: nobody is promoted while a Sentinel may be about to promote somebody.

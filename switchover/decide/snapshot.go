@@ -10,11 +10,11 @@ import (
 type Policy string
 
 const (
-	// Strict: the master is left alone unless another has taken over.
+	// Strict says that the master is left alone unless another has taken over.
 	Strict Policy = "Strict"
-	// BestEffort: the caller goes on also if nobody could take over, as long as From is master still.
+	// BestEffort says that the caller goes on also if nobody could take over, as long as From is master still.
 	BestEffort Policy = "BestEffort"
-	// None: nothing is tried.
+	// None says that nothing is tried.
 	None Policy = "None"
 )
 

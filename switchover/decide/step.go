@@ -37,11 +37,11 @@ const (
 type Result string
 
 const (
-	// HandedOver: From is a replica of another master, which has every write.
+	// HandedOver says that From is a replica of another master, which has every write.
 	HandedOver Result = "HandedOver"
-	// Refused: From is master as before, and takes writes.
+	// Refused says that From is master as before, and takes writes.
 	Refused Result = "Refused"
-	// Undecided: it is not known that exactly one master takes writes, and Sentinel, or a person, decides.
+	// Undecided says that it is not known that exactly one master takes writes, and Sentinel, or a person, decides.
 	Undecided Result = "Undecided"
 )
 
