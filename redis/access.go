@@ -14,17 +14,24 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Secret is a password. However it is printed or encoded, it is three stars.
+// Secret is a password. However it is printed or encoded, it is three stars; one that is empty is nothing, so that whoever
+// reads it back does not authenticate where nobody asks for it.
 type Secret string
 
 const stars = "***"
 
-func (Secret) String() string               { return stars }
-func (Secret) GoString() string             { return stars }
-func (Secret) MarshalText() ([]byte, error) { return []byte(stars), nil }
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return stars
+}
+
+func (s Secret) GoString() string             { return s.String() }
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // Format keeps every verb of fmt from reading the string below it.
-func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(stars)) }
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
 
 // Access says how to reach a process and as whom.
 type Access struct {
@@ -90,10 +97,27 @@ func (a Access) dial(ctx context.Context, network, addr string) (net.Conn, error
 	return (&tls.Dialer{NetDialer: plain, Config: a.TLS}).DialContext(ctx, network, addr)
 }
 
-// scrub takes the password out of an error. A server that does not know a command repeats its arguments, AUTH's too.
+// arguments is what Redis writes before the arguments of a command that it does not know, as far as they fit.
+const arguments = "with args beginning with:"
+
+// part is how many bytes of a password at its beginning give it away.
+const part = 4
+
+// scrub takes the password out of an error. A server that does not know a command repeats its arguments, AUTH's too, and
+// cuts them after some length: so they are all left out, and what may be the beginning of a password too.
 func (a Access) scrub(err error) error {
-	if err == nil || a.Password == "" || !strings.Contains(err.Error(), string(a.Password)) {
+	if err == nil || a.Password == "" {
 		return err
 	}
-	return errors.New(strings.ReplaceAll(err.Error(), string(a.Password), stars))
+	text, _, cut := strings.Cut(err.Error(), arguments)
+	if cut {
+		text += arguments + " " + stars
+	}
+	for n := len(a.Password); n >= min(part, len(a.Password)); n-- {
+		text = strings.ReplaceAll(text, string(a.Password[:n]), stars)
+	}
+	if text == err.Error() {
+		return err
+	}
+	return errors.New(text)
 }

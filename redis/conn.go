@@ -25,9 +25,9 @@ func Connect(ctx context.Context, addr string, access Access) (*Conn, error) {
 	c := &Conn{addr: addr, access: access, client: client, conn: client.Conn()}
 	ctx, cancel := context.WithTimeout(ctx, access.dialTimeout()+2*access.ioTimeout())
 	defer cancel()
-	if _, err := c.do(ctx, "CLIENT", "ID"); err != nil {
+	if err := c.conn.Do(ctx, "CLIENT", "ID").Err(); err != nil { // not do: its bound is that of a command alone
 		_ = c.Close() // what is wrong is known already
-		return nil, fmt.Errorf("connecting to %s: %w", addr, err)
+		return nil, fmt.Errorf("connecting to %s: %w", addr, access.scrub(err))
 	}
 	return c, nil
 }

@@ -2,11 +2,14 @@ package redis
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
@@ -99,9 +102,89 @@ func TestAPasswordIsNowhere(t *testing.T) {
 			t.Errorf("the password is in %q", shown)
 		}
 	}
-	if !strings.Contains(access.scrub(errors.New("with args: '"+password+"'")).Error(), stars) {
-		t.Error("the errors of this test have no password that could be taken out")
+	for _, text := range []string{
+		"with args: '" + password + "'", "with args: '" + password[:7],
+		"ERR unknown command 'HELLO', with args beginning with: 'AUTH' 'operator' '" + password[:2],
+	} {
+		shown := access.scrub(errors.New(text)).Error()
+		if !strings.Contains(shown, stars) || strings.Contains(shown, password[:4]) || strings.HasSuffix(shown, password[:2]) {
+			t.Errorf("%q is shown as %q", text, shown)
+		}
 	}
+	plain := errors.New("connection refused")
+	if access.scrub(plain) != plain {
+		t.Error("an error without a password is changed")
+	}
+}
+
+// A password that is none is none when it is read back, and not three stars.
+func TestNoPasswordStaysNone(t *testing.T) {
+	text, err := json.Marshal(Access{Username: "operator"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Access
+	if err := json.Unmarshal(text, &back); err != nil || back.Password != "" {
+		t.Errorf("%s is read back as %q, %v", text, string(back.Password), err)
+	}
+}
+
+// What a server has against a password is told, and not that some later word went unheard.
+func TestAWrongPasswordIsTheCause(t *testing.T) {
+	addr := scripted(t, map[string]string{"CLIENT ID": "-NOAUTH Authentication required.\r\n", "AUTH": "-WRONGPASS invalid username-password pair or user is disabled.\r\n"})
+	for range 20 {
+		if _, err := Connect(t.Context(), addr, Access{Username: "operator", Password: "correct horse", Name: "test"}); err == nil || !strings.Contains(err.Error(), "WRONGPASS") {
+			t.Fatalf("got %v", err)
+		}
+	}
+}
+
+// slowly hands over connections on which the handshake of TLS takes a while.
+type slowly struct {
+	net.Listener
+	until time.Duration
+}
+
+func (s slowly) Accept() (net.Conn, error) {
+	conn, err := s.Listener.Accept()
+	if err == nil {
+		<-time.After(s.until)
+	}
+	return conn, err
+}
+
+// Connecting has a bound of its own: a command that must be quick does not make a slow handshake fail.
+func TestConnectingMayTakeLongerThanACommand(t *testing.T) {
+	backend := scripted(t, map[string]string{"CLIENT ID": ":1\r\n"})
+	https := httptest.NewTLSServer(nil) // for its certificate
+	defer https.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	secure := tls.NewListener(slowly{listener, 300 * time.Millisecond}, https.TLS)
+	go func() {
+		for {
+			client, err := secure.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", backend)
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(server, client); server.Close() }()
+			go func() { _, _ = io.Copy(client, server); client.Close() }()
+		}
+	}()
+	roots := https.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	access := Access{Dial: 20 * time.Second, IO: 150 * time.Millisecond, TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}}
+	conn, err := Connect(t.Context(), listener.Addr().String(), access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
 }
 
 const master = "# Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\n# Persistence\r\nloading:0\r\n# Replication\r\nrole:master\r\n" +

@@ -59,22 +59,27 @@ func named(a redis.Access) redis.Access {
 
 func (r *run) close() {
 	for _, l := range r.instances {
-		l.drop()
+		l.drop(nil)
 	}
 	for _, l := range r.sentinels {
-		l.drop()
+		l.drop(nil)
 	}
 }
 
 func (r *run) loop(ctx context.Context, o Options) (decide.Step, error) {
 	for {
-		step := decide.Decide(r.snapshot(ctx))
+		s := r.snapshot(ctx)
+		step := decide.Decide(s)
 		if err := ctx.Err(); err != nil {
 			return step, fmt.Errorf("handing over from %s: %w", r.request.From, err)
 		}
 		if step.Do == decide.Wait {
 			rest(ctx)
 			continue
+		}
+		if r.request.Configured == nil { // from here on it may be what a step has set
+			configured := decide.Configured(s.Request, s.Instances)
+			r.request.Configured = &configured
 		}
 		if o.Before != nil {
 			if err := o.Before(ctx, step); err != nil {
@@ -84,10 +89,12 @@ func (r *run) loop(ctx context.Context, o Options) (decide.Step, error) {
 		if step.Do == decide.End {
 			return step, nil
 		}
-		begun := time.Now()
+		begun, trouble := time.Now(), ""
 		epoch, err := r.do(ctx, step)
-		r.memory = r.memory.After(step, begun, epoch, err != nil)
 		if err != nil {
+			trouble = err.Error()
+		}
+		if r.memory = r.memory.After(step, begun, epoch, trouble); err != nil {
 			rest(ctx)
 		}
 	}
@@ -102,16 +109,10 @@ func rest(ctx context.Context) {
 	}
 }
 
-// snapshot looks at everybody. What the configuration says is taken from the first look, if the request does not say: later,
-// it may be what a step has set.
+// snapshot looks at everybody.
 func (r *run) snapshot(ctx context.Context) decide.Snapshot {
 	instances, sentinels := r.look(ctx)
 	r.seen = sentinels
-	for _, i := range instances {
-		if r.request.Configured == nil && i.Name == r.request.From && i.Reachable {
-			r.request.Configured = &i.Fence
-		}
-	}
 	return decide.Snapshot{Now: time.Now(), Request: r.request, Instances: instances, Sentinels: sentinels, Memory: r.memory}
 }
 

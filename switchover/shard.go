@@ -3,6 +3,7 @@ package switchover
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -39,39 +40,47 @@ type line struct {
 	addr   string
 	access redis.Access
 	conn   *redis.Conn
-	// vital: a step needs this process, which is tried again with every look. Others are left alone for a while after they
-	// failed, or each look would wait for them.
+	// vital: a step needs this process, which is tried again soon. Others are left alone for a while after they failed, or each
+	// look would wait for them.
 	vital bool
 	until time.Time
+	// trouble is why there was no connection, at that time.
+	trouble error
+	failed  time.Time
 }
 
-const leftAlone = time.Second
+const leftAlone, leftAloneVital = time.Second, 20 * time.Millisecond
 
 // ready connects if need be, and ends everybody else's connections.
 func (l *line) ready(ctx context.Context) error {
 	if l.conn != nil {
 		return nil
 	}
-	if !l.vital && time.Now().Before(l.until) {
-		return errors.New("it did not answer a moment ago")
+	again := l.until
+	if l.vital {
+		again = l.failed.Add(leftAloneVital)
+	}
+	if l.trouble != nil && time.Now().Before(again) {
+		return l.trouble
 	}
 	l.until = time.Now().Add(leftAlone)
 	conn, err := redis.Connect(ctx, l.addr, l.access)
-	if err != nil {
-		return err
+	if err == nil {
+		if _, err = conn.Evict(ctx); err == nil {
+			l.conn = conn
+			return nil
+		}
+		err = errors.Join(err, conn.Close())
 	}
-	if _, err := conn.Evict(ctx); err != nil {
-		return errors.Join(err, conn.Close())
-	}
-	l.conn = conn
-	return nil
+	l.trouble, l.failed = err, time.Now()
+	return err
 }
 
-// drop closes the connection: the next look makes another.
-func (l *line) drop() {
+// drop closes the connection, because of trouble or because it is not needed any more: the next look makes another.
+func (l *line) drop(trouble error) {
 	if l.conn != nil {
-		_ = l.conn.Close() // it failed, or is not needed any more
-		l.conn, l.until = nil, time.Now().Add(leftAlone)
+		_ = l.conn.Close()
+		l.conn, l.until, l.trouble = nil, time.Now().Add(leftAlone), trouble
 	}
 }
 
@@ -79,11 +88,11 @@ func (l *line) drop() {
 // does not hold any more.
 func (l *line) on(do func(*redis.Conn) error) error {
 	if l.conn == nil {
-		return errors.New("the connection to " + l.addr + " is lost")
+		return fmt.Errorf("the connection to %s is lost: %w", l.addr, l.trouble)
 	}
 	err := do(l.conn)
 	if err != nil {
-		l.drop()
+		l.drop(err)
 	}
 	return err
 }
@@ -106,10 +115,12 @@ func (r *run) look(ctx context.Context) ([]decide.Instance, []decide.Sentinel) {
 func (r *run) lookAt(ctx context.Context, i Instance, l *line) decide.Instance {
 	out := decide.Instance{Name: i.Name, Addr: i.Addr, Node: i.Node, Avoid: i.Avoid, Outdated: i.Outdated}
 	if err := l.ready(ctx); err != nil {
+		out.Trouble = err.Error()
 		return out
 	}
 	var s redis.State
 	if err := l.on(func(c *redis.Conn) (err error) { s, err = c.State(ctx); return err }); err != nil {
+		out.Trouble = err.Error()
 		return out
 	}
 	out.Reachable, out.Master, out.Of, out.Held = true, s.Kind == redis.Master, s.Master, s.Master == redis.Nobody
@@ -124,10 +135,12 @@ func (r *run) lookAt(ctx context.Context, i Instance, l *line) decide.Instance {
 func (r *run) listenTo(ctx context.Context, l *line) decide.Sentinel {
 	out := decide.Sentinel{Addr: l.addr}
 	if err := l.ready(ctx); err != nil {
+		out.Trouble = err.Error()
 		return out
 	}
 	var v redis.View
 	if err := l.on(func(c *redis.Conn) (err error) { v, err = c.View(ctx, r.shard.Monitor); return err }); err != nil {
+		out.Trouble = err.Error()
 		return out
 	}
 	out.Reachable, out.Master, out.Epoch, out.Quorum, out.Peers = true, v.Master, v.Epoch, v.Quorum, v.Peers

@@ -3,6 +3,8 @@ package main
 // bug is a change of one place in one file, which must be there exactly once.
 type bug struct {
 	name, file, is, becomes string
+	// too is a second place in the file and what it becomes, where one rule is kept twice.
+	too [2]string
 	// scenarios are the packages whose scenarios are asked before test/scenario, each with a regular expression for the
 	// tests to run after a blank.
 	scenarios []string
@@ -99,5 +101,10 @@ var bugs = []bug{
 	{name: "offsets-ignored", file: "switchover/decide/planner.go", is: "{ return to.Offset == from.Offset }", becomes: "{ return to.Offset <= from.Offset }", scenarios: ofSwitchover, onRedis: "^TestReplicationLink$/^slow$", apart: true, why: noSwitchover},
 	{name: "no-pause", file: "switchover/decide/decide.go", is: "\tif p.PausedAt.IsZero() {\n", becomes: "\tif p.PausedAt.IsZero() {\n\t\tp.PausedAt = p.Now\n\t}\n\tif p.PausedAt.IsZero() {\n", scenarios: ofSwitchover, onRedis: "^TestReplicationLink$/^slow$", apart: true, why: noSwitchover},
 	{name: "no-fence", file: "switchover/decide/planner.go", is: "return i.Fence.Lag > 0 && i.Fence.Replicas >= p.fence().Replicas", becomes: "return true", scenarios: ofSwitchover, onRedis: "^TestAnswersLost$/^Promote$", apart: true, why: noSwitchover},
+	{name: "sentinel-overruled", file: "switchover/decide/decide.go", is: "\tif text == \"\" || p.Static {\n", becomes: "\tif text != \"\" || p.Static || !p.early() {\n", too: [2]string{"ok && len(p.Told) > 0 && p.namesOther(p.from)", "ok && p.namesOther(p.from)"}, scenarios: ofSwitchover, onRedis: "^TestSentinelsChoiceStands$", apart: true, why: noSwitchover},
+	{name: "sentinel-taken-back", file: "switchover/decide/decide.go", is: "if text := p.foreign(p.from); text != \"\" && !p.mayTakeOver(to) {", becomes: "if text := p.foreign(p.from, to); text != \"\" && !p.mayTakeOver(to) {", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "late-offsets-ignored", file: "switchover/decide/planner.go", is: "a.Former == b.History && a.FormerEnd > b.Offset", becomes: "a.Former == b.History", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "writes-wait-for-sentinels", file: "switchover/decide/decide.go", is: "if step, ok := p.tell(to); ok && !p.expired() {", becomes: "if step, ok := p.tell(to); ok {", scenarios: ofSwitchover, onRedis: "^TestSentinelsGo$", apart: true, why: noSwitchover},
+	{name: "fence-forgotten", file: "switchover/decide/step.go", is: "return !s.Fenced", becomes: "return true", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 	{name: "sentinels-told-late", file: "switchover/decide/decide.go", is: "\tif step, ok := p.tell(p.from); ok {\n\t\tstep.Code = code\n\t\tif p.expired", becomes: "\tif step, ok := p.tell(p.from); ok && p.from == nil {\n\t\tstep.Code = code\n\t\tif p.expired", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 }

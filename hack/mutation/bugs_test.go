@@ -17,6 +17,9 @@ func TestEveryBugHasItsPlace(t *testing.T) {
 		if n := strings.Count(string(text), b.is); n != 1 {
 			t.Errorf("%s: %s has the place %d times: %s", b.name, b.file, n, b.is)
 		}
+		if n := strings.Count(string(text), b.too[0]); b.too[0] != "" && n != 1 {
+			t.Errorf("%s: %s has the other place %d times: %s", b.name, b.file, n, b.too[0])
+		}
 	}
 }
 

@@ -209,8 +209,14 @@ func plant(folder string, b bug) (string, error) {
 	if n := strings.Count(string(text), b.is); n != 1 {
 		return "", fmt.Errorf("%s has the place %d times: %s", b.file, n, b.is)
 	}
+	with := strings.Replace(string(text), b.is, b.becomes, 1)
+	if n := strings.Count(with, b.too[0]); b.too[0] != "" && n != 1 {
+		return "", fmt.Errorf("%s has the place %d times: %s", b.file, n, b.too[0])
+	} else if b.too[0] != "" {
+		with = strings.Replace(with, b.too[0], b.too[1], 1)
+	}
 	planted := filepath.Join(folder, b.name+".go")
-	if err := os.WriteFile(planted, []byte(strings.Replace(string(text), b.is, b.becomes, 1)), 0o600); err != nil {
+	if err := os.WriteFile(planted, []byte(with), 0o600); err != nil {
 		return "", err
 	}
 	path, err := filepath.Abs(b.file)

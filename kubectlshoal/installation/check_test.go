@@ -412,6 +412,9 @@ func TestFaults(t *testing.T) {
 					if r.Bad() != (f.state == Failure) {
 						t.Errorf("bad is %v for a %s: %+v", r.Bad(), f.state, r.Results)
 					}
+					if one.Next == "" {
+						t.Errorf("nothing to do is told: %+v", one)
+					}
 					return
 				}
 			}

@@ -14,14 +14,25 @@ func Decide(s Snapshot) Step {
 	if step.Do == End || p.Now.Sub(p.Began) <= 2*p.Timeout {
 		return step
 	}
-	text := fmt.Sprintf("%s %s could not be done", step.Do, step.Instance)
+	text := fmt.Sprintf("%s %s could not be done%s", step.Do, step.Instance, because(p.Trouble))
+	if step.Do == Wait {
+		text = step.Text
+	}
 	switch {
 	case p.from.Reachable && p.from.Master:
 		return end(Refused, cmp.Or(p.GivenUp, reason.SwitchoverTooLong), text)
 	case p.from.Reachable && !p.from.Held:
-		return end(HandedOver, reason.HandedOverInPart, text)
+		return p.handedOver(p.byAddr(p.from.Of), reason.HandedOverInPart, text)
 	}
 	return end(Undecided, reason.NoMaster, text)
+}
+
+// because is a cause, put behind what it caused.
+func because(trouble string) string {
+	if trouble == "" {
+		return ""
+	}
+	return ": " + trouble
 }
 
 func (p *planner) next() Step {
@@ -43,6 +54,9 @@ func (p *planner) next() Step {
 
 // handOver: From is master. Nothing has happened yet that the end of the pause does not undo, or it was undone.
 func (p *planner) handOver() Step {
+	if step, ok := p.usurped(); ok {
+		return step
+	}
 	if step, ok := p.strays(p.from); ok {
 		return step
 	}
@@ -50,20 +64,17 @@ func (p *planner) handOver() Step {
 		return p.giveUp(p.GivenUp, "")
 	}
 	if p.expired() {
-		return p.giveUp(reason.SwitchoverTooLong, "")
+		return p.giveUp(reason.SwitchoverTooLong, p.Trouble)
 	}
-	to, code, text := p.target()
-	if code == reason.TargetLost && p.PausedAt.IsZero() && p.early() {
-		return Step{Do: Wait, Text: text}
-	}
-	if to == nil {
+	if code, text := p.unready(); code != 0 {
+		if p.PausedAt.IsZero() && p.early() && (code == reason.TargetLost || code == reason.NoSentinelMajority) {
+			return Step{Do: Wait, Text: text}
+		}
 		return p.giveUp(code, text)
 	}
+	to, _, _ := p.target()
 	if p.from.Fence != p.configured {
 		return Step{Do: SetFence, Instance: p.from.Name, Fence: p.configured, Text: "what an earlier switchover left"}
-	}
-	if code, text := p.sentinelsReady(); code != 0 {
-		return p.giveUp(code, text)
 	}
 	if !p.fenced(to) {
 		return Step{Do: SetFence, Instance: to.Name, Target: to.Name, Fence: p.fence(), Text: "it takes no writes before somebody follows it"}
@@ -71,6 +82,25 @@ func (p *planner) handOver() Step {
 	if p.PausedAt.IsZero() {
 		return Step{Do: Pause, Instance: p.from.Name, Target: to.Name, Long: p.pause(), Text: "so that " + to.Name + " catches up"}
 	}
+	return p.stop(to)
+}
+
+// unready says why there is nobody who could take over now, or to whom Sentinels would agree.
+func (p *planner) unready() (reason.Code, string) {
+	if to, code, text := p.target(); to == nil {
+		return code, text
+	}
+	if code, text := p.sentinelsReady(); code != 0 {
+		return code, text
+	}
+	if p.PausedAt.IsZero() && p.sentinelsAlarmed() {
+		return reason.NoSentinelMajority, "so many find the master down, or do not answer, that one may promote somebody"
+	}
+	return 0, ""
+}
+
+// stop: writes are held at From, and it is demoted if the other one has all of them in time.
+func (p *planner) stop(to *Instance) Step {
 	equal := caughtUp(to, p.from)
 	switch late := p.Now.Sub(p.PausedAt) > p.CatchUp; {
 	case !equal && late:
@@ -78,7 +108,7 @@ func (p *planner) handOver() Step {
 	case !equal:
 		return Step{Do: Wait, Text: fmt.Sprintf("%s lacks %d bytes", to.Name, p.from.Offset-to.Offset)}
 	case !p.elected() && p.Now.Sub(p.PausedAt) > 2*p.CatchUp: // Sentinels write votes to their disks
-		return p.giveUp(reason.NoSentinelMajority, "most Sentinels did not vote")
+		return p.giveUp(reason.NoSentinelMajority, "most Sentinels did not vote"+because(p.Trouble))
 	case !p.elected():
 		return Step{Do: Elect, Text: "so that no Sentinel promotes somebody meanwhile"}
 	}
@@ -90,17 +120,52 @@ func (p *planner) giveUp(code reason.Code, text string) Step {
 	if !p.PausedAt.IsZero() && !p.Unpaused {
 		return Step{Do: Unpause, Instance: p.from.Name, Code: code, Text: text}
 	}
-	if step, ok := p.tell(p.from); ok && p.namesOther(p.from) {
+	// Whoever told them of nobody has nothing to take back: what they name is their own choice.
+	if step, ok := p.tell(p.from); ok && len(p.Told) > 0 && p.namesOther(p.from) {
 		step.Code = code
 		return step
 	}
-	for i := range p.Instances {
-		other := &p.Instances[i]
-		if other.Reachable && !other.Master && other.Fence != p.configured && other.Name == p.targetName() {
-			return Step{Do: SetFence, Instance: other.Name, Fence: p.configured, Code: code, Text: "as configured"}
-		}
+	if step, ok := p.tidy(); ok {
+		step.Code = code
+		return step
 	}
 	return end(Refused, code, text)
+}
+
+// tidy takes the fence from the one that did not take over, if it is a replica still.
+func (p *planner) tidy() (Step, bool) {
+	other := p.byName(p.targetName())
+	if other == nil || !other.Reachable || other.Master || other.Fence == p.configured {
+		return Step{}, false
+	}
+	return Step{Do: SetFence, Instance: other.Name, Fence: p.configured, Text: "as configured"}, true
+}
+
+// usurped: From is master, and Sentinels name somebody else: whom they have promoted while it did not answer. From is a master
+// of the past, which they will make a replica. A pause of it is left to end by itself, as what it takes is lost.
+func (p *planner) usurped() (Step, bool) {
+	text := p.foreign(p.from)
+	if answer, named := p.naming(p.from); text == "" && len(p.Told) == 0 && answer >= p.need() && named < p.need() {
+		text = fmt.Sprintf("%d Sentinels of %d that are needed name %s", named, p.need(), p.from.Name)
+	}
+	if text == "" || p.Static {
+		return Step{}, false
+	}
+	if p.early() {
+		return Step{Do: Wait, Text: text}, true
+	}
+	if step, ok := p.tidy(); ok && !p.expired() {
+		return step, true
+	}
+	return end(Undecided, reason.AnotherMaster, text), true
+}
+
+// leave: Sentinels have chosen somebody else, and finish what they do.
+func (p *planner) leave(text string) Step {
+	if !p.expired() {
+		return Step{Do: Wait, Text: text}
+	}
+	return end(Undecided, reason.AnotherMaster, text)
 }
 
 // between: From follows nobody, so nobody takes writes.
@@ -111,14 +176,22 @@ func (p *planner) between() Step {
 			return end(Undecided, reason.AnotherMaster, x.Name+" is master")
 		}
 	}
+	if text := p.foreign(p.from, to); text != "" {
+		return p.leave(text)
+	}
 	if to != nil && to.Reachable && to.Master {
 		if !contains(to, p.from) {
 			return end(Undecided, reason.HistoriesDiffer, fmt.Sprintf("%s is master and lacks bytes of %s", to.Name, p.from.Name))
 		}
-		if step, ok := p.tell(to); ok {
+		// It has everything, and nobody else was chosen: without Sentinels who could be told, writes go on all the same.
+		if step, ok := p.tell(to); ok && !p.expired() {
 			return step
 		}
 		return Step{Do: Follow, Instance: p.from.Name, Master: to.Name, Text: to.Name + " is master, and has all of its bytes"}
+	}
+	// Before the vote is asked for: it would keep Sentinels from what only they can do.
+	if text := p.foreign(p.from); text != "" && !p.mayTakeOver(to) {
+		return p.leave(text)
 	}
 	if !p.elected() {
 		return p.electBetween()
@@ -129,10 +202,15 @@ func (p *planner) between() Step {
 	return p.goBack(to)
 }
 
+// mayTakeOver: the one that is to take over can still, when it has caught up.
+func (p *planner) mayTakeOver(to *Instance) bool {
+	return p.GivenUp == 0 && to != nil && to.Reachable && to.History == p.from.History
+}
+
 // forward is the next step towards the one that is to take over, false when it cannot be, or has not caught up in time.
 func (p *planner) forward(to *Instance) (Step, bool) {
 	waited := p.Now.Sub(p.stopped()) > p.CatchUp
-	may := p.GivenUp == 0 && to != nil && to.Reachable && to.History == p.from.History && !p.namesOther(p.from, to)
+	may := p.mayTakeOver(to)
 	switch {
 	case may && !p.fenced(to):
 		return Step{Do: SetFence, Instance: to.Name, Target: to.Name, Fence: p.fence(), Text: "it takes no writes before somebody follows it"}, true
@@ -153,7 +231,7 @@ func (p *planner) electBetween() Step {
 		return Step{Do: Wait, Text: "for Sentinels: " + text}
 	}
 	if p.expired() {
-		return end(Undecided, reason.NoMaster, "most Sentinels did not vote")
+		return end(Undecided, reason.NoMaster, "most Sentinels did not vote"+because(p.Trouble))
 	}
 	return Step{Do: Elect, Text: "so that no Sentinel promotes somebody meanwhile"}
 }
@@ -165,7 +243,7 @@ func (p *planner) goBack(to *Instance) Step {
 	if to != nil {
 		text = to.Name + " did not catch up"
 		if !to.Reachable {
-			code, text = reason.TargetLost, to.Name+" does not answer"
+			code, text = reason.TargetLost, silent(to)
 		}
 	}
 	if why := p.mayBeFollowed(); why != "" {
@@ -176,6 +254,9 @@ func (p *planner) goBack(to *Instance) Step {
 	}
 	if p.GivenUp != 0 {
 		code = p.GivenUp
+	}
+	if text := p.foreign(p.from); text != "" {
+		return p.leave(text)
 	}
 	// First: Sentinels that name the other one would make From follow it, with what From takes from here on.
 	if step, ok := p.tell(p.from); ok {
@@ -213,10 +294,13 @@ func (p *planner) finish() Step {
 	case x == nil:
 		return end(Undecided, reason.AnotherMaster, p.from.Name+" follows "+p.from.Of)
 	case !x.Reachable || !x.Master:
-		if p.Now.Sub(p.stopped()) <= p.CatchUp {
+		if !p.expired() {
 			return Step{Do: Wait, Text: "for " + x.Name}
 		}
-		return end(Undecided, reason.NoMaster, fmt.Sprintf("%s follows %s, which is no master or does not answer", p.from.Name, x.Name))
+		return end(Undecided, reason.NoMaster, fmt.Sprintf("%s follows %s, which is no master or does not answer%s", p.from.Name, x.Name, because(x.Trouble)))
+	}
+	if text := p.foreign(p.from, x); text != "" {
+		return p.leave(text)
 	}
 	if step, ok := p.strays(x); ok {
 		return step
@@ -227,7 +311,7 @@ func (p *planner) finish() Step {
 	if p.from.LinkUp && x.Fence != p.configured {
 		return Step{Do: SetFence, Instance: x.Name, Fence: p.configured, Text: p.from.Name + " follows it"}
 	}
-	if step, ok := p.gather(x, x.History, x.Former); ok {
+	if step, ok := p.gather(x); ok {
 		return step
 	}
 	if step, ok := p.tell(x); ok && !p.expired() {
@@ -245,35 +329,45 @@ func (p *planner) verify(x *Instance) Step {
 		}
 	}
 	for _, i := range p.Instances {
-		if i.Reachable && !i.Master && i.Fence != p.configured && p.Request.Configured != nil {
+		if i.Reachable && !i.Master && i.Fence != p.configured {
 			return Step{Do: SetFence, Instance: i.Name, Fence: p.configured, Text: "what an earlier switchover left"}
 		}
 	}
 	if x.Fence != p.configured {
 		missing = x.Name + " still needs a replica to take writes"
 	}
+	if _, ok := p.tell(x); ok {
+		missing = "most Sentinels were not told of " + x.Name
+	}
 	switch {
 	case missing == "":
-		return end(HandedOver, reason.HandedOver, x.Name+" is master")
-	case p.expired():
-		return end(HandedOver, reason.HandedOverInPart, missing)
+		return p.handedOver(x, reason.HandedOver, x.Name+" is master")
+	case p.expired() && x.Fence == p.configured:
+		return p.handedOver(x, reason.HandedOverInPart, missing+because(p.Trouble))
 	}
 	return Step{Do: Wait, Text: missing}
+}
+
+// handedOver is the end at which From follows x. Without From, x would take no writes while its fence is on.
+func (p *planner) handedOver(x *Instance, code reason.Code, text string) Step {
+	step := end(HandedOver, code, text)
+	step.Fenced = x == nil || x.Fence != p.configured && p.fenced(x)
+	return step
 }
 
 // withoutFrom: From does not answer. Before it was demoted that is a failure like any other, and Sentinel's to handle. After
 // Sentinels were told of the other master, those who followed From follow that one.
 func (p *planner) withoutFrom() Step {
 	to := p.byName(p.targetName())
-	if to != nil && to.Reachable && to.Master && p.told(to) && p.Request.Configured != nil {
-		if step, ok := p.gather(to, to.Former, to.Former); ok {
+	if to != nil && to.Reachable && to.Master && p.told(to) {
+		if step, ok := p.gather(to); ok {
 			return step
 		}
 		if to.Followers > 0 && to.Fence != p.configured {
 			return Step{Do: SetFence, Instance: to.Name, Fence: p.configured, Text: "others follow it"}
 		}
 		if to.Followers > 0 {
-			return end(HandedOver, reason.HandedOverInPart, p.from.Name+" does not answer")
+			return p.handedOver(to, reason.HandedOverInPart, silent(p.from))
 		}
 	}
 	begun := !p.PausedAt.IsZero() || !p.StoppedAt.IsZero()
@@ -281,9 +375,9 @@ func (p *planner) withoutFrom() Step {
 	case begun && !p.expired():
 		return Step{Do: Wait, Text: "for " + p.from.Name}
 	case begun:
-		return end(Undecided, reason.MasterUnreachable, p.from.Name)
+		return end(Undecided, reason.MasterUnreachable, silent(p.from))
 	case p.early():
 		return Step{Do: Wait, Text: "for " + p.from.Name}
 	}
-	return end(Refused, reason.MasterUnreachable, p.from.Name)
+	return end(Refused, reason.MasterUnreachable, silent(p.from))
 }

@@ -21,13 +21,29 @@ type planner struct {
 func newPlanner(s Snapshot) *planner {
 	p := &planner{Snapshot: s, Request: s.Request.Defaults(), Memory: s.Memory}
 	p.from = p.byName(s.Request.From)
-	switch {
-	case s.Request.Configured != nil:
-		p.configured = *s.Request.Configured
-	case p.from != nil:
-		p.configured = p.from.Fence
-	}
+	p.configured = Configured(s.Request, s.Instances)
 	return p
+}
+
+// Configured is what the configuration says about replicas that a master needs, if the request does not say: see there.
+func Configured(r Request, instances []Instance) Fence {
+	if r.Configured != nil {
+		return *r.Configured
+	}
+	var least *Fence
+	for n := range instances {
+		i := &instances[n]
+		if !i.Reachable {
+			continue
+		}
+		if least == nil || i.Fence.Replicas < least.Replicas || i.Fence.Replicas == least.Replicas && i.Name == r.From {
+			least = &i.Fence
+		}
+	}
+	if least == nil {
+		return Fence{}
+	}
+	return *least
 }
 
 func (p *planner) find(is func(*Instance) bool) *Instance {
@@ -79,7 +95,7 @@ func (p *planner) target() (*Instance, reason.Code, string) {
 		why := p.unfit(to)
 		switch {
 		case !to.Reachable:
-			return nil, reason.TargetLost, to.Name + " does not answer"
+			return nil, reason.TargetLost, silent(to)
 		case why != "":
 			return nil, reason.NoCandidate, to.Name + " " + why
 		}
@@ -123,11 +139,14 @@ func (p *planner) better(a, b *Instance) int {
 	return cmp.Or(cmp.Compare(behind(a), behind(b)), cmp.Compare(a.Name, b.Name))
 }
 
+// silent says that an instance does not answer, and why.
+func silent(i *Instance) string { return i.Name + " does not answer" + because(i.Trouble) }
+
 // unfit says why an instance cannot take over from a master, or nothing.
 func (p *planner) unfit(i *Instance) string {
 	switch {
 	case !i.Reachable:
-		return "does not answer"
+		return "does not answer" + because(i.Trouble)
 	case i.Master || i.Of != p.from.Addr:
 		return "does not follow " + p.from.Name
 	case i.Loading || i.Syncing || !i.LinkUp:
@@ -196,7 +215,7 @@ func (p *planner) harmless(x *Instance) bool {
 func (p *planner) stray(x, master *Instance) Step {
 	contained := x.Former == master.History && master.Offset >= x.FormerEnd-1 || x.Former == master.Former && master.FormerEnd >= x.FormerEnd
 	switch {
-	case !p.harmless(x) || p.expired():
+	case !p.harmless(x) || p.expired() || p.foreign(p.from, master) != "":
 		return end(Undecided, reason.TwoMasters, master.Name+" and "+x.Name)
 	case !contained:
 		return Step{Do: Wait, Text: "for Sentinel to make a replica of " + x.Name}
@@ -207,14 +226,15 @@ func (p *planner) stray(x, master *Instance) Step {
 	return Step{Do: Follow, Instance: x.Name, Master: master.Name, Text: "it was promoted in vain, and has taken no write"}
 }
 
-// gather has the replicas that follow From, or nobody, follow x, if what they have is the beginning of what x has.
-func (p *planner) gather(x *Instance, histories ...string) (Step, bool) {
+// gather has the replicas that follow From follow x, if what they have is the beginning of what x has: whatever they have
+// beyond that would be thrown away.
+func (p *planner) gather(x *Instance) (Step, bool) {
 	for i := range p.Instances {
 		r := &p.Instances[i]
 		if !r.Reachable || r == x || r == p.from || r.Master || r.Of == x.Addr || r.Of != p.from.Addr {
 			continue
 		}
-		if slices.Contains(histories, r.History) {
+		if r.History == x.History || contains(x, r) { // what has x's own history came from x, if it was looked at later than x too
 			return Step{Do: Follow, Instance: r.Name, Master: x.Name, Text: x.Name + " is master"}, true
 		}
 	}

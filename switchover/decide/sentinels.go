@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -34,7 +35,13 @@ func (p *planner) sentinelsReady() (reason.Code, string) {
 		}
 	}
 	if able < p.need() {
-		return reason.NoSentinelMajority, fmt.Sprintf("%d of %d that are needed answer and know another one", able, p.need())
+		text, cause := fmt.Sprintf("%d of %d that are needed answer and know another one", able, p.need()), ""
+		for _, s := range p.Sentinels {
+			if !s.Reachable {
+				cause = cmp.Or(cause, because(s.Trouble))
+			}
+		}
+		return reason.NoSentinelMajority, text + cause
 	}
 	return 0, ""
 }
@@ -89,7 +96,10 @@ func (p *planner) tell(x *Instance) (Step, bool) {
 	for _, s := range p.Sentinels {
 		newest = max(newest, s.Epoch)
 	}
-	spent := p.ToldOf != "" && p.ToldOf != x.Name && p.ToldIn == p.Memory.Epoch
+	spent := false // in one election Sentinels are told of one master
+	if n := len(p.Told); n > 0 {
+		spent = p.Told[n-1].Of != x.Name && p.Told[n-1].In == p.Memory.Epoch
+	}
 	stale := p.namesOther(x) && p.Memory.Epoch <= newest // they listen to what is newer than what they know
 	switch {
 	case p.told(x):
@@ -98,6 +108,43 @@ func (p *planner) tell(x *Instance) (Step, bool) {
 		return Step{Do: Elect, Text: "to tell Sentinels of " + x.Name}, true
 	}
 	return Step{Do: Tell, Instance: x.Name, Text: "it is master"}, true
+}
+
+// naming counts the Sentinels that answer, and those of them that name the instance.
+func (p *planner) naming(x *Instance) (answer, named int) {
+	for _, s := range p.Sentinels {
+		if s.Reachable {
+			answer++
+			if s.Master == x.Addr {
+				named++
+			}
+		}
+	}
+	return answer, named
+}
+
+// foreign is a text that says which Sentinel names none of these and was not told so by this run: a failover that somebody
+// else began, which is never overruled. One that knows of no election as late as the others has yet to hear of theirs.
+func (p *planner) foreign(these ...*Instance) string {
+	expected := func(s Sentinel) bool {
+		return slices.ContainsFunc(these, func(x *Instance) bool { return x != nil && x.Addr == s.Master }) ||
+			slices.ContainsFunc(p.Told, func(t Told) bool {
+				of := p.byName(t.Of)
+				return of != nil && of.Addr == s.Master && t.In == s.Epoch
+			})
+	}
+	newest := uint64(0)
+	for _, s := range p.Sentinels {
+		if s.Reachable && expected(s) {
+			newest = max(newest, s.Epoch)
+		}
+	}
+	for _, s := range p.Sentinels {
+		if s.Reachable && !expected(s) && s.Epoch >= newest {
+			return fmt.Sprintf("Sentinel %s names %s, by election %d", s.Addr, s.Master, s.Epoch)
+		}
+	}
+	return ""
 }
 
 // namesOther: a Sentinel names somebody else than these.

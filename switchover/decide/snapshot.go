@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"slices"
 	"time"
 
 	"github.com/shoal-dev/shoal/reason"
@@ -27,7 +28,8 @@ type Request struct {
 	To string
 	// Static: there is no Sentinel, and nobody else promotes anybody.
 	Static bool
-	// Configured is what the configuration says about replicas that a master needs; nil takes what From says.
+	// Configured is what the configuration says about replicas that a master needs. nil takes what From says, or the least
+	// that an instance says who answers: From may have a fence on that an earlier switchover could not take off.
 	Configured *Fence
 	// MaxLag is how many bytes a candidate may be behind before writes are paused.
 	MaxLag int64
@@ -73,8 +75,9 @@ type Instance struct {
 	Node            string
 	Avoid, Outdated bool
 
-	// Reachable: it answered. Nothing below is known otherwise.
+	// Reachable: it answered. Nothing below is known otherwise, but Trouble says why it did not.
 	Reachable bool
+	Trouble   string
 	Master    bool
 	// Of is host:port of the master that a replica follows; Held says that it was told to follow nobody.
 	Of   string
@@ -97,8 +100,10 @@ type Instance struct {
 
 // Sentinel is what one of them says of the shard, or that it does not answer.
 type Sentinel struct {
-	Addr      string
+	Addr string
+	// Reachable: it answered; otherwise Trouble says why it did not.
 	Reachable bool
+	Trouble   string
 	Master    string
 	Epoch     uint64
 	Quorum    int
@@ -128,17 +133,26 @@ type Memory struct {
 	// Epoch is that of the election that was won, at ElectedAt.
 	Epoch     uint64
 	ElectedAt time.Time
-	// ToldOf is who Sentinels were told of last, and ToldIn the election.
-	ToldOf string
-	ToldIn uint64
+	// Told is whom Sentinels were told of, in order. Whoever else they name was chosen by themselves, or by somebody else.
+	Told []Told
 	// StoppedAt is when From was demoted.
 	StoppedAt time.Time
 	// GivenUp is why the way goes back.
 	GivenUp reason.Code
+	// Trouble is why the last step may not have been done, "" if it was.
+	Trouble string
 }
 
-// After is what is remembered when a step was tried, begun at that time. A step that failed may have been done all the same.
-func (m Memory) After(s Step, begun time.Time, epoch uint64, failed bool) Memory {
+// Told is an announcement: the name of an instance, and the election in which Sentinels were told of it.
+type Told struct {
+	Of string
+	In uint64
+}
+
+// After is what is remembered when a step was tried, begun at that time. A step in trouble may have been done all the same.
+func (m Memory) After(s Step, begun time.Time, epoch uint64, trouble string) Memory {
+	failed := trouble != ""
+	m.Trouble = trouble
 	if s.Code != 0 {
 		m.GivenUp = s.Code
 	}
@@ -151,7 +165,7 @@ func (m Memory) After(s Step, begun time.Time, epoch uint64, failed bool) Memory
 	case s.Do == Demote && m.StoppedAt.IsZero():
 		m.StoppedAt = begun
 	case s.Do == Tell:
-		m.ToldOf, m.ToldIn = s.Instance, m.Epoch
+		m.Told = append(slices.Clip(m.Told), Told{s.Instance, m.Epoch})
 	case s.Do == Unpause && !failed:
 		m.Unpaused = true
 	case s.Do == Elect && !failed:

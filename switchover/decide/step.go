@@ -53,6 +53,8 @@ type Step struct {
 	Fence                    Fence
 	Long                     time.Duration
 	Result                   Result
+	// Fenced: the new master takes writes only while a replica follows it, and that may be From alone.
+	Fenced bool
 	// Code is how it ended, or why the way goes back.
 	Code reason.Code
 	// Text says why, with numbers.
@@ -67,7 +69,7 @@ func (s Step) MayGoOn(p Policy) bool {
 	case s.Do != End:
 		return false
 	case s.Result == HandedOver:
-		return true
+		return !s.Fenced
 	}
 	return p == BestEffort && s.Result == Refused
 }

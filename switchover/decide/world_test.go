@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -24,12 +25,14 @@ type server struct {
 	pausedUntil     time.Time
 	fence           Fence
 	frozen, cut     bool     // stopped; or not reached by whoever hands over
+	past            bool     // Sentinels have promoted another one in its place
 	late            []func() // orders that were sent and may yet arrive
 }
 
 type sentinel struct {
 	master       string
 	epoch, voted uint64
+	hold         time.Time // until when it calls no election, and the others' fail
 	cut          bool
 }
 
@@ -41,15 +44,22 @@ type world struct {
 	sentinels []*sentinel
 	acked     []int
 	writes    int
-	histories int
-	trace     []string
-	wrong     string
+	// failsOver: server 0 is among those that stop, and Sentinels promote somebody in its place. failovers counts that.
+	failsOver  bool
+	failovers  int
+	configured Fence
+	histories  int
+	trace      []string
+	wrong      string
 }
 
 func newWorld(seed uint64) *world {
 	w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), now: time.Unix(0, 0), histories: 1}
+	if w.failsOver = w.IntN(2) == 0; w.IntN(2) == 0 {
+		w.configured = Fence{1, 10 * time.Second}
+	}
 	for n := range 3 {
-		w.servers = append(w.servers, &server{name: strconv.Itoa(n), of: "0", history: 1, former: -1, formerEnd: -1, linked: true})
+		w.servers = append(w.servers, &server{name: strconv.Itoa(n), of: "0", history: 1, former: -1, formerEnd: -1, linked: true, fence: w.configured})
 		w.sentinels = append(w.sentinels, &sentinel{master: "0"})
 	}
 	w.servers[0].master, w.servers[0].of, w.servers[0].linked = true, "", false
@@ -90,10 +100,14 @@ func (w *world) pass() {
 			s.late[0]()
 			s.late = s.late[1:]
 		}
-		if w.writable(s) {
+		if !w.writable(s) {
+			continue
+		}
+		w.writes++
+		s.log = append(s.log, w.writes)
+		// What a master of the past takes is lost when Sentinels make it a replica, whether anybody hands over or not.
+		if !s.past {
 			writable++
-			w.writes++
-			s.log = append(s.log, w.writes)
 			w.acked = append(w.acked, w.writes)
 		}
 	}
@@ -105,8 +119,11 @@ func (w *world) pass() {
 			w.follow(s)
 		}
 	}
-	if s := w.servers[w.IntN(3)]; w.IntN(10) == 0 && s.master && !s.frozen {
+	if s := w.servers[w.IntN(3)]; w.IntN(10) == 0 && !s.frozen {
 		w.convert(s)
+	}
+	if w.failsOver && w.IntN(25) == 0 {
+		w.failOver()
 	}
 	from, to := w.sentinels[w.IntN(3)], w.sentinels[w.IntN(3)]
 	if from.epoch > to.epoch { // they tell each other
@@ -114,7 +131,51 @@ func (w *world) pass() {
 	}
 }
 
-// convert is what Sentinels do of themselves with a master that they do not name, if the one that they name is master.
+// failOver is what Sentinels do of themselves when the one that they name does not answer, or is no master: they promote
+// whoever has most. What that one does not have is lost, whether anybody hands over or not. Who gave a vote calls no election
+// for a while. The news are with two of the three at once.
+func (w *world) failOver() {
+	named := w.newest()
+	for _, s := range w.sentinels {
+		if w.now.Before(s.hold) || s.master != named {
+			return
+		}
+	}
+	m := w.by(named)
+	if m.master && !m.frozen {
+		return
+	}
+	var best *server
+	for _, s := range w.servers {
+		if s != m && !s.frozen && !s.master && (best == nil || len(s.log) > len(best.log)) {
+			best = s
+		}
+	}
+	if best == nil {
+		return
+	}
+	w.failovers++
+	w.tell("Sentinels promote %s", best.name)
+	m.past = true
+	w.promote(best)
+	w.acked = slices.DeleteFunc(w.acked, func(write int) bool { return !slices.Contains(best.log, write) })
+	epoch, late := uint64(0), w.IntN(6)
+	for _, s := range w.sentinels {
+		epoch = max(epoch, s.voted+1, s.epoch+1)
+	}
+	for n, s := range w.sentinels {
+		if s.voted, s.hold = epoch, w.now.Add(5*time.Second); n != late {
+			s.epoch, s.master = epoch, best.name
+		}
+	}
+}
+
+// newest is whom the Sentinels name that know of the latest election.
+func (w *world) newest() string {
+	return slices.MaxFunc(w.sentinels, func(a, b *sentinel) int { return cmp.Compare(a.epoch, b.epoch) }).master
+}
+
+// convert is what Sentinels do of themselves with whoever does not follow the one that they name, if that is master.
 func (w *world) convert(s *server) {
 	names := 0
 	for _, one := range w.sentinels {
@@ -122,7 +183,7 @@ func (w *world) convert(s *server) {
 			names++
 		}
 	}
-	if m := w.by(w.sentinels[0].master); names == 3 && m != s {
+	if m := w.by(w.sentinels[0].master); names == 3 && m != s && (s.master || w.failsOver && s.of != m.name) {
 		w.tell("Sentinels make %s follow %s", s.name, m.name)
 		w.replicaOf(s, m.name)
 	}
@@ -152,7 +213,7 @@ func (w *world) promote(s *server) {
 		return
 	}
 	w.histories++
-	s.master, s.of, s.linked = true, "", false
+	s.master, s.of, s.linked, s.past = true, "", false, false
 	s.former, s.formerEnd, s.history = s.history, int64(len(s.log))+1, w.histories
 	for _, r := range w.servers {
 		if r.of == s.name {
@@ -161,7 +222,9 @@ func (w *world) promote(s *server) {
 	}
 }
 
-func (w *world) replicaOf(s *server, of string) { s.master, s.of, s.linked = false, of, false }
+func (w *world) replicaOf(s *server, of string) {
+	s.master, s.of, s.linked, s.past = false, of, false, false
+}
 
 // look is what a run sees. A server that answers on a new connection has ended the old ones: nothing late follows.
 func (w *world) look(broken map[string]bool) (instances []Instance, sentinels []Sentinel) {
@@ -211,7 +274,7 @@ func (w *world) do(step Step, m Memory, broken map[string]bool, calm bool) (epoc
 		votes := 0
 		for _, s := range w.sentinels {
 			if !s.cut {
-				s.voted = epoch
+				s.voted, s.hold = epoch, w.now.Add(12*time.Second)
 				votes++
 			}
 		}
@@ -252,6 +315,9 @@ func (w *world) disturb() {
 	if to := w.servers[1+w.IntN(2)]; w.IntN(12) == 0 {
 		to.frozen = !to.frozen
 	}
+	if from := w.servers[0]; w.failsOver && w.IntN(12) == 0 {
+		from.frozen = !from.frozen
+	}
 	if s := w.sentinels[w.IntN(3)]; w.IntN(20) == 0 {
 		s.cut = !s.cut
 	}
@@ -282,8 +348,10 @@ func (w *world) run(r Request, calm bool) Step {
 			epoch, failed := w.do(step, m, broken, calm)
 			if failed {
 				w.tell("  not known whether it was done")
+				m = m.After(step, w.now, epoch, "its answer is lost")
+			} else {
+				m = m.After(step, w.now, epoch, "")
 			}
-			m = m.After(step, w.now, epoch, failed)
 		}
 		w.pass()
 	}
@@ -294,13 +362,19 @@ func (w *world) run(r Request, calm bool) Step {
 // play kills runs in all kinds of trouble, and then lets one finish in peace.
 func play(seed uint64) *world {
 	w := newWorld(seed)
-	r := Request{From: "0", Configured: &Fence{}}
+	r := Request{From: "0", Configured: &w.configured}
 	if w.IntN(2) == 0 {
 		r.To = "1"
 	}
 	for range 1 + w.IntN(4) {
 		for range w.IntN(5) {
 			w.pass()
+		}
+		if w.failsOver && w.IntN(2) == 0 { // long enough for Sentinels
+			w.servers[0].frozen = w.IntN(2) == 0
+			for range w.IntN(400) {
+				w.pass()
+			}
 		}
 		if w.run(r, false); w.wrong != "" {
 			return w
@@ -314,6 +388,9 @@ func play(seed uint64) *world {
 	}
 	w.tell("peace")
 	for range 40 {
+		w.pass()
+	}
+	for n := 0; w.failsOver && n < 800; n++ { // Sentinels tell each other, call an election if need be, and repair
 		w.pass()
 	}
 	last := w.run(r, true)
@@ -358,8 +435,12 @@ func (w *world) judge(last Step) {
 // TestWhateverHappens plays seeds in which runs are killed between any two steps, orders and answers are lost or late, and
 // servers and Sentinels stop and come back.
 func TestWhateverHappens(t *testing.T) {
+	failovers := 0
+	defer func() { t.Logf("Sentinels promoted somebody of themselves %d times", failovers) }()
 	for seed := range uint64(4000) {
-		if w := play(seed); w.wrong != "" {
+		w := play(seed)
+		failovers += w.failovers
+		if w.wrong != "" {
 			t.Errorf("seed %d: %s", seed, w.wrong)
 			for _, line := range w.trace {
 				t.Log(line)
@@ -378,10 +459,16 @@ func TestSteps(t *testing.T) {
 	for seed := range uint64(50) {
 		w := newWorld(seed)
 		w.servers[0].log = []int{-1, -2, -3}
+		w.configured, w.failsOver = Fence{}, false
+		for _, s := range w.servers {
+			s.fence = Fence{}
+		}
 		last := w.run(Request{From: "0", To: "1", Configured: &Fence{}}, true)
 		var got []Action
 		for _, line := range w.trace {
-			got = append(got, Action(strings.Fields(line)[0]))
+			if action := strings.Fields(line)[0]; action != "Sentinels" {
+				got = append(got, Action(action))
+			}
 		}
 		if last.Code != reason.HandedOver || len(got) < len(want) || !slices.Equal(got[:len(want)], want) {
 			t.Fatalf("seed %d: %+v after %v", seed, last, w.trace)

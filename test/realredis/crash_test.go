@@ -8,19 +8,25 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shoal-dev/shoal/reason"
 	"github.com/shoal-dev/shoal/switchover/decide"
 )
 
 // checked ends writers and witnesses: nothing acknowledged is lost, whoever acknowledged it, and the servers took writes in
-// that order and no other: a second writable master would show as one that took writes between two of the other's.
+// that order and no other: a second writable master would show as one that took writes after another one did.
 func (s *shard) checked(writers *load, w *witnesses, master int, orders ...[]int) {
 	s.t.Helper()
-	all := writers.end()
-	order, seen := w.end()
-	if !slices.ContainsFunc(orders, func(o []int) bool { return slices.Equal(o, order) }) {
-		s.t.Errorf("servers took writes in the order %v, and one of %v was expected", order, orders)
+	all := append(writers.end(), w.end()...)
+	var texts []string
+	for _, order := range orders {
+		if text := against(order, all); text != "" {
+			texts = append(texts, text)
+		}
 	}
-	lost, err := s.lost(master, append(all, seen...))
+	if len(texts) == len(orders) {
+		s.t.Errorf("servers did not take writes in one of the orders %v: %v", orders, texts)
+	}
+	lost, err := s.lost(master, all)
 	if err != nil || len(lost) > 0 {
 		s.t.Errorf("%d acknowledged writes are lost, such as %v; %v", len(lost), lost[:min(5, len(lost))], err)
 	}
@@ -30,15 +36,15 @@ func (s *shard) checked(writers *load, w *witnesses, master int, orders ...[]int
 func (s *shard) one() int {
 	s.t.Helper()
 	var masters []int
-	if err := until(10*time.Second, func() bool { masters = s.masters(); return len(masters) == 1 }); err != nil {
+	if err := until(30*time.Second, func() bool { masters = s.masters(); return len(masters) == 1 }); err != nil {
 		s.t.Fatalf("masters are %v", masters)
 	}
 	return masters[0]
 }
 
 // killedAt kills the process that hands over when it is about to do its step of that number, or in the middle of it, and
-// lets the next one go on. It returns false when the switchover was over by then.
-func (s *shard) killedAt(step int, within bool) bool {
+// lets the next one go on. It returns how the switchover ended if it was over by then.
+func (s *shard) killedAt(step int, within bool) *decide.Step {
 	from := s.one()
 	s.settled(from)
 	s.named(from)
@@ -56,7 +62,7 @@ func (s *shard) killedAt(step int, within bool) bool {
 		writers.end()
 		w.end()
 		kill(s.t, p.Cmd)
-		return false
+		return &at
 	}
 	if within {
 		p.goOn(s.t)
@@ -64,7 +70,7 @@ func (s *shard) killedAt(step int, within bool) bool {
 	}
 	kill(s.t, p.Cmd)
 	if !within { // the pause ends, and nobody comes for a while
-		pass(1700 * time.Millisecond)
+		pass(downAfter/2 + 200*time.Millisecond)
 	}
 	if masters := s.masters(); len(masters) > 1 {
 		s.t.Errorf("after a crash before %s %s there are the masters %v", at.Do, at.Instance, masters)
@@ -77,61 +83,91 @@ func (s *shard) killedAt(step int, within bool) bool {
 	goesOn(s.t, writers)
 	s.checked(writers, w, master, []int{from}, []int{from, master})
 	s.t.Logf("killed before %s %s (within it: %t): %s", at.Do, at.Instance, within, end.Result)
-	return true
+	return nil
+}
+
+// killedEverywhere kills at each step in turn. A machine that does much else makes one give up; that is no end of the steps.
+func killedEverywhere(t *testing.T, within bool) {
+	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
+	step, refused := 0, 0
+	for !t.Failed() {
+		end := s.killedAt(step, within)
+		switch {
+		case end == nil:
+			step++
+		case end.Result == decide.HandedOver:
+			if step < 10 {
+				t.Errorf("a switchover has %d steps, and this test is about ten", step)
+			}
+			return
+		default:
+			if refused++; refused > 5 {
+				t.Fatalf("%d switchovers were given up: %+v", refused, *end)
+			}
+		}
+	}
 }
 
 // goesOn waits until writes go on.
 func goesOn(t testing.TB, l *load) {
 	t.Helper()
 	have := l.acknowledged()
-	if err := until(10*time.Second, func() bool { return l.acknowledged() > have+20 }); err != nil {
+	if err := until(60*time.Second, func() bool { return l.acknowledged() > have+20 }); err != nil {
 		t.Error("writes do not go on")
 	}
 }
 
-// TestKilledBetweenSteps kills whoever hands over before each step in turn. Nobody comes for 1.7 s; then the next one does.
-func TestKilledBetweenSteps(t *testing.T) {
-	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
-	step := 0
-	for ; s.killedAt(step, false) && !t.Failed(); step++ {
-	}
-	if step < 10 {
-		t.Errorf("a switchover has %d steps, and this test is about ten", step)
-	}
-}
+// TestKilledBetweenSteps kills whoever hands over before each step in turn. Nobody comes until the pause has ended; then the
+// next one does.
+func TestKilledBetweenSteps(t *testing.T) { killedEverywhere(t, false) }
 
 // TestKilledWithinSteps kills it when the order is on its way, and the next one is there at once.
-func TestKilledWithinSteps(t *testing.T) {
-	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
-	for step := 0; s.killedAt(step, true) && !t.Failed(); step++ {
-	}
-}
+func TestKilledWithinSteps(t *testing.T) { killedEverywhere(t, true) }
 
 // before are the steps that come before the one that takes over takes writes.
 var before = []decide.Action{decide.SetFence, decide.Pause, decide.Elect, decide.Demote, decide.Promote, decide.Tell}
 
+// back is within which writes go on when the one that takes over stops. On a machine that does much else it may take longer
+// once; three times is no chance.
+const back = 2 * time.Second
+
 // interrupted hands over to server 1, and has something happen to it just before a step. It is undone again afterwards.
 func interrupted(t *testing.T, at decide.Action, happens, undone func(s *shard)) {
+	inTime(t, func() time.Duration { return interruptedOnce(t, at, happens, undone) })
+}
+
+// inTime tries something in which no write is acknowledged for some time.
+func inTime(t *testing.T, once func() time.Duration) {
+	for try := 1; try <= 3 && !t.Failed(); try++ {
+		gap := once()
+		if gap <= back {
+			return
+		}
+		t.Logf("try %d: no write was acknowledged for %s", try, gap)
+		if try == 3 {
+			t.Errorf("no write was acknowledged for more than %s, three times", back)
+		}
+	}
+}
+
+func interruptedOnce(t *testing.T, at decide.Action, happens, undone func(s *shard)) time.Duration {
 	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
 	writers, w := s.write(2), s.witness()
 	atLeast(t, writers, 50)
 	request, happened := s.wanted(0), false
-	request.To = name(1)
+	request.To, request.CatchUp, s.io = name(1), 0, 0 // as it is by default
 	end := s.handOver(request, func(step decide.Step) {
 		if step.Do == at && !happened {
 			happened = true
 			happens(s)
 		}
 	})
-	if !happened || end.Result != decide.Refused {
+	if end.Result != decide.Refused || !happened && !overloaded(end) {
 		t.Errorf("it ends with %+v", end)
 	}
 	goesOn(t, writers)
-	if gap := writers.gap(); gap > 2*time.Second {
-		t.Errorf("no write was acknowledged for %s", gap)
-	} else {
-		t.Logf("writes were back after %s: %s", gap, end.Code)
-	}
+	gap := writers.gap()
+	t.Logf("writes were back after %s: %s", gap, end.Code)
 	undone(s)
 	pass(300 * time.Millisecond) // orders that wait are carried out
 	again := s.handOver(request, nil)
@@ -146,6 +182,17 @@ func interrupted(t *testing.T, at decide.Action, happens, undone func(s *shard))
 	if state, err := s.state(master); err != nil || state.MinReplicas != 0 {
 		t.Errorf("the master still needs %d replicas to take writes; %v", state.MinReplicas, err)
 	}
+	if !happened {
+		return 2 * back // it was given up before that
+	}
+	return gap
+}
+
+// overloaded: it was given up as is right when a machine does much else.
+func overloaded(end decide.Step) bool {
+	return end.Result == decide.Refused && slices.Contains([]reason.Code{
+		reason.TargetBehind, reason.TargetLost, reason.NoSentinelMajority, reason.NoCandidate, reason.SwitchoverTooLong, reason.MasterUnreachable,
+	}, end.Code)
 }
 
 // TestTargetFrozen stops the process of the one that takes over, just before each step.

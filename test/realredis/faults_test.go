@@ -25,28 +25,31 @@ func TestReplicationLink(t *testing.T) {
 		"reset":       {func(f *front, from string) { f.reset(from) }, decide.HandedOver, decide.Refused},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
-			writers, w := s.write(2), s.witness()
-			atLeast(t, writers, 50)
-			c.fault(s.fronts[0], s.server(1))
-			have := writers.acknowledged()
-			atLeast(t, writers, have+20)
-			request := s.wanted(0)
-			request.To = "r-1"
-			end := s.handOver(request, nil)
-			if end.Result != c.want && end.Result != c.or {
-				t.Errorf("it ends with %+v", end)
-			}
-			goesOn(t, writers)
-			gap := writers.gap()
-			if gap > 2*time.Second {
-				t.Errorf("no write was acknowledged for %s", gap)
-			}
-			s.fronts[0].heal()
-			s.fronts[0].reset(s.server(1))
-			master := s.one()
-			s.checked(writers, w, master, []int{0}, []int{0, 1})
-			t.Logf("%s: %s %s, write gap %s", name, end.Result, end.Code, gap)
+			inTime(t, func() time.Duration {
+				s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
+				writers, w := s.write(2), s.witness()
+				atLeast(t, writers, 50)
+				c.fault(s.fronts[0], s.server(1))
+				have := writers.acknowledged()
+				atLeast(t, writers, have+20)
+				request := s.wanted(0)
+				request.To, s.io = "r-1", 0
+				end := s.handOver(request, nil)
+				for n := 0; n < 4 && c.want == decide.HandedOver && c.or == decide.HandedOver && overloaded(end); n++ {
+					end = s.handOver(request, nil)
+				}
+				if end.Result != c.want && end.Result != c.or {
+					t.Errorf("it ends with %+v", end)
+				}
+				goesOn(t, writers)
+				gap := writers.gap()
+				s.fronts[0].heal()
+				s.fronts[0].reset(s.server(1))
+				master := s.one()
+				s.checked(writers, w, master, []int{0}, []int{0, 1})
+				t.Logf("%s: %s %s, write gap %s", name, end.Result, end.Code, gap)
+				return gap
+			})
 		})
 	}
 }
@@ -55,11 +58,9 @@ func TestReplicationLink(t *testing.T) {
 func TestSentinelsMissing(t *testing.T) {
 	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
 	kill(t, s.monitors[2])
-	writers := s.write(2)
+	writers, w := s.write(2), s.witness()
 	atLeast(t, writers, 50)
-	if end := s.handOver(s.wanted(0), nil); end.Result != decide.HandedOver {
-		t.Fatalf("with two of three Sentinels: %+v", end)
-	}
+	s.handsOver(s.wanted(0))
 	kill(t, s.monitors[1])
 	master := s.one()
 	paused := false
@@ -67,18 +68,46 @@ func TestSentinelsMissing(t *testing.T) {
 	if end.Result != decide.Refused || end.Code != reason.NoSentinelMajority || paused {
 		t.Errorf("with one of three Sentinels: %+v, paused %t", end, paused)
 	}
-	all := writers.end()
-	if lost, err := s.lost(master, all); err != nil || len(lost) > 0 {
-		t.Errorf("%d lost, %v", len(lost), err)
+	s.checked(writers, w, master, []int{0, master})
+}
+
+// TestSentinelsGo: two of three Sentinels stop when nobody takes writes any more. The new master takes them all the same, and
+// the next run tells the Sentinels, when they are back.
+func TestSentinelsGo(t *testing.T) {
+	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
+	writers, w := s.write(2), s.witness()
+	atLeast(t, writers, 50)
+	request, stopped := s.wanted(0), false
+	request.To, request.Timeout, s.io = name(1), 5*time.Second, time.Second
+	end := s.handOver(request, func(step decide.Step) {
+		if step.Do == decide.Promote && !stopped {
+			stopped = true
+			freeze(t, s.monitors[1])
+			freeze(t, s.monitors[2])
+		}
+	})
+	if !stopped && overloaded(end) {
+		t.Skipf("given up before that, as is right on a machine that does much else: %+v", end)
 	}
+	if end.Result != decide.HandedOver || end.Code != reason.HandedOverInPart {
+		t.Errorf("it ends with %+v", end)
+	}
+	if err := until(30*time.Second, func() bool { return s.direct[1].Set(t.Context(), "after", "after", 0).Err() == nil }); err != nil {
+		t.Error("the new master takes no writes")
+	}
+	thaw(t, s.monitors[1])
+	thaw(t, s.monitors[2])
+	s.handsOver(request)
+	s.settled(1)
+	s.named(1)
+	goesOn(t, writers)
+	s.checked(writers, w, 1, []int{0, 1})
 }
 
 // TestSentinelLeavesItAsItIs: long after a switchover, no Sentinel has tried to promote anybody.
 func TestSentinelLeavesItAsItIs(t *testing.T) {
 	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: 2 * time.Second})
-	if end := s.handOver(s.wanted(0), nil); end.Result != decide.HandedOver {
-		t.Fatalf("%+v", end)
-	}
+	s.handsOver(s.wanted(0))
 	master := s.one()
 	pass(15 * time.Second) // Sentinel asks for roles every ten seconds
 	s.settled(master)
@@ -103,15 +132,14 @@ func TestSentinelStillPromotes(t *testing.T) {
 	}
 	s.fronts[0].heal()
 	s.settled(0)
-	if end := s.handOver(request, nil); end.Result != decide.HandedOver {
-		t.Fatalf("%+v", end)
-	}
+	s.handsOver(request)
 	writers.end()
 	s.settled(1)
 	s.named(1)
 	kill(t, s.servers[1])
 	begun := time.Now()
-	if err := until(30*time.Second, func() bool { return len(s.masters()) == 1 }); err != nil {
+	// Whoever voted for the switchover calls no election for twice the failover-timeout, which is 20 s here.
+	if err := until(90*time.Second, func() bool { return len(s.masters()) == 1 }); err != nil {
 		t.Fatal("Sentinel promotes nobody")
 	}
 	t.Logf("Sentinel has promoted another one after %s", time.Since(begun))
@@ -119,17 +147,33 @@ func TestSentinelStillPromotes(t *testing.T) {
 
 // TestLeastRights hands over as a user of an ACL that may do what docs/switchover.md lists and nothing else.
 func TestLeastRights(t *testing.T) {
-	const user = "shoal on >correct-horse resetchannels -@all +info +config|get +config|set +client|id +client|list +client|kill +client|setname +client|pause +client|unpause +replicaof"
-	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter, settings: append([]string{"--user"}, strings.Fields(user)...)})
+	const (
+		user = "shoal on >correct-horse resetchannels -@all +info +config|get +config|set +client|id +client|list +client|kill +client|setname +client|pause +client|unpause +replicaof"
+		// beside those of its connection
+		sentinelUser = "shoal on >battery-staple resetchannels &__sentinel__:hello -@all +client|id +client|list +client|kill +client|setname " +
+			"+sentinel|myid +sentinel|master +sentinel|sentinels +sentinel|is-master-down-by-addr +publish"
+	)
+	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter, user: user, sentinelUser: sentinelUser})
 	described := s.described()
 	described.Access.Username, described.Access.Password = "shoal", "correct-horse"
+	described.SentinelAccess.Username, described.SentinelAccess.Password = "shoal", "battery-staple"
 	end := s.handOverOf(described, s.wanted(0), nil)
+	for n := 0; overloaded(end) && n < 4; n++ {
+		end = s.handOverOf(described, s.wanted(0), nil)
+	}
 	if end.Result != decide.HandedOver {
 		t.Errorf("%+v", end)
 	}
+	s.named(s.one())
 	described.Access.Password = "wrong"
-	if end := s.handOverOf(described, s.wanted(s.one()), nil); end.Result != decide.Refused || end.Code != reason.MasterUnreachable {
+	end = s.handOverOf(described, s.wanted(s.one()), nil)
+	for n := 0; !strings.Contains(end.Text, "WRONGPASS") && n < 4; n++ { // it may have timed out
+		end = s.handOverOf(described, s.wanted(s.one()), nil)
+	}
+	if end.Result != decide.Refused || end.Code != reason.MasterUnreachable {
 		t.Errorf("with a wrong password: %+v", end)
+	} else if !strings.Contains(end.Text, "WRONGPASS") {
+		t.Errorf("the cause is not told: %q", end.Text)
 	}
 }
 
@@ -140,10 +184,7 @@ func TestManyServers(t *testing.T) {
 	atLeast(t, writers, 50)
 	request := s.wanted(0)
 	request.Configured.Replicas = 2
-	end := s.handOver(request, nil)
-	if end.Result != decide.HandedOver {
-		t.Errorf("%+v", end)
-	}
+	s.handsOver(request)
 	goesOn(t, writers)
 	t.Logf("write gap %s", writers.gap())
 	master := s.one()

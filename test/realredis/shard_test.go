@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,8 +36,31 @@ type shard struct {
 	fronts    []*front
 	sentinels []string
 	monitors  []*exec.Cmd
-	logs      map[string]*bytes.Buffer
+	logs      map[string]*printed
+	// io bounds each answer that whoever hands over waits for.
+	io time.Duration
 }
+
+// printed is what a process has printed so far; it may print while that is read.
+type printed struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (p *printed) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.Write(b)
+}
+
+func (p *printed) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.String()
+}
+
+// patient is how the tests themselves look: on a machine that does much else, an answer takes its time.
+var patient = redis.Access{Dial: 5 * time.Second, IO: 5 * time.Second}
 
 func (s *shard) ip(kind, n int) string { return fmt.Sprintf("127.%d.%d.%d", s.net, kind, n+1) }
 
@@ -52,14 +76,16 @@ type shape struct {
 	sentinels int
 	downAfter time.Duration
 	settings  []string
+	// user is a user of an ACL for servers and Sentinels, beside the default one: its words.
+	user, sentinelUser string
 }
 
 func newShard(t testing.TB, is shape) *shard {
 	t.Helper()
 	needRedis(t)
-	s := &shard{t: t, dir: scratch(t), net: 2 + rand.IntN(250), logs: map[string]*bytes.Buffer{}}
+	s := &shard{t: t, dir: scratch(t), net: 2 + rand.IntN(250), logs: map[string]*printed{}, io: 3 * time.Second}
 	for n := range is.servers {
-		s.addServer(n, is.settings)
+		s.addServer(n, is)
 	}
 	for n := 1; n < is.servers; n++ {
 		s.do(n, "REPLICAOF", s.hostPort(0)...)
@@ -80,15 +106,21 @@ func newShard(t testing.TB, is shape) *shard {
 	return s
 }
 
+// scratchName begins the name of such a folder, before the id of the process that made it.
+const scratchName = "shoal-redis-"
+
+func scratchParent() string {
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		return "/dev/shm"
+	}
+	return os.TempDir()
+}
+
 // scratch is a folder in memory, where there is one: each vote of a Sentinel waits for the disk, which is not what is
 // measured.
 func scratch(t testing.TB) string {
 	t.Helper()
-	parent := ""
-	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
-		parent = "/dev/shm"
-	}
-	dir, err := os.MkdirTemp(parent, "shoal-redis")
+	dir, err := os.MkdirTemp(scratchParent(), fmt.Sprintf("%s%d-", scratchName, os.Getpid()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,13 +141,13 @@ func freePort(t testing.TB, ip string) string {
 
 func (s *shard) run(name string, program string, args ...string) *exec.Cmd {
 	c := exec.Command(program, args...)
-	s.logs[name] = &bytes.Buffer{}
+	s.logs[name] = &printed{}
 	c.Stdout, c.Stderr = s.logs[name], s.logs[name]
 	start(s.t, c)
 	return c
 }
 
-func (s *shard) addServer(n int, settings []string) {
+func (s *shard) addServer(n int, is shape) {
 	ip := s.server(n)
 	port := freePort(s.t, ip)
 	f := newFront(s.t, fmt.Sprintf("127.%d.4.%d", s.net, n+1), net.JoinHostPort(ip, port))
@@ -126,7 +158,10 @@ func (s *shard) addServer(n int, settings []string) {
 	}
 	args := append([]string{"--port", port, "--bind", ip, "--bind-source-addr", ip, "--protected-mode", "no", "--dir", dir, "--save", "",
 		"--replica-announce-ip", host, "--replica-announce-port", announced, "--repl-diskless-sync-delay", "0", "--repl-backlog-size", "64mb",
-		"--repl-timeout", "20"}, settings...)
+		"--repl-timeout", "20"}, is.settings...)
+	if is.user != "" {
+		args = append(append(args, "--user"), strings.Fields(is.user)...)
+	}
 	s.servers = append(s.servers, s.run("server "+strconv.Itoa(n), "redis-server", args...))
 	s.fronts = append(s.fronts, f)
 	client := goredis.NewClient(&goredis.Options{Addr: net.JoinHostPort(ip, port), Protocol: 2, DisableIdentity: true, ReadTimeout: 5 * time.Second, MaxRetries: -1})
@@ -144,6 +179,9 @@ func (s *shard) addSentinel(n int, is shape) {
 	host, master, _ := net.SplitHostPort(s.fronts[0].addr())
 	text := fmt.Sprintf("port %s\nbind %s\nbind-source-addr %s\nprotected-mode no\ndir %s\nsentinel announce-ip %s\nsentinel monitor %s %s %s 2\nsentinel down-after-milliseconds %s %d\nsentinel failover-timeout %s 20000\n",
 		port, ip, ip, s.dir, ip, monitor, host, master, monitor, is.downAfter.Milliseconds(), monitor)
+	if is.sentinelUser != "" {
+		text += "user " + is.sentinelUser + "\n"
+	}
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
@@ -152,7 +190,7 @@ func (s *shard) addSentinel(n int, is shape) {
 }
 
 func (s *shard) sentinelsKnowEachOther(n int) {
-	if err := until(30*time.Second, func() bool {
+	if err := until(60*time.Second, func() bool {
 		for _, addr := range s.sentinels {
 			if v, err := s.view(addr); err != nil || v.Peers != n-1 || v.Down {
 				return false
@@ -165,7 +203,7 @@ func (s *shard) sentinelsKnowEachOther(n int) {
 }
 
 func (s *shard) view(addr string) (redis.View, error) {
-	conn, err := redis.Connect(context.Background(), addr, redis.Access{})
+	conn, err := redis.Connect(context.Background(), addr, patient)
 	if err != nil {
 		return redis.View{}, err
 	}
@@ -188,7 +226,7 @@ func (s *shard) do(n int, command string, args ...any) any {
 }
 
 func (s *shard) state(n int) (redis.State, error) {
-	conn, err := redis.Connect(context.Background(), s.direct[n].Options().Addr, redis.Access{})
+	conn, err := redis.Connect(context.Background(), s.direct[n].Options().Addr, patient)
 	if err != nil {
 		return redis.State{}, err
 	}
@@ -209,7 +247,7 @@ func (s *shard) masters() (out []int) {
 // settled: everybody follows the master and is in sync.
 func (s *shard) settled(master int) {
 	s.t.Helper()
-	if err := until(20*time.Second, func() bool {
+	if err := until(60*time.Second, func() bool {
 		for n := range s.servers {
 			state, err := s.state(n)
 			if err != nil || (state.Kind == redis.Master) != (n == master) || n != master && (!state.LinkUp || state.Master != s.fronts[master].addr()) {
@@ -229,7 +267,7 @@ func (s *shard) settled(master int) {
 // named: all Sentinels say so.
 func (s *shard) named(master int) {
 	s.t.Helper()
-	if err := until(10*time.Second, func() bool {
+	if err := until(30*time.Second, func() bool {
 		for _, addr := range s.sentinels {
 			if v, err := s.view(addr); err != nil || v.Master != s.fronts[master].addr() {
 				return false
@@ -244,16 +282,18 @@ func (s *shard) named(master int) {
 func name(n int) string { return "r-" + strconv.Itoa(n) }
 
 func (s *shard) described() switchover.Shard {
-	out := switchover.Shard{Sentinels: s.sentinels, Monitor: monitor}
+	access := redis.Access{Dial: s.io, IO: s.io}
+	out := switchover.Shard{Sentinels: s.sentinels, Monitor: monitor, Access: access, SentinelAccess: access}
 	for n, f := range s.fronts {
 		out.Instances = append(out.Instances, switchover.Instance{Name: name(n), Addr: f.addr()})
 	}
 	return out
 }
 
-// wanted is a request of one that is configured to take writes alone.
+// wanted is a request of one that is configured to take writes alone. The replica has a second to catch up, as the machine
+// may do much else.
 func (s *shard) wanted(from int) decide.Request {
-	return decide.Request{From: name(from), Configured: &decide.Fence{Lag: 10 * time.Second}}
+	return decide.Request{From: name(from), Configured: &decide.Fence{Lag: 10 * time.Second}, CatchUp: time.Second}
 }
 
 func (s *shard) fullSyncs() (sum int) {

@@ -156,6 +156,20 @@ func (l *load) acknowledged() (n int) {
 	return n
 }
 
+// waited counts those of the acknowledged that a replica had confirmed too, as WAIT said.
+func (l *load) waited() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, of := range l.done {
+		for _, w := range of {
+			if w.ok && w.replicas > 0 {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // lost are the acknowledged writes that a server does not have.
 func (s *shard) lost(master int, all []write) (keys []string, err error) {
 	var acked []string
@@ -207,16 +221,40 @@ func (s *shard) witness() *witnesses {
 	return w
 }
 
-// end returns the servers in the order in which they took writes: [0 1 0] took some before, and some after server 1 did.
-func (w *witnesses) end() (order []int, all []write) {
+// end stops them, and returns what was acknowledged.
+func (w *witnesses) end() []write {
 	w.stop()
 	w.all.Wait()
-	all = slices.Concat(w.done...)
-	slices.SortFunc(all, func(a, b write) int { return a.acked.Compare(b.acked) })
-	for _, one := range all {
-		if len(order) == 0 || order[len(order)-1] != one.at {
-			order = append(order, one.at)
+	return slices.Concat(w.done...)
+}
+
+// against says what speaks against servers having taken writes in an order, one after the other, and no others; or nothing.
+// An acknowledgement is read some time after it was given. So only a write that was sent after one at a later server was
+// acknowledged is known to have come after that.
+func against(order []int, all []write) string {
+	var first, last = map[int]write{}, map[int]write{}
+	for _, w := range all {
+		if !w.ok {
+			continue
+		}
+		if !slices.Contains(order, w.at) {
+			return fmt.Sprintf("server %d took %s", w.at, w.key)
+		}
+		if f, ok := first[w.at]; !ok || w.acked.Before(f.acked) {
+			first[w.at] = w
+		}
+		if l, ok := last[w.at]; !ok || w.sent.After(l.sent) {
+			last[w.at] = w
 		}
 	}
-	return order, all
+	for i, a := range order {
+		for _, b := range order[i+1:] {
+			before, took := last[a]
+			after, followed := first[b]
+			if took && followed && before.sent.After(after.acked) {
+				return fmt.Sprintf("server %d took %s, sent %s after server %d took %s", a, before.key, before.sent.Sub(after.acked), b, after.key)
+			}
+		}
+	}
+	return ""
 }

@@ -1,0 +1,201 @@
+package decide
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// began is when the run of these tests began, of which a look is taken some time later.
+var began = time.Unix(1000, 0)
+
+var open, closed = Fence{Lag: 10 * time.Second}, Fence{1, 10 * time.Second}
+
+// shard is r-0, which is master, with two replicas, and three Sentinels that name it.
+func shard() Snapshot {
+	s := Snapshot{Now: began, Request: Request{From: "r-0", To: "r-1", Configured: &open}, Memory: Memory{Began: began}}
+	for _, name := range []string{"r-0", "r-1", "r-2"} {
+		s.Instances = append(s.Instances, Instance{Name: name, Addr: name + ":1", Reachable: true, Of: "r-0:1", LinkUp: true, History: "a", Offset: 100, Priority: 100, Fence: open})
+	}
+	s.Instances[0].Master, s.Instances[0].Of, s.Instances[0].LinkUp, s.Instances[0].Followers = true, "", false, 2
+	for _, name := range []string{"s-0", "s-1", "s-2"} {
+		s.Sentinels = append(s.Sentinels, Sentinel{Addr: name, Reachable: true, Master: "r-0:1", Quorum: 2, Peers: 2, DownAfter: 5 * time.Second, FailoverTimeout: time.Minute})
+	}
+	return s
+}
+
+// after is so long after the beginning.
+func (s Snapshot) after(d time.Duration) Snapshot { s.Now = began.Add(d); return s }
+
+// name has the first n Sentinels name somebody since an election.
+func (s Snapshot) name(n int, who string, epoch uint64) Snapshot {
+	for i := range n {
+		s.Sentinels[i].Master, s.Sentinels[i].Epoch = who+":1", epoch
+	}
+	return s
+}
+
+// failedOver: Sentinels have promoted r-1 while r-0 was stopped; r-0 is back, and r-1 stopped.
+func failedOver(n int) Snapshot {
+	s := shard().name(n, "r-1", 1)
+	s.Instances[1] = Instance{Name: "r-1", Addr: "r-1:1"}
+	s.Instances[2].Of, s.Instances[2].LinkUp = "r-1:1", false
+	return s
+}
+
+// held: r-0 was demoted to nobody, 200 ms after the beginning, after election 7.
+func held() Snapshot {
+	s := shard().after(300 * time.Millisecond)
+	s.Instances[0].Master, s.Instances[0].Held, s.Instances[0].Of = false, true, "127.0.0.1:1"
+	s.Instances[1].Fence = closed
+	s.Memory.Target, s.Memory.PausedAt, s.Memory.StoppedAt = "r-1", began.Add(100*time.Millisecond), began.Add(200*time.Millisecond)
+	s.Memory.Epoch, s.Memory.ElectedAt = 7, began.Add(150*time.Millisecond)
+	return s
+}
+
+// promoted is held, and r-1 is master of a history that begins where that of r-0 ended.
+func promoted() Snapshot {
+	s := held()
+	s.Instances[1].Master, s.Instances[1].Of, s.Instances[1].LinkUp = true, "", false
+	s.Instances[1].History, s.Instances[1].Former, s.Instances[1].FormerEnd = "b", "a", 101
+	return s
+}
+
+// follows is promoted, r-0 follows r-1, and Sentinels name it.
+func follows() Snapshot {
+	s := promoted().name(3, "r-1", 7)
+	s.Instances[0].Held, s.Instances[0].Of, s.Instances[0].LinkUp, s.Instances[0].History = false, "r-1:1", true, "b"
+	s.Instances[0].Former, s.Instances[0].FormerEnd = "a", 101
+	s.Instances[1].Followers, s.Instances[1].Fence = 1, open
+	s.Memory.Told, s.Memory.Unpaused = []Told{{"r-1", 7}}, true
+	return s
+}
+
+func with(s Snapshot, change func(*Snapshot)) Snapshot { change(&s); return s }
+
+func ended(result Result, code reason.Code) Step { return Step{Do: End, Result: result, Code: code} }
+
+var looks = []struct {
+	name string
+	look Snapshot
+	want Step // of which Do, Instance, Result, Code and Fenced are compared
+}{
+	{"all is well", shard(), Step{Do: SetFence, Instance: "r-1"}},
+
+	// A failover of Sentinel is never overruled.
+	{"Sentinels promoted another, a moment", failedOver(3), Step{Do: Wait}},
+	{"Sentinels promoted another", failedOver(3).after(3 * time.Second), ended(Undecided, reason.AnotherMaster)},
+	{"two of three have heard", failedOver(2).after(3 * time.Second), ended(Undecided, reason.AnotherMaster)},
+	{"one of three has heard", failedOver(1).after(3 * time.Second), ended(Undecided, reason.AnotherMaster)},
+	{"they have, and all is reachable", with(failedOver(3), func(s *Snapshot) { s.Instances[2] = shard().Instances[2]; s.Instances[1] = shard().Instances[1] }).after(3 * time.Second), ended(Undecided, reason.AnotherMaster)},
+	{"they have, too late for anything", failedOver(3).after(30 * time.Second), ended(Undecided, reason.AnotherMaster)},
+	{"they have, while writes were held", with(failedOver(3).after(3*time.Second), func(s *Snapshot) {
+		s.Memory.Target, s.Memory.PausedAt, s.Memory.Epoch, s.Memory.ElectedAt = "r-2", began, 1, began
+	}), ended(Undecided, reason.AnotherMaster)},
+	{"they have, and the way went back before", with(failedOver(3).name(3, "r-1", 9).after(3*time.Second), func(s *Snapshot) {
+		s.Memory.Told, s.Memory.Epoch, s.Memory.GivenUp = []Told{{"r-1", 7}, {"r-0", 8}}, 8, reason.TargetLost
+		s.Memory.PausedAt, s.Memory.Unpaused = began, true
+	}), ended(Undecided, reason.AnotherMaster)},
+	{"one that has heard of no election yet", with(shard().name(2, "r-0", 5), func(s *Snapshot) { s.Sentinels[2].Master = "r-2:1" }), Step{Do: SetFence, Instance: "r-1"}},
+	{"what this run has told one is taken back", with(shard().name(1, "r-1", 7).after(3*time.Second), func(s *Snapshot) {
+		s.Memory.Target, s.Memory.Told, s.Memory.Epoch, s.Memory.ElectedAt, s.Memory.GivenUp = "r-1", []Told{{"r-1", 7}, {"r-0", 8}}, 8, began, reason.TargetLost
+		s.Memory.PausedAt, s.Memory.Unpaused = began, true
+	}), Step{Do: Tell, Instance: "r-0", Code: reason.TargetLost}},
+	{"a stray that Sentinels name", with(follows(), func(s *Snapshot) {
+		s.Instances[2] = Instance{Name: "r-2", Addr: "r-2:1", Reachable: true, Master: true, History: "c", Former: "b", FormerEnd: 50, Offset: 60, Fence: closed}
+		s.Sentinels[0].Master, s.Sentinels[0].Epoch = "r-2:1", 8
+	}), Step{Do: Wait}},
+	{"a stray that they do not name", with(follows(), func(s *Snapshot) {
+		s.Instances[2] = Instance{Name: "r-2", Addr: "r-2:1", Reachable: true, Master: true, History: "c", Former: "b", FormerEnd: 50, Offset: 60, Fence: closed}
+	}), Step{Do: Follow, Instance: "r-2"}},
+	{"From follows, and Sentinels name a third", follows().name(3, "r-2", 8), Step{Do: Wait}},
+	{"From follows, and they still name a third", follows().name(3, "r-2", 8).after(15 * time.Second), ended(Undecided, reason.AnotherMaster)},
+	{"held, and Sentinels name a third", held().name(3, "r-2", 8), Step{Do: Wait}},
+	{"promoted, and Sentinels name a third", promoted().name(1, "r-2", 6), Step{Do: Wait}},
+	{"held by another run, the new one gone", with(held().name(3, "r-1", 8), func(s *Snapshot) {
+		s.Memory = Memory{Began: began}
+		s.Instances[1] = Instance{Name: "r-1", Addr: "r-1:1"}
+	}), Step{Do: Wait}},
+	{"held, the new one gone, told by this run", with(held().name(3, "r-1", 7), func(s *Snapshot) {
+		s.Memory.Told = []Told{{"r-1", 7}}
+		s.Instances[1] = Instance{Name: "r-1", Addr: "r-1:1"}
+	}), Step{Do: Elect, Code: reason.TargetLost}},
+	{"Sentinels find the master down", with(shard().after(3*time.Second), func(s *Snapshot) { s.Sentinels[0].Down, s.Sentinels[1].Down = true, true }), ended(Refused, reason.NoSentinelMajority)},
+
+	// Sentinels that go away do not keep writes from going on.
+	{"promoted, and Sentinels are to be told", promoted(), Step{Do: Tell, Instance: "r-1"}},
+	{"promoted, and they are gone", with(promoted().after(9*time.Second), func(s *Snapshot) { s.Sentinels[0].Reachable, s.Sentinels[1].Reachable = false, false }), Step{Do: Tell, Instance: "r-1"}},
+	{"promoted, and they stay away", with(promoted().after(11*time.Second), func(s *Snapshot) { s.Sentinels[0].Reachable, s.Sentinels[1].Reachable = false, false }), Step{Do: Follow, Instance: "r-0"}},
+	{"follows, and they were not told", with(follows().name(3, "r-0", 0).after(11*time.Second), func(s *Snapshot) {
+		s.Memory.Told, s.Instances[2].Of, s.Instances[2].History = nil, "r-1:1", "b"
+	}), ended(HandedOver, reason.HandedOverInPart)},
+
+	// Replicas follow the new master if it has what they have.
+	{"a replica of the old one", follows(), Step{Do: Follow, Instance: "r-2"}},
+	{"a replica that has more", with(follows(), func(s *Snapshot) { s.Instances[2].Offset = 101 }), Step{Do: Wait}},
+	{"a replica that has more, and From gone", with(follows(), func(s *Snapshot) {
+		s.Instances[2].Offset, s.Instances[0] = 101, Instance{Name: "r-0", Addr: "r-0:1"}
+		s.Instances[1].Followers = 0
+	}), Step{Do: Wait}},
+
+	// A new master that would take no writes without From.
+	{"in part, and fenced", with(follows().after(21*time.Second), func(s *Snapshot) {
+		s.Instances[1].Fence, s.Instances[0].LinkUp, s.Instances[2].Of, s.Instances[2].History = closed, false, "r-1:1", "b"
+	}), Step{Do: End, Result: HandedOver, Code: reason.HandedOverInPart, Fenced: true}},
+	{"a fence that From was left with", with(shard(), func(s *Snapshot) { s.Request.Configured, s.Instances[0].Fence = nil, closed }), Step{Do: SetFence, Instance: "r-0"}},
+}
+
+func TestLooks(t *testing.T) {
+	for _, c := range looks {
+		t.Run(c.name, func(t *testing.T) {
+			got := Decide(c.look)
+			short := Step{Do: got.Do, Instance: got.Instance, Result: got.Result, Code: got.Code, Fenced: got.Fenced}
+			if short != c.want {
+				t.Errorf("got  %+v\nwant %+v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestMayGoOn(t *testing.T) {
+	for _, c := range []struct {
+		step                     Step
+		strict, bestEffort, none bool
+	}{
+		{Step{Do: Wait}, false, false, true},
+		{ended(HandedOver, reason.HandedOver), true, true, true},
+		{Step{Do: End, Result: HandedOver, Fenced: true}, false, false, true},
+		{ended(Refused, reason.NoCandidate), false, true, true},
+		{ended(Undecided, reason.NoMaster), false, false, true},
+	} {
+		if c.step.MayGoOn(Strict) != c.strict || c.step.MayGoOn(BestEffort) != c.bestEffort || c.step.MayGoOn(None) != c.none {
+			t.Errorf("%+v", c.step)
+		}
+	}
+}
+
+// What a process said instead of an answer stands in the end, and which instance it was.
+func TestCauses(t *testing.T) {
+	s := shard().after(3 * time.Second)
+	s.Instances[0] = Instance{Name: "r-0", Addr: "r-0:1", Trouble: "NOAUTH"}
+	if got := Decide(s); !strings.Contains(got.Text, "r-0") || !strings.Contains(got.Text, "NOAUTH") {
+		t.Errorf("got %+v", got)
+	}
+	s = shard().after(30 * time.Second)
+	s.Memory.Trouble = "NOPERM"
+	if got := Decide(s); got.Do != End || !strings.Contains(got.Text, "NOPERM") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// No memory shares its announcements with an earlier one.
+func TestMemoryIsNotShared(t *testing.T) {
+	m := Memory{Epoch: 1}.After(Step{Do: Tell, Instance: "a"}, began, 0, "")
+	one, other := m.After(Step{Do: Tell, Instance: "b"}, began, 0, ""), m.After(Step{Do: Tell, Instance: "c"}, began, 0, "")
+	if !slices.Equal(one.Told, []Told{{"a", 1}, {"b", 1}}) || !slices.Equal(other.Told, []Told{{"a", 1}, {"c", 1}}) {
+		t.Errorf("%+v %+v", one, other)
+	}
+}

@@ -1,0 +1,179 @@
+//go:build redis
+
+package realredis
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/shoal-dev/shoal/redis"
+	"github.com/shoal-dev/shoal/switchover"
+	"github.com/shoal-dev/shoal/switchover/decide"
+)
+
+// TestOthersFrozen stops somebody else than the one that takes over, just before a step, until the run has ended. Another run
+// then finds everybody back.
+func TestOthersFrozen(t *testing.T) {
+	from := func(s *shard) *process { return &process{Cmd: s.servers[0]} }
+	replica := func(s *shard) *process { return &process{Cmd: s.servers[2]} }
+	sentinel := func(s *shard) *process { return &process{Cmd: s.monitors[0]} }
+	for _, c := range []struct {
+		who   string
+		of    func(*shard) *process
+		at    decide.Action
+		needs bool // without it, it cannot be finished
+	}{
+		{"From", from, decide.Demote, true},
+		{"From", from, decide.Promote, true},
+		{"From", from, decide.Follow, false}, // the other replica follows
+		{"replica", replica, decide.Demote, false},
+		{"replica", replica, decide.Follow, false},
+		{"Sentinel", sentinel, decide.Elect, false},
+		{"Sentinel", sentinel, decide.Tell, false},
+	} {
+		t.Run(fmt.Sprintf("%s before %s", c.who, c.at), func(t *testing.T) {
+			s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
+			writers, w := s.write(2), s.witness()
+			atLeast(t, writers, 50)
+			request, stopped := s.wanted(0), false
+			request.To, request.Timeout, s.io = name(1), 5*time.Second, time.Second
+			end := s.handOver(request, func(step decide.Step) {
+				if step.Do == c.at && !stopped {
+					stopped = true
+					freeze(t, c.of(s).Cmd)
+				}
+			})
+			if end.Result != decide.HandedOver && !c.needs && !overloaded(end) || end.Result == decide.HandedOver && c.needs {
+				t.Errorf("it ends with %+v", end)
+			}
+			if stopped {
+				thaw(t, c.of(s).Cmd)
+			}
+			pass(300 * time.Millisecond) // orders that wait are carried out
+			if again := s.handOver(request, nil); again.Result == decide.Undecided {
+				t.Errorf("the next one ends with %+v", again)
+			}
+			master := s.one()
+			goesOn(t, writers)
+			s.settled(master)
+			s.named(master)
+			s.checked(writers, w, master, []int{0}, []int{0, 1})
+			t.Logf("%s stopped before %s: %s %s", c.who, c.at, end.Result, end.Code)
+		})
+	}
+}
+
+// TestTwoAtOnce: two who hand over the same shard at the same time, to different replicas, as nobody who holds a lock does.
+func TestTwoAtOnce(t *testing.T) {
+	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
+	writers, w := s.write(2), s.witness()
+	atLeast(t, writers, 50)
+	var both sync.WaitGroup
+	ends := make([]decide.Step, 2)
+	for n := range ends {
+		request := s.wanted(0)
+		request.To, request.Timeout = name(n+1), 3*time.Second
+		both.Go(func() {
+			ends[n], _ = switchover.Run(context.Background(), s.described(), request, switchover.Options{})
+		})
+	}
+	both.Wait()
+	for _, end := range ends {
+		t.Logf("one ends with %s %s: %s", end.Result, end.Code, end.Text)
+	}
+	if again := s.handOver(s.wanted(0), nil); again.Result == decide.Undecided {
+		t.Errorf("the next one ends with %+v", again)
+	}
+	master := s.one()
+	goesOn(t, writers)
+	s.settled(master)
+	s.named(master)
+	s.checked(writers, w, master, []int{0}, []int{0, 1}, []int{0, 2})
+}
+
+// TestSentinelsChoiceStands: the master stops, and Sentinels promote a replica, which takes writes. It stops, and the one that
+// was master goes on, and still says that it is. Whoever wants to hand over from that one takes nothing back.
+func TestSentinelsChoiceStands(t *testing.T) {
+	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
+	freeze(t, s.servers[0])
+	chosen := s.chosenInsteadOf(0)
+	third := 3 - chosen
+	if err := until(60*time.Second, func() bool {
+		state, err := s.state(third)
+		return err == nil && state.LinkUp && state.Master == s.fronts[chosen].addr()
+	}); err != nil {
+		t.Fatal("the other replica does not follow")
+	}
+	var all []write
+	c := s.dial(chosen)
+	defer c.Close()
+	for n := range 100 {
+		all = append(all, put(c, chosen, fmt.Sprintf("chosen-%d", n), true))
+	}
+	freeze(t, s.servers[chosen])
+	thaw(t, s.servers[0])
+	var did []decide.Action
+	end := s.handOver(s.wanted(0), func(step decide.Step) { did = append(did, step.Do) })
+	t.Logf("it ends with %s %s after %v: %s", end.Result, end.Code, did, end.Text)
+	if slices.Contains(did, decide.Elect) || slices.Contains(did, decide.Tell) || end.Result == decide.HandedOver && end.Code != 0 && len(did) > 1 {
+		t.Errorf("it has done %v", did)
+	}
+	thaw(t, s.servers[chosen])
+	if err := until(90*time.Second, func() bool { masters := s.masters(); return len(masters) == 1 && masters[0] != 0 }); err != nil {
+		t.Fatalf("masters are %v", s.masters())
+	}
+	master := s.one()
+	s.settled(master)
+	s.named(master)
+	if lost, err := s.lost(master, all); err != nil || len(lost) > 0 {
+		t.Errorf("%d acknowledged writes are lost, such as %v; %v", len(lost), lost[:min(5, len(lost))], err)
+	}
+}
+
+// chosenInsteadOf waits until all Sentinels name another one, which is master.
+func (s *shard) chosenInsteadOf(master int) (chosen int) {
+	s.t.Helper()
+	if err := until(90*time.Second, func() bool {
+		names := map[string]bool{}
+		for _, addr := range s.sentinels {
+			if v, err := s.view(addr); err == nil {
+				names[v.Master] = true
+			}
+		}
+		chosen = slices.IndexFunc(s.fronts, func(f *front) bool { return names[f.addr()] })
+		if len(names) != 1 || chosen < 0 || chosen == master {
+			return false
+		}
+		state, err := s.state(chosen)
+		return err == nil && state.Kind == redis.Master
+	}); err != nil {
+		s.t.Fatal("Sentinels promote nobody")
+	}
+	return chosen
+}
+
+// TestOrderOfWrites: what the witnesses are judged by can tell two masters from one, and does not take a late reader for two.
+func TestOrderOfWrites(t *testing.T) {
+	at := func(server, sent, acked int) write {
+		return write{at: server, ok: true, sent: time.UnixMilli(int64(sent)), acked: time.UnixMilli(int64(acked))}
+	}
+	for _, c := range []struct {
+		name   string
+		all    []write
+		speaks bool
+	}{
+		{"one after the other", []write{at(0, 1, 2), at(1, 5, 6)}, false},
+		{"read late", []write{at(0, 1, 9), at(1, 5, 6)}, false},
+		{"both", []write{at(0, 1, 2), at(1, 5, 6), at(0, 7, 8)}, true},
+		{"another", []write{at(0, 1, 2), at(2, 5, 6)}, true},
+		{"refused", []write{at(0, 1, 2), {at: 2}}, false},
+	} {
+		if text := against([]int{0, 1}, c.all); (text != "") != c.speaks {
+			t.Errorf("%s: %q", c.name, text)
+		}
+	}
+}
