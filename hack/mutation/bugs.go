@@ -106,5 +106,5 @@ var bugs = []bug{
 	{name: "late-offsets-ignored", file: "switchover/decide/planner.go", is: "a.Former == b.History && a.FormerEnd > b.Offset", becomes: "a.Former == b.History", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 	{name: "writes-wait-for-sentinels", file: "switchover/decide/decide.go", is: "if step, ok := p.tell(to); ok && !p.expired() {", becomes: "if step, ok := p.tell(to); ok {", scenarios: ofSwitchover, onRedis: "^TestSentinelsGo$", apart: true, why: noSwitchover},
 	{name: "fence-forgotten", file: "switchover/decide/step.go", is: "return !s.Fenced", becomes: "return true", scenarios: ofSwitchover, apart: true, why: noSwitchover},
-	{name: "sentinels-told-late", file: "switchover/decide/decide.go", is: "\tif step, ok := p.tell(p.from); ok {\n\t\tstep.Code = code\n\t\tif p.expired", becomes: "\tif step, ok := p.tell(p.from); ok && p.from == nil {\n\t\tstep.Code = code\n\t\tif p.expired", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "sentinels-told-late", file: "switchover/decide/decide.go", is: "\tif step, ok := p.tell(p.from); ok {\n\t\tstep.Code, step.Text", becomes: "\tif step, ok := p.tell(p.from); ok && p.from == nil {\n\t\tstep.Code, step.Text", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 }

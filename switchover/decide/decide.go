@@ -61,7 +61,7 @@ func (p *planner) handOver() Step {
 		return step
 	}
 	if p.GivenUp != 0 {
-		return p.giveUp(p.GivenUp, "")
+		return p.giveUp(p.GivenUp, p.Why)
 	}
 	if p.expired() {
 		return p.giveUp(reason.SwitchoverTooLong, p.Trouble)
@@ -260,13 +260,13 @@ func (p *planner) goBack(to *Instance) Step {
 	}
 	// First: Sentinels that name the other one would make From follow it, with what From takes from here on.
 	if step, ok := p.tell(p.from); ok {
-		step.Code = code
+		step.Code, step.Text = code, cmp.Or(p.Why, text)
 		if p.expired() {
 			return end(Undecided, reason.NoMaster, text+", and Sentinels were told of it")
 		}
 		return step
 	}
-	return Step{Do: Return, Instance: p.from.Name, Code: code, Text: text}
+	return Step{Do: Return, Instance: p.from.Name, Code: code, Text: cmp.Or(p.Why, text)}
 }
 
 // mayBeFollowed says why it is not certain that nobody follows one that does not answer, or nothing. One of them is that one.

@@ -191,6 +191,26 @@ func TestCauses(t *testing.T) {
 	}
 }
 
+// Why the way went back is told at the end of it, and not what the last step of tidying up was.
+func TestWhyTheWayWentBack(t *testing.T) {
+	s := shard().after(time.Second)
+	s.Memory.Target, s.Memory.PausedAt, s.Instances[1].Fence, s.Instances[1].Offset = "r-1", began, closed, 90
+	for range 5 {
+		step := Decide(s)
+		if !strings.Contains(step.Text, "lacks 10 bytes") && step.Do != SetFence {
+			t.Fatalf("%+v", step)
+		}
+		if step.Do == End {
+			return
+		}
+		s.Memory = s.Memory.After(step, s.Now, 0, "")
+		if step.Do == SetFence {
+			s.Instances[1].Fence = step.Fence
+		}
+	}
+	t.Fatal("it does not end")
+}
+
 // No memory shares its announcements with an earlier one.
 func TestMemoryIsNotShared(t *testing.T) {
 	m := Memory{Epoch: 1}.After(Step{Do: Tell, Instance: "a"}, began, 0, "")

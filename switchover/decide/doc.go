@@ -19,5 +19,8 @@
 // nobody was told to follow To. So it does not matter whether To has heard an order that nobody knows the fate of.
 // No write is lost: after step 4 nothing is added to From, and To is promoted only with all of it.
 //
+// What Sentinels have decided is never taken back: they are told of From again only by whoever has told them of To, in that
+// run. If they name somebody else, whoever it is, it is left to them.
+//
 // It elects nobody: it hands over between two instances that both have everything, or leaves the decision to Sentinel.
 package decide

@@ -137,8 +137,9 @@ type Memory struct {
 	Told []Told
 	// StoppedAt is when From was demoted.
 	StoppedAt time.Time
-	// GivenUp is why the way goes back.
+	// GivenUp is why the way goes back, and Why says it with numbers.
 	GivenUp reason.Code
+	Why     string
 	// Trouble is why the last step may not have been done, "" if it was.
 	Trouble string
 }
@@ -153,8 +154,8 @@ type Told struct {
 func (m Memory) After(s Step, begun time.Time, epoch uint64, trouble string) Memory {
 	failed := trouble != ""
 	m.Trouble = trouble
-	if s.Code != 0 {
-		m.GivenUp = s.Code
+	if s.Code != 0 && m.GivenUp == 0 {
+		m.GivenUp, m.Why = s.Code, s.Text
 	}
 	if s.Target != "" {
 		m.Target = s.Target
