@@ -127,8 +127,7 @@ func TestKilledWithinSteps(t *testing.T) { killedEverywhere(t, true) }
 // before are the steps that come before the one that takes over takes writes.
 var before = []decide.Action{decide.SetFence, decide.Pause, decide.Elect, decide.Demote, decide.Promote, decide.Tell}
 
-// back is within which writes go on when the one that takes over stops. On a machine that does much else it may take longer
-// once; three times is no chance.
+// back is within which writes go on when the one that takes over stops.
 const back = 2 * time.Second
 
 // interrupted hands over to server 1, and has something happen to it just before a step. It is undone again afterwards.
@@ -136,17 +135,26 @@ func interrupted(t *testing.T, at decide.Action, happens, undone func(s *shard))
 	inTime(t, func() time.Duration { return interruptedOnce(t, at, happens, undone) })
 }
 
-// inTime tries something in which no write is acknowledged for some time.
+// inTime tries something in which no write is acknowledged for some time. It may be once by chance that this is long, and not
+// three times; unless the machine does so much else that it wakes nobody in time, which is seen by one who wants nothing else.
 func inTime(t *testing.T, once func() time.Duration) {
+	calm := false
 	for try := 1; try <= 3 && !t.Failed(); try++ {
+		stalled := stalls(t)
 		gap := once()
+		late := stalled()
 		if gap <= back {
 			return
 		}
-		t.Logf("try %d: no write was acknowledged for %s", try, gap)
-		if try == 3 {
-			t.Errorf("no write was acknowledged for more than %s, three times", back)
-		}
+		calm = calm || late < 100*time.Millisecond
+		t.Logf("try %d: no write was acknowledged for %s, and the machine woke somebody %s late", try, gap, late)
+	}
+	switch {
+	case t.Failed():
+	case calm:
+		t.Errorf("no write was acknowledged for more than %s, three times", back)
+	default:
+		t.Logf("whether writes are back within %s cannot be said here", back)
 	}
 }
 

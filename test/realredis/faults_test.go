@@ -33,7 +33,7 @@ func TestReplicationLink(t *testing.T) {
 				have := writers.acknowledged()
 				atLeast(t, writers, have+20)
 				request := s.wanted(0)
-				request.To, s.io = "r-1", 0
+				request.To, request.CatchUp, s.io = "r-1", 0, 0 // as it is by default
 				end := s.handOver(request, nil)
 				for n := 0; n < 4 && c.want == decide.HandedOver && c.or == decide.HandedOver && overloaded(end); n++ {
 					end = s.handOver(request, nil)

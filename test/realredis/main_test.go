@@ -3,6 +3,7 @@
 package realredis
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestMain is also the program that hands over, when a test starts this binary as that.
@@ -70,4 +72,56 @@ func needRedis(t testing.TB) {
 			t.Skip(text)
 		}
 	}
+}
+
+// leaveVariable has this binary start a shard and wait to be killed.
+const leaveVariable = "SHOAL_TEST_LEAVE"
+
+// TestToBeKilled is what TestNothingIsLeft kills.
+func TestToBeKilled(t *testing.T) {
+	if os.Getenv(leaveVariable) == "" {
+		t.Skip("it is started by another test")
+	}
+	newShard(t, shape{servers: 2, sentinels: 1, downAfter: downAfter})
+	fmt.Println("started")
+	select {}
+}
+
+// TestNothingIsLeft kills a test: its servers and Sentinels die with it, and whoever comes next removes its folder.
+func TestNothingIsLeft(t *testing.T) {
+	needRedis(t)
+	c := exec.Command(os.Args[0], "-test.run=^TestToBeKilled$")
+	c.Env = append(os.Environ(), leaveVariable+"=1")
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, c)
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || !strings.Contains(line, "started") {
+		t.Fatalf("it said %q, %v", line, err)
+	}
+	prefix := fmt.Sprintf("%s%d-", scratchName, c.Process.Pid)
+	if n := len(processesOf(prefix)); n != 3 {
+		t.Errorf("it has %d processes", n)
+	}
+	kill(t, c)
+	if err := until(30*time.Second, func() bool { return len(processesOf(prefix)) == 0 }); err != nil {
+		t.Errorf("processes %v are left", processesOf(prefix))
+	}
+	removeLeft()
+	if left, _ := filepath.Glob(filepath.Join(scratchParent(), prefix+"*")); len(left) > 0 {
+		t.Errorf("%v are left", left)
+	}
+}
+
+// processesOf are those whose working directory is in a folder of that name.
+func processesOf(prefix string) (out []string) {
+	all, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	for _, link := range all {
+		if at, err := os.Readlink(link); err == nil && strings.Contains(at, prefix) {
+			out = append(out, link)
+		}
+	}
+	return out
 }
