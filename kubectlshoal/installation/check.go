@@ -83,11 +83,11 @@ func (c Cluster) apiServer(context.Context) []Result {
 	minor, err := strconv.Atoi(strings.TrimSuffix(c.Server.Minor, "+"))
 	switch {
 	case err != nil || c.Server.Major != "1":
-		return []Result{warning("", "version %q is not understood", c.Server.GitVersion)}
+		return []Result{warning("kubectl version", "version %q is not understood", c.Server.GitVersion)}
 	case minor < oldest:
 		return []Result{failure(fmt.Sprintf("upgrade Kubernetes, best to 1.%d", tested), "%s is too old: it has no ValidatingAdmissionPolicies, which came with 1.%d", c.Server.GitVersion, oldest)}
 	case minor != tested:
-		return []Result{warning("", "%s: Shoal is built from 1.%d and tested with that alone", c.Server.GitVersion, tested)}
+		return []Result{warning(fmt.Sprintf("try it on a cluster that nobody needs first, or use Kubernetes 1.%d", tested), "%s: Shoal is built from 1.%d and tested with that alone", c.Server.GitVersion, tested)}
 	}
 	return []Result{ok("%s, the version with which Shoal is tested", c.Server.GitVersion)}
 }

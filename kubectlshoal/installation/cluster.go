@@ -51,7 +51,7 @@ func (c Cluster) nodes(ctx context.Context) []Result {
 	case ready == 0:
 		return []Result{failure("kubectl get nodes", "none of %d nodes takes pods", all)}
 	case ready == 1:
-		return []Result{warning("", "one node takes pods: both schedulers and both managers would run there")}
+		return []Result{warning("add a node, if the loss of one is to be survived", "one node takes pods: both schedulers and both managers would run there")}
 	}
 	return []Result{ok("%d of %d take pods", ready, all)}
 }
