@@ -148,7 +148,7 @@ func (s observing) Score(_ context.Context, _ fwk.CycleState, _ *corev1.Pod, inf
 	if !s.w.cuts {
 		return 0, nil
 	}
-	return fwk.MaxNodeScore - int64(info.Node().Name[0]-'a'), nil
+	return fwk.MaxScore - int64(info.Node().Name[0]-'a'), nil
 }
 
 // ScoreExtensions is nil: the score depends on the node alone.

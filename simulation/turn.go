@@ -24,7 +24,7 @@ const aside = 300 * time.Nanosecond
 
 func await(ctx context.Context) {
 	if ctx.Value(ownTurn{}) == nil {
-		time.Sleep(aside)
+		<-time.After(aside)
 	}
 }
 

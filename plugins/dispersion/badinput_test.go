@@ -183,7 +183,7 @@ func (c *drifting) pokeAt(pod *corev1.Pod) {
 			score, status := p.Score(ctx, cs, pod, info)
 			scores := fwk.NodeScoreList{{Name: info.Node().Name, Score: score}}
 			p.NormalizeScore(ctx, cs, pod, scores)
-			if score = scores[0].Score; !status.IsSuccess() || score < 0 || score > fwk.MaxNodeScore {
+			if score = scores[0].Score; !status.IsSuccess() || score < 0 || score > fwk.MaxScore {
 				c.T.Fatalf("%s scores %d: %v", info.Node().Name, score, status)
 			}
 		}

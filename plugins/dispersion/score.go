@@ -19,7 +19,7 @@ func (p *Plugin) PreScore(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, _
 }
 
 // wantedMore is what a node that the plan still wants has more than any other.
-const wantedMore = fwk.MaxNodeScore
+const wantedMore = fwk.MaxScore
 
 // Score prefers nodes that hold fewer instances of the group; where there is a plan, first among those that it still wants to use.
 // NormalizeScore brings it into its range.
