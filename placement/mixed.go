@@ -131,6 +131,9 @@ func (k *kinds) sort() {
 // total is what all usable nodes have left.
 func (m Mixed) total() Amounts {
 	var sum Amounts
+	if len(m.Wanted) > 0 { // there may be no node at all
+		sum = make(Amounts, len(m.Wanted[0].Size))
+	}
 	for _, n := range m.Nodes {
 		if sum == nil {
 			sum = make(Amounts, len(n.Free))

@@ -307,3 +307,11 @@ func (m Mixed) exactFewest(low, high int) int {
 	}
 	return high
 }
+
+// TestPackWithoutNodes: all nodes may be gone.
+func TestPackWithoutNodes(t *testing.T) {
+	m := Mixed{Limits: Limits{MaxPerNode: 1, MaxNodes: 2}, Wanted: []Wanted{{Size: Amounts{1, 2}, Shard: -1}, {Size: Amounts{2, 2}, Shard: -1}}}
+	if p := Pack(m); p.Unplaceable != 2 || p.Bound.Unplaceable != 2 {
+		t.Errorf("of two instances %d have no node, and at least %d: %+v", p.Unplaceable, p.Bound.Unplaceable, p)
+	}
+}

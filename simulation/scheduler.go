@@ -143,12 +143,16 @@ func (s observing) Unreserve(_ context.Context, _ fwk.CycleState, pod *corev1.Po
 }
 
 // Score prefers the first by name where the scheduler names some nodes for a pod: upstream looks at those in the order of a map, and
-// draws lots among equal ones. They are equally good for the group.
+// draws lots among equal ones. They are equally good for the group. See nodeName.
 func (s observing) Score(_ context.Context, _ fwk.CycleState, _ *corev1.Pod, info fwk.NodeInfo) (int64, *fwk.Status) {
 	if !s.w.cuts {
 		return 0, nil
 	}
-	return fwk.MaxScore - int64(info.Node().Name[0]-'a'), nil
+	score := fwk.MaxScore
+	for _, letter := range info.Node().Name {
+		score -= int64(letter-'a') + 1
+	}
+	return score, nil
 }
 
 // ScoreExtensions is nil: the score depends on the node alone.

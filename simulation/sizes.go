@@ -50,7 +50,13 @@ func fitTemplates(s *v1alpha1.InstanceSet) {
 	}
 }
 
-func nodeName(n int) string { return string(rune('a' + n)) }
+// nodeName is a letter, and after z two of them.
+func nodeName(n int) string {
+	if n < 26 {
+		return string(rune('a' + n))
+	}
+	return "z" + string(rune('a'+n-26))
+}
 
 // nodeOf is what a node of that name offers, also the next one.
 func (p *play) nodeOf(name string) corev1.ResourceList {
