@@ -105,7 +105,7 @@ func (p *play) asWanted() {
 		if isPatient(set) {
 			continue
 		}
-		if p.keptOut(name) || p.cutOff(set) || p.sharesWithPatient(name) || p.outOfRoom(name) {
+		if p.keptOut(name) || p.cutOff(set) || p.sharesWithPatient(name) || p.outOfRoom(set) {
 			continue
 		}
 		p.checker.fail("it converges", "%s has %d of %d instances ready %s after the trouble: %s\n%s\n%s",

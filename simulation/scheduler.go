@@ -143,7 +143,8 @@ func (s observing) Unreserve(_ context.Context, _ fwk.CycleState, pod *corev1.Po
 }
 
 // Score prefers the first by name where the scheduler names some nodes for a pod: upstream looks at those in the order of a map, and
-// draws lots among equal ones. They are equally good for the group. See nodeName.
+// draws lots among equal ones. They are equally good for the group. In those seeds the plugins' scores decide nothing, also where all
+// nodes are looked at: what is played is that limits hold and that everybody finds a place. See nodeName.
 func (s observing) Score(_ context.Context, _ fwk.CycleState, _ *corev1.Pod, info fwk.NodeInfo) (int64, *fwk.Status) {
 	if !s.w.cuts {
 		return 0, nil
@@ -233,7 +234,6 @@ func (p *placer) crash() {
 }
 
 // clientset is the scheduler's client: client-go's, with the server of the simulation behind it.
-// clientset makes the calls of the scheduler calls of the simulation.
 func (p *placer) clientset() kubernetes.Interface {
 	c := &fake.Clientset{}
 	c.AddReactor("*", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {

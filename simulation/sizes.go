@@ -14,7 +14,7 @@ import (
 )
 
 // mixing are the seeds, modulo 22, whose instances and nodes have different sizes. Seeds of other numbers are what they were
-// before there was such a thing: none that is pinned, or has caught a planted bug, is among these.
+// before there was such a thing: none that was pinned by then, or had caught a planted bug, is among these.
 var mixing = []int64{0, 4, 9, 15}
 
 // mix has some instances of the sets ask for more CPUs than the rest, by a template of their own, and nodes of different sizes, and
@@ -66,29 +66,38 @@ func (p *play) nodeOf(name string) corev1.ResourceList {
 	return Node(8)
 }
 
-// outOfRoom reports whether instances of different sizes wait and none of them has a node, as everything is placed. The
-// scheduler places instances one by one and never moves any: after nodes were lost and sets were scaled, the room that is left may
-// be in pieces that are too small. It is no excuse for a pod that a node could take.
-func (p *play) outOfRoom(set string) bool {
-	waits := false
+// outOfRoom reports whether all that a set of a seed with different sizes lacks is instances that wait, and none of them has a
+// node, as everything is placed. The scheduler places instances one by one and never moves any: after nodes were lost and sets were
+// scaled, the room that is left may be in pieces that are too small. It is no excuse for a pod that a node could take, for one that
+// was never created, or for a policy that is not there.
+func (p *play) outOfRoom(set *v1alpha1.InstanceSet) bool {
+	if p.cpus == nil || set.Status.ObservedGeneration != set.Generation || !p.sizesDiffer() {
+		return false
+	}
+	waiting := int32(0)
 	for _, pod := range all[*corev1.Pod](p.World) {
-		if pod.Labels[v1alpha1.LabelInstanceSet] != set || pod.Spec.NodeName != "" {
+		if pod.Labels[v1alpha1.LabelInstanceSet] != set.Name || pod.Spec.NodeName != "" {
 			continue
 		}
-		waits = true
-		if p.cpus == nil || slices.ContainsFunc(p.nodes, func(node string) bool { return p.couldTake(node, pod) }) {
+		waiting++
+		group, grouped := slots.GroupOf(pod.Namespace, pod.Labels)
+		policy, known := find[*v1alpha1.PlacementPolicy](p.World, types.NamespacedName{Namespace: group.Namespace, Name: group.Policy})
+		if !grouped || !known || slices.ContainsFunc(p.nodes, func(node string) bool { return p.couldTake(node, pod, group, policy) }) {
 			return false
 		}
 	}
-	return waits
+	return waiting > 0 && p.running(set.Name)+waiting == wantedOnline(set)
+}
+
+// sizesDiffer reports whether a set has instances of a size of their own.
+func (p *play) sizesDiffer() bool {
+	return slices.ContainsFunc(all[*v1alpha1.InstanceSet](p.World), func(s *v1alpha1.InstanceSet) bool { return len(s.Spec.Templates) > 0 })
 }
 
 // couldTake reports whether the node has room for the pod, and the limits of its group would hold.
-func (p *play) couldTake(name string, pod *corev1.Pod) bool {
+func (p *play) couldTake(name string, pod *corev1.Pod, group slots.Group, policy *v1alpha1.PlacementPolicy) bool {
 	node, there := find[*corev1.Node](p.World, types.NamespacedName{Name: name})
-	group, grouped := slots.GroupOf(pod.Namespace, pod.Labels)
-	policy, known := find[*v1alpha1.PlacementPolicy](p.World, types.NamespacedName{Namespace: group.Namespace, Name: group.Policy})
-	if !there || !grouped || !known || !slots.RoomFor(pod).Usable(node) {
+	if !there || !slots.RoomFor(pod).Usable(node) {
 		return false
 	}
 	own, used := place{slots.InstanceOfPod(pod), name}, usageIn(p.truth)
@@ -105,6 +114,19 @@ func (p *play) couldTake(name string, pod *corev1.Pod) bool {
 	return exceeded(policy, used[group], then) == "" && p.freeOn(name, own, used) >= slots.RequestOf(pod).MilliCPU
 }
 
+// largest is how many thousandths of a CPU the largest instance asks for.
+func (p *play) largest() int64 {
+	most := int64(1000)
+	for _, s := range all[*v1alpha1.InstanceSet](p.World) {
+		for _, t := range s.Spec.Templates {
+			for _, c := range t.Containers {
+				most = max(most, c.Resources.Requests.Cpu().MilliValue())
+			}
+		}
+	}
+	return most
+}
+
 // freeOn is how many thousandths of a CPU of a node nobody uses, nor keeps for an instance whose volume is there: such a one may
 // be a large one.
 func (p *play) freeOn(name string, but place, used map[slots.Group]usage) int64 {
@@ -119,7 +141,7 @@ func (p *play) freeOn(name string, but place, used map[slots.Group]usage) int64 
 	for _, u := range used { // the order does not matter to the sum
 		for at := range u {
 			if at.node == name && !here[at.instance] {
-				free -= 4000
+				free -= p.largest()
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
+	"k8s.io/utils/ptr"
 
 	"github.com/shoal-dev/shoal/api/config"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -491,6 +492,32 @@ func TestUnknownWishesAreWoken(t *testing.T) {
 	} {
 		if !w.wakes(pod, h) {
 			t.Errorf("%s: the pod goes on waiting", what)
+		}
+	}
+}
+
+// TestWhatReplans: the manager writes the status of a policy while its pods are being placed, and the plan must not change by that.
+func TestWhatReplans(t *testing.T) {
+	policy := func(change func(*v1alpha1.PlacementPolicy)) *v1alpha1.PlacementPolicy {
+		p := &v1alpha1.PlacementPolicy{ObjectMeta: metav1.ObjectMeta{UID: "u", Generation: 1}}
+		change(p)
+		return p
+	}
+	sized := func(p *v1alpha1.PlacementPolicy) { p.Spec.Replicas = ptr.To[int32](3) }
+	plain := func(*v1alpha1.PlacementPolicy) {}
+	for what, c := range map[string]struct {
+		base, change func(*v1alpha1.PlacementPolicy)
+		want         bool
+	}{
+		"the first status of one that says how many there are": {sized, func(p *v1alpha1.PlacementPolicy) { p.Status.ObservedGeneration, p.Status.Replicas = 1, 3 }, false},
+		"a count that the status found":                        {plain, func(p *v1alpha1.PlacementPolicy) { p.Status.Replicas = 3 }, true},
+		"a status that has caught up":                          {plain, func(p *v1alpha1.PlacementPolicy) { p.Status.ObservedGeneration = 1 }, true},
+		"other limits":                                         {sized, func(p *v1alpha1.PlacementPolicy) { p.Generation = 2 }, true},
+		"another one of the same name":                         {sized, func(p *v1alpha1.PlacementPolicy) { p.UID = "v" }, true},
+		"other conditions":                                     {plain, func(p *v1alpha1.PlacementPolicy) { p.Status.Conditions = []metav1.Condition{{Type: "Feasible"}} }, false},
+	} {
+		if got := replans(policy(c.base), policy(func(p *v1alpha1.PlacementPolicy) { c.base(p); c.change(p) })); got != c.want {
+			t.Errorf("%s replans: %v", what, got)
 		}
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	"github.com/shoal-dev/shoal/api/config"
 	"github.com/shoal-dev/shoal/placement"
@@ -163,5 +165,72 @@ func TestAnotherListIsNoGlance(t *testing.T) {
 	if x := w.plugin.index; x.stir.cycles != 0 || x.Get("node-new") == nil || x.Get("node-007") != nil {
 		t.Errorf("after %d glances the index has the node that came: %v, and the one that went: %v",
 			x.stir.cycles, x.Get("node-new") != nil, x.Get("node-007") != nil)
+	}
+}
+
+// TestAllNodesAreLookedAtNowAndThen: what nobody noted is seen in the 16th cycle at the latest.
+func TestAllNodesAreLookedAtNowAndThen(t *testing.T) {
+	w := large(t, 400, placement.Limits{MaxPerNode: 2})
+	next := instance("p-1", "p", "")
+	w.arrive(next)
+	w.cycle(next)
+	w.assume(instance("elsewhere", "p", ""), quiet)
+	for i := range glances + 1 {
+		w.cycle(next)
+		if w.plugin.index.stir.cycles == 0 {
+			if held := w.countedOn(quiet); held != 1 {
+				t.Errorf("after %d cycles and a look at all nodes, %d instances are counted on %s", i+1, held, quiet)
+			}
+			return
+		}
+	}
+	t.Errorf("%d cycles have only glanced", glances+1)
+}
+
+// quiet is never named, as it is the last of equally good nodes.
+const quiet = "node-199"
+
+func (w *world) countedOn(node string) int {
+	return w.plugin.index.nodes[w.plugin.index.names[node]].all
+}
+
+// TestANotedNodeIsAskedForSomeCycles: the informer's cache has a change before the snapshot does.
+func TestANotedNodeIsAskedForSomeCycles(t *testing.T) {
+	w := large(t, 400, placement.Limits{MaxPerNode: 2})
+	next := instance("p-1", "p", "")
+	w.arrive(next)
+	for range 2 * glances { // to the first glance after a look at all nodes
+		if w.cycle(next); w.plugin.index.stir.cycles == 1 {
+			break
+		}
+	}
+	w.plugin.index.notes.stirNode(quiet)
+	w.cycle(next)
+	w.cycle(next)
+	w.assume(instance("elsewhere", "p", ""), quiet)
+	w.cycle(next)
+	if held := w.countedOn(quiet); held != 1 || w.plugin.index.stir.cycles != 4 {
+		t.Errorf("after glance %d %d instances are counted on %s, which was noted three cycles ago", w.plugin.index.stir.cycles, held, quiet)
+	}
+}
+
+// TestInformersNoteNodes: of a pod of no group, and of a Node, the stores of the informers say which node has changed.
+func TestInformersNoteNodes(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	pod := instance("plain", "", "")
+	pod.Spec.NodeName = "a"
+	w.add(w.factory.Core().V1().Pods().Informer().GetIndexer(), pod)
+	w.add(w.factory.Core().V1().Nodes().Informer().GetIndexer(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "b"}})
+	if noted := w.plugin.index.notes.stirred(); !noted["a"] || !noted["b"] || len(noted) != 2 {
+		t.Errorf("noted are %v", noted)
+	}
+}
+
+// TestAFailedPlacementIsNoted: the snapshot no longer has the pod afterwards, of which no event tells.
+func TestAFailedPlacementIsNoted(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.plugin.Unreserve(t.Context(), framework.NewCycleState(), instance("p-0", "p", ""), "a")
+	if noted := w.plugin.index.notes.stirred(); !noted["a"] {
+		t.Errorf("noted are %v", noted)
 	}
 }

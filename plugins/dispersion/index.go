@@ -125,6 +125,9 @@ func (x *index) reset() {
 // update takes in what has changed. Assumes is true in the cycles of a PodGroup. Quick asks for a glance.
 func (x *index) update(list []fwk.NodeInfo, assumes, quick bool) {
 	x.cycle++
+	if len(x.ids) > 2*len(x.groups)+1<<16 { // most belong to groups that are long gone
+		x.reset()
+	}
 	x.changes.begin(4*len(x.nodes) + 1024)
 	x.note()
 	if assumes || x.assumes || !quick || !x.glance(list) {
@@ -216,16 +219,16 @@ func (x *index) relist(list []fwk.NodeInfo) {
 	}
 }
 
-// renumber starts anew when most numbers belong to nodes or groups that are long gone.
+// renumber starts anew when most numbers belong to nodes that are long gone.
 func (x *index) renumber(live int) {
-	if len(x.nodes) > 2*live+1024 || len(x.ids) > 2*len(x.groups)+1<<16 {
+	if len(x.nodes) > 2*live+1024 {
 		x.reset()
 	}
 }
 
 // enroll numbers nodes that are new by their names, one of each zone after the other. Of equally good nodes a plan takes those of
 // lower numbers: in the order of the snapshot, which also goes from zone to zone and otherwise is that of their arrival, the plan
-// would be another one after every restart, and in kubectl-shoal.
+// would be another one after every restart, and in kubectl-shoal. Nodes that come later have higher numbers until the next start.
 func (x *index) enroll(list []fwk.NodeInfo) {
 	fresh := map[string][]string{} // by zone
 	most := 0
@@ -241,10 +244,9 @@ func (x *index) enroll(list []fwk.NodeInfo) {
 		slices.Sort(fresh[zone])
 	}
 	for i := range most {
+		zones = slices.DeleteFunc(zones, func(zone string) bool { return i >= len(fresh[zone]) })
 		for _, zone := range zones {
-			if i < len(fresh[zone]) {
-				x.number(fresh[zone][i])
-			}
+			x.number(fresh[zone][i])
 		}
 	}
 }

@@ -275,7 +275,7 @@ func (c *drifting) compare(done string) {
 			x.withdraw(v)
 		}
 	}
-	x.update(list, false, false)
+	x.update(list, false, rapid.Bool().Draw(c.T, "glances"))
 	counted := slots.Count(c.everything())
 	if got := x.ledger.Slots(); !reflect.DeepEqual(got, counted) {
 		c.T.Fatalf("after %s:\ngot  %v\nwant %v", done, got, counted)

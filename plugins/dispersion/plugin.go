@@ -223,10 +223,11 @@ func (p *Plugin) wake(ctx context.Context, before, after *v1alpha1.PlacementPoli
 }
 
 // replans reports whether a policy that changed says something else about its group. One that was deleted and created anew while
-// the watch was interrupted comes as a change, with the same generation and other limits.
+// the watch was interrupted comes as a change, with the same generation and other limits. What the status counts matters only to one
+// that does not say itself how many there are: else the first write of a status would drop the plan between two pods of the group.
 func replans(before, after *v1alpha1.PlacementPolicy) bool {
-	return before.UID != after.UID || before.Generation != after.Generation ||
-		before.Status.ObservedGeneration != after.Status.ObservedGeneration || before.Status.Replicas != after.Status.Replicas
+	counted := before.Status.ObservedGeneration != after.Status.ObservedGeneration || before.Status.Replicas != after.Status.Replicas
+	return before.UID != after.UID || before.Generation != after.Generation || after.Spec.Replicas == nil && counted
 }
 
 func (p *Plugin) podsOf(g slots.Group) []*corev1.Pod {

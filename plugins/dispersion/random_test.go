@@ -50,7 +50,9 @@ func TestWhateverHappensNoPodExceedsALimit(t *testing.T) {
 }
 
 func newDrifting(t testing.TB, r *rapid.T, args config.DispersionArgs) *drifting {
-	return &drifting{T: r, world: newWorld(t, args), nodes: map[string]*corev1.Node{}, placed: map[string]*corev1.Pod{}, assumed: map[string]*corev1.Pod{}}
+	c := &drifting{T: r, world: newWorld(t, args), nodes: map[string]*corev1.Node{}, placed: map[string]*corev1.Pod{}, assumed: map[string]*corev1.Pod{}}
+	c.plugin.CutTo(r2(r, 1, 3, "cut"), 0) // as in a large cluster, so that cycles glance
+	return c
 }
 
 // changeLimits raises or lowers the limits of both groups.
@@ -148,6 +150,7 @@ func (c *drifting) preempt() string {
 	}
 	delete(c.placed, victim.Name)
 	c.remove(victim)
+	c.plugin.index.notes.stir(victim) // as the informer's cache has it
 	urgent.Status.NominatedNodeName = victim.Spec.NodeName
 	c.arrive(urgent)
 	return fmt.Sprint(" ", victim.Name, " for ", pod.Name)
