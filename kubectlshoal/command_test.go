@@ -151,3 +151,31 @@ func TestAnswerThatCannotBeWrittenIsNone(t *testing.T) {
 		}
 	}
 }
+
+// A dump is its owner's alone, also when it is written over a file that all may read.
+func TestDumpIsItsOwners(t *testing.T) {
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "full.json"), filepath.Join(dir, "case.json")
+	if err := os.WriteFile(from, []byte(`{"apiVersion":"dump.shoal.dev/v1","kind":"ClusterDump","items":[]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, []byte("what was there before"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(to, 0o644); err != nil { //nolint:gosec // it is what the command has to mend
+		t.Fatal(err)
+	}
+	if got := run(t, "", "dump", "--cluster-dump", from, "-f", to); strings.Contains(got, "exit") {
+		t.Fatal(got)
+	}
+	info, err := os.Stat(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("the dump has mode %v: others can read it", info.Mode().Perm())
+	}
+	if text := read(t, to); !strings.Contains(text, "ClusterDump") {
+		t.Errorf("no dump was written: %s", text)
+	}
+}

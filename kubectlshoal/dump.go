@@ -2,6 +2,7 @@ package kubectlshoal
 
 import (
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -68,6 +69,9 @@ func writeTo(name string, c *snapshot.Cluster) error {
 	if err != nil {
 		return fmt.Errorf("creating the dump: %w", err)
 	}
+	if err := onlyOwners(f); err != nil {
+		return errors.Join(fmt.Errorf("keeping the dump from others: %w", err), f.Close())
+	}
 	var out io.WriteCloser = f
 	if strings.HasSuffix(name, ".gz") {
 		out = gzip.NewWriter(f)
@@ -80,4 +84,14 @@ func writeTo(name string, c *snapshot.Cluster) error {
 		err = closing
 	}
 	return err
+}
+
+// onlyOwners takes a file from everybody but its owner: one that was there before kept its mode when it was opened. A device or a pipe
+// stays as it is, or a dump to /dev/null as root would take that from all programs.
+func onlyOwners(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	return f.Chmod(0o600)
 }
