@@ -241,9 +241,9 @@ func (s situation) enough(name string, requested map[string]slots.Amount) *fix {
 		n.Status.Allocatable = n.Status.Allocatable.DeepCopy()
 		for _, l := range short {
 			q := n.Status.Allocatable[corev1.ResourceName(l.name)]
-			more := resource.NewQuantity(l.asked-l.free, q.Format)
+			more := resource.NewQuantity(l.missing(), q.Format)
 			if l.name == "cpu" {
-				more = resource.NewMilliQuantity(l.asked-l.free, q.Format)
+				more = resource.NewMilliQuantity(l.missing(), q.Format)
 			}
 			q.Add(*more)
 			n.Status.Allocatable[corev1.ResourceName(l.name)] = q

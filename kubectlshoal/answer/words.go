@@ -32,10 +32,15 @@ type lack struct {
 	shareOfRequest float64
 }
 
-func (l lack) missing() int64 { return l.asked - max(0, l.free) }
+// missing is what has to become free: on a node that has promised more than it has, also what it has not.
+func (l lack) missing() int64 { return l.asked - l.free }
 
 func (l lack) String() string {
-	return fmt.Sprintf("%s more %s (asked %s, free %s)", l.print(l.missing()), l.name, l.print(l.asked), l.print(max(0, l.free)))
+	now := "free " + l.print(l.free)
+	if l.free < 0 {
+		now = "over by " + l.print(-l.free)
+	}
+	return fmt.Sprintf("%s more %s (asked %s, %s)", l.print(l.missing()), l.name, l.print(l.asked), now)
 }
 
 // lacks are the dimensions in which a request does not fit into what is free.
