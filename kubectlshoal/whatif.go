@@ -14,7 +14,8 @@ func newWhatIf(o *options) *cobra.Command {
 		Use:   "whatif node NAME... --lost",
 		Short: "What dies with these nodes: instances, volumes, last copies; and what can be rebuilt where",
 		Long: `Says what the loss of nodes, all at once and for ever, would take: which instances and local volumes, which shards lose
-a copy or their last one; and where the scheduler would place what may be rebuilt. Nothing is touched.`,
+a copy or their last one; and where the scheduler would place what may be rebuilt. Copies on nodes that are down already (not
+ready, out of service, deleted) count as lost too, and are named. Nothing is touched.`,
 		Example: `  kubectl shoal whatif node node-7 --lost
   kubectl shoal whatif node node-7 node-8 --lost -o wide       # every instance
   kubectl shoal whatif node node-7 --lost -o json | jq '.groups[] | select(.shardsGone > 0)'`,

@@ -153,13 +153,15 @@ func stateOf(n *corev1.Node) string {
 	if slots.OutOfService(n) {
 		states = append(states, "out of service")
 	}
-	for _, condition := range n.Status.Conditions {
-		if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
-			states = append(states, "not ready")
-		}
+	if slices.ContainsFunc(n.Status.Conditions, notReady) {
+		states = append(states, "not ready")
 	}
 	if n.Spec.Unschedulable {
 		states = append(states, "cordoned")
 	}
 	return strings.Join(states, ", ")
+}
+
+func notReady(c corev1.NodeCondition) bool {
+	return c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -46,6 +47,9 @@ type GroupLoss struct {
 	Shards     int `json:"shards"`
 	ShardsHit  int `json:"shardsHit"`
 	ShardsGone int `json:"shardsGone"`
+	// ShardsDown lose one, and all others that they have are on nodes that are down already, which DownNodes names with their states.
+	ShardsDown int      `json:"shardsDown"`
+	DownNodes  []string `json:"downNodes,omitempty"`
 	// MajorityHit says that the lost nodes hold instances of so many shards that the majority of masters may be there.
 	MajorityHit bool `json:"majorityHit"`
 	// Rebuild is rebuild.mode of the set, "" for a group without an InstanceSet.
@@ -63,16 +67,16 @@ type LostInstance struct {
 	Shard    string `json:"shard,omitempty"`
 	// Volumes are local to the node, and lost with it.
 	Volumes []string `json:"volumes"`
-	// LastCopy says that no instance of its shard is elsewhere.
+	// LastCopy says that no instance of its shard is elsewhere, on a node that is up.
 	LastCopy bool `json:"lastCopy"`
 	// Returns is the node on which the scheduler would place it, "" for none; then Why says why.
 	Returns string `json:"returns,omitempty"`
 	Why     string `json:"why,omitempty"`
 }
 
-// Bad reports whether data is lost for good, or an instance has no place to return to.
+// Bad reports whether data is lost for good, or would be with nodes that are down, or an instance has no place to return to.
 func (l *Loss) Bad() bool {
-	return slices.ContainsFunc(l.Groups, func(g GroupLoss) bool { return g.ShardsGone > 0 || g.CanReturn < g.Lost })
+	return slices.ContainsFunc(l.Groups, func(g GroupLoss) bool { return g.ShardsGone+g.ShardsDown > 0 || g.CanReturn < g.Lost })
 }
 
 // Partial reports whether something could not be read on which the answer may depend.
@@ -81,15 +85,17 @@ func (l *Loss) Partial() bool { return len(l.Incomplete) > 0 }
 // LoseNodes says what the loss of nodes takes, and where the instances could be rebuilt.
 func LoseNodes(ctx context.Context, c *snapshot.Cluster, config *trial.Config, names []string) (*Loss, error) {
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	all := slots.Count(c.World())
 	for _, name := range names {
-		if snapshot.Find(c.Nodes, "", name) == nil {
+		held := slices.ContainsFunc(all, func(s slots.Slot) bool { return s.Node == name }) // also on a node that was deleted
+		if !held && snapshot.Find(c.Nodes, "", name) == nil {
 			return nil, fmt.Errorf("there is no node %s%s", name, alikeNode(c, name))
 		}
 	}
 	l := &Loss{APIVersion: ExplainVersion, Kind: LossKind, Nodes: names, Groups: []GroupLoss{}, Scheduler: config.Source, Incomplete: c.Unreadable}
 	gone := func(node string) bool { return slices.Contains(names, node) }
 	byGroup := map[slots.Group][]slots.Slot{}
-	for _, s := range slots.Count(c.World()) {
+	for _, s := range all {
 		byGroup[s.Group] = append(byGroup[s.Group], s)
 	}
 	for _, pod := range c.Pods {
@@ -110,7 +116,9 @@ func LoseNodes(ctx context.Context, c *snapshot.Cluster, config *trial.Config, n
 	if err := l.returning(ctx, c, config, groups); err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(l.Groups, func(a, b GroupLoss) int { return cmp.Compare(b.ShardsGone, a.ShardsGone) })
+	slices.SortStableFunc(l.Groups, func(a, b GroupLoss) int {
+		return cmp.Or(cmp.Compare(b.ShardsGone, a.ShardsGone), cmp.Compare(b.ShardsDown, a.ShardsDown))
+	})
 	return l, nil
 }
 
@@ -151,10 +159,7 @@ func groupLoss(c *snapshot.Cluster, g slots.Group, held []slots.Slot, gone func(
 	if len(shards) == 0 && loss.Lost == loss.Instances {
 		loss.ShardsGone = 1 // without shards, the group is one
 	}
-	left := map[string]bool{}
-	for _, s := range held {
-		left[s.Shard] = left[s.Shard] || !gone(s.Node)
-	}
+	left := loss.copiesLeft(c, held, gone)
 	for _, s := range held {
 		if gone(s.Node) {
 			loss.Losses = append(loss.Losses, LostInstance{
@@ -166,6 +171,54 @@ func groupLoss(c *snapshot.Cluster, g slots.Group, held []slots.Slot, gone func(
 		}
 	}
 	return loss
+}
+
+// copiesLeft says which shards keep a copy on a node that is up, and counts those that are hit and keep copies only on nodes that are
+// down: whether these come back, nobody knows.
+func (loss *GroupLoss) copiesLeft(c *snapshot.Cluster, held []slots.Slot, gone func(string) bool) map[string]bool {
+	left, hit, down := map[string]bool{}, map[string]bool{}, map[string]map[string]bool{}
+	for _, s := range held {
+		switch state := downState(c, s.Node); {
+		case gone(s.Node):
+			hit[s.Shard] = true
+		case state == "":
+			left[s.Shard] = true
+		default:
+			if down[s.Shard] == nil {
+				down[s.Shard] = map[string]bool{}
+			}
+			down[s.Shard][s.Node+" ("+state+")"] = true
+		}
+	}
+	nodes := map[string]bool{}
+	for shard, names := range down { // sorted below
+		if !hit[shard] || left[shard] || shard == "" && loss.Shards > 0 {
+			continue
+		}
+		loss.ShardsDown++
+		maps.Copy(nodes, names)
+	}
+	loss.DownNodes = sortedKeys(nodes)
+	return left
+}
+
+// downState is why the pods on a node may be dead, "" when they need not be. A node that says nothing about itself is up: files that
+// people write have no conditions.
+func downState(c *snapshot.Cluster, name string) string {
+	node := snapshot.Find(c.Nodes, "", name)
+	if node == nil {
+		return "deleted"
+	}
+	if slots.OutOfService(node) {
+		return "out of service"
+	}
+	silent := slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool {
+		return t.Key == corev1.TaintNodeUnreachable || t.Key == corev1.TaintNodeNotReady
+	})
+	if silent || slices.ContainsFunc(node.Status.Conditions, notReady) {
+		return "not ready"
+	}
+	return ""
 }
 
 func numberOf(numbers map[string]int, name string) int {
@@ -223,6 +276,9 @@ func (l *Loss) returning(ctx context.Context, c *snapshot.Cluster, config *trial
 	after := c.Clone()
 	for _, name := range l.Nodes {
 		node := snapshot.Find(after.Nodes, "", name).DeepCopy()
+		if node == nil {
+			continue // it was deleted
+		}
 		node.Spec.Taints = append(node.Spec.Taints, corev1.Taint{Key: corev1.TaintNodeOutOfService, Effect: corev1.TaintEffectNoExecute})
 		after.Put(node)
 	}

@@ -13,13 +13,18 @@ const shownLosses = 20
 
 // Print writes the loss for people; wide lists every instance. Its error is that of out.
 func (l *Loss) Print(out io.Writer, p Paint, wide bool) error {
-	lost, gone := 0, 0
+	lost, gone, down := 0, 0, 0
 	for _, g := range l.Groups {
-		lost, gone = lost+g.Lost, gone+g.ShardsGone
+		lost, gone, down = lost+g.Lost, gone+g.ShardsGone, down+g.ShardsDown
 	}
 	verdict := p.good("no data is lost for good")
-	if gone > 0 {
+	switch {
+	case gone > 0 && down > 0:
+		verdict = p.bad(fmt.Sprintf("%s would have no copy left, and %d more none on a node that is up", count(gone, "shard"), down))
+	case gone > 0:
 		verdict = p.bad(count(gone, "shard") + " would have no copy left")
+	case down > 0:
+		verdict = p.bad(count(down, "shard") + " would have no copy left on a node that is up")
 	}
 	fmt.Fprintf(out, "Losing %s takes %s of %s, and %s of no group: %s\n",
 		strings.Join(l.Nodes, ", "), count(lost, "instance"), count(len(l.Groups), "group"), count(l.OtherPods, "pod"), verdict)
@@ -40,6 +45,9 @@ func (g GroupLoss) print(out io.Writer, p Paint, wide bool) error {
 	fmt.Fprintln(out)
 	if g.ShardsGone > 0 {
 		fmt.Fprintf(out, "  %s\n", p.bad(g.goneText()))
+	}
+	if g.ShardsDown > 0 {
+		fmt.Fprintf(out, "  %s\n", p.bad(g.downText()))
 	}
 	if g.MajorityHit {
 		fmt.Fprintf(out, "  %s\n", p.warn("the majority of masters may be there: a Redis Cluster could not fail over (SHOAL1208)"))
@@ -68,6 +76,15 @@ func (g GroupLoss) goneText() string {
 		return "no instance of it is elsewhere: its data is lost with the nodes"
 	}
 	return fmt.Sprintf("%s would have no instance left: the data is lost with the nodes (SHOAL1207)", count(g.ShardsGone, "shard"))
+}
+
+// downText names the nodes that hold what is left: whoever reads it may bring them back first.
+func (g GroupLoss) downText() string {
+	nodes := strings.Join(g.DownNodes, ", ")
+	if g.Shards == 0 {
+		return "its only other instances are on nodes that are down: " + nodes
+	}
+	return fmt.Sprintf("%s would have no other copies than on nodes that are down: %s", count(g.ShardsDown, "shard"), nodes)
 }
 
 func (g GroupLoss) rebuildText() string {
