@@ -1,14 +1,18 @@
 package kubectlshoal
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/shoal-dev/shoal/kubectlshoal/answer"
+	"github.com/shoal-dev/shoal/kubectlshoal/lint"
 	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
 )
 
@@ -18,8 +22,8 @@ func newPlan(o *options) *cobra.Command {
 		Use:   "plan -f FILE",
 		Short: "What would become of this set: nodes used, instances per node, who would wait and why",
 		Long: `Says where the instances of InstanceSets or StatefulSets would go if they were applied now: the pods are given to the
-scheduler's own plugins one by one, on a snapshot of the cluster. A file may also have PlacementPolicies. Instances that exist
-stay where they are. Nothing is applied.`,
+scheduler's own plugins one by one, on a snapshot of the cluster. A file may also have PlacementPolicies. Instances that have a
+node stay where they are, and those that wait for one come first. Nothing is applied.`,
 		Example: `  kubectl shoal plan -f cache.yaml
   kubectl shoal plan -f cache.yaml -o wide                 # every instance with its node
   helm template redis | kubectl shoal plan -f -`,
@@ -66,7 +70,7 @@ func withFile(cmd *cobra.Command, file *string) *cobra.Command {
 
 // aboutSet answers a question about the set of a file.
 func (o *options) aboutSet(ctx context.Context, file string, ask func(c, set *snapshot.Cluster, namespace string) (printable, error)) error {
-	set, namespace, err := o.setFile(file)
+	set, namespace, err := o.setFile(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -82,7 +86,7 @@ func (o *options) aboutSet(ctx context.Context, file string, ask func(c, set *sn
 }
 
 // setFile reads the file of -f.
-func (o *options) setFile(name string) (*snapshot.Cluster, string, error) {
+func (o *options) setFile(ctx context.Context, name string) (*snapshot.Cluster, string, error) {
 	if name == "" {
 		return nil, "", errors.New("which set? Name its file with -f; - is standard input")
 	}
@@ -98,9 +102,30 @@ func (o *options) setFile(name string) (*snapshot.Cluster, string, error) {
 		return nil, "", fmt.Errorf("opening the set: %w", err)
 	}
 	defer in.Close()
-	set, err := snapshot.Load(in)
+	text, err := io.ReadAll(in)
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the set: %w", err)
+	}
+	if err := refused(ctx, name, text); err != nil {
+		return nil, "", err
+	}
+	set, err := snapshot.Load(bytes.NewReader(text))
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %w", name, err)
 	}
 	return set, namespace, nil
+}
+
+// refused says what the API server has against a file. Nothing is foretold of one: its pods would never be, and numbers out of
+// bounds are none to count with.
+func refused(ctx context.Context, name string, text []byte) error {
+	findings, err := lint.Refusals(ctx, lint.Source{Name: name, Text: text})
+	if err != nil || len(findings) == 0 {
+		return err
+	}
+	lines := make([]string, 0, len(findings)+1)
+	for _, f := range findings {
+		lines = append(lines, f.String())
+	}
+	return errors.New("the API server would not take this as it stands:\n" + strings.Join(lines, "\n"))
 }

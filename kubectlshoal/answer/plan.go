@@ -21,8 +21,10 @@ type Plan struct {
 	APIVersion string   `json:"apiVersion"`
 	Kind       string   `json:"kind"`
 	Sets       []string `json:"sets"`
-	// Existing instances stay where they are; New would be created, Placed of them find a node, and Refused do not.
+	// Existing instances stay where they are, Waiting ones exist without a node, and New would be created, also in place of pods that have
+	// ended. Of Waiting and New, Placed find a node, and Refused do not.
 	Existing int `json:"existing"`
+	Waiting  int `json:"waiting"`
 	New      int `json:"new"`
 	Placed   int `json:"placed"`
 	Refused  int `json:"refused"`
@@ -47,7 +49,7 @@ type NodeFill struct {
 	After  int    `json:"after"`
 }
 
-// PlanInstance is a new instance and its node, "" for one that waits.
+// PlanInstance is an instance that waits or is new, and its node, "" for one that would wait.
 type PlanInstance struct {
 	Instance string `json:"instance"`
 	Shard    string `json:"shard,omitempty"`
@@ -66,18 +68,18 @@ func (p *Plan) Bad() bool { return p.Refused > 0 }
 // Partial reports whether something could not be read on which the answer may depend.
 func (p *Plan) Partial() bool { return len(p.Incomplete) > 0 }
 
-// PlanSets says what would become of the sets of a file: the pods that their controllers would create are given to the
-// scheduler one by one, in the order of their ordinals.
+// PlanSets says what would become of the sets of a file: the pods that wait already, and then those that their controllers would
+// create, are given to the scheduler one by one, in the order of their ordinals.
 func PlanSets(ctx context.Context, c *snapshot.Cluster, config *trial.Config, file *snapshot.Cluster, namespace string) (*Plan, error) {
 	after, w, err := apply(c, file, namespace)
 	if err != nil {
 		return nil, err
 	}
 	p := &Plan{
-		APIVersion: ExplainVersion, Kind: PlanKind, Sets: w.names, Existing: w.exist, New: len(w.pods), Certain: true,
+		APIVersion: ExplainVersion, Kind: PlanKind, Sets: w.names, Existing: w.exist, Waiting: len(w.waiting), New: len(w.pods), Certain: true,
 		PerNode: []NodeFill{}, Instances: []PlanInstance{}, Refusals: []PlanRefusal{}, Scheduler: config.Source, Incomplete: c.Unreadable,
 	}
-	before := slots.PerNode(ofGroups(c, w.pods))
+	before := slots.PerNode(ofGroups(c, w.all()))
 	s, err := trial.New(ctx, config, after)
 	if err != nil {
 		return nil, err
@@ -92,12 +94,20 @@ func PlanSets(ctx context.Context, c *snapshot.Cluster, config *trial.Config, fi
 			return nil, err
 		}
 	}
-	for _, pod := range w.pods {
+	for _, pod := range w.waiting {
 		if err := p.place(ctx, s, after, pod); err != nil {
 			return nil, err
 		}
 	}
-	p.PerNode = fills(before, slots.PerNode(ofGroups(after, w.pods)))
+	for _, pod := range w.pods {
+		if err := create(s, after, pod); err != nil {
+			return nil, err
+		}
+		if err := p.place(ctx, s, after, pod); err != nil {
+			return nil, err
+		}
+	}
+	p.PerNode = fills(before, slots.PerNode(ofGroups(after, w.all())))
 	for _, n := range p.PerNode {
 		if n.After > 0 {
 			p.NodesUsed++
@@ -106,12 +116,20 @@ func PlanSets(ctx context.Context, c *snapshot.Cluster, config *trial.Config, fi
 	return p, nil
 }
 
-// place creates one pod.
-func (p *Plan) place(ctx context.Context, s *trial.Scheduler, after *snapshot.Cluster, pod *corev1.Pod) error {
-	after.Put(pod)
-	if err := s.Put(pod); err != nil {
-		return err
+// create makes a pod, in place of the one of its name.
+func create(s *trial.Scheduler, after *snapshot.Cluster, pod *corev1.Pod) error {
+	if old := snapshot.Find(after.Pods, pod.Namespace, pod.Name); old != nil {
+		if err := s.Remove(old); err != nil {
+			return err
+		}
+		pod.UID = old.UID + "-again"
 	}
+	after.Put(pod)
+	return s.Put(pod)
+}
+
+// place finds a node for one pod.
+func (p *Plan) place(ctx context.Context, s *trial.Scheduler, after *snapshot.Cluster, pod *corev1.Pod) error {
 	v, err := s.Place(ctx, pod)
 	if err != nil {
 		return err

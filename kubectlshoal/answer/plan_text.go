@@ -15,7 +15,11 @@ func (p *Plan) Print(out io.Writer, paint Paint, wide bool) error {
 	if p.Refused > 0 {
 		verdict = paint.bad(fmt.Sprintf("%d of them would wait", p.Refused))
 	}
-	fmt.Fprintf(out, "%s: %d exist and stay where they are, %d would be created: %s\n", strings.Join(p.Sets, ", "), p.Existing, p.New, verdict)
+	waiting := ""
+	if p.Waiting > 0 {
+		waiting = fmt.Sprintf("%d wait for a node, ", p.Waiting)
+	}
+	fmt.Fprintf(out, "%s: %d exist and stay where they are, %s%d would be created: %s\n", strings.Join(p.Sets, ", "), p.Existing, waiting, p.New, verdict)
 	if err := p.printNodes(out); err != nil {
 		return err
 	}

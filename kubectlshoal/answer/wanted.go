@@ -3,6 +3,7 @@ package answer
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -14,6 +15,7 @@ import (
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/instanceset/decide"
 	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
+	"github.com/shoal-dev/shoal/placement"
 	"github.com/shoal-dev/shoal/podspec"
 	"github.com/shoal-dev/shoal/slots"
 )
@@ -26,7 +28,9 @@ type wanted struct {
 	names  []string // "InstanceSet ns/cache"
 	pods   []*corev1.Pod
 	claims []*corev1.PersistentVolumeClaim
-	exist  int // instances that have a pod already
+	exist  int // instances whose pod has its node already
+	// waiting are pods that exist, and have no node yet.
+	waiting []*corev1.Pod
 	// shardSize of the only set, 0 for none or several.
 	shardSize int
 }
@@ -56,7 +60,9 @@ func apply(c *snapshot.Cluster, file *snapshot.Cluster, namespace string) (*snap
 		}
 	}
 	for _, set := range file.StatefulSets {
-		w.statefulSet(after, set)
+		if err := w.statefulSet(after, set); err != nil {
+			return nil, nil, err
+		}
 	}
 	for _, p := range after.Policies {
 		if p.Spec.Replicas == nil {
@@ -97,8 +103,7 @@ func (w *wanted) instanceSet(c *snapshot.Cluster, set *v1alpha1.InstanceSet) err
 	}
 	templates := newTemplates(c, set)
 	for _, instance.Ordinal = range ordinals {
-		if pod := snapshot.Find(c.Pods, set.Namespace, podspec.Name(set.Name, instance.Ordinal)); pod != nil {
-			w.exist++
+		if w.exists(c, set.Namespace, podspec.Name(set.Name, instance.Ordinal)) {
 			continue
 		}
 		instance.Template = templates.next()
@@ -113,6 +118,26 @@ func (w *wanted) instanceSet(c *snapshot.Cluster, set *v1alpha1.InstanceSet) err
 	return nil
 }
 
+// exists counts the pod of an instance, and reports whether there is one that its controller keeps. One that has ended, or that is
+// deleted before it had a node, is created anew.
+func (w *wanted) exists(c *snapshot.Cluster, namespace, name string) bool {
+	pod := snapshot.Find(c.Pods, namespace, name)
+	switch {
+	case pod == nil || snapshot.Ended(pod):
+		return false
+	case pod.Spec.NodeName != "":
+		w.exist++
+		return true
+	case pod.DeletionTimestamp != nil:
+		return false
+	}
+	w.waiting = append(w.waiting, pod)
+	return true
+}
+
+// all are the pods for which a node is to be found, in the order in which they ask for one: who waits was there before.
+func (w *wanted) all() []*corev1.Pod { return slices.Concat(w.waiting, w.pods) }
+
 // templates hands out the templates of a set that instances which exist have left over.
 type templates struct {
 	set  *v1alpha1.InstanceSet
@@ -124,7 +149,7 @@ func newTemplates(c *snapshot.Cluster, set *v1alpha1.InstanceSet) *templates {
 	for i := range set.Spec.Templates {
 		left := ptr.Deref(set.Spec.Templates[i].Replicas, 1)
 		for _, pod := range c.Pods {
-			if pod.Namespace == set.Namespace && pod.Labels[v1alpha1.LabelInstanceSet] == set.Name && pod.Labels[v1alpha1.LabelTemplate] == set.Spec.Templates[i].Name {
+			if pod.Namespace == set.Namespace && !snapshot.Ended(pod) && pod.Labels[v1alpha1.LabelInstanceSet] == set.Name && pod.Labels[v1alpha1.LabelTemplate] == set.Spec.Templates[i].Name {
 				left--
 			}
 		}
@@ -144,7 +169,10 @@ func (t *templates) next() *v1alpha1.InstanceTemplate {
 }
 
 // statefulSet adds what the StatefulSet controller would create.
-func (w *wanted) statefulSet(c *snapshot.Cluster, set *appsv1.StatefulSet) {
+func (w *wanted) statefulSet(c *snapshot.Cluster, set *appsv1.StatefulSet) error {
+	if err := countable(set); err != nil {
+		return err
+	}
 	w.names = append(w.names, "StatefulSet "+set.Namespace+"/"+set.Name)
 	first := int32(0)
 	if set.Spec.Ordinals != nil {
@@ -152,8 +180,7 @@ func (w *wanted) statefulSet(c *snapshot.Cluster, set *appsv1.StatefulSet) {
 	}
 	for o := first; o < first+ptr.Deref(set.Spec.Replicas, 1); o++ {
 		name := podspec.Name(set.Name, o)
-		if snapshot.Find(c.Pods, set.Namespace, name) != nil {
-			w.exist++
+		if w.exists(c, set.Namespace, name) {
 			continue
 		}
 		pod := &corev1.Pod{ObjectMeta: *set.Spec.Template.ObjectMeta.DeepCopy(), Spec: *set.Spec.Template.Spec.DeepCopy()}
@@ -171,6 +198,27 @@ func (w *wanted) statefulSet(c *snapshot.Cluster, set *appsv1.StatefulSet) {
 		}
 		w.pods = append(w.pods, pod)
 	}
+	return nil
+}
+
+// countable says what is wrong with the ordinals of a StatefulSet: the API server refuses the negative ones, a group holds no more than
+// MaxReplicas, and past the largest ordinal numbers would begin again below zero.
+func countable(set *appsv1.StatefulSet) error {
+	replicas, first := ptr.Deref(set.Spec.Replicas, 1), int32(0)
+	if set.Spec.Ordinals != nil {
+		first = set.Spec.Ordinals.Start
+	}
+	switch {
+	case replicas < 0:
+		return fmt.Errorf("StatefulSet %s: spec.replicas is %d: expected 0 or more", set.Name, replicas)
+	case replicas > placement.MaxReplicas:
+		return fmt.Errorf("StatefulSet %s: spec.replicas is %d: a group holds at most %d instances", set.Name, replicas, placement.MaxReplicas)
+	case first < 0:
+		return fmt.Errorf("StatefulSet %s: spec.ordinals.start is %d: expected 0 or more", set.Name, first)
+	case int64(first)+int64(replicas) > math.MaxInt32:
+		return fmt.Errorf("StatefulSet %s: spec.ordinals.start is %d: with %d replicas, the last ordinal is beyond what Kubernetes can count", set.Name, first, replicas)
+	}
+	return nil
 }
 
 // summed is a policy whose status has the sum of its targets, as the manager would write it.
@@ -204,7 +252,7 @@ func (w *wanted) class(c *snapshot.Cluster, claim *corev1.PersistentVolumeClaim)
 func (w *wanted) group() (slots.Group, bool) {
 	groups := map[slots.Group]bool{}
 	var one slots.Group
-	for _, pod := range w.pods {
+	for _, pod := range w.all() {
 		g, grouped := slots.GroupOf(pod.Namespace, pod.Labels)
 		one, groups[g] = g, true
 		if !grouped {

@@ -45,6 +45,7 @@ var kinds = sync.OnceValues(func() ([]*crd.Kind, error) { return crd.Load(manife
 type linter struct {
 	*Report
 	kinds []*crd.Kind
+	only  bool // objects of our kinds, and nothing else
 	groups
 }
 
@@ -78,6 +79,22 @@ func Check(ctx context.Context, sources []Source) (*Report, error) {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
 	return l.Report, nil
+}
+
+// Refusals are what the API server would say against the objects of Shoal's kinds in a file, and fields that it would drop. Limits that are
+// too tight, and what other kinds carry, are not among them.
+func Refusals(ctx context.Context, s Source) ([]Finding, error) {
+	kinds, err := kinds()
+	if err != nil {
+		return nil, err
+	}
+	l := &linter{Report: newReport(1), kinds: kinds, only: true}
+	for _, d := range split(s.Name, s.Text) {
+		if d.parse() == nil && d.root != nil { // what is no YAML, its reader refuses
+			l.check(ctx, object{d, d.root, d.value})
+		}
+	}
+	return l.Findings, nil
 }
 
 func (o object) text(field string) string {
@@ -114,6 +131,8 @@ func (l *linter) check(ctx context.Context, o object) {
 	switch {
 	case kind == "List" || strings.HasSuffix(kind, "List") && nodeAt(o.at, "items") != nil:
 		l.items(ctx, o)
+	case l.only:
+		l.ours(ctx, o, gv, kind)
 	case kind == registry.Kind || gv.Group == registry.GroupVersion.Group:
 		l.scheduler(o.document, o)
 	case l.ours(ctx, o, gv, kind):
@@ -125,7 +144,9 @@ func (l *linter) check(ctx context.Context, o object) {
 		l.Others++
 		l.workload(o)
 	}
-	l.keys(o)
+	if !l.only {
+		l.keys(o)
+	}
 }
 
 func (l *linter) items(ctx context.Context, o object) {

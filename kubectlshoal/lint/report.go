@@ -33,17 +33,22 @@ func (r *Report) Bad() bool { return len(r.Findings) > 0 }
 // Partial reports whether a file could not be read.
 func (r *Report) Partial() bool { return len(r.Unread) > 0 }
 
-// Print writes the findings for people, one a line, in the form that editors and CI systems understand. Its error is that of out.
+// String is the finding as a line, in the form that editors and CI systems understand.
+func (f Finding) String() string {
+	text := fmt.Sprintf("%s:%d: ", f.File, f.Line)
+	if f.Object != "" {
+		text += f.Object + ": "
+	}
+	if f.Path != "" {
+		text += f.Path + ": "
+	}
+	return text + f.Message
+}
+
+// Print writes the findings for people, one a line. Its error is that of out.
 func (r *Report) Print(out io.Writer, _ answer.Paint, _ bool) error {
 	for _, f := range r.Findings {
-		fmt.Fprintf(out, "%s:%d: ", f.File, f.Line)
-		if f.Object != "" {
-			fmt.Fprintf(out, "%s: ", f.Object)
-		}
-		if f.Path != "" {
-			fmt.Fprintf(out, "%s: ", f.Path)
-		}
-		fmt.Fprintln(out, f.Message)
+		fmt.Fprintln(out, f)
 	}
 	for _, u := range r.Unread {
 		fmt.Fprintf(out, "could not be read: %s\n", u)
