@@ -47,19 +47,25 @@ func newHeadroom(o *options) *cobra.Command {
 		Use:   "headroom -f FILE",
 		Short: "How many more instances of this set fit, in each zone, and what limits first",
 		Long: `Says how many more instances like those of a set fit within the limits of its group, what limits first, and how many fit
-in each zone alone. It counts on the room that is free now; what other sets are still to create is not taken off.`,
+in each zone alone, with an answer for each group of a file. Copies are placed one by one with the scheduler's own plugins on a
+snapshot of the cluster, up to a number that bounds the time; then it is "at least". It counts on the room that is free now;
+what other sets are still to create is not taken off.`,
 		Example: `  kubectl shoal headroom -f cache.yaml
   kubectl shoal headroom -f cache.yaml --group-by node.kubernetes.io/instance-type
   kubectl get iset cache -o yaml | kubectl shoal headroom -f -`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := o.schedulerConfig()
+			if err != nil {
+				return err
+			}
 			return o.aboutSet(cmd.Context(), file, func(c, set *snapshot.Cluster, namespace string) (printable, error) {
-				return answer.HeadroomFor(c, set, namespace, groupBy)
+				return answer.HeadroomFor(cmd.Context(), c, config, set, namespace, groupBy)
 			})
 		},
 	}
 	cmd.Flags().StringVar(&groupBy, "group-by", groupBy, "node label by whose values nodes are grouped")
-	return o.withOutput(withFile(cmd, &file))
+	return o.withConfig(o.withOutput(withFile(cmd, &file)))
 }
 
 func withFile(cmd *cobra.Command, file *string) *cobra.Command {

@@ -2,19 +2,17 @@ package answer
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
-	corev1 "k8s.io/api/core/v1"
-	defaults "k8s.io/kubernetes/pkg/apis/core/v1"
-
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
+	"github.com/shoal-dev/shoal/kubectlshoal/trial"
 	"github.com/shoal-dev/shoal/placement"
-	"github.com/shoal-dev/shoal/podspec"
 	"github.com/shoal-dev/shoal/slots"
 )
 
@@ -23,27 +21,40 @@ const shardLabel = v1alpha1.LabelShard
 // HeadroomKind marks the JSON form of a Headroom; its schema is docs/schemas/headroom.v1.json.
 const HeadroomKind = "Headroom"
 
-// Headroom is how many more instances fit.
+// Headroom is how many more instances fit, for each group of a file.
 type Headroom struct {
-	APIVersion string   `json:"apiVersion"`
-	Kind       string   `json:"kind"`
-	Sets       []string `json:"sets"`
-	// Fits is how many instances fit beyond those that have a place; of these, Outstanding are wanted already.
-	Fits        int `json:"fits"`
-	Outstanding int `json:"outstanding"`
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	// GroupedBy is the label by which nodes are grouped.
+	GroupedBy  string      `json:"groupedBy"`
+	Groups     []GroupRoom `json:"groups"`
+	Scheduler  string      `json:"scheduler"`
+	Incomplete []string    `json:"incomplete,omitempty"`
+}
+
+// GroupRoom is how many more instances of one group fit, or of one set that is in no group.
+type GroupRoom struct {
+	Sets []string `json:"sets"`
+	// Fits is how many instances fit beyond those that have a place; of these, Outstanding are wanted already: they wait, or are
+	// still to be created. AtLeast is set when more may fit: no more were tried.
+	Fits        int  `json:"fits"`
+	AtLeast     bool `json:"atLeast"`
+	Outstanding int  `json:"outstanding"`
+	// RoomFor is how many would fit by free room, taints, node affinity and the limits of the group alone.
+	RoomFor int `json:"roomFor"`
 	// ShardSize is the number of instances that come together; 0 for one by one.
 	ShardSize int `json:"shardSize"`
 	// AskEach is what one instance asks for.
 	AskEach string `json:"askEach"`
+	// Refusal is what the scheduler says to the next instance when something else than RoomFor counts limits; First is empty then.
+	Refusal string `json:"refusal,omitempty"`
 	// First are what limits first: each, were it lifted alone, would let more instances fit; the one that gives most first.
 	First []Bound `json:"first"`
 	// ByGroup is how many would fit if only the nodes of one group were used.
-	GroupedBy string       `json:"groupedBy"`
-	ByGroup   []GroupSpace `json:"byGroup"`
+	ByGroup []GroupSpace `json:"byGroup"`
 	// Nodes that may be used, and those that may not: cordoned, tainted, or excluded by affinity.
-	Usable     int      `json:"usable"`
-	Unusable   int      `json:"unusable"`
-	Incomplete []string `json:"incomplete,omitempty"`
+	Usable   int `json:"usable"`
+	Unusable int `json:"unusable"`
 }
 
 // Bound is something that limits.
@@ -60,65 +71,84 @@ type GroupSpace struct {
 	Group string `json:"group"`
 	Nodes int    `json:"nodes"`
 	Fits  int    `json:"fits"`
+	// AtLeast is set when more may fit: no more were tried.
+	AtLeast bool `json:"atLeast"`
 }
 
-// Bad reports whether not even the instances fit that are wanted already.
-func (h *Headroom) Bad() bool { return h.Fits < h.Outstanding }
+// Bad reports whether of a group not even the instances fit that are wanted already.
+func (h *Headroom) Bad() bool { return slices.ContainsFunc(h.Groups, GroupRoom.bad) }
+
+func (r GroupRoom) bad() bool { return r.Fits < r.Outstanding }
 
 // Partial reports whether something could not be read on which the answer may depend.
 func (h *Headroom) Partial() bool { return len(h.Incomplete) > 0 }
 
-// HeadroomFor says how many more instances of a set fit. It counts on the room that is free now, with the limits of the
-// group, and with instances like those of the set's own template.
-func HeadroomFor(c *snapshot.Cluster, file *snapshot.Cluster, namespace, groupBy string) (*Headroom, error) {
-	after, w, err := apply(c, file, namespace)
-	if err != nil {
-		return nil, err
+// HeadroomFor says how many more instances of the sets of a file fit, group by group, each as if it were alone. It counts on the
+// room that is free now, with the limits of the group, and places instances like those of the set's own template one by one
+// with the scheduler, up to a bound.
+func HeadroomFor(ctx context.Context, c *snapshot.Cluster, config *trial.Config, file *snapshot.Cluster, namespace, groupBy string) (*Headroom, error) {
+	h := &Headroom{APIVersion: ExplainVersion, Kind: HeadroomKind, GroupedBy: groupBy, Groups: []GroupRoom{}, Scheduler: config.Source, Incomplete: c.Unreadable}
+	units := unitsOf(file, namespace)
+	if len(units) == 0 {
+		units = []unit{{file: file}} // apply says what is missing
 	}
-	example := w.example(file)
-	if example == nil {
-		return nil, errNoExample
+	for _, u := range units {
+		n, err := newCounting(config, c, u, namespace)
+		if err != nil {
+			return nil, err
+		}
+		r, err := roomOf(ctx, n, groupBy)
+		if err != nil {
+			return nil, err
+		}
+		h.Groups = append(h.Groups, *r)
 	}
-	group, _ := slots.GroupOf(example.Namespace, example.Labels)
-	limits := placement.Limits{}
-	h := &Headroom{APIVersion: ExplainVersion, Kind: HeadroomKind, Sets: w.names, ShardSize: w.shardSize, First: []Bound{}, GroupedBy: groupBy, ByGroup: []GroupSpace{}, Incomplete: c.Unreadable}
-	if policy := snapshot.Find(after.Policies, group.Namespace, group.Policy); policy != nil {
-		limits = slots.LimitsOf(policy.Spec.PlacementLimits, replicasOf(policy))
-		h.Outstanding = max(0, replicasOf(policy)-instances(heldBy(after, group)))
-	}
-	g := groundFor(after, group, example)
-	h.AskEach = textOf(g.room.Request())
-	h.Fits = g.capacity(limits, w.shardSize, g.size, nil)
-	h.bounds(g, limits)
-	h.byGroup(g, limits)
 	return h, nil
 }
 
-// example is a pod of the set's own template, whether it exists already or not.
-func (w *wanted) example(file *snapshot.Cluster) *corev1.Pod {
-	if len(w.pods) > 0 {
-		return w.pods[len(w.pods)-1] // templates of their own come first
+func roomOf(ctx context.Context, n *counting, groupBy string) (*GroupRoom, error) {
+	r := &GroupRoom{Sets: n.wanted.names, ShardSize: n.wanted.shardSize, Outstanding: len(n.outstanding), First: []Bound{}, ByGroup: []GroupSpace{}}
+	limits := placement.Limits{}
+	if policy := snapshot.Find(n.after.Policies, n.own.Namespace, n.own.Policy); n.grouped && policy != nil {
+		limits = slots.LimitsOf(policy.Spec.PlacementLimits, replicasOf(policy))
 	}
-	if len(file.Sets) == 0 {
-		return nil
+	g := groundFor(n.after, n.own, n.next)
+	r.AskEach = textOf(g.room.Request())
+	r.RoomFor = g.capacity(limits, r.ShardSize, g.size, nil)
+	r.Fits = r.RoomFor
+	plain, tried := n.plain(), triedOn(len(n.after.Nodes))
+	if !plain || r.RoomFor <= tried && r.Outstanding <= tried {
+		var refused *trial.Verdict
+		var err error
+		if r.Fits, r.AtLeast, refused, err = n.fits(ctx, r.RoomFor); err != nil {
+			return nil, err
+		}
+		if refused != nil && r.Fits < r.RoomFor {
+			r.Refusal = whyNot(*refused, nil)
+		}
 	}
-	set, instance := file.Sets[0], podspec.Instance{}
-	switch {
-	case set.Spec.PlacementPolicyRef != nil:
-		instance.Policy = set.Spec.PlacementPolicyRef.Name
-	case set.Spec.Placement != nil:
-		instance.Policy = set.Name
+	if r.Refusal == "" && !r.AtLeast {
+		r.bounds(g, limits)
 	}
-	pod := podspec.Pod(set, instance)
-	defaults.SetObjectDefaults_Pod(pod)
-	return pod
+	r.byGroup(g, limits, groupBy)
+	if plain && r.Refusal == "" {
+		return r, nil
+	}
+	for i := range r.ByGroup {
+		s := &r.ByGroup[i]
+		var err error
+		if s.Fits, s.AtLeast, err = n.alone(ctx, groupBy, s.Group, s.Fits, tried/len(r.ByGroup)); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
 }
 
 // bounds lifts each limit and each dimension alone, and keeps those that would help.
-func (h *Headroom) bounds(g ground, l placement.Limits) {
+func (r *GroupRoom) bounds(g ground, l placement.Limits) {
 	try := func(what string, nodes int, l placement.Limits, size placement.Amounts) {
-		if fits := g.capacity(l, h.ShardSize, size, nil); fits > h.Fits {
-			h.First = append(h.First, Bound{what, nodes, fits})
+		if fits := g.capacity(l, r.ShardSize, size, nil); fits > r.Fits {
+			r.First = append(r.First, Bound{what, nodes, fits})
 		}
 	}
 	without := l
@@ -127,7 +157,7 @@ func (h *Headroom) bounds(g ground, l placement.Limits) {
 	without = l
 	without.MaxNodes = 0
 	try(fmt.Sprintf("maxNodes %d", l.MaxNodes), 0, without, g.size)
-	if h.ShardSize > 0 {
+	if r.ShardSize > 0 {
 		without = l
 		without.MaxPerShard = 0
 		try(fmt.Sprintf("at most %d of a shard on one node", l.MaxPerShard), 0, without, g.size)
@@ -137,7 +167,7 @@ func (h *Headroom) bounds(g ground, l placement.Limits) {
 		size[d] = 0
 		try(g.titles[d], g.scarcest(d), l, size)
 	}
-	slices.SortStableFunc(h.First, func(a, b Bound) int { return cmp.Compare(b.Fits, a.Fits) })
+	slices.SortStableFunc(r.First, func(a, b Bound) int { return cmp.Compare(b.Fits, a.Fits) })
 }
 
 // scarcest is on how many usable nodes a dimension allows fewer instances than any other.
@@ -153,45 +183,92 @@ func (g ground) scarcest(d int) int {
 	return n
 }
 
-func (h *Headroom) byGroup(g ground, l placement.Limits) {
+func (r *GroupRoom) byGroup(g ground, l placement.Limits, groupBy string) {
 	nodes := map[string]int{}
 	label := func(i int) string {
 		if g.nodes[i] == nil {
 			return ""
 		}
-		return g.nodes[i].Labels[h.GroupedBy]
+		return g.nodes[i].Labels[groupBy]
 	}
 	for i, m := range g.machines {
 		if m.Unusable {
-			h.Unusable++
+			r.Unusable++
 			continue
 		}
-		h.Usable++
+		r.Usable++
 		nodes[label(i)]++
 	}
 	for _, group := range sortedKeys(nodes) {
-		fits := g.capacity(l, h.ShardSize, g.size, func(i int) bool { return label(i) == group })
-		h.ByGroup = append(h.ByGroup, GroupSpace{group, nodes[group], fits})
+		fits := g.capacity(l, r.ShardSize, g.size, func(i int) bool { return label(i) == group })
+		r.ByGroup = append(r.ByGroup, GroupSpace{Group: group, Nodes: nodes[group], Fits: fits})
 	}
 }
 
 // Print writes the headroom for people. Its error is that of out.
 func (h *Headroom) Print(out io.Writer, p Paint, wide bool) error {
-	answer := fmt.Sprintf("%s fit", count(h.Fits, "more instance"))
-	if h.ShardSize > 1 {
-		answer += fmt.Sprintf(", in shards of %d", h.ShardSize)
+	for i := range h.Groups {
+		if i > 0 {
+			fmt.Fprintln(out)
+		}
+		if err := h.Groups[i].print(out, p, wide); err != nil {
+			return err
+		}
 	}
-	if h.Bad() {
+	return printIncomplete(out, h.Incomplete)
+}
+
+func (r *GroupRoom) print(out io.Writer, p Paint, wide bool) error {
+	answer := fmt.Sprintf("%s fit", count(r.Fits, "more instance"))
+	if r.AtLeast {
+		answer = "at least " + answer
+	}
+	if r.ShardSize > 1 {
+		answer += fmt.Sprintf(", in shards of %d", r.ShardSize)
+	}
+	if r.bad() {
 		answer = p.bad(answer)
 	}
-	fmt.Fprintf(out, "%s: %s", strings.Join(h.Sets, ", "), answer)
-	if h.Outstanding > 0 {
-		fmt.Fprintf(out, "; %d of the set are still to come, so %d beyond those", h.Outstanding, max(0, h.Fits-h.Outstanding))
+	fmt.Fprintf(out, "%s: %s", strings.Join(r.Sets, ", "), answer)
+	if r.Outstanding > 0 {
+		fmt.Fprintf(out, "; %d of the set are still to come, so %d beyond those", r.Outstanding, max(0, r.Fits-r.Outstanding))
 	}
-	fmt.Fprintf(out, "\nEach asks for %s. %s may be used, %d may not (cordoned, tainted, or excluded by affinity).\n", h.AskEach, count(h.Usable, "node"), h.Unusable)
+	fmt.Fprintf(out, "\nEach asks for %s. %s may be used, %d may not (cordoned, tainted, or excluded by affinity).\n", r.AskEach, count(r.Usable, "node"), r.Unusable)
+	if r.AtLeast || r.Refusal != "" {
+		fmt.Fprintf(out, "\n%s\n", r.rules())
+	}
 	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	if r.Refusal == "" && !r.AtLeast {
+		r.printBounds(table, wide)
+	}
+	if len(r.ByGroup) > 1 {
+		fmt.Fprintf(table, "\n%s\tNODES\tFIT THERE ALONE\n", "GROUP OF NODES")
+		for _, g := range r.ByGroup {
+			fits := manyAs(g.Fits)
+			if g.AtLeast {
+				fits = "at least " + fits
+			}
+			fmt.Fprintf(table, "%s\t%d\t%s\n", cmp.Or(g.Group, "(none)"), g.Nodes, fits)
+		}
+	}
+	return table.Flush()
+}
+
+// rules says what limits where free room and the limits of the group are not all.
+func (r *GroupRoom) rules() string {
+	room := fmt.Sprintf("would allow %d", r.RoomFor)
+	if r.RoomFor >= placement.MaxReplicas/2 {
+		room = "set no limit"
+	}
+	if r.Refusal == "" {
+		return fmt.Sprintf("No more were tried; free room and the limits of the group alone %s.", room)
+	}
+	return fmt.Sprintf("Limits first: the next one would wait: %s\nFree room and the limits of the group alone %s.", r.Refusal, room)
+}
+
+func (r *GroupRoom) printBounds(table io.Writer, wide bool) {
 	fmt.Fprintln(table, "\nLIMITS FIRST\tSCARCEST ON\tWITHOUT IT WOULD FIT")
-	for i, b := range h.First {
+	for i, b := range r.First {
 		if i == 3 && !wide {
 			break
 		}
@@ -201,19 +278,9 @@ func (h *Headroom) Print(out io.Writer, p Paint, wide bool) error {
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\n", b.What, on, manyAs(b.Fits))
 	}
-	if len(h.First) == 0 {
+	if len(r.First) == 0 {
 		fmt.Fprintln(table, "several things at once\t-\tlifting one alone helps nothing")
 	}
-	if len(h.ByGroup) > 1 {
-		fmt.Fprintf(table, "\n%s\tNODES\tFIT THERE ALONE\n", "GROUP OF NODES")
-		for _, g := range h.ByGroup {
-			fmt.Fprintf(table, "%s\t%d\t%d\n", cmp.Or(g.Group, "(none)"), g.Nodes, g.Fits)
-		}
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	return printIncomplete(out, h.Incomplete)
 }
 
 // manyAs is a number of instances; without any limit it would be meaningless.

@@ -27,7 +27,7 @@ func TestPrintTellsThatATableWasNotWritten(t *testing.T) {
 		"NAMES":        &Plan{PerNode: []NodeFill{{Node: "a", After: 1}}},
 		"SHARD":        &Plan{Instances: []PlanInstance{{}}},
 		"REBUILT ON":   &Loss{Groups: []GroupLoss{{}}},
-		"LIMITS FIRST": &Headroom{},
+		"LIMITS FIRST": &Headroom{Groups: []GroupRoom{{}}},
 		"MEMORY":       &Fleet{Nodes: []NodeHeat{{}}},
 		"Not read":     &Fleet{Incomplete: []string{"pods"}},
 	} {

@@ -17,9 +17,12 @@ import (
 	"github.com/shoal-dev/shoal/plugins/registry"
 )
 
+// Shipped is the Source of the configuration that Shoal installs.
+const Shipped = "the shipped configuration"
+
 // Config is a configuration of the scheduler, and where it comes from.
 type Config struct {
-	// Source is "the shipped configuration", or the name of a file.
+	// Source is Shipped, or the name of a file.
 	Source string
 	// Load is where LoadBalance would measure load; nil where requests decide.
 	Load    *config.LoadSource
@@ -29,7 +32,7 @@ type Config struct {
 // LoadConfig reads a KubeSchedulerConfiguration as the scheduler does at its start: strictly. An empty name stands for the
 // configuration that Shoal installs. Of several profiles, that of shoal-scheduler is taken, and the first without one.
 func LoadConfig(name string) (*Config, error) {
-	source, text := "the shipped configuration", manifests.SchedulerConfig
+	source, text := Shipped, manifests.SchedulerConfig
 	if name != "" {
 		var err error
 		if text, err = os.ReadFile(name); err != nil {
