@@ -63,6 +63,7 @@ func (p *Plugin) Reserve(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod
 	p.index.notes.stirNode(node)
 	if s, status := stateOf(cs); status.IsSuccess() {
 		p.relyOnSlot(cs, s, pod, node)
+		s.index.known(s.group).memo.wide = nil
 		if s.lastOfGroup() {
 			p.feed(ctx, pod, map[slots.Group]bool{s.group: true})
 		}

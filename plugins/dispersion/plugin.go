@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/tools/cache"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -34,7 +33,6 @@ type Plugin struct {
 	pods     cache.Indexer
 	claims   cache.Indexer
 	index    *index
-	wide     map[types.UID]bool // pods that are to be tried without a cut
 	holds    holds
 	wishes   wishes
 	now      func() time.Time
@@ -125,7 +123,7 @@ func newPlugin(args runtime.Object, h fwk.Handle, shared *index) (*Plugin, error
 	}
 	measured() // served from the start, or a first increase would not show
 	core := h.SharedInformerFactory().Core().V1()
-	p := &Plugin{args: typed, handle: h, wide: map[types.UID]bool{}, now: time.Now, cutAbove: cutAbove, cutTo: cutTo}
+	p := &Plugin{args: typed, handle: h, now: time.Now, cutAbove: cutAbove, cutTo: cutTo}
 	var err error
 	if p.pods, err = indexed(core.Pods().Informer(), podIndex); err != nil {
 		return nil, fmt.Errorf("indexing pods by group: %w", err)

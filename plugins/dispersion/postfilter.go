@@ -5,6 +5,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/shoal-dev/shoal/slots"
@@ -13,7 +14,7 @@ import (
 var _ fwk.PostFilterPlugin = &Plugin{}
 
 const (
-	// maxWide bounds how many pods are remembered for a second look.
+	// maxWide bounds how many pods of a group are remembered for a second look.
 	maxWide = 10000
 	// avoidFor is how long neither plan nor guard count on a node that other plugins refused.
 	avoidFor = time.Minute
@@ -23,7 +24,8 @@ const (
 // node itself: preemption comes after it.
 //
 //   - Only the nodes were looked at that the plan named: the pod is tried once more at once with all nodes, so that the plan
-//     never costs a pod its place, and the pod's event gives a reason for each node.
+//     never costs a pod its place, and the pod's event gives a reason for each node. It is shown all nodes from then on, until
+//     one of its group finds a node.
 //   - Other plugins refuse nodes for which we keep the pod away from others: those nodes are not counted on for a minute, and
 //     the pod is tried at once with another plan. Otherwise it would wait for nodes that will never take it.
 //   - The group cannot be placed as a whole: the pod's event says what would help.
@@ -38,10 +40,7 @@ func (p *Plugin) PostFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.
 		p.release(ctx, pod)
 		return nil, fwk.NewStatus(fwk.Unschedulable)
 	case s.narrow:
-		if len(p.wide) >= maxWide {
-			clear(p.wide)
-		}
-		p.wide[pod.UID] = true
+		p.index.known(s.group).memo.widen(pod)
 	case !p.avoid(s, statuses):
 		p.remember(ctx, s, pod)
 		refused(s.refused...)
@@ -53,6 +52,16 @@ func (p *Plugin) PostFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.
 	}
 	p.handle.Activate(loggerOf(ctx), map[string]*corev1.Pod{pod.Namespace + "/" + pod.Name: pod})
 	return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "the pod is tried on other nodes next") // keeps preemption away
+}
+
+// widen has the pod be tried with all nodes. Were it tried with the named ones first each time, its status would tell one time of
+// those, and one time of all: the scheduler does not see what it wrote two milliseconds ago, and leaves out what it takes for
+// written.
+func (m *memo) widen(pod *corev1.Pod) {
+	if m.wide == nil || len(m.wide) >= maxWide {
+		m.wide = map[types.UID]bool{}
+	}
+	m.wide[pod.UID] = true
 }
 
 // remember notes what could help a pod that found no node. What no event of the scheduler's tells may have happened since its

@@ -143,8 +143,9 @@ type known struct {
 
 // memo saves work, and says nothing about the group.
 type memo struct {
-	cut  bool        // PreFilter named some nodes for its last pod
-	pod  *corev1.Pod // the last one whose size was put into words
+	cut  bool               // PreFilter named some nodes for its last pod
+	wide map[types.UID]bool // pods that none of the named nodes took, since one of the group found a node
+	pod  *corev1.Pod        // the last one whose size was put into words
 	size string
 }
 
