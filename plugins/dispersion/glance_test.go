@@ -18,7 +18,7 @@ import (
 func large(t *testing.T, replicas int, l placement.Limits) *world {
 	t.Helper()
 	w := newWorld(t, config.DispersionArgs{})
-	for i := range 2 * cutAbove {
+	for i := range 2 * cutAboveNodes {
 		w.node(fmt.Sprintf("node-%03d", i), 8, 110)
 	}
 	w.limit("p", replicas, l)

@@ -76,7 +76,7 @@ func TestWhoStarvesIsFedWhenWaitingPodsAreDeleted(t *testing.T) {
 // of them were named.
 func TestTheLeastLoadedOfManyNodesAreNamed(t *testing.T) {
 	const idle = 10
-	s := &state{base: &base{cutTo: cutTo, view: &view{seats: make([]seat, 40000)}}}
+	s := &state{base: &base{cutTo: cutToNodes, view: &view{seats: make([]seat, 40000)}}}
 	for number := range s.view.seats {
 		s.view.seats[number] = seat{capacity: 1, load: 500}
 		if number%4000 == 0 {
@@ -90,8 +90,8 @@ func TestTheLeastLoadedOfManyNodesAreNamed(t *testing.T) {
 			least++
 		}
 	}
-	if len(named) != cutTo || least != idle {
-		t.Errorf("%d nodes are named, wanted %d; %d of the %d least loaded are among them", len(named), cutTo, least, idle)
+	if len(named) != cutToNodes || least != idle {
+		t.Errorf("%d nodes are named, wanted %d; %d of the %d least loaded are among them", len(named), cutToNodes, least, idle)
 	}
 }
 

@@ -123,7 +123,7 @@ func newPlugin(args runtime.Object, h fwk.Handle, shared *index) (*Plugin, error
 	}
 	measured() // served from the start, or a first increase would not show
 	core := h.SharedInformerFactory().Core().V1()
-	p := &Plugin{args: typed, handle: h, now: time.Now, cutAbove: cutAbove, cutTo: cutTo}
+	p := &Plugin{args: typed, handle: h, now: time.Now, cutAbove: cutAboveNodes, cutTo: cutToNodes}
 	var err error
 	if p.pods, err = indexed(core.Pods().Informer(), podIndex); err != nil {
 		return nil, fmt.Errorf("indexing pods by group: %w", err)
@@ -136,28 +136,7 @@ func newPlugin(args runtime.Object, h fwk.Handle, shared *index) (*Plugin, error
 		return p, nil
 	}
 	p.index = newIndex(p.pods, p.claims, core.PersistentVolumes().Lister())
-	notes := &p.index.notes
-	for _, source := range []struct {
-		what     string
-		informer cache.SharedIndexInformer
-		note     func(any)
-		wanted   func(any) bool
-	}{
-		{"slots", core.Pods().Informer(), notes.pod, podOfGroup},
-		{"slots", core.PersistentVolumeClaims().Informer(), notes.claim, anything},
-		{"slots", core.PersistentVolumes().Informer(), notes.volume, anything},
-		{"nodes", core.Pods().Informer(), notes.stir, anything},
-		{"nodes", core.Nodes().Informer(), notes.stir, anything},
-	} {
-		name := fmt.Sprintf("shoal.dev/%s noted in %p", source.what, notes)
-		if err := source.informer.AddIndexers(cache.Indexers{name: noting(source.note, source.wanted)}); err != nil {
-			return nil, fmt.Errorf("noting what changes in an informer's cache: %w", err)
-		}
-		if _, err := source.informer.AddEventHandler(forgetting(source.note, source.wanted)); err != nil {
-			return nil, fmt.Errorf("noting what is gone from an informer's cache: %w", err)
-		}
-	}
-	return p, nil
+	return p, p.index.notes.listen(core)
 }
 
 // indexed adds the index of groups to an informer, once: every profile of the scheduler makes a plugin of its own.

@@ -18,7 +18,7 @@ import (
 func TestTheCutCostsNoPodItsPlace(t *testing.T) {
 	w := newWorld(t, config.DispersionArgs{})
 	w.limit("p", 80, placement.Limits{MaxNodes: 40})
-	for i := range cutAbove + 20 {
+	for i := range cutAboveNodes + 20 {
 		w.node(fmt.Sprintf("node-%03d", i), 4, 110)
 	}
 	first, second := instance("r-0", "p", ""), instance("r-1", "p", "")
@@ -50,7 +50,7 @@ func TestTheCutCostsNoPodItsPlace(t *testing.T) {
 func TestAPodThatFoundNoNodeIsShownAllOfThem(t *testing.T) {
 	w := newWorld(t, config.DispersionArgs{})
 	w.limit("p", 80, placement.Limits{MaxNodes: 40})
-	for i := range cutAbove + 20 {
+	for i := range cutAboveNodes + 20 {
 		w.node(fmt.Sprintf("node-%03d", i), 4, 110)
 		w.blocked[fmt.Sprintf("node-%03d", i)] = true
 	}
@@ -118,13 +118,13 @@ func TestRefusedNodesAreAvoidedForAMinute(t *testing.T) {
 // of the emptiest are looked at; a pod that would rather be near something is shown all.
 func TestGroupWithoutNodeLimitLooksAtTheEmptiest(t *testing.T) {
 	w := newWorld(t, config.DispersionArgs{})
-	const nodes = 3 * cutAbove
+	const nodes = 3 * cutAboveNodes
 	for i := range nodes {
 		name := fmt.Sprintf("node-%03d", i)
 		w.node(name, 8, 110, func(n *corev1.Node) { n.Status.Allocatable[corev1.ResourceMemory] = resource.MustParse("32Gi") })
-		if i < nodes-2*cutTo {
+		if i < nodes-2*cutToNodes {
 			w.bind(instance("p-"+name, "p", ""), name)
-		} else if i < nodes-cutTo {
+		} else if i < nodes-cutToNodes {
 			w.bind(instance("other-"+name, "", ""), name)
 		}
 	}
@@ -139,30 +139,30 @@ func TestGroupWithoutNodeLimitLooksAtTheEmptiest(t *testing.T) {
 		}
 		return names
 	}
-	if got := named(); len(got) != cutTo || !got["node-299"] || got[fmt.Sprintf("node-%03d", nodes-cutTo-1)] {
-		t.Errorf("PreFilter names %d nodes, wanted the %d that are idle: %v", len(got), cutTo, got)
+	if got := named(); len(got) != cutToNodes || !got["node-299"] || got[fmt.Sprintf("node-%03d", nodes-cutToNodes-1)] {
+		t.Errorf("PreFilter names %d nodes, wanted the %d that are idle: %v", len(got), cutToNodes, got)
 	}
 	// The idle ones stand at the end of the list, after more with some load than can be named.
-	for i := nodes - cutTo/2; i < nodes; i++ {
+	for i := nodes - cutToNodes/2; i < nodes; i++ {
 		w.bind(instance(fmt.Sprintf("late-%d", i), "", ""), fmt.Sprintf("node-%03d", i))
 	}
 	got := named()
-	for i := nodes - cutTo; i < nodes-cutTo/2; i++ {
+	for i := nodes - cutToNodes; i < nodes-cutToNodes/2; i++ {
 		if name := fmt.Sprintf("node-%03d", i); !got[name] {
 			t.Errorf("PreFilter does not name %s, which is idle", name)
 		}
 	}
-	if len(got) != cutTo {
+	if len(got) != cutToNodes {
 		t.Errorf("PreFilter names %d nodes", len(got))
 	}
 	// Whoever is asked to stay away does.
-	shunned := fmt.Sprintf("node-%03d", nodes-cutTo)
+	shunned := fmt.Sprintf("node-%03d", nodes-cutToNodes)
 	info, err := w.snapshot.Get(shunned)
 	must(t, err)
 	after := info.Node().DeepCopy()
 	after.Spec.Taints = []corev1.Taint{{Key: "old", Effect: corev1.TaintEffectPreferNoSchedule}}
 	w.cache.UpdateNode(klog.Background(), info.Node(), after)
-	if got := named(); len(got) != cutTo || got[shunned] {
+	if got := named(); len(got) != cutToNodes || got[shunned] {
 		t.Errorf("PreFilter names %d nodes, and %v one with a taint PreferNoSchedule", len(got), got[shunned])
 	}
 	pod = pod.DeepCopy()
@@ -180,7 +180,7 @@ func TestGroupWithoutNodeLimitLooksAtTheEmptiest(t *testing.T) {
 func TestPodGroupsAreNotCut(t *testing.T) {
 	w := newWorld(t, config.DispersionArgs{})
 	w.limit("p", 80, placement.Limits{MaxNodes: 40})
-	for i := range cutAbove + 20 {
+	for i := range cutAboveNodes + 20 {
 		w.node(fmt.Sprintf("node-%03d", i), 4, 110)
 	}
 	pod := instance("r-0", "p", "")

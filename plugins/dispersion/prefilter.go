@@ -214,12 +214,12 @@ func (s *state) sums() *sums {
 }
 
 const (
-	// cutAbove is the number of nodes from which it pays to name those that are worth a look. Below it, upstream looks at
+	// cutAboveNodes is the number of nodes from which it pays to name those that are worth a look. Below it, upstream looks at
 	// all nodes anyway, and the events have a reason for each.
-	cutAbove = 100
-	// cutTo is how many are named. They are equally good for the group, and the least loaded: enough for the other plugins
+	cutAboveNodes = 100
+	// cutToNodes is how many are named. They are equally good for the group, and the least loaded: enough for the other plugins
 	// to choose from.
-	cutTo = 32
+	cutToNodes = 32
 )
 
 // CutTo has PreFilter name at most so many nodes, in clusters with more nodes than above. It is for worlds that are smaller than

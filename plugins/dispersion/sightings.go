@@ -1,10 +1,12 @@
 package dispersion
 
 import (
+	"fmt"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -94,6 +96,31 @@ func (n *notes) changedPolicies() []slots.Group {
 	}
 	n.policies = nil
 	return groups
+}
+
+// listen has everything noted that may change a count.
+func (n *notes) listen(core coreinformers.Interface) error {
+	for _, source := range []struct {
+		what     string
+		informer cache.SharedIndexInformer
+		note     func(any)
+		wanted   func(any) bool
+	}{
+		{"slots", core.Pods().Informer(), n.pod, podOfGroup},
+		{"slots", core.PersistentVolumeClaims().Informer(), n.claim, anything},
+		{"slots", core.PersistentVolumes().Informer(), n.volume, anything},
+		{"nodes", core.Pods().Informer(), n.stir, anything},
+		{"nodes", core.Nodes().Informer(), n.stir, anything},
+	} {
+		name := fmt.Sprintf("shoal.dev/%s noted in %p", source.what, n)
+		if err := source.informer.AddIndexers(cache.Indexers{name: noting(source.note, source.wanted)}); err != nil {
+			return fmt.Errorf("noting what changes in an informer's cache: %w", err)
+		}
+		if _, err := source.informer.AddEventHandler(forgetting(source.note, source.wanted)); err != nil {
+			return fmt.Errorf("noting what is gone from an informer's cache: %w", err)
+		}
+	}
+	return nil
 }
 
 // noting is an index that holds nothing: a store asks it for the keys of an object, before and after each change. So a change
