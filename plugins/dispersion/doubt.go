@@ -2,6 +2,7 @@ package dispersion
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -33,11 +34,13 @@ type doubts struct {
 	// reserved are placements under way, by node, with the claims that were not promised when they began. The scheduler drops a
 	// pod that is deleted meanwhile before it fails, and tells nobody: the node no longer has it. See missed. One without such
 	// claims stays until the index has looked at the node, or it would not miss the pod if the Node is gone by then.
-	reserved map[string][]reservation
+	reserved  map[string][]reservation
+	returning map[types.UID]returning // by claim
 }
 
 func (d *doubts) init() {
 	d.pods, d.claims, d.orphans, d.reserved = map[types.UID]doubt{}, map[types.UID]doubt{}, map[types.UID]doubt{}, map[string][]reservation{}
+	d.returning = map[types.UID]returning{}
 }
 
 type doubt struct {
@@ -68,8 +71,8 @@ func (p *Plugin) Reserve(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod
 			p.feed(ctx, pod, map[slots.Group]bool{s.group: true})
 		}
 	}
-	r := reservation{pod: pod}
-	for _, claim := range p.claimsOfPod(pod) {
+	r, claims := reservation{pod: pod}, p.claimsOfPod(pod)
+	for _, claim := range claims {
 		if claim.Spec.VolumeName == "" && claim.Annotations[slots.SelectedNode] == "" {
 			if r.claims == nil {
 				r.claims = map[types.UID]doubt{}
@@ -84,6 +87,7 @@ func (p *Plugin) Reserve(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.reserved[node] = append(d.reserved[node], r)
+	d.returns(pod, node, claims)
 	return nil
 }
 
@@ -135,6 +139,8 @@ func (p *Plugin) Unreserve(_ context.Context, cs fwk.CycleState, pod *corev1.Pod
 	delete(d.orphans, pod.UID)
 	if _, err := cs.Read(sentKey); err == nil {
 		d.pods[pod.UID] = doubt{pod.Namespace + "/" + pod.Name, "", append(d.pods[pod.UID].nodes, node)}
+	} else {
+		maps.DeleteFunc(d.returning, func(_ types.UID, r returning) bool { return r.pod.UID == pod.UID })
 	}
 	d.fail(node, func(r reservation) bool { return r.pod.UID == pod.UID })
 }
@@ -211,6 +217,7 @@ func (x *index) settleDoubts() {
 		}
 	}
 	x.settleClaims(x.doubts.claims)
+	x.settleReturning()
 }
 
 func (x *index) settleClaims(claims map[types.UID]doubt) {
@@ -268,7 +275,7 @@ func (p *Plugin) doubtful(judged *corev1.Pod) []slots.Slot {
 			}
 		}
 	}
-	return all
+	return p.returnedSlots(all, judged)
 }
 
 // withSlot adds the slot that a pod would hold on a node.

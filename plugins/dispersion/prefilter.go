@@ -26,6 +26,7 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 		refused(wait)
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, wait.Message())
 	}
+	p.askReturning(ctx)
 	news := p.index.news.Load()
 	defer p.feedFreed(ctx, pod) // also when the pod is refused: nobody else may come that would feed
 	if !cs.IsPodGroupSchedulingCycle() && p.mayGlance(group, pod, len(nodes)) {
