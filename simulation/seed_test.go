@@ -92,6 +92,7 @@ var pinned = map[int64]string{
 	17797: "the manager: one that had just started did the same, and the record forgot the instance",
 	7063:  "the scheduler: a pod that found no node was tried in two ways in turn, and its status told of one and then of the other",
 	10212: "the scheduler: a retired claim got its slot back, its pod went before that was seen, and a node too many was taken",
+	18022: "the scheduler: a place was kept for an instance that was offline, and a sibling of another size waited for it",
 	5070:  "the model: nobody lifted the limits that all sets share, because the only set was just being made again",
 }
 

@@ -45,6 +45,7 @@ var bugs = []bug{
 
 	// What counts.
 	{name: "slot-not-proven", file: "plugins/dispersion/homecoming.go", is: "if !s.holds || s.mode == v1alpha1.PlacementBestEffort || !s.over(node) {", becomes: "if !s.holds || s.mode == v1alpha1.PlacementBestEffort || s.total >= 0 {", scenarios: []string{"./plugins/dispersion ComesBack"}, seed: 1600},
+	{name: "absent-as-good-as-there", file: "plugins/dispersion/pack.go", is: "out > 0 && known < len(wanted) {", becomes: "out < 0 {", scenarios: []string{"./plugins/dispersion ThatIsThere"}, seed: 18022},
 	{name: "slot-given-back-unseen", file: "plugins/dispersion/doubt.go", is: "return p.returnedSlots(all, judged)", becomes: "return all", scenarios: []string{"./plugins/dispersion ComesBack"}, seed: 10212},
 	{name: "doubt-forgotten", file: "plugins/dispersion/prefilter.go", is: "p.doubtful(pod)...)", becomes: "p.doubtful(pod)[:0]...)", scenarios: []string{"./plugins/dispersion Doubt"}, seed: 1},
 	{name: "pods-not-noted", file: "plugins/dispersion/sightings.go", is: "core.Pods().Informer(), n.pod, podOfGroup},", becomes: "core.Pods().Informer(), n.pod, func(any) bool { return false }},", scenarios: []string{"./plugins/dispersion ^TestACycleKnowsItsPod$"}, why: "the claims of an InstanceSet name their instance, and a pod that is placed comes with the snapshot"},

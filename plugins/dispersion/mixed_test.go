@@ -69,6 +69,24 @@ func TestMixedGroupsAreCompleted(t *testing.T) {
 	}
 }
 
+// TestAPodThatIsThereComesBeforeOneThatMayCome: only one of the two large instances has a place, and the other one never comes, because
+// somebody has taken it offline. (Seed 18022 of the simulation: the place was kept for that one.)
+func TestAPodThatIsThereComesBeforeOneThatMayCome(t *testing.T) {
+	for _, shard := range []string{"", "s-0"} {
+		w := newWorld(t, config.DispersionArgs{})
+		w.limit("p", 3, placement.Limits{MaxNodes: 2, MaxPerShard: 1})
+		w.node("n-0", 1, 20)
+		w.node("n-1", 4, 20)
+		small, large := sized("r-0", shard, "1"), sized("r-1", shard, "4")
+		w.arrive(small, large)
+		for _, pod := range []*corev1.Pod{small, large} {
+			if node, refused := w.schedule(pod); node == "" {
+				t.Errorf("shard %q: %s has no node: %v", shard, pod.Name, refused)
+			}
+		}
+	}
+}
+
 // sizesOf are the different requests of the pods.
 func sizesOf(pods []*corev1.Pod) map[string]bool {
 	sizes := map[string]bool{}

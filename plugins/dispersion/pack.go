@@ -24,9 +24,9 @@ func (s *state) pack(pod *corev1.Pod, pods []*corev1.Pod) *mixture {
 	for len(wanted) < s.remaining {
 		wanted = append(wanted, own)
 	}
-	group := s.mixedGroup(wanted)
-	packing := placement.Pack(group)
-	m.least = packing.Bound.Unplaceable
+	packing, bound := s.packed(wanted, len(pods))
+	wanted, m.least = wanted[:len(packing.Node)], bound
+	m.leftOver = leftOut(packing, len(pods))
 	m.plan = &plan{quota: make([]int, len(s.view.seats)), level: packing.Level, remaining: -1} // no other plan is like it
 	for number, seat := range s.view.seats {
 		m.plan.quota[number] = int(seat.held)
@@ -36,14 +36,11 @@ func (s *state) pack(pod *corev1.Pod, pods []*corev1.Pod) *mixture {
 		if packing.Node[i] >= 0 {
 			m.plan.quota[packing.Node[i]]++
 		}
-		switch {
-		case i >= len(pods):
+		if i < len(pods) {
+			m.at[slots.InstanceOfPod(pods[i])] = wanted[i]
+		} else {
 			m.unknown = append(m.unknown, wanted[i])
-			continue
-		case packing.Node[i] < 0:
-			m.leftOver++
 		}
-		m.at[slots.InstanceOfPod(pods[i])] = wanted[i]
 	}
 	for number, q := range m.plan.quota {
 		if q > 0 {
@@ -51,6 +48,28 @@ func (s *state) pack(pod *corev1.Pod, pods []*corev1.Pod) *mixture {
 		}
 	}
 	return m
+}
+
+// packed packs what is wanted, of which the first known instances are there, and says how many of all have no place at least. Those that are
+// there come before others that may never come, because somebody has taken them offline: where both do not fit, it packs the former alone.
+func (s *state) packed(wanted []spot, known int) (placement.Packing, int) {
+	all := placement.Pack(s.mixedGroup(wanted))
+	if out := leftOut(all, known); out > 0 && known < len(wanted) {
+		if alone := placement.Pack(s.mixedGroup(wanted[:known])); leftOut(alone, known) < out {
+			return alone, all.Bound.Unplaceable
+		}
+	}
+	return all, all.Bound.Unplaceable
+}
+
+// leftOut is how many of the first so many instances have no node.
+func leftOut(p placement.Packing, first int) (n int) {
+	for _, node := range p.Node[:first] {
+		if node < 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // mixedGroup is the group as placement.Pack sees it.
