@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/shoal-dev/shoal/kubectlshoal/answer"
@@ -207,8 +208,11 @@ func TestNodesWithoutMeasuredLoad(t *testing.T) {
 // The scheduler's configuration says how a server is asked; --prometheus says where it is reached from here, and gets none of
 // the credentials that were meant for the other.
 func TestMeasuredAsTheSchedulerDoes(t *testing.T) {
+	var mu sync.Mutex // resources are asked for at the same time
 	asked, credentials := []string{}, ""
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
 		asked, credentials = append(asked, r.URL.Query().Get("query")), r.Header.Get("Authorization")
 		_, _ = io.WriteString(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"node":"a1"},"value":[1764000000,"1763999995"]}]}}`)
 	}))

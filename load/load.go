@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"maps"
 	"math"
 	"time"
 )
@@ -27,28 +26,30 @@ func (d Dimension) String() string {
 // perUnit is how much of the amounts one unit of the source is: cores, bytes, bytes per second.
 var perUnit = [Dimensions]float64{CPU: 1000, Memory: 1, Ingress: 8, Egress: 8}
 
-// Reading is the load of one node.
-type Reading struct {
-	// Amount per dimension; only where Known.
-	Amount [Dimensions]int64
-	Known  [Dimensions]bool
+// Value is how much of one dimension is in use on a node. The zero value is: not known.
+type Value struct {
+	Amount int64
 	// At is when the newest sample was taken.
 	At time.Time
-	// Covers says which pods are in the amounts in full: those that ran before. What began later is only partly in a
+	// Covers says which pods are in the amount in full: those that ran before. What began later is only partly in a
 	// percentile or a rate.
 	Covers time.Time
 }
 
-// set keeps the higher of two values: when a source names a node twice, the node is not taken for emptier than it is. It
-// is false for a value that is no amount of load (NaN, infinite, negative).
-func (r *Reading) set(d Dimension, value float64) bool {
+// Known reports whether it was ever measured.
+func (v Value) Known() bool { return !v.At.IsZero() }
+
+// Reading is the load of one node. Each dimension has an age of its own: one that could not be measured again gets older
+// while the others stay fresh.
+type Reading [Dimensions]Value
+
+// amount is a value of the source in the unit of the dimension; false if it is no amount of load (NaN, infinite, negative).
+func (d Dimension) amount(value float64) (int64, bool) {
 	amount := value * perUnit[d]
 	if math.IsNaN(amount) || amount < 0 || amount >= math.MaxInt64 {
-		return false
+		return 0, false
 	}
-	r.Amount[d] = max(r.Amount[d], int64(amount))
-	r.Known[d] = true
-	return true
+	return int64(amount), true
 }
 
 // Source measures all nodes at once.
@@ -77,8 +78,8 @@ func (s *Snapshot) Of(node string) (Reading, bool) {
 	return r, ok
 }
 
-// merge keeps the readings of before for nodes that are still there and that the new ones leave out: one scrape that failed
-// makes a node older, not unknown.
+// merge keeps the values of before for nodes that are still there, where there is no new one: one scrape or one query that
+// failed makes a dimension of a node older, not unknown.
 func (s *Snapshot) merge(fresh map[string]Reading, exists func(string) bool) *Snapshot {
 	merged := make(map[string]Reading, len(fresh))
 	if s != nil {
@@ -88,6 +89,14 @@ func (s *Snapshot) merge(fresh map[string]Reading, exists func(string) bool) *Sn
 			}
 		}
 	}
-	maps.Copy(merged, fresh)
+	for node, r := range fresh {
+		known := merged[node]
+		for d, v := range r {
+			if v.Known() {
+				known[d] = v
+			}
+		}
+		merged[node] = known
+	}
 	return NewSnapshot(merged)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/metrics/pkg/apis/metrics/v1beta1"
 )
 
@@ -40,14 +41,15 @@ func (m *MetricsAPI) Measure(ctx context.Context) (map[string]Reading, error) {
 		if at.After(now) { // its clock is ahead: it cannot be newer than now
 			at = now
 		}
-		r := Reading{At: at, Covers: at.Add(-max(item.Window.Duration, 0))}
-		if cpu, ok := item.Usage["cpu"]; ok {
-			r.set(CPU, cpu.AsApproximateFloat64())
+		r := nodes[item.Name]
+		for d, name := range map[Dimension]corev1.ResourceName{CPU: corev1.ResourceCPU, Memory: corev1.ResourceMemory} {
+			used, has := item.Usage[name]
+			amount, ok := d.amount(used.AsApproximateFloat64())
+			if has && ok && at.After(r[d].At) {
+				r[d] = Value{Amount: amount, At: at, Covers: at.Add(-max(item.Window.Duration, 0))}
+			}
 		}
-		if memory, ok := item.Usage["memory"]; ok {
-			r.set(Memory, memory.AsApproximateFloat64())
-		}
-		if before, twice := nodes[item.Name]; item.Name != "" && (!twice || at.After(before.At)) {
+		if item.Name != "" {
 			nodes[item.Name] = r
 		}
 		return nil

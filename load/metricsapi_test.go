@@ -46,16 +46,14 @@ func TestMetricsAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, b, c := got["a"], got["b"], got["c"]
-	if a.Amount != [Dimensions]int64{1500, 1 << 30} || a.Known != [Dimensions]bool{true, true} {
-		t.Errorf("a: %v %v", a.Amount, a.Known)
+	at, covers := noon.Add(-30*time.Second).Local(), noon.Add(-50*time.Second).Local()
+	if a != (Reading{CPU: {1500, at, covers}, Memory: {1 << 30, at, covers}}) {
+		t.Errorf("a: %+v", a)
 	}
-	if noon.Sub(a.At) != 30*time.Second || noon.Sub(a.Covers) != 50*time.Second {
-		t.Errorf("a is of %s and covers %s", a.At, a.Covers)
+	if b[CPU].At != noon || b[Memory].At != noon {
+		t.Errorf("b was measured in the future: %+v", b)
 	}
-	if b.At != noon {
-		t.Errorf("b was measured in the future: %s", b.At)
-	}
-	if c.Known != [Dimensions]bool{} {
+	if c != (Reading{}) {
 		t.Errorf("c: %v", c)
 	}
 }

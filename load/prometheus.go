@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"text/template"
 	"time"
 
@@ -98,47 +99,67 @@ func (o PrometheusOptions) fill(text string) (string, error) {
 // Measures all dimensions.
 func (p *Prometheus) Measures() []Dimension { return []Dimension{CPU, Memory, Ingress, Egress} }
 
-// Measure asks one query per dimension, and one for the age, which decides which nodes there are: a percentile goes on to
-// exist for a whole window after a node fell silent.
+// Measure asks for the age of the metrics, which decides which nodes there are: a percentile goes on to exist for a whole
+// window after a node fell silent. Then it asks one query per dimension, all at once: one that is late has cost only itself
+// when the time is over.
 func (p *Prometheus) Measure(ctx context.Context) (map[string]Reading, error) {
-	nodes := map[string]Reading{}
-	asked := p.now()
-	err := p.query(ctx, p.age, func(node string, sample *model.Sample) bool {
+	ages, err := p.ages(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("asking Prometheus for the age of the metrics: %w", err)
+	}
+	var amounts [Dimensions]map[string]int64
+	var errs [Dimensions]error
+	var asked sync.WaitGroup
+	for _, d := range p.Measures() {
+		asked.Go(func() { amounts[d], errs[d] = p.amounts(ctx, d) })
+	}
+	asked.Wait()
+	nodes := make(map[string]Reading, len(ages))
+	for node, at := range ages {
+		var r Reading
+		for d, of := range amounts {
+			if amount, ok := of[node]; ok {
+				r[d] = Value{Amount: amount, At: at, Covers: at.Add(-p.settles())}
+			}
+		}
+		nodes[node] = r
+	}
+	return nodes, errors.Join(errs[:]...)
+}
+
+// ages says of each node when its newest sample was taken.
+func (p *Prometheus) ages(ctx context.Context) (map[string]time.Time, error) {
+	ages, asked := map[string]time.Time{}, p.now()
+	return ages, p.query(ctx, p.age, func(node string, sample *model.Sample) bool {
 		// The server's own clock on both sides: how far it differs from ours does not matter.
 		seconds := float64(sample.Timestamp)/1000 - float64(sample.Value)
 		if math.IsNaN(seconds) || math.Abs(seconds) > maxAgeSeconds {
 			return false
 		}
 		at := asked.Add(-max(time.Duration(seconds*float64(time.Second)), 0))
-		if r, ok := nodes[node]; !ok || at.After(r.At) {
-			nodes[node] = Reading{At: at, Covers: at.Add(-p.settles())}
+		if at.After(ages[node]) {
+			ages[node] = at
 		}
 		return true
 	})
+}
+
+// amounts says of each node how much of a dimension is in use: the highest of several values, so that a node that is named
+// twice is not taken for emptier than it is. With an error there are none: the nodes that half an answer leaves out are not
+// chance.
+func (p *Prometheus) amounts(ctx context.Context, d Dimension) (map[string]int64, error) {
+	amounts := map[string]int64{}
+	err := p.query(ctx, p.queries[d], func(node string, sample *model.Sample) bool {
+		amount, ok := d.amount(float64(sample.Value))
+		if ok {
+			amounts[node] = max(amounts[node], amount)
+		}
+		return ok
+	})
 	if err != nil {
-		return nil, fmt.Errorf("asking Prometheus for the age of the metrics: %w", err)
+		return nil, fmt.Errorf("asking Prometheus for %s: %w", d, err)
 	}
-	var errs []error
-	for _, d := range p.Measures() {
-		values := map[string]Reading{}
-		err := p.query(ctx, p.queries[d], func(node string, sample *model.Sample) bool {
-			r := values[node]
-			ok := r.set(d, float64(sample.Value))
-			values[node] = r
-			return ok
-		})
-		if err != nil {
-			errs = append(errs, fmt.Errorf("asking Prometheus for %s: %w", d, err))
-			continue // half an answer is none: the nodes that are missing are not chance
-		}
-		for node, v := range values {
-			if r, ok := nodes[node]; ok && v.Known[d] {
-				r.Amount[d], r.Known[d] = v.Amount[d], true
-				nodes[node] = r
-			}
-		}
-	}
-	return nodes, errors.Join(errs...)
+	return amounts, nil
 }
 
 // settles is how long a pod must have run to be in the percentile in full: until the rates are full of it, and then for

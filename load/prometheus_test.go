@@ -84,16 +84,18 @@ func TestPrometheusMeasuresAllDimensions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := got["a"]
-	if want := [Dimensions]int64{1500, 1 << 30, 1e9, 8000}; a.Amount != want || a.Known != [Dimensions]bool{true, true, true, true} {
-		t.Errorf("a: %v %v, want %v", a.Amount, a.Known, want)
-	}
-	if age := time.Unix(5000, 0).Sub(got["b"].At); age != 40*time.Second {
-		t.Errorf("b was scraped %s ago, want 40s", age)
-	}
-	// 2m of rates, 5 % of 15m, and a step of 30s
-	if d := a.At.Sub(a.Covers); d != 195*time.Second {
-		t.Errorf("it covers pods that began %s before, want 3m15s", d)
+	for d, amount := range [Dimensions]int64{1500, 1 << 30, 1e9, 8000} {
+		a, b := got["a"][d], got["b"][d]
+		if a.Amount != amount {
+			t.Errorf("%s of a: %d, want %d", Dimension(d), a.Amount, amount)
+		}
+		if age := time.Unix(5000, 0).Sub(b.At); age != 40*time.Second {
+			t.Errorf("b was scraped %s ago, want 40s", age)
+		}
+		// 2m of rates, 5 % of 15m, and a step of 30s
+		if d := a.At.Sub(a.Covers); d != 195*time.Second {
+			t.Errorf("it covers pods that began %s before, want 3m15s", d)
+		}
 	}
 }
 
@@ -135,8 +137,8 @@ func TestWhatPrometheusMayAnswer(t *testing.T) {
 				t.Errorf("%d nodes are known, want %d: %v", len(got), c.nodes, got)
 			}
 			for d := range Dimension(Dimensions) {
-				if a, ok := got["a"]; ok && a.Known[d] == (d.String() == c.missing) {
-					t.Errorf("%s is known: %v", d, a.Known[d])
+				if a, ok := got["a"]; ok && a[d].Known() == (d.String() == c.missing) {
+					t.Errorf("%s is known: %v", d, a[d].Known())
 				}
 			}
 		})
@@ -146,7 +148,7 @@ func TestWhatPrometheusMayAnswer(t *testing.T) {
 // A node that a source names twice is not taken for emptier than it is.
 func TestDuplicatesCountAsTheHighest(t *testing.T) {
 	got, err := source(t, server(t, with(map[string]string{"cpu": vector("a", "2", "a", "3", "a", "1")})).URL, defaultOptions).Measure(t.Context())
-	if err != nil || got["a"].Amount[CPU] != 3000 {
+	if err != nil || got["a"][CPU].Amount != 3000 {
 		t.Errorf("%v, %v", got["a"], err)
 	}
 }

@@ -142,29 +142,29 @@ func TestRealPrometheus(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The made-up machine: each byte once, although a bond carries it too, two jobs report it, and counters begin anew.
-	eventually(t, p, func(got map[string]Reading, _ error) bool { return got[madeUp].Known[Ingress] })
+	eventually(t, p, func(got map[string]Reading, _ error) bool { return got[madeUp][Ingress].Known() })
 	<-time.After(p.settles() + 3*time.Second) // until the rates are full of what they count
-	eventually(t, p, func(got map[string]Reading, err error) bool { return err == nil && got[real].Known[CPU] })
+	eventually(t, p, func(got map[string]Reading, err error) bool { return err == nil && got[real][CPU].Known() })
 	got, err := p.Measure(t.Context())
-	in, out := got[madeUp].Amount[Ingress], got[madeUp].Amount[Egress]
+	in, out := got[madeUp][Ingress].Amount, got[madeUp][Egress].Amount
 	if want := int64(2 * 8 * bytesPerSecond); in < want*7/10 || in > want*13/10 || out < want*7/20 || out > want*13/20 {
 		t.Errorf("%d bit/s in and %d out, want about %d and half of it", in, out, want)
 	}
-	if got[madeUp].Amount[Memory] != 75 {
-		t.Errorf("%d bytes in use, want 75", got[madeUp].Amount[Memory])
+	if got[madeUp][Memory].Amount != 75 {
+		t.Errorf("%d bytes in use, want 75", got[madeUp][Memory].Amount)
 	}
 	// The real one: two jobs scrape it, and it still has no more CPUs and memory than there are.
 	r := got[real]
 	if err != nil || len(got) != 2 {
 		t.Fatalf("%v, %v", got, err)
 	}
-	if most := int64(runtime.NumCPU()) * 1000; r.Amount[CPU] <= 0 || r.Amount[CPU] > most+most/20 {
-		t.Errorf("it uses %d of %d thousandths of a CPU", r.Amount[CPU], most)
+	if most := int64(runtime.NumCPU()) * 1000; r[CPU].Amount <= 0 || r[CPU].Amount > most+most/20 {
+		t.Errorf("it uses %d of %d thousandths of a CPU", r[CPU].Amount, most)
 	}
-	if most := memoryOfTheMachine(t); r.Amount[Memory] <= 0 || r.Amount[Memory] > most {
-		t.Errorf("it uses %d of %d bytes", r.Amount[Memory], most)
+	if most := memoryOfTheMachine(t); r[Memory].Amount <= 0 || r[Memory].Amount > most {
+		t.Errorf("it uses %d of %d bytes", r[Memory].Amount, most)
 	}
-	if age := time.Since(r.At); age > 10*time.Second {
+	if age := time.Since(r[CPU].At); age > 10*time.Second {
 		t.Errorf("scraped every second, and %s old", age)
 	}
 	if err := server.Process.Kill(); err != nil {
@@ -187,7 +187,7 @@ func TestRealExporterFallsSilent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, p, func(got map[string]Reading, _ error) bool { return got[target].Known[Memory] })
+	eventually(t, p, func(got map[string]Reading, _ error) bool { return got[target][Memory].Known() })
 	_ = running.Process.Kill()
 	eventually(t, p, func(got map[string]Reading, _ error) bool { return len(got) == 0 })
 	var still int

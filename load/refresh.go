@@ -39,8 +39,8 @@ type Report struct {
 	Fresh [Dimensions]int
 	// Measures are the dimensions that the source has.
 	Measures []Dimension
-	// Oldest is the age of the oldest reading; 0 without any.
-	Oldest time.Duration
+	// Oldest is the age of the oldest reading per dimension; 0 without any.
+	Oldest [Dimensions]time.Duration
 	// Err is why something could not be measured.
 	Err error
 }
@@ -87,13 +87,17 @@ func (r *Refresher) Refresh(ctx context.Context) {
 
 // highest joins two readings of one node under two names: the higher amounts, and the older times.
 func highest(a, b Reading) Reading {
-	for d := range Dimensions {
-		if b.Known[d] && (!a.Known[d] || b.Amount[d] > a.Amount[d]) {
-			a.Amount[d], a.Known[d] = b.Amount[d], true
+	for d, v := range b {
+		switch {
+		case !a[d].Known():
+			a[d] = v
+		case v.Known():
+			v.Amount = max(v.Amount, a[d].Amount)
+			if a[d].At.Before(v.At) {
+				v.At, v.Covers = a[d].At, a[d].Covers
+			}
+			a[d] = v
 		}
-	}
-	if b.At.Before(a.At) {
-		a.At, a.Covers = b.At, b.Covers
 	}
 	return a
 }
@@ -101,10 +105,13 @@ func highest(a, b Reading) Reading {
 func (r *Refresher) report(s *Snapshot, nodes int, err error) Report {
 	report, now := Report{Nodes: nodes, Measures: r.source.Measures(), Err: err}, r.now()
 	for _, reading := range s.nodes {
-		age := now.Sub(reading.At)
-		report.Oldest = max(report.Oldest, age)
-		for d, known := range reading.Known {
-			if known && age <= r.asks.MaxAge {
+		for d, v := range reading {
+			if !v.Known() {
+				continue
+			}
+			age := now.Sub(v.At)
+			report.Oldest[d] = max(report.Oldest[d], age)
+			if age <= r.asks.MaxAge {
 				report.Fresh[d]++
 			}
 		}

@@ -29,7 +29,7 @@ func (s *scripted) Measure(ctx context.Context) (map[string]Reading, error) {
 }
 
 func reading(cpu int64, at time.Time) Reading {
-	return Reading{Amount: [Dimensions]int64{cpu}, Known: [Dimensions]bool{true}, At: at, Covers: at}
+	return Reading{CPU: {Amount: cpu, At: at, Covers: at}}
 }
 
 func clusterOf(names ...string) []*corev1.Node {
@@ -84,13 +84,13 @@ func TestRefreshKeepsWhatIsMissing(t *testing.T) {
 		}
 		w.source.readings = map[string]Reading{"1": reading(100, time.Now()), "10.0.0.2:9100": reading(200, time.Now()), "a printer": reading(9, time.Now())}
 		w.Refresh(t.Context())
-		if r, ok := w.Latest().Of("2"); !ok || r.Amount[CPU] != 200 {
+		if r, ok := w.Latest().Of("2"); !ok || r[CPU].Amount != 200 {
 			t.Errorf("2: %v", r)
 		}
 		// A scrape of node 2 fails, then everything; node 1 leaves the cluster.
 		w.source.readings = map[string]Reading{"1": reading(150, time.Now())}
 		w.Refresh(t.Context())
-		if r, _ := w.Latest().Of("2"); r.Amount[CPU] != 200 {
+		if r, _ := w.Latest().Of("2"); r[CPU].Amount != 200 {
 			t.Errorf("2 is forgotten: %v", r)
 		}
 		before := w.Latest()
@@ -99,7 +99,7 @@ func TestRefreshKeepsWhatIsMissing(t *testing.T) {
 		if _, ok := w.Latest().Of("1"); ok {
 			t.Error("a node that is gone is remembered")
 		}
-		if r, ok := before.Of("1"); !ok || r.Amount[CPU] != 150 {
+		if r, ok := before.Of("1"); !ok || r[CPU].Amount != 150 {
 			t.Error("a snapshot has changed")
 		}
 		if last := w.reports[2]; last.Fresh[CPU] != 1 || last.Nodes != 2 || last.Err == nil {
@@ -107,7 +107,7 @@ func TestRefreshKeepsWhatIsMissing(t *testing.T) {
 		}
 		<-time.After(time.Minute + time.Second)
 		w.Refresh(t.Context())
-		if last := w.reports[3]; last.Fresh[CPU] != 0 || last.Oldest != 61*time.Second {
+		if last := w.reports[3]; last.Fresh[CPU] != 0 || last.Oldest[CPU] != 61*time.Second {
 			t.Errorf("a minute later: %+v", last)
 		}
 	})
@@ -117,7 +117,7 @@ func TestTwoNamesOfOneNode(t *testing.T) {
 	w, now := newWorld(t), time.Now()
 	w.source.readings = map[string]Reading{"1": reading(100, now), "10.0.0.1": reading(300, now.Add(-time.Second))}
 	w.Refresh(t.Context())
-	if r, _ := w.Latest().Of("1"); r.Amount[CPU] != 300 || !r.At.Equal(now.Add(-time.Second)) {
+	if r, _ := w.Latest().Of("1"); r[CPU].Amount != 300 || !r[CPU].At.Equal(now.Add(-time.Second)) {
 		t.Errorf("%+v", r)
 	}
 }

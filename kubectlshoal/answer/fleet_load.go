@@ -2,6 +2,7 @@ package answer
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,16 +25,16 @@ type Measured struct {
 	Error string `json:"error,omitempty"`
 }
 
-// Load is what is measured on a node, in percent of what is allocatable, rounded down. It can exceed 100. Nil: not known, or for
-// bandwidth, not advertised.
+// Load is what is measured on a node, in percent of what is allocatable, rounded down. It can exceed 100. Nil: not known, too
+// old while another one counts, or for bandwidth, not advertised.
 type Load struct {
 	CPU     *int `json:"cpu,omitempty"`
 	Memory  *int `json:"memory,omitempty"`
 	Ingress *int `json:"ingress,omitempty"`
 	Egress  *int `json:"egress,omitempty"`
-	// AgeSeconds of the newest sample.
+	// AgeSeconds of the newest sample; where they differ, of the oldest of these.
 	AgeSeconds int `json:"ageSeconds"`
-	// Stale: the reading is too old to count, and requests are shown.
+	// Stale: all of it is too old to count, and requests are shown.
 	Stale bool `json:"stale"`
 }
 
@@ -81,17 +82,23 @@ func loadOf(node *corev1.Node, reading load.Reading, r Reading) *Load {
 		load.CPU: can.Cpu().MilliValue(), load.Memory: can.Memory().Value(),
 		load.Ingress: advertised(v1alpha1.ResourceNetIngress), load.Egress: advertised(v1alpha1.ResourceNetEgress),
 	}
-	var shares [load.Dimensions]*int
 	for d := range has {
-		if reading.Known[d] && has[d] > 0 {
-			shares[d] = new(percentOf(reading.Amount[d], has[d]))
+		if has[d] <= 0 {
+			reading[d] = load.Value{} // a share of nothing
 		}
 	}
-	age := max(0, r.At.Sub(reading.At))
-	return &Load{
-		CPU: shares[load.CPU], Memory: shares[load.Memory], Ingress: shares[load.Ingress], Egress: shares[load.Egress],
-		AgeSeconds: int(age.Seconds()), Stale: age > r.MaxAge,
+	if reading == (load.Reading{}) {
+		return nil
 	}
+	fresh := func(v load.Value) bool { return v.Known() && r.At.Sub(v.At) <= r.MaxAge }
+	l := &Load{Stale: !slices.ContainsFunc(reading[:], fresh)}
+	for d, share := range [load.Dimensions]**int{load.CPU: &l.CPU, load.Memory: &l.Memory, load.Ingress: &l.Ingress, load.Egress: &l.Egress} {
+		if v := reading[d]; fresh(v) || l.Stale && v.Known() {
+			*share = new(percentOf(v.Amount, has[d]))
+			l.AgeSeconds = max(l.AgeSeconds, int(r.At.Sub(v.At).Seconds()))
+		}
+	}
+	return l
 }
 
 // counts is true if CPU or memory is known, and not too old.

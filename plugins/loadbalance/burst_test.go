@@ -76,7 +76,7 @@ func TestABurstWithinOneInterval(t *testing.T) {
 			var sum, most int64
 			for _, n := range nodes {
 				reading, _ := l.measured().Of(n.Node().Name)
-				used := reading.Amount[load.CPU] + int64(len(n.GetPods()))*each.MilliValue()
+				used := reading[load.CPU].Amount + int64(len(n.GetPods()))*each.MilliValue()
 				sum, most = sum+used, max(most, used)
 			}
 			if over := most - sum/50; over > each.MilliValue() {

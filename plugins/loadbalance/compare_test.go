@@ -205,7 +205,7 @@ func loadBalance(worst int32) func(*contest) {
 			l.clock = at.Add(intervalTime)
 			for _, m := range c.machines {
 				l.readings[m.info.Node().Name] = load.Reading{
-					Amount: [load.Dimensions]int64{m.shown[0], m.shown[1]}, Known: [load.Dimensions]bool{true, true}, At: at, Covers: at,
+					load.CPU: {Amount: m.shown[0], At: at, Covers: at}, load.Memory: {Amount: m.shown[1], At: at, Covers: at},
 				}
 			}
 			l.refresh()

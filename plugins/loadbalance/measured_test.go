@@ -86,9 +86,14 @@ func newLab(t testing.TB, names ...string) *lab {
 
 // reads is a reading of now, in which pods are that began at least a minute ago.
 func (l *lab) reads(node string, cpu, memory int64) {
-	l.readings[node] = load.Reading{
-		Amount: [load.Dimensions]int64{cpu, memory}, Known: [load.Dimensions]bool{true, true}, At: l.clock, Covers: l.clock.Add(-time.Minute),
-	}
+	at, covers := l.clock, l.clock.Add(-time.Minute)
+	l.readings[node] = load.Reading{load.CPU: {Amount: cpu, At: at, Covers: covers}, load.Memory: {Amount: memory, At: at, Covers: covers}}
+}
+
+// only is what a measurement brings when the queries for the other dimensions fail.
+func only(r load.Reading, d load.Dimension) (part load.Reading) {
+	part[d] = r[d]
+	return part
 }
 
 func (l *lab) refresh() { l.refresher.Refresh(l.t.Context()) }
@@ -162,9 +167,7 @@ func TestMeasuredLoadDecidesWhereItIsFresh(t *testing.T) {
 	}
 	// a alone is measured again, without its memory.
 	l.reads("a", 1000, 0)
-	r := l.readings["a"]
-	r.Known[load.Memory] = false
-	l.readings = map[string]load.Reading{"a": r}
+	l.readings = map[string]load.Reading{"a": only(l.readings["a"], load.CPU)}
 	l.refresh()
 	if got := l.scores(lands, a, b); got[0] != 61250 || got[1] != 65000 {
 		t.Errorf("in part: %v, want [61250 65000]", got) // a: 2/8 measured, 16/32 requested
@@ -272,7 +275,7 @@ func TestThresholds(t *testing.T) {
 	// One of four nodes has an old reading: it is not closed. With two of four, none is.
 	l.reads("b", 8000, gib)
 	b := l.readings["b"]
-	b.At = l.clock.Add(-4 * time.Minute)
+	b[load.CPU].At = l.clock.Add(-4 * time.Minute)
 	l.readings["b"] = b
 	l.reads("a", 8000, gib)
 	l.refresh()

@@ -13,7 +13,7 @@ import (
 type gauges struct {
 	fresh    *metrics.GaugeVec
 	nodes    *metrics.Gauge
-	oldest   *metrics.Gauge
+	oldest   *metrics.GaugeVec
 	failures *metrics.Counter
 }
 
@@ -25,9 +25,9 @@ var measurements = sync.OnceValue(func() *gauges {
 		nodes: metrics.NewGauge(&metrics.GaugeOpts{
 			Name: "shoal_load_nodes", Help: "Nodes of the cluster when load was measured last.", StabilityLevel: metrics.ALPHA,
 		}),
-		oldest: metrics.NewGauge(&metrics.GaugeOpts{
-			Name: "shoal_load_oldest_seconds", Help: "Age of the oldest reading of a node.", StabilityLevel: metrics.ALPHA,
-		}),
+		oldest: metrics.NewGaugeVec(&metrics.GaugeOpts{
+			Name: "shoal_load_oldest_seconds", Help: "Age of the oldest reading of a node, per dimension.", StabilityLevel: metrics.ALPHA,
+		}, []string{"dimension"}),
 		failures: metrics.NewCounter(&metrics.CounterOpts{
 			Name: "shoal_load_failures_total", Help: "Measurements that failed in whole or in part.", StabilityLevel: metrics.ALPHA,
 		}),
@@ -40,9 +40,9 @@ func record(r load.Report) {
 	g := measurements()
 	for _, d := range r.Measures {
 		g.fresh.WithLabelValues(d.String()).Set(float64(r.Fresh[d]))
+		g.oldest.WithLabelValues(d.String()).Set(r.Oldest[d].Seconds())
 	}
 	g.nodes.Set(float64(r.Nodes))
-	g.oldest.Set(r.Oldest.Seconds())
 	if r.Err != nil {
 		g.failures.Inc()
 	}

@@ -2,6 +2,7 @@ package loadbalance
 
 import (
 	"sync/atomic"
+	"time"
 
 	fwk "k8s.io/kube-scheduler/framework"
 
@@ -15,7 +16,7 @@ type account struct {
 	generation int64
 	measured   *load.Snapshot
 	reading    load.Reading
-	at         int64 // when it was measured, in nanoseconds since 1970; 0 if never
+	at         [load.Dimensions]int64 // when it was measured, in nanoseconds since 1970
 	// unseen is what pods are expected to use that are not, or not wholly, in the reading: they began after what it covers.
 	unseen [load.Dimensions]int64
 	// annotated is the bandwidth of pods that have it in annotations only.
@@ -59,25 +60,32 @@ func (a *accounts) of(node fwk.NodeInfo, measured *load.Snapshot) *account {
 
 func (a *account) fill(node fwk.NodeInfo, measured *load.Snapshot) {
 	*a = account{generation: node.GetGeneration(), measured: measured}
-	reading, known := measured.Of(node.Node().Name)
-	if known {
-		a.reading, a.at = reading, reading.At.UnixNano()
+	a.reading, _ = measured.Of(node.Node().Name)
+	for i, v := range a.reading {
+		a.at[i] = v.At.UnixNano()
 	}
 	for _, info := range node.GetPods() {
 		pod := info.GetPod()
-		since := runsSince(pod)
-		unseen := known && (since.IsZero() || since.After(reading.Covers))
-		if !unseen && !shaped(pod) {
+		unseen := missing(&a.reading, runsSince(pod))
+		if unseen == [load.Dimensions]bool{} && !shaped(pod) {
 			continue
 		}
 		d := newDemand(info)
 		for i := range d.annotated {
 			a.annotated[i] += d.annotated[i]
-			if unseen {
+			if unseen[i] {
 				a.unseen[i] += d.expected[i]
 			}
 		}
 	}
+}
+
+// missing says in which dimensions a pod that runs since then is not, or not wholly, in the reading.
+func missing(r *load.Reading, since time.Time) (in [load.Dimensions]bool) {
+	for i := range r {
+		in[i] = r[i].Known() && (since.IsZero() || since.After(r[i].Covers))
+	}
+	return in
 }
 
 // use is what will be in use of a dimension with the pod, and of how much; ok is false if the node has no such dimension.
@@ -88,13 +96,13 @@ func (a *account) use(node fwk.NodeInfo, d load.Dimension, adds *demand, cutoff 
 		return 0, 0, false
 	}
 	if a.fresh(d, cutoff) {
-		return a.reading.Amount[d] + a.unseen[d] + adds.expected[d], capacity, true
+		return a.reading[d].Amount + a.unseen[d] + adds.expected[d], capacity, true
 	}
 	return requestedOn(node, d) + a.annotated[d] + adds.requested[d], capacity, true
 }
 
 func (a *account) fresh(d load.Dimension, cutoff int64) bool {
-	return a.reading.Known[d] && a.at >= cutoff
+	return a.reading[d].Known() && a.at[d] >= cutoff
 }
 
 // capacityOf is what is allocatable. Every node has CPU and memory, if only none; bandwidth only if it advertises any.

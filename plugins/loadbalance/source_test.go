@@ -68,7 +68,7 @@ func TestPrometheusWithCredentials(t *testing.T) {
 			}
 		}
 		got, err := source.Measure(t.Context())
-		if c.want == "" && (err != nil || !got["a"].Known[load.Memory]) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+		if c.want == "" && (err != nil || !got["a"][load.Memory].Known()) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
@@ -85,7 +85,7 @@ func TestMetricsAPIWithTheSchedulersCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := source.Measure(t.Context())
-	if err != nil || got["a"].Amount[load.CPU] != 1000 {
+	if err != nil || got["a"][load.CPU].Amount != 1000 {
 		t.Errorf("%v, %v", got, err)
 	}
 }

@@ -235,7 +235,7 @@ func (k kit) losePrometheus(t *testing.T, ns, name string, answers func(http.Res
 	grown := l.memory(t, "VmHWM") - before
 	m.mu.Lock()
 	t.Logf("%s: %d requests, %d at once, the largest answer %d MiB; memory grew by at most %d MiB from %d", name, m.asked, m.most, m.largest>>20, grown>>20, before>>20)
-	if m.most > 1 {
+	if m.most > 4 { // one measurement asks for the four resources at once
 		t.Errorf("%d requests at the same time: slow ones pile up", m.most)
 	}
 	if m.largest > 24<<20 { // 50,000 series are 14 MB, and what is on its way comes on top

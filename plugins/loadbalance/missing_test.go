@@ -1,0 +1,59 @@
+package loadbalance
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/shoal-dev/shoal/load"
+)
+
+// losesMemory measures nodes once more, without their memory.
+func (l *lab) losesMemory(cpu int64) {
+	for _, name := range l.names {
+		l.reads(name, cpu, 0)
+		l.readings[name] = only(l.readings[name], load.CPU)
+	}
+	l.err = errors.New("asking Prometheus for memory: too late")
+	l.refresh()
+}
+
+// A dimension that is not measured any more counts as it was until it is too old, and then requests stand in for it; the
+// other one is as fresh as ever.
+func TestADimensionThatIsLostIsAloneInIt(t *testing.T) {
+	l := newLab(t, "a")
+	lands, n := pod([2]string{"1", "4Gi"}), named("a", running(pod([2]string{"3", "12Gi"}), l.clock.Add(-time.Hour)))
+	l.reads("a", 1000, 4*gib)
+	l.refresh()
+	for _, c := range []struct {
+		after time.Duration
+		cpu   int64
+		want  int64
+		why   string
+	}{
+		{0, 3000, score([]dimension{{4000, 8000, 1}, {8 * gib, 32 * gib, 1}}, 70), "new cpu, memory as it was"},
+		{2 * time.Minute, 5000, score([]dimension{{6000, 8000, 1}, {8 * gib, 32 * gib, 1}}, 70), "new cpu, memory as it was two minutes ago"},
+		{61 * time.Second, 1000, score([]dimension{{2000, 8000, 1}, {16 * gib, 32 * gib, 1}}, 70), "new cpu, memory by requests"},
+	} {
+		l.clock = l.clock.Add(c.after)
+		l.losesMemory(c.cpu)
+		if got := l.scores(lands, n)[0]; got != c.want {
+			t.Errorf("%s: %d, want %d", c.why, got, c.want)
+		}
+	}
+}
+
+// A pod that began after the last reading of memory and before that of CPU is in one and not in the other.
+func TestAPodIsInTheReadingOfOneDimension(t *testing.T) {
+	l := newLab(t, "a")
+	l.reads("a", 1000, gib)
+	l.refresh()
+	began := l.clock.Add(-30 * time.Second) // a reading covers pods that ran a minute before
+	l.clock = l.clock.Add(time.Minute)
+	l.losesMemory(2000)
+	lands, n := pod([2]string{"1", "4Gi"}), named("a", running(pod([2]string{"1", "3Gi"}), began))
+	want := score([]dimension{{3000, 8000, 1}, {(1 + 3 + 4) * gib, 32 * gib, 1}}, 70)
+	if got := l.scores(lands, n)[0]; got != want {
+		t.Errorf("%d, want %d", got, want)
+	}
+}
