@@ -291,7 +291,7 @@ func catalogue() []row {
 		{NodeBusy, Entry{
 			Name:    "NodeBusy",
 			Text:    "node(s) would be busier than a threshold of the scheduler allows",
-			Meaning: "The measured load of the node, with what pods that are not yet in the measurement and this pod are expected to use, would be above one of the thresholds in the arguments of LoadBalance. Nodes whose load is not known are not refused, and none is while that holds for more than 30 % of them.",
+			Meaning: "The measured load of the node, with what pods that are not yet in the measurement and this pod are expected to use, would be above one of the thresholds in the arguments of LoadBalance. Nodes whose load is not known are not refused; while that holds for more than 30 % of them, the threshold refuses none.",
 			Advice:  "Add nodes, move load away, or raise the threshold in the scheduler's configuration. The pod is tried again after each measurement.",
 		}},
 		{BandwidthTaken, Entry{
@@ -363,13 +363,13 @@ func catalogue() []row {
 		{LoadUnknown, Entry{
 			Name:    "LoadUnknown",
 			Text:    "the load of too many nodes could not be measured, so that requests decide",
-			Meaning: "For more than 30 % of the nodes there is no reading, or none that is young enough. What pods request stands in for the load of those nodes, and thresholds close no node. Pods are scheduled as before.",
+			Meaning: "For more than 30 % of the nodes there is no reading of the resource that the event names, or none that is young enough. What pods request stands in for it on those nodes, and a threshold for it closes no node. The other resources count as they are measured. Pods are scheduled as before.",
 			Advice:  "The event says what went wrong last. Look whether the source in the arguments of LoadBalance answers, and whether its series name the nodes by the label nodeLabel. The metrics shoal_load_fresh_nodes and shoal_load_failures_total show since when.",
 		}},
 		{LoadKnown, Entry{
 			Name:    "LoadKnown",
 			Text:    "the load of nodes is measured again",
-			Meaning: "At least 70 % of the nodes have a reading that is young enough.",
+			Meaning: "At least 70 % of the nodes have a reading of each resource that is young enough.",
 			Advice:  "Nothing.",
 		}},
 		{BandwidthInvalid, Entry{

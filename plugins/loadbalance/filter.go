@@ -2,6 +2,7 @@ package loadbalance
 
 import (
 	"context"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -27,10 +28,13 @@ func (p *Plugin) PreFilter(_ context.Context, cs fwk.CycleState, pod *corev1.Pod
 // PreFilterExtensions is nil: Filter reads nothing but the node, with the pods that it is asked to imagine there.
 func (p *Plugin) PreFilterExtensions() fwk.PreFilterExtensions { return nil }
 
-// limits reports whether thresholds hold for the pod: they fail open when too few nodes are measured.
+// limits reports whether any threshold holds for the pod.
 func (p *Plugin) limits(pod *corev1.Pod) bool {
-	return len(p.thresholds) > 0 && ours(pod) && p.measuredWidely()
+	return slices.ContainsFunc(p.thresholds, p.holds) && ours(pod)
 }
+
+// holds is false where too few nodes are measured in the dimension of the threshold: it fails open.
+func (p *Plugin) holds(t threshold) bool { return p.wide[t.dimension].Load() }
 
 // Filter refuses a node whose bandwidth is taken, and one that would be over a threshold.
 func (p *Plugin) Filter(_ context.Context, cs fwk.CycleState, pod *corev1.Pod, node fwk.NodeInfo) *fwk.Status {
@@ -52,7 +56,7 @@ func (p *Plugin) Filter(_ context.Context, cs fwk.CycleState, pod *corev1.Pod, n
 	cutoff := p.cutoff.Load()
 	for _, t := range p.thresholds {
 		used, capacity, has := account.use(node, t.dimension, adds, cutoff)
-		if has && account.fresh(t.dimension, cutoff) && share(used, capacity) > t.most {
+		if has && p.holds(t) && account.fresh(t.dimension, cutoff) && share(used, capacity) > t.most {
 			p.waiting.add(pod)
 			return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, reason.NodeBusy.Message())
 		}

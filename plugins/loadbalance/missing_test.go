@@ -2,6 +2,7 @@ package loadbalance
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,5 +56,46 @@ func TestAPodIsInTheReadingOfOneDimension(t *testing.T) {
 	want := score([]dimension{{3000, 8000, 1}, {(1 + 3 + 4) * gib, 32 * gib, 1}}, 70)
 	if got := l.scores(lands, n)[0]; got != want {
 		t.Errorf("%d, want %d", got, want)
+	}
+}
+
+// Thresholds hold by the dimension: that of CPU closes busy nodes while memory is too old, and that of memory closes none.
+func TestAThresholdHoldsWhileAnotherDimensionIsLost(t *testing.T) {
+	l, lands := newLab(t, "a", "b"), pod([2]string{"1", "1Gi"})
+	l.thresholds = append(l.thresholds, threshold{load.Memory, 10 * whole / 100})
+	for _, c := range []struct {
+		cpu             int64
+		ofCPU, ofMemory time.Duration // ages
+		closed          bool
+		why             string
+	}{
+		{1000, 0, 0, true, "too much memory"},
+		{1000, 0, 4 * time.Minute, false, "memory is too old, and closes the node"},
+		{8000, 0, 4 * time.Minute, true, "too busy"},
+		{8000, 4 * time.Minute, 4 * time.Minute, false, "nothing is young enough, and the node is closed"},
+	} {
+		for _, name := range l.names {
+			l.reads(name, c.cpu, 8*gib)
+			r := l.readings[name]
+			r[load.CPU].At, r[load.Memory].At = l.clock.Add(-c.ofCPU), l.clock.Add(-c.ofMemory)
+			l.readings[name] = r
+		}
+		l.refresh()
+		if got := l.filter(lands, named("a")); strings.Contains(got, "SHOAL1115") != c.closed {
+			t.Errorf("%s: %q", c.why, got)
+		}
+	}
+}
+
+// While a dimension is lost but still young enough, pods that another one held back are tried again all the same.
+func TestAnErrorDoesNotKeepPodsWaiting(t *testing.T) {
+	l, lands := newLab(t, "a"), pod([2]string{"1", "1Gi"})
+	l.reads("a", 8000, gib)
+	l.refresh()
+	if got := l.filter(lands, named("a")); !strings.Contains(got, "SHOAL1115") {
+		t.Errorf("too busy: %q", got)
+	}
+	if l.losesMemory(1000); l.woken["ns/p"] == nil {
+		t.Error("the node is idle, and the pod waits for the queue's own time")
 	}
 }

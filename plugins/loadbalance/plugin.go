@@ -37,8 +37,8 @@ type Plugin struct {
 	maxAge    time.Duration
 	// cutoff is when a reading must have been taken to count, in nanoseconds since 1970: read once per pod.
 	cutoff  atomic.Int64
-	wide    atomic.Bool // enough nodes are measured for thresholds
-	active  atomic.Bool // it has scheduled a pod: this is not a scheduler that stands by
+	wide    [load.Dimensions]atomic.Bool // enough nodes are measured for a threshold
+	active  atomic.Bool                  // it has scheduled a pod: this is not a scheduler that stands by
 	waiting waiting
 	now     func() time.Time
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/shoal-dev/shoal/reason"
 )
 
-// failOpenPercent is how many nodes may lack a fresh reading before thresholds are no longer believed: the nodes that are
-// still measured would have to take what the others may not be asked to.
+// failOpenPercent is how many nodes may lack a fresh reading of a dimension before its threshold is no longer believed: the
+// nodes that are still measured would have to take what the others may not be asked to.
 const failOpenPercent = 30
 
 // SourceOf makes the source of load that the arguments name. The metrics API is asked at cluster, with its credentials;
@@ -90,8 +90,6 @@ func (p *Plugin) measured() *load.Snapshot {
 	return p.refresher.Latest()
 }
 
-func (p *Plugin) measuredWidely() bool { return p.wide.Load() }
-
 // teller says what becomes of the measurements: one event when requests take over, one when load is known again.
 type teller struct {
 	handle fwk.Handle
@@ -109,20 +107,20 @@ func (t *teller) report(r load.Report) {
 	record(r)
 	worst, fewest := load.CPU, r.Nodes
 	for _, d := range r.Measures {
+		t.plugin.wide[d].Store(r.Nodes > 0 && wide(r.Fresh[d], r.Nodes))
 		if r.Fresh[d] < fewest {
 			worst, fewest = d, r.Fresh[d]
 		}
 	}
-	enough := r.Nodes == 0 || (r.Nodes-fewest)*100 <= failOpenPercent*r.Nodes
-	t.plugin.wide.Store(enough && r.Nodes > 0)
 	if r.Err != nil {
 		t.logger.V(2).Info("Measuring load failed", "error", r.Err.Error(), "nodes", r.Nodes)
 	}
-	t.say(enough, worst, fewest, r)
-	if r.Err == nil || !enough {
-		t.wake()
-	}
+	t.say(wide(fewest, r.Nodes), worst, fewest, r)
+	t.wake() // also after an error: what was measured in spite of it may have opened a node, and so may a reading that got too old
 }
+
+// wide reports whether so many of the nodes are enough.
+func wide(known, nodes int) bool { return (nodes-known)*100 <= failOpenPercent*nodes }
 
 // say is silent in a scheduler that only stands by: the one that schedules will say it.
 func (t *teller) say(enough bool, worst load.Dimension, fewest int, r load.Report) {
