@@ -17,7 +17,7 @@ import (
 )
 
 func newPlan(o *options) *cobra.Command {
-	file := ""
+	file, oneByOne := "", false
 	cmd := &cobra.Command{
 		Use:   "plan -f FILE",
 		Short: "What would become of this set: nodes used, instances per node, who would wait and why",
@@ -34,10 +34,11 @@ node stay where they are, and those that wait for one come first. Nothing is app
 				return err
 			}
 			return o.aboutSet(cmd.Context(), file, func(c, set *snapshot.Cluster, namespace string) (printable, error) {
-				return answer.PlanSets(cmd.Context(), c, config, set, namespace)
+				return answer.PlanSets(cmd.Context(), c, config, set, namespace, oneByOne)
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&oneByOne, "one-by-one", false, "each pod is created when the one before has its answer, and not all at once")
 	return o.withConfig(o.withOutput(withFile(cmd, &file)))
 }
 

@@ -3,6 +3,7 @@ package answer
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -120,6 +121,9 @@ func newCounting(config *trial.Config, c *snapshot.Cluster, u unit, namespace st
 	_, more, err := n.copies(n.step(), 0)
 	if err != nil {
 		return nil, err
+	}
+	if len(n.wanted.foreign) > 0 {
+		return nil, errors.New(n.wanted.foreign[0].String())
 	}
 	if len(more) == 0 {
 		return nil, errNoExample

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
 	"github.com/shoal-dev/shoal/kubectlshoal/trial"
 	"github.com/shoal-dev/shoal/slots"
@@ -28,10 +30,12 @@ type Plan struct {
 	New      int `json:"new"`
 	Placed   int `json:"placed"`
 	Refused  int `json:"refused"`
-	// Certain is false when an instance could as well go to another node of the same score. The numbers per node hold then,
-	// the names of nodes need not.
-	Certain bool `json:"certain"`
-	// NodesUsed is how many nodes hold instances in the end, and PerNode how many each of them.
+	// Foreign are pods of the sets that no scheduler of Shoal places: they are in none of these numbers.
+	Foreign []ForeignPods `json:"foreign,omitempty"`
+	// Certain is false when the scheduler may choose otherwise, and Uncertain says why.
+	Certain   bool     `json:"certain"`
+	Uncertain []string `json:"uncertain,omitempty"`
+	// NodesUsed is how many nodes hold instances of the groups in the end, or pods of sets without a group, and PerNode how many each of them.
 	NodesUsed int            `json:"nodesUsed"`
 	PerNode   []NodeFill     `json:"perNode"`
 	Instances []PlanInstance `json:"instances"`
@@ -41,6 +45,27 @@ type Plan struct {
 	Scheduler  string   `json:"scheduler"`
 	Incomplete []string `json:"incomplete,omitempty"`
 }
+
+// ForeignPods are pods of a set that ask for another scheduler.
+type ForeignPods struct {
+	Set       string `json:"set"`
+	Scheduler string `json:"scheduler"`
+	Pods      int    `json:"pods"`
+}
+
+func (f ForeignPods) String() string {
+	return fmt.Sprintf("%s: %s for the scheduler %s, which knows nothing of placement groups: set schedulerName of the pods to %s",
+		f.Set, count(f.Pods, "pod")+" "+map[bool]string{true: "asks", false: "ask"}[f.Pods == 1], f.Scheduler, v1alpha1.SchedulerName)
+}
+
+// Why a plan may come otherwise.
+const (
+	equalNodes = "Some nodes are equally good: others may be taken than those named here, with the same numbers."
+	hasBegun   = "A part of %s is placed: the scheduler goes on with the plan that it made when the group began, and one that has just started " +
+		"makes a new one, as here. Nodes may be others, and their numbers too."
+	ofSizes = "Instances of %s ask for different amounts, and which of them the scheduler knows when it places the first depends on how fast they " +
+		"come. Nodes and numbers may be others, and also how many wait."
+)
 
 // NodeFill is what a node holds of the groups before and after.
 type NodeFill struct {
@@ -62,24 +87,25 @@ type PlanRefusal struct {
 	Why       string   `json:"why"`
 }
 
-// Bad reports whether an instance would wait.
-func (p *Plan) Bad() bool { return p.Refused > 0 }
+// Bad reports whether an instance would wait, or is not for Shoal to place.
+func (p *Plan) Bad() bool { return p.Refused > 0 || len(p.Foreign) > 0 }
 
 // Partial reports whether something could not be read on which the answer may depend.
 func (p *Plan) Partial() bool { return len(p.Incomplete) > 0 }
 
 // PlanSets says what would become of the sets of a file: the pods that wait already, and then those that their controllers would
-// create, are given to the scheduler one by one, in the order of their ordinals.
-func PlanSets(ctx context.Context, c *snapshot.Cluster, config *trial.Config, file *snapshot.Cluster, namespace string) (*Plan, error) {
+// create, ask the scheduler in the order of their ordinals. It knows all of them from the beginning or, with oneByOne, each when the one
+// before has its answer.
+func PlanSets(ctx context.Context, c *snapshot.Cluster, config *trial.Config, file *snapshot.Cluster, namespace string, oneByOne bool) (*Plan, error) {
 	after, w, err := apply(c, file, namespace)
 	if err != nil {
 		return nil, err
 	}
 	p := &Plan{
-		APIVersion: ExplainVersion, Kind: PlanKind, Sets: w.names, Existing: w.exist, Waiting: len(w.waiting), New: len(w.pods), Certain: true,
-		PerNode: []NodeFill{}, Instances: []PlanInstance{}, Refusals: []PlanRefusal{}, Scheduler: config.Source, Incomplete: c.Unreadable,
+		APIVersion: ExplainVersion, Kind: PlanKind, Sets: w.names, Existing: len(w.placed), Waiting: len(w.waiting), New: len(w.pods),
+		Foreign: w.foreign, PerNode: []NodeFill{}, Instances: []PlanInstance{}, Refusals: []PlanRefusal{}, Scheduler: config.Source, Incomplete: c.Unreadable,
 	}
-	before := slots.PerNode(ofGroups(c, w.all()))
+	before := heldOf(c, w)
 	s, err := trial.New(ctx, config, after)
 	if err != nil {
 		return nil, err
@@ -94,26 +120,45 @@ func PlanSets(ctx context.Context, c *snapshot.Cluster, config *trial.Config, fi
 			return nil, err
 		}
 	}
-	for _, pod := range w.waiting {
-		if err := p.place(ctx, s, after, pod); err != nil {
-			return nil, err
-		}
+	p.foresee(c, after, w, oneByOne)
+	if err := p.placeAll(ctx, s, after, w, oneByOne); err != nil {
+		return nil, err
 	}
-	for _, pod := range w.pods {
-		if err := create(s, after, pod); err != nil {
-			return nil, err
-		}
-		if err := p.place(ctx, s, after, pod); err != nil {
-			return nil, err
-		}
-	}
-	p.PerNode = fills(before, slots.PerNode(ofGroups(after, w.all())))
+	p.Certain = len(p.Uncertain) == 0
+	p.PerNode = fills(before, heldOf(after, w))
 	for _, n := range p.PerNode {
 		if n.After > 0 {
 			p.NodesUsed++
 		}
 	}
 	return p, nil
+}
+
+// placeAll finds nodes for the pods that wait, and for those that are to be created.
+func (p *Plan) placeAll(ctx context.Context, s *trial.Scheduler, after *snapshot.Cluster, w *wanted, oneByOne bool) error {
+	if !oneByOne {
+		for _, pod := range w.pods {
+			if err := create(s, after, pod); err != nil {
+				return err
+			}
+		}
+	}
+	for _, pod := range w.waiting {
+		if err := p.place(ctx, s, after, pod); err != nil {
+			return err
+		}
+	}
+	for _, pod := range w.pods {
+		if oneByOne {
+			if err := create(s, after, pod); err != nil {
+				return err
+			}
+		}
+		if err := p.place(ctx, s, after, pod); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // create makes a pod, in place of the one of its name.
@@ -147,22 +192,68 @@ func (p *Plan) place(ctx context.Context, s *trial.Scheduler, after *snapshot.Cl
 		return nil
 	}
 	p.Placed++
-	p.Certain = p.Certain && v.Equals == 1
+	if v.Equals > 1 {
+		p.doubt(equalNodes)
+	}
 	bound := pod.DeepCopy()
 	bound.Spec.NodeName = v.Node
 	after.Put(bound)
 	return nil
 }
 
-// ofGroups are the slots of the groups to which pods belong.
-func ofGroups(c *snapshot.Cluster, pods []*corev1.Pod) []slots.Slot {
-	groups := map[slots.Group]bool{}
-	for _, pod := range pods {
-		if g, grouped := slots.GroupOf(pod.Namespace, pod.Labels); grouped {
-			groups[g] = true
+// doubt notes, once, why the plan may come otherwise.
+func (p *Plan) doubt(why string) {
+	if !slices.Contains(p.Uncertain, why) {
+		p.Uncertain = append(p.Uncertain, why)
+	}
+}
+
+// foresee notes why the scheduler may choose otherwise, before it is asked.
+func (p *Plan) foresee(before, after *snapshot.Cluster, w *wanted, oneByOne bool) {
+	first := map[slots.Group]slots.Amount{}
+	for _, pod := range w.all() {
+		g, grouped := slots.GroupOf(pod.Namespace, pod.Labels)
+		policy := snapshot.Find(after.Policies, g.Namespace, g.Policy)
+		if !grouped || policy == nil {
+			continue
+		}
+		name, asked := "group "+g.Namespace+"/"+g.Policy, slots.RequestOf(pod)
+		other, seen := first[g]
+		switch {
+		case seen && !oneByOne && !asked.Equal(other):
+			p.doubt(fmt.Sprintf(ofSizes, name))
+		case !seen:
+			if first[g] = asked; plans(policy, pod) && len(heldBy(before, g)) > 0 {
+				p.doubt(fmt.Sprintf(hasBegun, name))
+			}
 		}
 	}
-	return slices.DeleteFunc(slots.Count(c.World()), func(s slots.Slot) bool { return !groups[s.Group] })
+}
+
+// plans reports whether the scheduler may keep a plan for a group: it does not where only the number of instances per node limits, and the
+// emptiest node is as good as any.
+func plans(policy *v1alpha1.PlacementPolicy, pod *corev1.Pod) bool {
+	l := slots.LimitsOf(policy.Spec.PlacementLimits, replicasOf(policy))
+	return l.MaxNodes > 0 || l.MaxPerShard > 0 && pod.Labels[shardLabel] != "" || policy.Spec.Mode == v1alpha1.PlacementStrict
+}
+
+// heldOf is how many instances of the groups of the sets each node holds, and how many pods of the sets without a group.
+func heldOf(c *snapshot.Cluster, w *wanted) map[string]int {
+	groups, loose := map[slots.Group]bool{}, map[string]int{}
+	for _, pod := range slices.Concat(w.placed, w.all()) {
+		if g, grouped := slots.GroupOf(pod.Namespace, pod.Labels); grouped {
+			groups[g] = true
+			continue
+		}
+		if now := snapshot.Find(c.Pods, pod.Namespace, pod.Name); now != nil && now.Spec.NodeName != "" && !snapshot.Ended(now) {
+			loose[now.Spec.NodeName]++
+		}
+	}
+	perNode := slots.PerNode(slices.DeleteFunc(slots.Count(c.World()), func(s slots.Slot) bool { return !groups[s.Group] }))
+	for node, n := range loose {
+		perNode[node] += n
+	}
+	return perNode
 }
 
 func fills(before, after map[string]int) []NodeFill {

@@ -12,14 +12,24 @@ import (
 // Print writes the plan for people; wide lists every instance. Its error is that of out.
 func (p *Plan) Print(out io.Writer, paint Paint, wide bool) error {
 	verdict := paint.good("all of them find a node")
-	if p.Refused > 0 {
+	switch {
+	case p.Refused > 0:
 		verdict = paint.bad(fmt.Sprintf("%d of them would wait", p.Refused))
+	case p.Waiting+p.New == 0:
+		verdict = "none is to be placed"
 	}
 	waiting := ""
 	if p.Waiting > 0 {
 		waiting = fmt.Sprintf("%d wait for a node, ", p.Waiting)
 	}
-	fmt.Fprintf(out, "%s: %d exist and stay where they are, %s%d would be created: %s\n", strings.Join(p.Sets, ", "), p.Existing, waiting, p.New, verdict)
+	ours := ""
+	if len(p.Foreign) > 0 {
+		ours = " for shoal-scheduler"
+	}
+	fmt.Fprintf(out, "%s: %d exist and stay where they are, %s%d would be created%s: %s\n", strings.Join(p.Sets, ", "), p.Existing, waiting, p.New, ours, verdict)
+	for _, f := range p.Foreign {
+		fmt.Fprintf(out, "%s\n", paint.bad(f.String()))
+	}
 	if err := p.printNodes(out); err != nil {
 		return err
 	}
@@ -39,8 +49,8 @@ func (p *Plan) Print(out io.Writer, paint Paint, wide bool) error {
 			return err
 		}
 	}
-	if !p.Certain {
-		fmt.Fprintf(out, "\nSome nodes are equally good: others may be taken than those named here, with the same numbers.\n")
+	for _, why := range p.Uncertain {
+		fmt.Fprintf(out, "\n%s\n", why)
 	}
 	return printIncomplete(out, p.Incomplete)
 }

@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -8,6 +9,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	defaults "k8s.io/kubernetes/pkg/apis/core/v1"
 	"k8s.io/utils/ptr"
@@ -20,17 +22,21 @@ import (
 	"github.com/shoal-dev/shoal/slots"
 )
 
-// defaultClass is the annotation of the storage class that claims without one get.
-const defaultClass = "storageclass.kubernetes.io/is-default-class"
+// defaultClass is the annotation of the storage class that claims without one get, and betaDefaultClass an older one that counts too.
+const (
+	defaultClass     = "storageclass.kubernetes.io/is-default-class"
+	betaDefaultClass = "storageclass.beta.kubernetes.io/is-default-class"
+)
 
 // wanted is what the sets of a file ask for, with the pods and claims that their controllers would create.
 type wanted struct {
 	names  []string // "InstanceSet ns/cache"
 	pods   []*corev1.Pod
 	claims []*corev1.PersistentVolumeClaim
-	exist  int // instances whose pod has its node already
-	// waiting are pods that exist, and have no node yet.
-	waiting []*corev1.Pod
+	// placed are pods that have their node already, waiting those that exist without one.
+	placed, waiting []*corev1.Pod
+	// foreign are the pods of the sets for which another scheduler is to find a node: nobody here knows what it would do.
+	foreign []ForeignPods
 	// shardSize of the only set, 0 for none or several.
 	shardSize int
 }
@@ -107,7 +113,11 @@ func (w *wanted) instanceSet(c *snapshot.Cluster, set *v1alpha1.InstanceSet) err
 			continue
 		}
 		instance.Template = templates.next()
-		w.pods = append(w.pods, podspec.Pod(set, instance))
+		pod := podspec.Pod(set, instance)
+		if w.others(pod) {
+			continue
+		}
+		w.pods = append(w.pods, pod)
 		for t := range set.Spec.VolumeClaimTemplates {
 			claim := podspec.Claim(set, &set.Spec.VolumeClaimTemplates[t], instance)
 			if snapshot.Find(c.Claims, claim.Namespace, claim.Name) == nil {
@@ -126,12 +136,28 @@ func (w *wanted) exists(c *snapshot.Cluster, namespace, name string) bool {
 	case pod == nil || snapshot.Ended(pod):
 		return false
 	case pod.Spec.NodeName != "":
-		w.exist++
+		w.placed = append(w.placed, pod)
 		return true
 	case pod.DeletionTimestamp != nil:
 		return false
 	}
-	w.waiting = append(w.waiting, pod)
+	if !w.others(pod) {
+		w.waiting = append(w.waiting, pod)
+	}
+	return true
+}
+
+// others counts a pod of the last set, and reports whether another scheduler than ours is to find a node for it.
+func (w *wanted) others(pod *corev1.Pod) bool {
+	scheduler, set := cmp.Or(pod.Spec.SchedulerName, corev1.DefaultSchedulerName), w.names[len(w.names)-1]
+	if scheduler == v1alpha1.SchedulerName {
+		return false
+	}
+	i := slices.IndexFunc(w.foreign, func(f ForeignPods) bool { return f.Set == set && f.Scheduler == scheduler })
+	if i < 0 {
+		i, w.foreign = len(w.foreign), append(w.foreign, ForeignPods{Set: set, Scheduler: scheduler})
+	}
+	w.foreign[i].Pods++
 	return true
 }
 
@@ -186,6 +212,9 @@ func (w *wanted) statefulSet(c *snapshot.Cluster, set *appsv1.StatefulSet) error
 		pod := &corev1.Pod{ObjectMeta: *set.Spec.Template.ObjectMeta.DeepCopy(), Spec: *set.Spec.Template.Spec.DeepCopy()}
 		pod.Namespace, pod.Name = set.Namespace, name
 		pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))}
+		if w.others(pod) {
+			continue
+		}
 		for _, t := range set.Spec.VolumeClaimTemplates {
 			claim := t.DeepCopy()
 			claim.Namespace, claim.Name = set.Namespace, t.Name+"-"+name
@@ -236,16 +265,22 @@ func summed(c *snapshot.Cluster, p *v1alpha1.PlacementPolicy) *v1alpha1.Placemen
 	return p
 }
 
-// class gives a claim without a storage class the default one, as the API server does.
+// class gives a claim without a storage class the default one, as the API server does: of several the newest and, of those that
+// were made in the same second, the first by name.
 func (w *wanted) class(c *snapshot.Cluster, claim *corev1.PersistentVolumeClaim) {
 	if claim.Spec.StorageClassName != nil {
 		return
 	}
-	for _, class := range c.Classes {
-		if class.Annotations[defaultClass] == "true" {
-			claim.Spec.StorageClassName = ptr.To(class.Name)
-		}
+	candidates := slices.DeleteFunc(slices.Clone(c.Classes), func(class *storagev1.StorageClass) bool {
+		return class.Annotations[defaultClass] != "true" && class.Annotations[betaDefaultClass] != "true"
+	})
+	if len(candidates) == 0 {
+		return
 	}
+	newest := slices.MinFunc(candidates, func(a, b *storagev1.StorageClass) int {
+		return cmp.Or(b.CreationTimestamp.Compare(a.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+	})
+	claim.Spec.StorageClassName = ptr.To(newest.Name)
 }
 
 // group is the placement group of the pods; false when there are several or none.

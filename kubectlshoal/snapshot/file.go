@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"bufio"
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"errors"
@@ -107,7 +108,7 @@ func (c *Cluster) load(decoder runtime.Decoder, document []byte) error {
 		if f.TakenAt != nil {
 			c.TakenAt = *f.TakenAt
 		}
-		c.Version, c.Unreadable = f.Version, append(c.Unreadable, f.Unreadable...)
+		c.Version, c.Unreadable = cmp.Or(f.Version, c.Version), append(c.Unreadable, f.Unreadable...)
 		for _, item := range f.Items {
 			if err := c.load(decoder, item); err != nil {
 				return err

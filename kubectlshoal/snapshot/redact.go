@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/slots"
 )
 
 // Hidden stands where an argument was.
@@ -62,10 +63,16 @@ func Redacted(c *Cluster) *Cluster {
 	return d
 }
 
-// annotations are the prefixes of those that placement reads. Others may hold anything: kubectl keeps whole manifests there.
+// annotations are those that placement reads, by us or by Kubernetes' scheduler, and a few by which a person tells how a volume came to be.
+// Others may hold anything, also under our own prefix: kubectl keeps whole manifests there.
 var annotations = []string{
-	v1alpha1.GroupName + "/", "volume.kubernetes.io/", "volume.beta.kubernetes.io/", "pv.kubernetes.io/",
-	"storageclass.kubernetes.io/", "kubernetes.io/ingress-bandwidth", "kubernetes.io/egress-bandwidth",
+	v1alpha1.AnnotationPolicyVersion, v1alpha1.AnnotationRebuildGeneration, v1alpha1.AnnotationTerminalFailures,
+	v1alpha1.AnnotationRetainedFor, v1alpha1.AnnotationMaxMemory,
+	v1alpha1.ResourceNetIngress, v1alpha1.ResourceNetEgress, // on nodes: what they can
+	v1alpha1.AnnotationIngressBandwidth, v1alpha1.AnnotationEgressBandwidth,
+	slots.SelectedNode, "volume.kubernetes.io/storage-provisioner", "volume.beta.kubernetes.io/storage-provisioner", corev1.BetaStorageClassAnnotation,
+	"pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller", "pv.kubernetes.io/provisioned-by", "pv.kubernetes.io/migrated-to",
+	"storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class",
 }
 
 func redactedMeta(m metav1.ObjectMeta) metav1.ObjectMeta {
@@ -75,7 +82,7 @@ func redactedMeta(m metav1.ObjectMeta) metav1.ObjectMeta {
 		Labels: maps.Clone(m.Labels), OwnerReferences: m.OwnerReferences,
 	}
 	for key, value := range m.Annotations {
-		if slices.ContainsFunc(annotations, func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
+		if slices.Contains(annotations, key) {
 			metav1.SetMetaDataAnnotation(&keep, key, value)
 		}
 	}
@@ -101,7 +108,7 @@ func redactedPod(o *corev1.Pod) *corev1.Pod {
 	p.Status = corev1.PodStatus{Phase: o.Status.Phase, NominatedNodeName: o.Status.NominatedNodeName, StartTime: o.Status.StartTime, QOSClass: o.Status.QOSClass}
 	for _, c := range o.Status.Conditions {
 		keep := corev1.PodCondition{Type: c.Type, Status: c.Status, LastTransitionTime: c.LastTransitionTime}
-		if c.Type == corev1.PodScheduled { // the scheduler's own words
+		if c.Type == corev1.PodScheduled && o.Spec.SchedulerName == v1alpha1.SchedulerName { // whose words are known to hold no secret
 			keep.Reason, keep.Message = c.Reason, c.Message
 		}
 		p.Status.Conditions = append(p.Status.Conditions, keep)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 	"testing"
@@ -115,6 +116,46 @@ func TestDumpHasNoSecrets(t *testing.T) {
 				t.Errorf("the dump cannot be read: %v", err)
 			}
 		})
+	}
+}
+
+// Annotations are kept by their whole keys: under a prefix of ours or of Kubernetes' anybody may have written anything.
+func TestAnnotationsAreKeptByKey(t *testing.T) {
+	keep := map[string]string{
+		v1alpha1.AnnotationMaxMemory: "2Gi", v1alpha1.AnnotationIngressBandwidth: "10M", "volume.kubernetes.io/selected-node": "n1",
+		"pv.kubernetes.io/bind-completed": "yes", "volume.beta.kubernetes.io/storage-class": "local", "shoal.dev/net-egress-mbps": "1000",
+		"storageclass.kubernetes.io/is-default-class": "true",
+	}
+	all := maps.Clone(keep)
+	for _, key := range []string{
+		"shoal.dev/note", "shoal.dev/maxmemory-of-hunter", "volume.kubernetes.io/mine", "pv.kubernetes.io/key", "storageclass.kubernetes.io/password",
+		"kubernetes.io/ingress-bandwidth-of", "kubectl.kubernetes.io/last-applied-configuration",
+	} {
+		all[key] = planted
+	}
+	if got := redactedMeta(metav1.ObjectMeta{Annotations: all}).Annotations; !maps.Equal(got, keep) {
+		t.Errorf("kept %v, want %v", got, keep)
+	}
+}
+
+// What our scheduler says of a pod is made of names and numbers. Of others nobody knows what they say.
+func TestOnlyOurSchedulersWordsAreKept(t *testing.T) {
+	for scheduler, want := range map[string]string{v1alpha1.SchedulerName: planted, "another": "", "": ""} {
+		pod := &corev1.Pod{Spec: corev1.PodSpec{SchedulerName: scheduler}}
+		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Reason: "Unschedulable", Message: planted}}
+		if got := redactedPod(pod).Status.Conditions[0]; got.Message != want || got.Reason != map[string]string{planted: "Unschedulable"}[want] {
+			t.Errorf("of the scheduler %q: %+v", scheduler, got)
+		}
+	}
+}
+
+// A dump and further documents in one file, in any order: what stands in the dump's head stays.
+func TestHeadOfADumpStays(t *testing.T) {
+	dump, list := "apiVersion: dump.shoal.dev/v1\nkind: ClusterDump\nkubernetes: v1.37.2\nitems: []", "apiVersion: v1\nkind: List\nitems: []"
+	for _, text := range []string{dump, dump + "\n---\n" + list, list + "\n---\n" + dump} {
+		if c, err := Load(strings.NewReader(text)); err != nil || c.Version != "v1.37.2" {
+			t.Errorf("%v, %v of\n%s", c, err, text)
+		}
 	}
 }
 
