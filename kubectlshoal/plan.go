@@ -43,7 +43,7 @@ node stay where they are, and those that wait for one come first. Nothing is app
 }
 
 func newHeadroom(o *options) *cobra.Command {
-	file, groupBy := "", corev1.LabelTopologyZone
+	file, groupBy, tries := "", corev1.LabelTopologyZone, 0
 	cmd := &cobra.Command{
 		Use:   "headroom -f FILE",
 		Short: "How many more instances of this set fit, in each zone, and what limits first",
@@ -61,11 +61,12 @@ what other sets are still to create is not taken off.`,
 				return err
 			}
 			return o.aboutSet(cmd.Context(), file, func(c, set *snapshot.Cluster, namespace string) (printable, error) {
-				return answer.HeadroomFor(cmd.Context(), c, config, set, namespace, groupBy)
+				return answer.HeadroomFor(cmd.Context(), c, config, set, namespace, groupBy, tries)
 			})
 		},
 	}
 	cmd.Flags().StringVar(&groupBy, "group-by", groupBy, "node label by whose values nodes are grouped")
+	cmd.Flags().IntVar(&tries, "tries", 0, "place so many instances one by one before the answer is \"at least\"; 0: as many as take about a minute")
 	return o.withConfig(o.withOutput(withFile(cmd, &file)))
 }
 

@@ -85,15 +85,15 @@ func (h *Headroom) Partial() bool { return len(h.Incomplete) > 0 }
 
 // HeadroomFor says how many more instances of the sets of a file fit, group by group, each as if it were alone. It counts on the
 // room that is free now, with the limits of the group, and places instances like those of the set's own template one by one
-// with the scheduler, up to a bound.
-func HeadroomFor(ctx context.Context, c *snapshot.Cluster, config *trial.Config, file *snapshot.Cluster, namespace, groupBy string) (*Headroom, error) {
+// with the scheduler, tries of them at most; 0 for a bound that keeps the time at about a minute.
+func HeadroomFor(ctx context.Context, c *snapshot.Cluster, config *trial.Config, file *snapshot.Cluster, namespace, groupBy string, tries int) (*Headroom, error) {
 	h := &Headroom{APIVersion: ExplainVersion, Kind: HeadroomKind, GroupedBy: groupBy, Groups: []GroupRoom{}, Scheduler: config.Source, Incomplete: c.Unreadable}
 	units := unitsOf(file, namespace)
 	if len(units) == 0 {
 		units = []unit{{file: file}} // apply says what is missing
 	}
 	for _, u := range units {
-		n, err := newCounting(config, c, u, namespace)
+		n, err := newCounting(config, c, u, namespace, tries)
 		if err != nil {
 			return nil, err
 		}
@@ -116,10 +116,16 @@ func roomOf(ctx context.Context, n *counting, groupBy string) (*GroupRoom, error
 	r.AskEach = textOf(g.room.Request())
 	r.RoomFor = g.capacity(limits, r.ShardSize, g.size, nil)
 	r.Fits = r.RoomFor
-	plain, tried := n.plain(), triedOn(len(n.after.Nodes))
-	if !plain || r.RoomFor <= tried && r.Outstanding <= tried {
+	plain, few := n.plain(), r.RoomFor <= n.tries && r.Outstanding <= n.tries
+	var err error
+	if !plain && !few {
+		if plain, err = n.apart(ctx, &g); err != nil {
+			return nil, err
+		}
+		r.Fits = g.capacity(limits, r.ShardSize, g.size, nil)
+	}
+	if !plain || few {
 		var refused *trial.Verdict
-		var err error
 		if r.Fits, r.AtLeast, refused, err = n.fits(ctx, r.RoomFor); err != nil {
 			return nil, err
 		}
@@ -136,8 +142,7 @@ func roomOf(ctx context.Context, n *counting, groupBy string) (*GroupRoom, error
 	}
 	for i := range r.ByGroup {
 		s := &r.ByGroup[i]
-		var err error
-		if s.Fits, s.AtLeast, err = n.alone(ctx, groupBy, s.Group, s.Fits, tried/len(r.ByGroup)); err != nil {
+		if s.Fits, s.AtLeast, err = n.alone(ctx, groupBy, s.Group, s.Fits, n.tries/len(r.ByGroup)); err != nil {
 			return nil, err
 		}
 	}
@@ -261,7 +266,7 @@ func (r *GroupRoom) rules() string {
 		room = "set no limit"
 	}
 	if r.Refusal == "" {
-		return fmt.Sprintf("No more were tried; free room and the limits of the group alone %s.", room)
+		return fmt.Sprintf("No more were tried (--tries raises that); free room and the limits of the group alone %s.", room)
 	}
 	return fmt.Sprintf("Limits first: the next one would wait: %s\nFree room and the limits of the group alone %s.", r.Refusal, room)
 }

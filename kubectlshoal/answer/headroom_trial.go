@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -110,10 +109,13 @@ type counting struct {
 	next *corev1.Pod
 	// outstanding wait, or are to be created.
 	outstanding []*corev1.Pod
+	// tries is how many instances are placed one by one.
+	tries int
 }
 
-func newCounting(config *trial.Config, c *snapshot.Cluster, u unit, namespace string) (*counting, error) {
-	n := &counting{config: config, cluster: c, unit: u, namespace: namespace}
+// newCounting prepares one unit. At most tries instances are to be placed one by one; 0 for what takes about a minute.
+func newCounting(config *trial.Config, c *snapshot.Cluster, u unit, namespace string, tries int) (*counting, error) {
+	n := &counting{config: config, cluster: c, unit: u, namespace: namespace, tries: cmp.Or(tries, triedOn(len(c.Nodes)))}
 	var err error
 	if n.after, n.wanted, err = apply(c, u.raised(0), namespace); err != nil {
 		return nil, err
@@ -241,7 +243,7 @@ func (n *counting) fits(ctx context.Context, room int) (fits int, more bool, ref
 	// No more than there is room for by arithmetic: of a group that cannot fit as a whole the scheduler may refuse the first
 	// copies for the sake of later ones.
 	step := n.step()
-	tried := min(max(0, room-fits), max(step, triedOn(len(n.after.Nodes))-fits))
+	tried := min(max(0, room-fits), max(step, n.tries-fits))
 	if tried -= tried % step; tried == 0 {
 		return fits, false, nil, nil
 	}
@@ -311,37 +313,4 @@ func confine(pod *corev1.Pod, label, value string) {
 		term := &(*required).NodeSelectorTerms[i]
 		term.MatchExpressions = append(term.MatchExpressions, corev1.NodeSelectorRequirement{Key: label, Operator: corev1.NodeSelectorOpDoesNotExist})
 	}
-}
-
-// plain reports whether nothing but room, taints, node affinity and the limits of the group can decide about the copies, which
-// package placement counts exactly.
-func (n *counting) plain() bool {
-	spec := n.next.Spec
-	if n.config.Source != trial.Shipped || len(spec.TopologySpreadConstraints)+len(spec.SchedulingGates)+len(spec.ResourceClaims) > 0 {
-		return false
-	}
-	if slices.ContainsFunc(spec.Volumes, bindsToNodes) {
-		return false
-	}
-	if a := spec.Affinity; a != nil && (a.PodAffinity != nil || a.PodAntiAffinity != nil) {
-		return false
-	}
-	for key := range n.next.Annotations {
-		if strings.HasSuffix(key, "-bandwidth") {
-			return false
-		}
-	}
-	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
-		if slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.HostPort != 0 }) || spec.HostNetwork && len(c.Ports) > 0 {
-			return false
-		}
-	}
-	return !slices.ContainsFunc(n.after.Pods, func(pod *corev1.Pod) bool {
-		return pod.Spec.Affinity != nil && pod.Spec.Affinity.PodAntiAffinity != nil
-	})
-}
-
-// bindsToNodes reports whether a volume may decide about nodes: all but those that the kubelet makes.
-func bindsToNodes(v corev1.Volume) bool {
-	return v.EmptyDir == nil && v.ConfigMap == nil && v.Secret == nil && v.Projected == nil && v.DownwardAPI == nil && v.HostPath == nil
 }

@@ -26,7 +26,7 @@ type Verdict struct {
 	Equals int
 	// Before is why the pod is refused before any node is looked at; nil when it is not.
 	Before *Refusal
-	// Nodes are the nodes that refuse the pod, sorted by name, each with every plugin that does; and, when the pod waits, all.
+	// Nodes are, when the pod waits, all nodes, sorted by name, each with every plugin that refuses it.
 	Nodes []NodeVerdict
 	// Advice is what the plugins add for the whole group.
 	Advice string
@@ -112,46 +112,75 @@ func (s *Scheduler) cycle(ctx context.Context, cs fwk.CycleState, pod *corev1.Po
 		s.afterwards(ctx, cs, pod, all, &v)
 		return v, nil
 	}
+	excluded := func(name string) *fwk.Status {
+		if named.AllNodes() || named.NodeNames.Has(name) {
+			return nil
+		}
+		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, fmt.Sprintf("node(s) didn't satisfy plugin(s) %v", sets.List(by)))
+	}
 	statuses := framework.NewDefaultNodeToStatus()
 	var feasible []fwk.NodeInfo
 	for _, info := range infos {
 		name := info.Node().Name
-		first, all := s.filter(ctx, cs, pod, info)
-		if !named.AllNodes() && !named.NodeNames.Has(name) {
-			excluded := fwk.NewStatus(fwk.UnschedulableAndUnresolvable, fmt.Sprintf("node(s) didn't satisfy plugin(s) %v", sets.List(by)))
-			if first.IsSuccess() {
-				all = []Refusal{{Plugin: strings.Join(sets.List(by), ","), Message: excluded.Message()}}
-			}
-			first = excluded
+		verdict := excluded(name)
+		if verdict == nil {
+			verdict = s.framework.RunFilterPluginsWithNominatedPods(ctx, cs, pod, info)
 		}
-		if first.IsSuccess() {
+		if verdict.IsSuccess() {
 			feasible = append(feasible, info)
 			continue
 		}
-		statuses.Set(name, first)
+		statuses.Set(name, verdict)
+	}
+	if len(feasible) > 0 {
+		return v, s.choose(ctx, cs, pod, feasible, &v)
+	}
+	for _, info := range infos { // what each of them says is of use only to a pod that waits, and costs as much again
+		name := info.Node().Name
+		all := s.refusals(ctx, cs, pod, info)
+		if status := excluded(name); status != nil && len(all) == 0 {
+			all = []Refusal{{Plugin: strings.Join(sets.List(by), ","), Message: status.Message()}}
+		}
 		v.Nodes = append(v.Nodes, NodeVerdict{name, all})
 	}
 	slices.SortFunc(v.Nodes, func(a, b NodeVerdict) int { return cmp.Compare(a.Node, b.Node) })
-	if len(feasible) == 0 {
-		s.afterwards(ctx, cs, pod, statuses, &v)
-		return v, nil
-	}
-	return v, s.choose(ctx, cs, pod, feasible, &v)
+	s.afterwards(ctx, cs, pod, statuses, &v)
+	return v, nil
 }
 
-// filter is what the first plugin says that refuses the node, as the scheduler hears it, and what all of them say.
-func (s *Scheduler) filter(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod, info fwk.NodeInfo) (*fwk.Status, []Refusal) {
+// RefusedBy are the nodes that one of these plugins refuses to a pod; nil when it is refused before any node is looked at.
+func (s *Scheduler) RefusedBy(ctx context.Context, pod *corev1.Pod, plugins ...string) (map[string]bool, error) {
+	if err := s.sched.Cache.UpdateSnapshot(klog.FromContext(ctx), s.snapshot); err != nil {
+		return nil, fmt.Errorf("updating the scheduler's snapshot: %w", err)
+	}
+	infos, err := s.snapshot.List()
+	if err != nil {
+		return nil, fmt.Errorf("listing the nodes of the snapshot: %w", err)
+	}
+	cs, refused := framework.NewCycleState(), map[string]bool{}
+	switch _, status, _ := s.framework.RunPreFilterPlugins(ctx, cs, pod); {
+	case status.IsRejected():
+		return nil, nil
+	case !status.IsSuccess():
+		return nil, fmt.Errorf("looking at %s: %w", pod.Name, status.AsError())
+	}
+	for _, info := range infos {
+		for _, r := range s.refusals(ctx, cs, pod, info) {
+			refused[info.Node().Name] = refused[info.Node().Name] || slices.Contains(plugins, r.Plugin)
+		}
+	}
+	return refused, nil
+}
+
+// refusals are what all plugins say that refuse the node, the first of them first.
+func (s *Scheduler) refusals(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod, info fwk.NodeInfo) []Refusal {
 	skipped := cs.GetSkipFilterPlugins()
 	defer cs.SetSkipFilterPlugins(skipped)
-	var first *fwk.Status
 	var all []Refusal
 	for {
 		status := s.framework.RunFilterPluginsWithNominatedPods(ctx, cs, pod, info)
-		if first == nil {
-			first = status
-		}
 		if status.IsSuccess() || status.Plugin() == "" || cs.GetSkipFilterPlugins().Has(status.Plugin()) {
-			return first, all
+			return all
 		}
 		all = append(all, refusal(status))
 		cs.SetSkipFilterPlugins(cs.GetSkipFilterPlugins().Union(sets.New(status.Plugin())))
