@@ -48,8 +48,8 @@ func TestPlanComesTrue(t *testing.T) {
 	})
 	random := rand.New(rand.NewSource(1))
 	for i := range plannedGroups {
-		set := p.draw(random, i)
-		plan := p.ask(t, set)
+		set := p.draw(random, i, true)
+		plan := p.ask(t, set, "--one-by-one")
 		if p.oneByOne(t, set, plan); t.Failed() {
 			text, _ := yaml.Marshal(set.Spec)
 			t.Fatalf("group %d, of which the plan said %+v:\n%s", i, plan, text)
@@ -91,8 +91,8 @@ type prediction struct {
 	reasons                     map[string]int
 }
 
-// draw makes a set whose pods prefer each node by another weight.
-func (p *prediction) draw(random *rand.Rand, i int) *v1alpha1.InstanceSet {
+// draw makes a set. With weights, its pods prefer each node by another one.
+func (p *prediction) draw(random *rand.Rand, i int, weights bool) *v1alpha1.InstanceSet {
 	some := func(of ...string) string { return of[random.Intn(len(of))] }
 	size := int32([]int{0, 0, 2, 3}[random.Intn(4)])
 	replicas := int32(3 + random.Intn(10))
@@ -123,7 +123,9 @@ func (p *prediction) draw(random *rand.Rand, i int) *v1alpha1.InstanceSet {
 		half, other := max(replicas, size)/2, container("1200m")[0].Resources
 		s.Spec.Templates = []v1alpha1.InstanceTemplate{{Name: "other", Replicas: &half, Containers: []v1alpha1.ContainerOverride{{Name: "c", Resources: &other}}}}
 	}
-	pod.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{PreferredDuringSchedulingIgnoredDuringExecution: weighed(random)}}
+	if weights {
+		pod.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{PreferredDuringSchedulingIgnoredDuringExecution: weighed(random)}}
+	}
 	return s
 }
 
@@ -146,7 +148,7 @@ func weighed(random *rand.Rand) []corev1.PreferredSchedulingTerm {
 }
 
 // ask runs the command against the cluster.
-func (p *prediction) ask(t *testing.T, set *v1alpha1.InstanceSet) *answer.Plan {
+func (p *prediction) ask(t *testing.T, set *v1alpha1.InstanceSet, flags ...string) *answer.Plan {
 	t.Helper()
 	text, err := yaml.Marshal(set)
 	if err != nil {
@@ -158,7 +160,7 @@ func (p *prediction) ask(t *testing.T, set *v1alpha1.InstanceSet) *answer.Plan {
 	}
 	var out, said bytes.Buffer
 	cmd := kubectlshoal.New(kubectlshoal.Environment{Streams: genericiooptions.IOStreams{Out: &out, ErrOut: &said}, Version: "dev", Now: time.Now})
-	cmd.SetArgs([]string{"plan", "-f", file, "-o", "json", "--kubeconfig", p.Kubeconfig()})
+	cmd.SetArgs(append([]string{"plan", "-f", file, "-o", "json", "--kubeconfig", p.Kubeconfig()}, flags...))
 	failed := cmd.ExecuteContext(t.Context())
 	plan := &answer.Plan{}
 	if err := json.Unmarshal(out.Bytes(), plan); err != nil {
