@@ -102,7 +102,8 @@ func TestExitCodes(t *testing.T) {
 		"check --cluster-dump full.json":                                    ExitError,
 		"nodes --cluster-dump full.json --output nonsense":                  ExitError,
 		"nodes --cluster-dump full.json --scheduler-config nowhere.yaml":    ExitError,
-		"nodes --cluster-dump full.json --html nowhere/page.html -o wide":   ExitError,
+		"nodes --cluster-dump full.json --html nowhere/page.html":           ExitError,
+		"nodes --cluster-dump full.json --html page.html -o wide":           ExitError, // one answer has one form
 		"whatif node n1 --cluster-dump full.json":                           ExitError,
 		"explain pod p --cluster-dump full.json --namespace somewhere-else": ExitError,
 	} {

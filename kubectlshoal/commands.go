@@ -17,6 +17,10 @@ func commands(o *options) []*cobra.Command {
 // complete offers the kind, and then the names of a cluster's objects, of which at most that many are wanted; 0 is no bound.
 func (o *options) complete(kind string, most int, names func(c *snapshot.Cluster, namespace string) []string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		prefix, joined := "", false
+		if typed, joined = strings.CutPrefix(typed, kind+"/"); joined {
+			prefix, args = kind+"/", append([]string{kind}, args...)
+		}
 		if len(args) == 0 {
 			return []string{kind}, cobra.ShellCompDirectiveNoFileComp
 		}
@@ -29,8 +33,31 @@ func (o *options) complete(kind string, most int, names func(c *snapshot.Cluster
 			return nil, cobra.ShellCompDirectiveError
 		}
 		fits := func(name string) bool { return strings.HasPrefix(name, typed) && !slices.Contains(args[1:], name) }
-		return slices.DeleteFunc(names(c, namespace), func(name string) bool { return !fits(name) }), cobra.ShellCompDirectiveNoFileComp
+		offered := slices.DeleteFunc(names(c, namespace), func(name string) bool { return !fits(name) })
+		for i, name := range offered {
+			offered[i] = prefix + name
+		}
+		return offered, cobra.ShellCompDirectiveNoFileComp
 	}
+}
+
+// completeGroup offers the groups of the namespace.
+func (o *options) completeGroup(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	namespace, err := o.namespace()
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	c, err := o.snapshot(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var names []string
+	for _, p := range c.Policies {
+		if p.Namespace == namespace && strings.HasPrefix(p.Name, typed) {
+			names = append(names, p.Name)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 func podNames(c *snapshot.Cluster, namespace string) []string {

@@ -1,6 +1,7 @@
 package kubectlshoal
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -34,7 +35,8 @@ func newGroup(o *options) *cobra.Command {
 with limits of its own is that of the set; or that of the cluster, for pods without a policy.`,
 		Example: `  kubectl shoal group cache -n redis
   kubectl shoal group cache --html cache.html`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: o.completeGroup,
 	}
 	return o.fleet(cmd, func(args []string) string { return args[0] })
 }
@@ -42,6 +44,9 @@ with limits of its own is that of the set; or that of the cluster, for pods with
 func (o *options) fleet(cmd *cobra.Command, group func([]string) string) *cobra.Command {
 	file, groupBy, prometheus := "", corev1.LabelTopologyZone, ""
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if file != "" && o.output != "" {
+			return errors.New("--html and -o are two forms of one answer: give one of them")
+		}
 		namespace, err := o.namespace()
 		if err != nil {
 			return err

@@ -1,0 +1,39 @@
+package kubectlshoal
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestCompletion(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cluster.yaml")
+	objects := strings.Join([]string{
+		"apiVersion: v1\nkind: Node\nmetadata: {name: n1}",
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: cache-0, namespace: default}",
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: queue-0, namespace: default}",
+		"apiVersion: shoal.dev/v1alpha1\nkind: PlacementPolicy\nmetadata: {name: cache, namespace: default}",
+		"apiVersion: shoal.dev/v1alpha1\nkind: PlacementPolicy\nmetadata: {name: other, namespace: elsewhere}",
+	}, "\n---\n")
+	if err := os.WriteFile(file, []byte(objects), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for typed, want := range map[string]string{
+		"explain ":      "pod",
+		"explain pod c": "cache-0",
+		"explain pod/":  "pod/cache-0 pod/queue-0",
+		"explain pod/q": "pod/queue-0",
+		"whatif node/n": "node/n1",
+		"group ":        "cache",
+		"group x":       "",
+		"group cache ":  "",
+	} {
+		words := strings.Split(typed, " ")
+		args := append([]string{"__complete", words[0], "--cluster-dump", file}, words[1:]...)
+		offered, _, _ := strings.Cut(run(t, "", args...), ":4")
+		if got := strings.Join(strings.Fields(offered), " "); got != want {
+			t.Errorf("%q: offered %q, want %q", typed, got, want)
+		}
+	}
+}
