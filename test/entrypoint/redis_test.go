@@ -377,3 +377,46 @@ func TestPlantedDemotion(t *testing.T) {
 		t.Errorf("without %s nothing is different", rule)
 	}
 }
+
+// afterPromotion: in the middle of a switchover the one that takes over, which takes no writes yet, starts again. It must not
+// start as a master that takes some: the other one may be given the writes back. Then it follows that one.
+func afterPromotion(s *shard) error {
+	s.cli(1, "CONFIG", "SET", "min-replicas-to-write", "1")
+	s.cli(0, "REPLICAOF", "127.0.0.1", "1")
+	s.cli(1, "REPLICAOF", "NO", "ONE")
+	<-time.After(3 * time.Second)
+	_ = s.stop(1, syscall.SIGKILL)
+	s.start(1)
+	if err := s.waits(1); err != nil {
+		return err
+	}
+	s.cli(0, "REPLICAOF", "NO", "ONE")
+	return errors.Join(s.settled(0, 2), s.have("key", 0, 1, 2))
+}
+
+func TestAPromotionInVainIsForgotten(t *testing.T) {
+	t.Parallel()
+	if err := afterPromotion(filled(t, script)); err != nil {
+		t.Error(err)
+	}
+}
+
+// The test above can fail: a promotion that was written down keeps the instance from following.
+func TestPlantedPromotion(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rule = `takes_writes || return 0`
+	broken := filepath.Join(t.TempDir(), "shoal-redis")
+	if strings.Count(string(text), rule) != 1 {
+		t.Fatalf("%s stands %d times in the script", rule, strings.Count(string(text), rule))
+	}
+	if err := os.WriteFile(broken, []byte(strings.Replace(string(text), rule, "true", 1)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if afterPromotion(filled(t, broken)) == nil {
+		t.Errorf("without %s nothing is different", rule)
+	}
+}

@@ -43,6 +43,11 @@ func replica(ordinal int, history string, term int) string {
 	return answer(fmt.Sprintf("ns/r-%d/r-0:%s:%d", ordinal, history, term), 5, "slave\nsomewhere\n6379\nconnected\n100\n")
 }
 
+// held is a replica that was told to follow nobody.
+func held(ordinal int, history string, term int) string {
+	return answer(fmt.Sprintf("ns/r-%d/r-0:%s:%d", ordinal, history, term), 5, "slave\n127.0.0.1\n1\nconnect\n100\n")
+}
+
 func answer(id string, keys int, role string) string {
 	return fmt.Sprintf("%d\nproc-title-template\n{title} {listen-addr} {server-mode} shoal:%s\n%s", keys, id, role)
 }
@@ -82,6 +87,9 @@ var scenarios = map[string]scenario{
 	"an address of another instance":              {ordinal: 1, siblings: map[int]string{0: master(2, "h", 1, 5, 9)}, want: "wait"},
 	"a master without an identity":                {ordinal: 1, siblings: map[int]string{0: "5\nproc-title-template\n{title} {listen-addr}\nmaster\n9\n"}, want: "wait"},
 	"a replica that never was in sync":            {ordinal: 1, marker: "joining h 1", data: true, siblings: map[int]string{0: master(0, "h", 1, 0, 0)}, want: "follow"},
+	"the last master, in a switchover":            {ordinal: 1, marker: "master h 2", data: true, siblings: map[int]string{0: held(0, "h", 1)}, want: "wait", because: "r-0 follows nobody"},
+	"a replica, and a master not yet told of":     {ordinal: 2, marker: "replica h 1", data: true, siblings: map[int]string{0: held(0, "h", 1), 1: master(1, "h", 1, 5, 9)}, want: "wait", because: "r-0 follows nobody"},
+	"a replacement, in a switchover":              {ordinal: 2, generation: 1, siblings: map[int]string{0: held(0, "h", 1), 1: master(1, "h", 1, 5, 9)}, want: "wait", because: "r-0 follows nobody"},
 	"data of nobody":                              {ordinal: 1, data: true, siblings: map[int]string{0: master(0, "h", 1, 5, 9)}, want: "wait", because: "nobody knows whose"},
 	"data of nobody, and no master":               {data: true, want: "wait"},
 	"a marker that cannot be read":                {marker: "master", data: true, want: "wait", because: "broken"},
@@ -125,6 +133,8 @@ func TestPlantedBugs(t *testing.T) {
 		{`|| [ -n "$m_more" ]`, ``, "a marker of another form"},
 		{`[ "$m_data" = no ]; then m_state=none`, `false; then m_state=none`, "a first start that failed is tried again"},
 		{`[ "$m_data" = no ] || [ "$m_state" = joining ]`, `[ "$m_data" = no ]`, "a replica that never was in sync"},
+		{`[ -n "$held" ]`, `false`, "the last master, in a switchover"},
+		{`[ -n "$held" ]`, `false`, "a replica, and a master not yet told of"},
 		{`a_answer=unknown a_keys=`, `a_answer=absent a_keys=`, "the first instance has no DNS"},
 	} {
 		t.Run(bug.scenario, func(t *testing.T) {
