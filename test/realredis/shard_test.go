@@ -34,6 +34,8 @@ type shard struct {
 	servers   []*exec.Cmd
 	direct    []*goredis.Client // beside the fronts, to look
 	fronts    []*front
+	is        shape
+	ports     []string // of the servers, behind the fronts
 	sentinels []string
 	monitors  []*exec.Cmd
 	logs      map[string]*printed
@@ -76,6 +78,8 @@ type shape struct {
 	sentinels int
 	downAfter time.Duration
 	settings  []string
+	// entrypoint: servers are started by shoal-redis, so that they can start again.
+	entrypoint bool
 	// user is a user of an ACL for servers and Sentinels, beside the default one: its words.
 	user, sentinelUser string
 }
@@ -83,9 +87,12 @@ type shape struct {
 func newShard(t testing.TB, is shape) *shard {
 	t.Helper()
 	needRedis(t)
-	s := &shard{t: t, dir: scratch(t), net: 2 + rand.IntN(250), logs: map[string]*printed{}, io: 3 * time.Second}
+	s := &shard{t: t, dir: scratch(t), net: 2 + rand.IntN(250), logs: map[string]*printed{}, io: 3 * time.Second, is: is}
 	for n := range is.servers {
-		s.addServer(n, is)
+		s.ports = append(s.ports, freePort(t, s.server(n)))
+	}
+	for n := range is.servers {
+		s.addServer(n)
 	}
 	for n := 1; n < is.servers; n++ {
 		s.do(n, "REPLICAOF", s.hostPort(0)...)
@@ -139,35 +146,58 @@ func freePort(t testing.TB, ip string) string {
 	return port
 }
 
-func (s *shard) run(name string, program string, args ...string) *exec.Cmd {
-	c := exec.Command(program, args...)
-	s.logs[name] = &printed{}
+func (s *shard) run(name string, c *exec.Cmd) *exec.Cmd {
+	if s.logs[name] == nil {
+		s.logs[name] = &printed{}
+	}
 	c.Stdout, c.Stderr = s.logs[name], s.logs[name]
 	start(s.t, c)
 	return c
 }
 
-func (s *shard) addServer(n int, is shape) {
-	ip := s.server(n)
-	port := freePort(s.t, ip)
-	f := newFront(s.t, fmt.Sprintf("127.%d.4.%d", s.net, n+1), net.JoinHostPort(ip, port))
-	host, announced, _ := net.SplitHostPort(f.addr())
-	dir := filepath.Join(s.dir, "server"+strconv.Itoa(n))
-	if err := os.Mkdir(dir, 0o755); err != nil {
+func (s *shard) addServer(n int) {
+	ip, port := s.server(n), s.ports[n]
+	s.fronts = append(s.fronts, newFront(s.t, fmt.Sprintf("127.%d.4.%d", s.net, n+1), net.JoinHostPort(ip, port)))
+	if err := os.Mkdir(s.folder(n), 0o755); err != nil {
 		s.t.Fatal(err)
 	}
-	args := append([]string{"--port", port, "--bind", ip, "--bind-source-addr", ip, "--protected-mode", "no", "--dir", dir, "--save", "",
-		"--replica-announce-ip", host, "--replica-announce-port", announced, "--repl-diskless-sync-delay", "0", "--repl-backlog-size", "64mb",
-		"--repl-timeout", "20"}, is.settings...)
-	if is.user != "" {
-		args = append(append(args, "--user"), strings.Fields(is.user)...)
-	}
-	s.servers = append(s.servers, s.run("server "+strconv.Itoa(n), "redis-server", args...))
-	s.fronts = append(s.fronts, f)
 	client := goredis.NewClient(&goredis.Options{Addr: net.JoinHostPort(ip, port), Protocol: 2, DisableIdentity: true, ReadTimeout: 5 * time.Second, MaxRetries: -1})
 	s.t.Cleanup(func() { _ = client.Close() })
 	s.direct = append(s.direct, client)
-	if err := until(20*time.Second, func() bool { return client.Ping(context.Background()).Err() == nil }); err != nil {
+	s.servers = append(s.servers, nil)
+	s.startServer(n)
+	s.answers(n)
+}
+
+func (s *shard) folder(n int) string { return filepath.Join(s.dir, "server"+strconv.Itoa(n)) }
+
+// startServer starts one that does not run, with the volume that it had.
+func (s *shard) startServer(n int) {
+	s.t.Helper()
+	host, announced, _ := net.SplitHostPort(s.fronts[n].addr())
+	args := append([]string{"--bind", s.server(n), "--bind-source-addr", s.server(n), "--save", "",
+		"--replica-announce-ip", host, "--replica-announce-port", announced, "--repl-diskless-sync-delay", "0", "--repl-backlog-size", "64mb",
+		"--repl-timeout", "20"}, s.is.settings...)
+	if s.is.user != "" {
+		args = append(append(args, "--user"), strings.Fields(s.is.user)...)
+	}
+	c := exec.Command("redis-server", append([]string{"--port", s.ports[n], "--protected-mode", "no", "--dir", s.folder(n)}, args...)...)
+	if s.is.entrypoint {
+		c = exec.Command("sh", append([]string{"../../images/redis/shoal-redis"}, args...)...)
+		var peers []string
+		for i, port := range s.ports { // not by the fronts: as in a cluster, replicas call the master by another name than Sentinels do
+			peers = append(peers, fmt.Sprintf("%s=%s", name(i), net.JoinHostPort(s.server(i), port)))
+		}
+		c.Env = append(os.Environ(), "POD_NAME="+name(n), "POD_NAMESPACE=ns", "SHARD=r-0", fmt.Sprintf("SHARD_SIZE=%d", len(s.ports)), "REBUILD_GENERATION=0",
+			"DATA_DIR="+s.folder(n), "LOCAL_HOST="+s.server(n), "POLL_SECONDS=1", "LOOK_SECONDS=1", "PEERS="+strings.Join(peers, " "))
+	}
+	s.servers[n] = s.run("server "+strconv.Itoa(n), c)
+}
+
+// answers waits until a server does.
+func (s *shard) answers(n int) {
+	s.t.Helper()
+	if err := until(20*time.Second, func() bool { return s.direct[n].Ping(context.Background()).Err() == nil }); err != nil {
 		s.t.Fatalf("server %d does not start: %v", n, err)
 	}
 }
@@ -185,7 +215,7 @@ func (s *shard) addSentinel(n int, is shape) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
-	s.monitors = append(s.monitors, s.run("sentinel "+strconv.Itoa(n), "redis-sentinel", file))
+	s.monitors = append(s.monitors, s.run("sentinel "+strconv.Itoa(n), exec.Command("redis-sentinel", file)))
 	s.sentinels = append(s.sentinels, net.JoinHostPort(ip, port))
 }
 

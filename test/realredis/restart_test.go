@@ -1,0 +1,83 @@
+//go:build redis
+
+package realredis
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shoal-dev/shoal/switchover"
+	"github.com/shoal-dev/shoal/switchover/decide"
+)
+
+// remembers waits until the volume of a server started by shoal-redis says what it is: master, replica.
+func (s *shard) remembers(n int, what string) {
+	s.t.Helper()
+	if err := until(20*time.Second, func() bool {
+		text, _ := os.ReadFile(filepath.Join(s.folder(n), "shoal-role"))
+		return strings.HasPrefix(string(text), what+" ")
+	}); err != nil {
+		s.t.Fatalf("server %d does not remember that it is %s", n, what)
+	}
+}
+
+// restartable is a shard whose servers have written down what they are.
+func restartable(t testing.TB) *shard {
+	t.Helper()
+	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter, entrypoint: true})
+	s.remembers(0, "master")
+	s.remembers(1, "replica")
+	s.remembers(2, "replica")
+	return s
+}
+
+var errCrash = errors.New("as if it were killed")
+
+// crashes runs a request until just before a step, and ends there as a crash would.
+func (s *shard) crashes(request decide.Request, at decide.Action) {
+	s.t.Helper()
+	step, err := switchover.Run(s.t.Context(), s.described(), request, switchover.Options{Before: func(_ context.Context, step decide.Step) error {
+		if step.Do == at {
+			return errCrash
+		}
+		return nil
+	}})
+	if !errors.Is(err, errCrash) {
+		s.t.Fatalf("it does not come to %s: %+v, %v", at, step, err)
+	}
+}
+
+// TestTargetRestartsUntold: the one that takes over was promoted, and whoever handed over is gone. It starts again just when
+// the next run gives the writes back to the other one, as the fence that it had is gone.
+func TestTargetRestartsUntold(t *testing.T) {
+	s := restartable(t)
+	writers, w := s.write(2), s.witness()
+	atLeast(t, writers, 50)
+	request := s.wanted(0)
+	request.To = name(1)
+	s.crashes(request, decide.Tell)
+	pass(3 * time.Second) // it looks every second, and writes down what it is
+	kill(t, s.servers[1])
+	started := false
+	end := s.handOver(request, func(step decide.Step) {
+		if step.Do == decide.Return && !started {
+			started = true
+			s.startServer(1)
+			pass(2 * time.Second) // it has decided, and runs if that is what it decided
+		}
+	})
+	if !started || end.Result != decide.Refused {
+		t.Errorf("it ends with %+v, started %t", end, started)
+	}
+	goesOn(t, writers)
+	s.answers(1)
+	if err := until(20*time.Second, func() bool { state, err := s.state(1); return err == nil && state.LinkUp }); err != nil {
+		t.Error("it does not follow")
+	}
+	s.checked(writers, w, s.one(), []int{0})
+}
