@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,8 +16,11 @@ import (
 type Instance struct {
 	// Name is what a request calls it.
 	Name string
-	// Addr is host:port as its replicas and the Sentinels know it: what it announces.
-	Addr string
+	// Addr is host:port as the Sentinels know it, and as others are told to follow it. Aliases are what else its replicas may
+	// call it, such as a name of DNS, as it stands in their REPLICAOF. A replica of an address that is none of these follows
+	// somebody unknown, and neither takes over nor has writes given back to From.
+	Addr    string
+	Aliases []string
 	// Node is where it runs. Avoid: the node is about to go, or unsound. Outdated: the instance is about to be updated.
 	Node            string
 	Avoid, Outdated bool
@@ -123,13 +127,23 @@ func (r *run) lookAt(ctx context.Context, i Instance, l *line) decide.Instance {
 		out.Trouble = err.Error()
 		return out
 	}
-	out.Reachable, out.Master, out.Of, out.Held = true, s.Kind == redis.Master, s.Master, s.Master == redis.Nobody
+	out.Reachable, out.Master, out.Of, out.Held = true, s.Kind == redis.Master, r.known(s.Master), s.Master == redis.Nobody
 	out.LinkUp, out.Syncing, out.Loading = s.LinkUp, s.Syncing, s.Loading
 	out.History, out.Former, out.FormerEnd, out.Offset = s.History, s.Former, s.FormerEnd, s.Offset
 	out.Followers, out.Priority = len(s.Followers), s.Priority
 	out.Fence = decide.Fence{Replicas: s.MinReplicas, Lag: s.MaxLag}
 	out.FailingOver = s.FailingOver != "" && s.FailingOver != "no-failover"
 	return out
+}
+
+// known is the address of the instance that has this one or this alias, if there is one.
+func (r *run) known(addr string) string {
+	for _, i := range r.shard.Instances {
+		if slices.Contains(i.Aliases, addr) {
+			return i.Addr
+		}
+	}
+	return addr
 }
 
 func (r *run) listenTo(ctx context.Context, l *line) decide.Sentinel {

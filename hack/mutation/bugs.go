@@ -112,4 +112,6 @@ var bugs = []bug{
 	{name: "writes-wait-for-sentinels", file: "switchover/decide/decide.go", is: "if step, ok := p.tell(to); ok && !p.expired() {", becomes: "if step, ok := p.tell(to); ok {", scenarios: ofSwitchover, onRedis: "^TestSentinelsGo$", apart: true, why: noSwitchover},
 	{name: "fence-forgotten", file: "switchover/decide/step.go", is: "return !s.Fenced", becomes: "return true", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 	{name: "sentinels-told-late", file: "switchover/decide/decide.go", is: "\tif step, ok := p.tell(p.from); ok {\n\t\tstep.Code, step.Text", becomes: "\tif step, ok := p.tell(p.from); ok && p.from == nil {\n\t\tstep.Code, step.Text", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "strangers-ignored", file: "switchover/decide/decide.go", is: "leader == nil || !leader.Reachable || leader.Master", becomes: "leader != nil && !leader.Reachable", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "fence-does-not-hold", file: "switchover/decide/decide.go", is: " && to.Followers == 0: // the", becomes: ": // the", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 }

@@ -214,7 +214,7 @@ func (p *planner) forward(to *Instance) (Step, bool) {
 	switch {
 	case may && !p.fenced(to):
 		return Step{Do: SetFence, Instance: to.Name, Target: to.Name, Fence: p.fence(), Text: "it takes no writes before somebody follows it"}, true
-	case may && caughtUp(to, p.from) && !to.Loading && !to.Syncing:
+	case may && caughtUp(to, p.from) && !to.Loading && !to.Syncing && to.Followers == 0: // the fence would not hold
 		return Step{Do: Promote, Instance: to.Name, Target: to.Name, Text: fmt.Sprintf("it has all of the %d bytes", to.Offset)}, true
 	case may && !waited:
 		return Step{Do: Wait, Text: fmt.Sprintf("%s lacks %d bytes", to.Name, p.from.Offset-to.Offset)}, true
@@ -269,16 +269,20 @@ func (p *planner) goBack(to *Instance) Step {
 	return Step{Do: Return, Instance: p.from.Name, Code: code, Text: cmp.Or(p.Why, text)}
 }
 
-// mayBeFollowed says why it is not certain that nobody follows one that does not answer, or nothing. One of them is that one.
+// mayBeFollowed says why it is not certain that nobody follows a master, or nothing. One that does not answer may be one.
 func (p *planner) mayBeFollowed() string {
 	silent := 0
-	for _, i := range p.Instances {
-		if !i.Reachable {
+	for n := range p.Instances {
+		i := &p.Instances[n]
+		switch {
+		case !i.Reachable:
 			silent++
 			continue
+		case i == p.from || i.Master || i.Held || i.Of == p.from.Addr:
+			continue
 		}
-		if leader := p.byAddr(i.Of); leader != nil && leader != p.from && !leader.Reachable {
-			return i.Name + " follows " + leader.Name + ", which does not answer"
+		if leader := p.byAddr(i.Of); leader == nil || !leader.Reachable || leader.Master {
+			return i.Name + " follows " + i.Of
 		}
 	}
 	if silent > 1 {

@@ -123,6 +123,16 @@ var looks = []struct {
 		s.Memory.Told = []Told{{"r-1", 7}}
 		s.Instances[1] = Instance{Name: "r-1", Addr: "r-1:1"}
 	}), Step{Do: Elect, Code: reason.TargetLost}},
+	{"held, the new one gone, and another follows somebody unknown", with(held(), func(s *Snapshot) {
+		s.Instances[1], s.Instances[2].Of = Instance{Name: "r-1", Addr: "r-1:1"}, "x:1"
+	}), Step{Do: Wait}},
+	{"held, the new one is behind, and another follows somebody unknown", with(held().after(2*time.Second), func(s *Snapshot) {
+		s.Instances[1].Offset, s.Instances[2].Of = 90, "x:1"
+	}), Step{Do: Wait}},
+	{"held, the new one gone, and another follows nobody too", with(held(), func(s *Snapshot) {
+		s.Instances[1], s.Instances[2].Of, s.Instances[2].Held = Instance{Name: "r-1", Addr: "r-1:1"}, "127.0.0.1:1", true
+	}), Step{Do: Return, Instance: "r-0", Code: reason.TargetLost}},
+	{"held, the new one has a replica of its own", with(held(), func(s *Snapshot) { s.Instances[1].Followers = 1 }), Step{Do: Wait}},
 	{"Sentinels find the master down", with(shard().after(3*time.Second), func(s *Snapshot) { s.Sentinels[0].Down, s.Sentinels[1].Down = true, true }), ended(Refused, reason.NoSentinelMajority)},
 
 	// Sentinels that go away do not keep writes from going on.

@@ -81,3 +81,30 @@ func TestTargetRestartsUntold(t *testing.T) {
 	}
 	s.checked(writers, w, s.one(), []int{0})
 }
+
+// TestReplicasByName: shoal-redis has started the replicas again, and they call the master by another name than Sentinels do.
+func TestReplicasByName(t *testing.T) {
+	s := restartable(t)
+	for _, n := range []int{1, 2} {
+		kill(t, s.servers[n])
+		s.startServer(n)
+		s.answers(n)
+	}
+	if err := until(20*time.Second, func() bool {
+		one, err := s.state(1)
+		two, failed := s.state(2)
+		return err == nil && failed == nil && one.LinkUp && two.LinkUp
+	}); err != nil {
+		t.Fatal("they do not follow")
+	}
+	if state, err := s.state(1); err != nil || state.Master == s.fronts[0].addr() {
+		t.Errorf("it follows %s as Sentinels call it; %v", state.Master, err)
+	}
+	writers, w := s.write(2), s.witness()
+	atLeast(t, writers, 50)
+	s.handsOver(s.wanted(0))
+	master := s.one()
+	goesOn(t, writers)
+	s.settled(master)
+	s.checked(writers, w, master, []int{0, master})
+}

@@ -315,7 +315,7 @@ func (s *shard) described() switchover.Shard {
 	access := redis.Access{Dial: s.io, IO: s.io}
 	out := switchover.Shard{Sentinels: s.sentinels, Monitor: monitor, Access: access, SentinelAccess: access}
 	for n, f := range s.fronts {
-		out.Instances = append(out.Instances, switchover.Instance{Name: name(n), Addr: f.addr()})
+		out.Instances = append(out.Instances, switchover.Instance{Name: name(n), Addr: f.addr(), Aliases: []string{f.server}})
 	}
 	return out
 }
