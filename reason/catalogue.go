@@ -717,7 +717,7 @@ func catalogue() []row {
 		{MasterUnreachable, Entry{
 			Name:    "MasterUnreachable",
 			Text:    "the master does not answer",
-			Meaning: "A planned switchover needs a master that answers. One that does not is for Sentinel to replace.",
+			Meaning: "A planned switchover needs a master that answers. One that does not is for Sentinel to replace. Whether it is master still is not known: an earlier attempt may have come further.",
 			Advice:  "See what Sentinel does (SENTINEL MASTER), and why the master does not answer.",
 		}},
 		{TwoMasters, Entry{

@@ -114,4 +114,5 @@ var bugs = []bug{
 	{name: "sentinels-told-late", file: "switchover/decide/decide.go", is: "\tif step, ok := p.tell(p.from); ok {\n\t\tstep.Code, step.Text", becomes: "\tif step, ok := p.tell(p.from); ok && p.from == nil {\n\t\tstep.Code, step.Text", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 	{name: "strangers-ignored", file: "switchover/decide/decide.go", is: "leader == nil || !leader.Reachable || leader.Master", becomes: "leader != nil && !leader.Reachable", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 	{name: "fence-does-not-hold", file: "switchover/decide/decide.go", is: " && to.Followers == 0: // the", becomes: ": // the", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "refused-unseen", file: "switchover/decide/decide.go", is: "return end(Undecided, reason.MasterUnreachable, silent(p.from))", becomes: "return end(Refused, reason.MasterUnreachable, silent(p.from))", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 }

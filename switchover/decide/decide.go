@@ -39,9 +39,9 @@ func (p *planner) next() Step {
 	s := p.Snapshot
 	switch {
 	case s.Request.Policy == None:
-		return end(Refused, reason.SwitchoverNotWanted, "")
+		return end(Undecided, reason.SwitchoverNotWanted, "")
 	case p.from == nil || s.Request.To != "" && p.byName(s.Request.To) == nil || s.Request.To == s.Request.From:
-		return end(Refused, reason.NotInShard, fmt.Sprintf("from %q to %q", s.Request.From, s.Request.To))
+		return end(Undecided, reason.NotInShard, fmt.Sprintf("from %q to %q", s.Request.From, s.Request.To))
 	case !p.from.Reachable:
 		return p.withoutFrom()
 	case p.from.Master:
@@ -374,14 +374,8 @@ func (p *planner) withoutFrom() Step {
 			return p.handedOver(to, reason.HandedOverInPart, silent(p.from))
 		}
 	}
-	begun := !p.PausedAt.IsZero() || !p.StoppedAt.IsZero()
-	switch {
-	case begun && !p.expired():
-		return Step{Do: Wait, Text: "for " + p.from.Name}
-	case begun:
-		return end(Undecided, reason.MasterUnreachable, silent(p.from))
-	case p.early():
+	if begun := !p.PausedAt.IsZero() || !p.StoppedAt.IsZero(); p.early() || begun && !p.expired() {
 		return Step{Do: Wait, Text: "for " + p.from.Name}
 	}
-	return end(Refused, reason.MasterUnreachable, silent(p.from))
+	return end(Undecided, reason.MasterUnreachable, silent(p.from))
 }

@@ -133,6 +133,10 @@ var looks = []struct {
 		s.Instances[1], s.Instances[2].Of, s.Instances[2].Held = Instance{Name: "r-1", Addr: "r-1:1"}, "127.0.0.1:1", true
 	}), Step{Do: Return, Instance: "r-0", Code: reason.TargetLost}},
 	{"held, the new one has a replica of its own", with(held(), func(s *Snapshot) { s.Instances[1].Followers = 1 }), Step{Do: Wait}},
+	// Refused is said of a master that was seen.
+	{"From does not answer", with(shard().after(3*time.Second), func(s *Snapshot) { s.Instances[0] = Instance{Name: "r-0", Addr: "r-0:1"} }), ended(Undecided, reason.MasterUnreachable)},
+	{"From is not in the shard", with(shard(), func(s *Snapshot) { s.Request.From = "r-7" }), ended(Undecided, reason.NotInShard)},
+	{"nothing is tried", with(shard(), func(s *Snapshot) { s.Request.Policy = None }), ended(Undecided, reason.SwitchoverNotWanted)},
 	{"Sentinels find the master down", with(shard().after(3*time.Second), func(s *Snapshot) { s.Sentinels[0].Down, s.Sentinels[1].Down = true, true }), ended(Refused, reason.NoSentinelMajority)},
 
 	// Sentinels that go away do not keep writes from going on.

@@ -39,9 +39,10 @@ type Result string
 const (
 	// HandedOver says that From is a replica of another master, which has every write.
 	HandedOver Result = "HandedOver"
-	// Refused says that From is master as before, and takes writes.
+	// Refused says that From was seen to be master as before, and takes writes.
 	Refused Result = "Refused"
-	// Undecided says that it is not known that exactly one master takes writes, and Sentinel, or a person, decides.
+	// Undecided says that it is not known that exactly one master takes writes: nobody has looked, or it has to be decided by
+	// Sentinel or a person.
 	Undecided Result = "Undecided"
 )
 

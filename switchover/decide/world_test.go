@@ -336,6 +336,9 @@ func (w *world) run(r Request, calm bool) Step {
 		if step.Do != Wait {
 			w.tell("%s %s %s %s %v: %s", step.Do, step.Instance, step.Master, step.Result, step.Code, step.Text)
 		}
+		if step.Result == Refused && !instances[0].Master {
+			w.wrong = "refused, and nobody has seen that 0 is master"
+		}
 		if step.Do == End || w.wrong != "" {
 			return step
 		}

@@ -54,9 +54,7 @@ func TestOthersFrozen(t *testing.T) {
 				thaw(t, c.of(s).Cmd)
 			}
 			pass(300 * time.Millisecond) // orders that wait are carried out
-			if again := s.handOver(request, nil); again.Result == decide.Undecided {
-				t.Errorf("the next one ends with %+v", again)
-			}
+			s.decides(request)
 			master := s.one()
 			goesOn(t, writers)
 			s.settled(master)
@@ -85,9 +83,7 @@ func TestTwoAtOnce(t *testing.T) {
 	for _, end := range ends {
 		t.Logf("one ends with %s %s: %s", end.Result, end.Code, end.Text)
 	}
-	if again := s.handOver(s.wanted(0), nil); again.Result == decide.Undecided {
-		t.Errorf("the next one ends with %+v", again)
-	}
+	s.decides(s.wanted(0))
 	master := s.one()
 	goesOn(t, writers)
 	s.settled(master)
