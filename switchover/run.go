@@ -113,7 +113,10 @@ func rest(ctx context.Context) {
 func (r *run) snapshot(ctx context.Context) decide.Snapshot {
 	instances, sentinels := r.look(ctx)
 	r.seen = sentinels
-	return decide.Snapshot{Now: time.Now(), Request: r.request, Instances: instances, Sentinels: sentinels, Memory: r.memory}
+	s := decide.Snapshot{Now: time.Now(), Request: r.request, Instances: instances, Sentinels: sentinels}
+	r.memory = r.memory.Seen(s)
+	s.Memory = r.memory
+	return s
 }
 
 // do carries out a step. An error says that it is not known whether it was done: the next look shows.

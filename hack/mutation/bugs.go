@@ -115,4 +115,7 @@ var bugs = []bug{
 	{name: "strangers-ignored", file: "switchover/decide/decide.go", is: "leader == nil || !leader.Reachable || leader.Master", becomes: "leader != nil && !leader.Reachable", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 	{name: "fence-does-not-hold", file: "switchover/decide/decide.go", is: " && to.Followers == 0: // the", becomes: ": // the", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 	{name: "refused-unseen", file: "switchover/decide/decide.go", is: "return end(Undecided, reason.MasterUnreachable, silent(p.from))", becomes: "return end(Refused, reason.MasterUnreachable, silent(p.from))", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "what-is-left-unproven", file: "switchover/decide/decide.go", is: "all := p.Left.History != \"\" && contains(to, &Instance{History: p.Left.History, Offset: p.Left.Offset})", becomes: "all := true", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "dead-master-awaited", file: "switchover/decide/decide.go", is: "to != nil && to.Reachable && p.foreign(p.from, to) == \"\" {", becomes: "to == p.from && to != nil {", scenarios: ofSwitchover, onRedis: "^TestMasterDies$", apart: true, why: noSwitchover},
+	{name: "taken-back-though-written", file: "switchover/decide/decide.go", is: "if p.Written != \"\" {", becomes: "if p.Written == \"?\" {", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 }

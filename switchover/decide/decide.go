@@ -77,7 +77,7 @@ func (p *planner) handOver() Step {
 		return Step{Do: SetFence, Instance: p.from.Name, Fence: p.configured, Text: "what an earlier switchover left"}
 	}
 	if !p.fenced(to) {
-		return Step{Do: SetFence, Instance: to.Name, Target: to.Name, Fence: p.fence(), Text: "it takes no writes before somebody follows it"}
+		return p.raise(to)
 	}
 	if p.PausedAt.IsZero() {
 		return Step{Do: Pause, Instance: p.from.Name, Target: to.Name, Long: p.pause(), Text: "so that " + to.Name + " catches up"}
@@ -185,9 +185,10 @@ func (p *planner) between() Step {
 		}
 		// It has everything, and nobody else was chosen: without Sentinels who could be told, writes go on all the same.
 		if step, ok := p.tell(to); ok && !p.expired() {
+			step.Target = to.Name
 			return step
 		}
-		return Step{Do: Follow, Instance: p.from.Name, Master: to.Name, Text: to.Name + " is master, and has all of its bytes"}
+		return Step{Do: Follow, Instance: p.from.Name, Master: to.Name, Target: to.Name, Text: to.Name + " is master, and has all of its bytes"}
 	}
 	// Before the vote is asked for: it would keep Sentinels from what only they can do.
 	if text := p.foreign(p.from); text != "" && !p.mayTakeOver(to) {
@@ -213,7 +214,7 @@ func (p *planner) forward(to *Instance) (Step, bool) {
 	may := p.mayTakeOver(to)
 	switch {
 	case may && !p.fenced(to):
-		return Step{Do: SetFence, Instance: to.Name, Target: to.Name, Fence: p.fence(), Text: "it takes no writes before somebody follows it"}, true
+		return p.raise(to), true
 	case may && caughtUp(to, p.from) && !to.Loading && !to.Syncing && to.Followers == 0: // the fence would not hold
 		return Step{Do: Promote, Instance: to.Name, Target: to.Name, Text: fmt.Sprintf("it has all of the %d bytes", to.Offset)}, true
 	case may && !waited:
@@ -246,7 +247,11 @@ func (p *planner) goBack(to *Instance) Step {
 			code, text = reason.TargetLost, silent(to)
 		}
 	}
-	if why := p.mayBeFollowed(); why != "" {
+	why := p.mayBeFollowed()
+	if p.Written != "" {
+		why = p.Written + " was master, and may have taken writes"
+	}
+	if why != "" {
 		if p.expired() {
 			return end(Undecided, reason.NoMaster, why)
 		}
@@ -359,23 +364,48 @@ func (p *planner) handedOver(x *Instance, code reason.Code, text string) Step {
 	return step
 }
 
-// withoutFrom: From does not answer. Before it was demoted that is a failure like any other, and Sentinel's to handle. After
-// Sentinels were told of the other master, those who followed From follow that one.
+// withoutFrom: From does not answer. Before it was demoted that is a failure like any other, and Sentinel's to handle. After it
+// was seen to follow nobody, and after Sentinels were told of the other master, the others go on without it: those who voted
+// would promote nobody for a long time.
 func (p *planner) withoutFrom() Step {
-	to := p.byName(p.targetName())
-	if to != nil && to.Reachable && to.Master && p.told(to) {
-		if step, ok := p.gather(to); ok {
+	if to := p.byName(p.targetName()); to != nil && to.Reachable && p.foreign(p.from, to) == "" {
+		if step, ok := p.carryOn(to); ok {
 			return step
-		}
-		if to.Followers > 0 && to.Fence != p.configured {
-			return Step{Do: SetFence, Instance: to.Name, Fence: p.configured, Text: "others follow it"}
-		}
-		if to.Followers > 0 {
-			return p.handedOver(to, reason.HandedOverInPart, silent(p.from))
 		}
 	}
 	if begun := !p.PausedAt.IsZero() || !p.StoppedAt.IsZero(); p.early() || begun && !p.expired() {
 		return Step{Do: Wait, Text: "for " + p.from.Name}
 	}
 	return end(Undecided, reason.MasterUnreachable, silent(p.from))
+}
+
+// carryOn is the next step of those who are left, false if there is none for now.
+func (p *planner) carryOn(to *Instance) (Step, bool) {
+	all := p.Left.History != "" && contains(to, &Instance{History: p.Left.History, Offset: p.Left.Offset})
+	switch {
+	case !to.Master && (!all || to.Of != p.from.Addr || to.Followers > 0 || p.GivenUp != 0 || !p.elected()):
+		return Step{}, false
+	case !to.Master && !p.fenced(to):
+		return p.raise(to), true
+	case !to.Master:
+		return Step{Do: Promote, Instance: to.Name, Target: to.Name, Text: fmt.Sprintf("%s had %d bytes, and it has them all", p.from.Name, p.Left.Offset)}, true
+	case !p.told(to):
+		step, _ := p.tell(to)
+		return step, all && !p.expired()
+	}
+	if step, ok := p.gather(to); ok {
+		return step, true
+	}
+	switch {
+	case to.Followers == 0 && (!all || p.Static): // most Sentinels name it: without them nobody could keep From from being made master again
+		return Step{}, false
+	case to.Fence != p.configured:
+		return Step{Do: SetFence, Instance: to.Name, Fence: p.configured, Text: "Sentinels name it, and " + p.from.Name + " is gone"}, true
+	}
+	return p.handedOver(to, reason.HandedOverInPart, silent(p.from)), true
+}
+
+// raise has the one that takes over take no writes before somebody follows it.
+func (p *planner) raise(to *Instance) Step {
+	return Step{Do: SetFence, Instance: to.Name, Target: to.Name, Fence: p.fence(), Text: "it takes no writes before somebody follows it"}
 }

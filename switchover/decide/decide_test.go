@@ -74,6 +74,13 @@ func follows() Snapshot {
 	return s
 }
 
+// gone: r-0 does not answer any more, after it was seen to follow nobody with 100 bytes.
+func gone(s Snapshot) Snapshot {
+	s.Instances[0], s.Memory.Left = Instance{Name: "r-0", Addr: "r-0:1"}, Left{"a", 100}
+	s.Instances[2].LinkUp = false
+	return s
+}
+
 func with(s Snapshot, change func(*Snapshot)) Snapshot { change(&s); return s }
 
 func ended(result Result, code reason.Code) Step { return Step{Do: End, Result: result, Code: code} }
@@ -119,6 +126,10 @@ var looks = []struct {
 		s.Memory = Memory{Began: began}
 		s.Instances[1] = Instance{Name: "r-1", Addr: "r-1:1"}
 	}), Step{Do: Wait}},
+	{"held, the new one gone, which took writes, told by this run", with(held().name(3, "r-1", 7), func(s *Snapshot) {
+		s.Memory.Told, s.Memory.Written = []Told{{"r-1", 7}}, "r-1"
+		s.Instances[1] = Instance{Name: "r-1", Addr: "r-1:1"}
+	}), Step{Do: Wait}},
 	{"held, the new one gone, told by this run", with(held().name(3, "r-1", 7), func(s *Snapshot) {
 		s.Memory.Told = []Told{{"r-1", 7}}
 		s.Instances[1] = Instance{Name: "r-1", Addr: "r-1:1"}
@@ -133,6 +144,30 @@ var looks = []struct {
 		s.Instances[1], s.Instances[2].Of, s.Instances[2].Held = Instance{Name: "r-1", Addr: "r-1:1"}, "127.0.0.1:1", true
 	}), Step{Do: Return, Instance: "r-0", Code: reason.TargetLost}},
 	{"held, the new one has a replica of its own", with(held(), func(s *Snapshot) { s.Instances[1].Followers = 1 }), Step{Do: Wait}},
+	// From dies when nobody takes writes, and the one that takes over has everything.
+	{"held and gone", gone(held()), Step{Do: Promote, Instance: "r-1"}},
+	{"held and gone, and the fence is off", with(gone(held()), func(s *Snapshot) { s.Instances[1].Fence = open }), Step{Do: SetFence, Instance: "r-1"}},
+	{"held and gone, the new one lacks a byte", with(gone(held()), func(s *Snapshot) { s.Memory.Left.Offset = 101 }), Step{Do: Wait}},
+	{"held and gone, the new one has started again", with(gone(held()), func(s *Snapshot) { s.Instances[1].History = "z" }), Step{Do: Wait}},
+	{"held and gone, the new one follows another", with(gone(held()), func(s *Snapshot) { s.Instances[1].Of = "r-2:1" }), Step{Do: Wait}},
+	{"held and gone, the new one has a replica", with(gone(held()), func(s *Snapshot) { s.Instances[1].Followers = 1 }), Step{Do: Wait}},
+	{"held and gone, the votes are old", with(gone(held()).after(9*time.Second), func(s *Snapshot) { s.Memory.ElectedAt = began.Add(-3 * time.Second) }), Step{Do: Wait}},
+	{"held and gone, the way went back before", with(gone(held()), func(s *Snapshot) { s.Memory.GivenUp = reason.TargetBehind }), Step{Do: Wait}},
+	{"held and gone, and Sentinels name a third", gone(held()).name(2, "r-2", 8), Step{Do: Wait}},
+	{"gone, and never seen to follow nobody", with(gone(held()), func(s *Snapshot) { s.Memory.Left = Left{} }), Step{Do: Wait}},
+	{"promoted and gone", gone(promoted()), Step{Do: Tell, Instance: "r-1"}},
+	{"promoted and gone, what it has is not all", with(gone(promoted()), func(s *Snapshot) { s.Instances[1].FormerEnd = 100 }), Step{Do: Wait}},
+	{"told and gone", with(gone(promoted()).name(3, "r-1", 7), func(s *Snapshot) { s.Memory.Told = []Told{{"r-1", 7}} }), Step{Do: Follow, Instance: "r-2"}},
+	{"told and gone, and there is no other", with(gone(promoted()).name(3, "r-1", 7), func(s *Snapshot) {
+		s.Memory.Told, s.Instances[2] = []Told{{"r-1", 7}}, Instance{Name: "r-2", Addr: "r-2:1"}
+	}), Step{Do: SetFence, Instance: "r-1"}},
+	{"told and gone, there is no other, and no Sentinel", with(gone(promoted()), func(s *Snapshot) {
+		s.Request.Static, s.Sentinels, s.Instances[2] = true, nil, Instance{Name: "r-2", Addr: "r-2:1"}
+	}), Step{Do: Wait}},
+	{"told and gone, the fence is off", with(gone(promoted()).name(3, "r-1", 7), func(s *Snapshot) {
+		s.Memory.Told, s.Instances[2].Of, s.Instances[2].History, s.Instances[1].Fence, s.Instances[1].Followers = []Told{{"r-1", 7}}, "r-1:1", "b", open, 1
+	}), ended(HandedOver, reason.HandedOverInPart)},
+
 	// Refused is said of a master that was seen.
 	{"From does not answer", with(shard().after(3*time.Second), func(s *Snapshot) { s.Instances[0] = Instance{Name: "r-0", Addr: "r-0:1"} }), ended(Undecided, reason.MasterUnreachable)},
 	{"From is not in the shard", with(shard(), func(s *Snapshot) { s.Request.From = "r-7" }), ended(Undecided, reason.NotInShard)},
@@ -231,5 +266,34 @@ func TestMemoryIsNotShared(t *testing.T) {
 	one, other := m.After(Step{Do: Tell, Instance: "b"}, began, 0, ""), m.After(Step{Do: Tell, Instance: "c"}, began, 0, "")
 	if !slices.Equal(one.Told, []Told{{"a", 1}, {"b", 1}}) || !slices.Equal(other.Told, []Told{{"a", 1}, {"c", 1}}) {
 		t.Errorf("%+v %+v", one, other)
+	}
+}
+
+// That another master takes writes is remembered, and a fence without replicas keeps it from that.
+func TestWhoTookWrites(t *testing.T) {
+	for _, c := range []struct {
+		fence     Fence
+		followers int
+		want      string
+	}{{closed, 0, ""}, {closed, 1, "r-1"}, {open, 0, "r-1"}} {
+		s := promoted()
+		s.Instances[1].Fence, s.Instances[1].Followers = c.fence, c.followers
+		if m := (Memory{}).Seen(s); m.Written != c.want || m.Seen(gone(held())).Written != c.want {
+			t.Errorf("%+v: %q", c, m.Written)
+		}
+	}
+}
+
+// What From had is remembered from the last look at it, if it followed nobody; and not if it may be master again.
+func TestWhatFromHad(t *testing.T) {
+	m := Memory{}.Seen(held())
+	if m.Left != (Left{"a", 100}) || m.Seen(gone(held())).Left != m.Left {
+		t.Errorf("%+v", m)
+	}
+	if again := m.Seen(shard()); again.Left != (Left{}) {
+		t.Errorf("it is master again, and left %+v", again.Left)
+	}
+	if back := m.After(Step{Do: Return, Instance: "r-0"}, began, 0, "no answer"); back.Left != (Left{}) {
+		t.Errorf("it may be master again, and left %+v", back.Left)
 	}
 }

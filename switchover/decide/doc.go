@@ -19,6 +19,9 @@
 // nobody was told to follow To. So it does not matter whether To has heard an order that nobody knows the fate of.
 // No write is lost: after step 4 nothing is added to From, and To is promoted only with all of it.
 //
+// If From dies after it was seen to follow nobody, steps 5 to 8 are done without it: To had everything, and Sentinels that were
+// told of To keep From from being made master again. What may have taken writes is never taken back.
+//
 // What Sentinels have decided is never taken back: they are told of From again only by whoever has told them of To, in that
 // run. If they name somebody else, whoever it is, it is left to them.
 //

@@ -137,6 +137,10 @@ type Memory struct {
 	Told []Told
 	// StoppedAt is when From was demoted.
 	StoppedAt time.Time
+	// Left is what From had when it was last seen, if it followed nobody then and nobody has tried to make it master since.
+	Left Left
+	// Written is another master that may have taken writes, as it was seen without its fence or with a replica, "" if none was.
+	Written string
 	// GivenUp is why the way goes back, and Why says it with numbers.
 	GivenUp reason.Code
 	Why     string
@@ -148,6 +152,31 @@ type Memory struct {
 type Told struct {
 	Of string
 	In uint64
+}
+
+// Left is all that was ever written at From: a history, and how many bytes of it.
+type Left struct {
+	History string
+	Offset  int64
+}
+
+// Seen is what is remembered of a look, before a step is decided from it.
+func (m Memory) Seen(s Snapshot) Memory {
+	p := newPlanner(s)
+	for n := range s.Instances {
+		switch i := &s.Instances[n]; {
+		case !i.Reachable:
+		case i.Name != s.Request.From:
+			if i.Master && (i.Followers > 0 || !p.fenced(i)) {
+				m.Written = i.Name
+			}
+		case i.Held:
+			m.Left = Left{i.History, i.Offset}
+		default:
+			m.Left = Left{}
+		}
+	}
+	return m
 }
 
 // After is what is remembered when a step was tried, begun at that time. A step in trouble may have been done all the same.
@@ -167,6 +196,8 @@ func (m Memory) After(s Step, begun time.Time, epoch uint64, trouble string) Mem
 		m.StoppedAt = begun
 	case s.Do == Tell:
 		m.Told = append(slices.Clip(m.Told), Told{s.Instance, m.Epoch})
+	case s.Do == Return:
+		m.Left = Left{}
 	case s.Do == Unpause && !failed:
 		m.Unpaused = true
 	case s.Do == Elect && !failed:

@@ -332,7 +332,10 @@ func (w *world) run(r Request, calm bool) Step {
 			w.disturb()
 		}
 		instances, sentinels := w.look(broken)
-		step := Decide(Snapshot{Now: w.now, Request: r, Instances: instances, Sentinels: sentinels, Memory: m})
+		seen := Snapshot{Now: w.now, Request: r, Instances: instances, Sentinels: sentinels}
+		m = m.Seen(seen)
+		seen.Memory = m
+		step := Decide(seen)
 		if step.Do != Wait {
 			w.tell("%s %s %s %s %v: %s", step.Do, step.Instance, step.Master, step.Result, step.Code, step.Text)
 		}

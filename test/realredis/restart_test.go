@@ -5,12 +5,14 @@ package realredis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/shoal-dev/shoal/reason"
 	"github.com/shoal-dev/shoal/switchover"
 	"github.com/shoal-dev/shoal/switchover/decide"
 )
@@ -107,4 +109,44 @@ func TestReplicasByName(t *testing.T) {
 	goesOn(t, writers)
 	s.settled(master)
 	s.checked(writers, w, master, []int{0, master})
+}
+
+// TestMasterDies kills the one that hands over, for good, when nobody takes writes any more. The others go on without it, long
+// before Sentinels would promote somebody, which those that voted do not for 40 s here.
+func TestMasterDies(t *testing.T) {
+	for _, at := range []decide.Action{decide.Promote, decide.Tell, decide.Follow} {
+		for _, servers := range []int{3, 2} {
+			t.Run(fmt.Sprintf("before %s, of %d", at, servers), func(t *testing.T) {
+				inTime(t, func() time.Duration { return masterDies(t, at, servers) })
+			})
+		}
+	}
+}
+
+func masterDies(t *testing.T, at decide.Action, servers int) time.Duration {
+	s := newShard(t, shape{servers: servers, sentinels: 3, downAfter: downAfter})
+	writers, w := s.write(2), s.witness()
+	atLeast(t, writers, 50)
+	request, died := s.wanted(0), false
+	request.To, s.io = name(1), 0
+	end := s.handOver(request, func(step decide.Step) {
+		if step.Do == at && !died {
+			died = true
+			kill(t, s.servers[0])
+		}
+	})
+	if !died && overloaded(end) {
+		writers.end()
+		w.end()
+		return 2 * back
+	}
+	if end.Result != decide.HandedOver || end.Code != reason.HandedOverInPart || !end.MayGoOn(decide.Strict) {
+		t.Errorf("it ends with %+v", end)
+	}
+	goesOn(t, writers)
+	gap := writers.gap()
+	s.named(1)
+	s.checked(writers, w, 1, []int{0, 1})
+	t.Logf("writes were back after %s: %s", gap, end.Code)
+	return gap
 }
