@@ -118,4 +118,5 @@ var bugs = []bug{
 	{name: "what-is-left-unproven", file: "switchover/decide/decide.go", is: "all := p.Left.History != \"\" && contains(to, &Instance{History: p.Left.History, Offset: p.Left.Offset})", becomes: "all := true", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 	{name: "dead-master-awaited", file: "switchover/decide/decide.go", is: "to != nil && to.Reachable && p.foreign(p.from, to) == \"\" {", becomes: "to == p.from && to != nil {", scenarios: ofSwitchover, onRedis: "^TestMasterDies$", apart: true, why: noSwitchover},
 	{name: "taken-back-though-written", file: "switchover/decide/decide.go", is: "if p.Written != \"\" {", becomes: "if p.Written == \"?\" {", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "votes-again", file: "switchover/decide/sentinels.go", is: "named >= p.need() && len(p.Told) == 0", becomes: "named < 0 && len(p.Told) == 0", scenarios: ofSwitchover, onRedis: "^TestSentinelsMissing$", apart: true, why: noSwitchover},
 }

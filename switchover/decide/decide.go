@@ -323,7 +323,7 @@ func (p *planner) finish() Step {
 	if step, ok := p.gather(x); ok {
 		return step
 	}
-	if step, ok := p.tell(x); ok && !p.expired() {
+	if step, ok := p.tellLate(x); ok && !p.expired() {
 		return step
 	}
 	return p.verify(x)
@@ -345,7 +345,7 @@ func (p *planner) verify(x *Instance) Step {
 	if x.Fence != p.configured {
 		missing = x.Name + " still needs a replica to take writes"
 	}
-	if _, ok := p.tell(x); ok {
+	if _, ok := p.tellLate(x); ok {
 		missing = "most Sentinels were not told of " + x.Name
 	}
 	switch {

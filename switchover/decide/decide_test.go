@@ -74,6 +74,14 @@ func follows() Snapshot {
 	return s
 }
 
+// done is follows, as another run sees it who has done nothing.
+func done() Snapshot {
+	s := follows()
+	s.Memory = Memory{Began: began, Unpaused: true}
+	s.Instances[2].Of, s.Instances[2].History = "r-1:1", "b"
+	return s
+}
+
 // gone: r-0 does not answer any more, after it was seen to follow nobody with 100 bytes.
 func gone(s Snapshot) Snapshot {
 	s.Instances[0], s.Memory.Left = Instance{Name: "r-0", Addr: "r-0:1"}, Left{"a", 100}
@@ -189,6 +197,12 @@ var looks = []struct {
 		s.Instances[2].Offset, s.Instances[0] = 101, Instance{Name: "r-0", Addr: "r-0:1"}
 		s.Instances[1].Followers = 0
 	}), Step{Do: Wait}},
+
+	// The same request again holds no vote that would keep Sentinels from theirs.
+	{"done, and a Sentinel is away", with(done(), func(s *Snapshot) { s.Sentinels[2] = Sentinel{Addr: "s-2"} }), ended(HandedOver, reason.HandedOver)},
+	{"done, and they know one that is gone", with(done(), func(s *Snapshot) { s.Sentinels[0].Peers, s.Sentinels[1].Peers = 3, 3 }), ended(HandedOver, reason.HandedOver)},
+	{"done, and one names another", with(done(), func(s *Snapshot) { s.Sentinels[2].Master, s.Sentinels[2].Epoch = "r-0:1", 6 }), Step{Do: Elect}},
+	{"done, and too few answer", with(done(), func(s *Snapshot) { s.Sentinels[1], s.Sentinels[2] = Sentinel{Addr: "s-1"}, Sentinel{Addr: "s-2"} }), Step{Do: Elect}},
 
 	// A new master that would take no writes without From.
 	{"in part, and fenced", with(follows().after(21*time.Second), func(s *Snapshot) {

@@ -110,6 +110,15 @@ func (p *planner) tell(x *Instance) (Step, bool) {
 	return Step{Do: Tell, Instance: x.Name, Text: "it is master"}, true
 }
 
+// tellLate is tell when From follows x already. If most name x and none another, it was done, though not by this run: another
+// election would keep Sentinels from theirs for twice their failover-timeout, each time that somebody asks again.
+func (p *planner) tellLate(x *Instance) (Step, bool) {
+	if _, named := p.naming(x); named >= p.need() && len(p.Told) == 0 && !p.namesOther(x) {
+		return Step{}, false
+	}
+	return p.tell(x)
+}
+
 // naming counts the Sentinels that answer, and those of them that name the instance.
 func (p *planner) naming(x *Instance) (answer, named int) {
 	for _, s := range p.Sentinels {

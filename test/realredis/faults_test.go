@@ -54,13 +54,21 @@ func TestReplicationLink(t *testing.T) {
 	}
 }
 
-// TestSentinelsMissing: with one of three away it works, with two away nothing is begun.
+// TestSentinelsMissing: with one of three away it works, and asking again holds no vote; with two away nothing is begun.
 func TestSentinelsMissing(t *testing.T) {
 	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
 	kill(t, s.monitors[2])
 	writers, w := s.write(2), s.witness()
 	atLeast(t, writers, 50)
 	s.handsOver(s.wanted(0))
+	again := s.handOver(s.wanted(0), func(step decide.Step) {
+		if step.Do == decide.Elect || step.Do == decide.Tell {
+			t.Errorf("what is done is asked for again: %+v", step)
+		}
+	})
+	if again.Result != decide.HandedOver {
+		t.Errorf("what is done is asked for again, and ends with %+v", again)
+	}
 	kill(t, s.monitors[1])
 	master := s.one()
 	paused := false
