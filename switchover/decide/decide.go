@@ -93,7 +93,7 @@ func (p *planner) unready() (reason.Code, string) {
 	if code, text := p.sentinelsReady(); code != 0 {
 		return code, text
 	}
-	if p.PausedAt.IsZero() && p.sentinelsAlarmed() {
+	if p.sentinelsAlarmed() {
 		return reason.NoSentinelMajority, "so many find the master down, or do not answer, that one may promote somebody"
 	}
 	return 0, ""
@@ -171,12 +171,12 @@ func (p *planner) leave(text string) Step {
 // between: From follows nobody, so nobody takes writes.
 func (p *planner) between() Step {
 	to := p.pending()
-	for i := range p.Instances {
-		if x := &p.Instances[i]; x.Reachable && x.Master && x != to && !p.harmless(x) {
-			return end(Undecided, reason.AnotherMaster, x.Name+" is master")
+	for n := range p.Instances {
+		if x := &p.Instances[n]; x.Reachable && x.Master && x != to && !(p.harmless(x) && p.allSentinels()) {
+			return p.leave(x.Name + " is master")
 		}
 	}
-	if text := p.foreign(p.from, to); text != "" {
+	if text := p.overruled(p.from, to); text != "" {
 		return p.leave(text)
 	}
 	if to != nil && to.Reachable && to.Master {
@@ -191,7 +191,7 @@ func (p *planner) between() Step {
 		return Step{Do: Follow, Instance: p.from.Name, Master: to.Name, Target: to.Name, Text: to.Name + " is master, and has all of its bytes"}
 	}
 	// Before the vote is asked for: it would keep Sentinels from what only they can do.
-	if text := p.foreign(p.from); text != "" && !p.mayTakeOver(to) {
+	if text := p.overruled(p.from); text != "" && !p.mayTakeOver(to) {
 		return p.leave(text)
 	}
 	if !p.elected() {
@@ -260,7 +260,7 @@ func (p *planner) goBack(to *Instance) Step {
 	if p.GivenUp != 0 {
 		code = p.GivenUp
 	}
-	if text := p.foreign(p.from); text != "" {
+	if text := p.overruled(p.from); text != "" {
 		return p.leave(text)
 	}
 	// First: Sentinels that name the other one would make From follow it, with what From takes from here on.
@@ -308,7 +308,7 @@ func (p *planner) finish() Step {
 		}
 		return end(Undecided, reason.NoMaster, fmt.Sprintf("%s follows %s, which is no master or does not answer%s", p.from.Name, x.Name, because(x.Trouble)))
 	}
-	if text := p.foreign(p.from, x); text != "" {
+	if text := p.overruled(p.from, x); text != "" {
 		return p.leave(text)
 	}
 	if step, ok := p.strays(x); ok {
@@ -368,7 +368,7 @@ func (p *planner) handedOver(x *Instance, code reason.Code, text string) Step {
 // was seen to follow nobody, and after Sentinels were told of the other master, the others go on without it: those who voted
 // would promote nobody for a long time.
 func (p *planner) withoutFrom() Step {
-	if to := p.byName(p.targetName()); to != nil && to.Reachable && p.foreign(p.from, to) == "" {
+	if to := p.byName(p.targetName()); to != nil && to.Reachable && p.overruled(p.from, to) == "" {
 		if step, ok := p.carryOn(to); ok {
 			return step
 		}

@@ -89,7 +89,17 @@ func gone(s Snapshot) Snapshot {
 	return s
 }
 
-func with(s Snapshot, change func(*Snapshot)) Snapshot { change(&s); return s }
+// vain: r-2 was promoted before r-0 had its last bytes, and has the fence on.
+func vain(s *Snapshot) {
+	s.Instances[2] = Instance{Name: "r-2", Addr: "r-2:1", Reachable: true, Master: true, History: "c", Former: "a", FormerEnd: 91, Offset: 90, Fence: closed}
+}
+
+func with(s Snapshot, changes ...func(*Snapshot)) Snapshot {
+	for _, change := range changes {
+		change(&s)
+	}
+	return s
+}
 
 func ended(result Result, code reason.Code) Step { return Step{Do: End, Result: result, Code: code} }
 
@@ -130,6 +140,23 @@ var looks = []struct {
 	{"From follows, and they still name a third", follows().name(3, "r-2", 8).after(15 * time.Second), ended(Undecided, reason.AnotherMaster)},
 	{"held, and Sentinels name a third", held().name(3, "r-2", 8), Step{Do: Wait}},
 	{"promoted, and Sentinels name a third", promoted().name(1, "r-2", 6), Step{Do: Wait}},
+	{"held, and a Sentinel promotes somebody", with(held(), func(s *Snapshot) { s.Sentinels[0].FailingOver = true }), Step{Do: Wait}},
+	{"promoted, and a Sentinel promotes somebody", with(promoted(), func(s *Snapshot) { s.Sentinels[0].FailingOver = true }), Step{Do: Wait}},
+	{"held, and a Sentinel still promotes somebody", with(held().after(11*time.Second), func(s *Snapshot) { s.Sentinels[0].FailingOver = true }), ended(Undecided, reason.AnotherMaster)},
+	{"gone, and a Sentinel promotes somebody", with(gone(held()), func(s *Snapshot) { s.Sentinels[0].FailingOver = true }), Step{Do: Wait}},
+	{"follows, and a Sentinel promotes somebody", with(follows().name(2, "r-0", 0), func(s *Snapshot) {
+		s.Sentinels[2].FailingOver, s.Memory.Told, s.Instances[2].Of, s.Instances[2].History = true, nil, "r-1:1", "b"
+	}), Step{Do: Wait}},
+	{"paused, and Sentinels find the master down", with(shard(), func(s *Snapshot) {
+		s.Memory.PausedAt, s.Memory.Target, s.Instances[1].Fence = began, "r-1", closed
+		s.Sentinels[0].Down, s.Sentinels[1].Down = true, true
+	}), Step{Do: Unpause, Instance: "r-0", Code: reason.NoSentinelMajority}},
+	{"held, and another is master that nobody promoted", with(held(), vain), Step{Do: Promote, Instance: "r-1"}},
+	{"held, and another is master, and a Sentinel is away", with(held(), vain, func(s *Snapshot) { s.Sentinels[2].Reachable = false }), Step{Do: Wait}},
+	{"held, and another is master that takes writes", with(held(), vain, func(s *Snapshot) { s.Instances[2].Fence = open }), Step{Do: Wait}},
+	{"held by another run, and another is master that has everything", with(held(), vain, func(s *Snapshot) {
+		s.Memory, s.Instances[2].FormerEnd, s.Instances[2].Offset = Memory{Began: began, Epoch: 7, ElectedAt: began}, 101, 100
+	}), Step{Do: Tell, Instance: "r-2"}},
 	{"held by another run, the new one gone", with(held().name(3, "r-1", 8), func(s *Snapshot) {
 		s.Memory = Memory{Began: began}
 		s.Instances[1] = Instance{Name: "r-1", Addr: "r-1:1"}

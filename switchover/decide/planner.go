@@ -165,17 +165,21 @@ func (p *planner) unfit(i *Instance) string {
 	return ""
 }
 
-// pending is who takes over when From is demoted already: known, or master with all that From has, or with the fence on, or
-// following From with all it has.
+// pending is who takes over when From is demoted already: who was chosen, unless another one is master with all that From has,
+// as somebody else has promoted it; or one with the fence on, or following From with all it has.
 func (p *planner) pending() *Instance {
-	if name := p.targetName(); name != "" {
-		return p.byName(name)
+	chosen := p.byName(p.targetName())
+	if chosen != nil && (!chosen.Reachable || chosen.Master) {
+		return chosen
 	}
 	mine := func(i *Instance) bool {
 		return i != p.from && i.Reachable && i.Of == p.from.Addr && i.History == p.from.History
 	}
 	if master := p.find(func(i *Instance) bool { return i.Reachable && i.Master && contains(i, p.from) }); master != nil {
 		return master
+	}
+	if chosen != nil {
+		return chosen
 	}
 	if fenced := p.find(func(i *Instance) bool { return mine(i) && i.Fence != p.configured }); fenced != nil {
 		return fenced
@@ -215,7 +219,7 @@ func (p *planner) harmless(x *Instance) bool {
 func (p *planner) stray(x, master *Instance) Step {
 	contained := x.Former == master.History && master.Offset >= x.FormerEnd-1 || x.Former == master.Former && master.FormerEnd >= x.FormerEnd
 	switch {
-	case !p.harmless(x) || p.expired() || p.foreign(p.from, master) != "":
+	case !p.harmless(x) || p.expired() || p.overruled(p.from, master) != "":
 		return end(Undecided, reason.TwoMasters, master.Name+" and "+x.Name)
 	case !contained:
 		return Step{Do: Wait, Text: "for Sentinel to make a replica of " + x.Name}

@@ -156,6 +156,21 @@ func (p *planner) foreign(these ...*Instance) string {
 	return ""
 }
 
+// overruled is foreign, or that a Sentinel is about to promote somebody: who that is shows when it has.
+func (p *planner) overruled(these ...*Instance) string {
+	for _, s := range p.Sentinels {
+		if s.Reachable && s.FailingOver {
+			return "Sentinel " + s.Addr + " promotes somebody"
+		}
+	}
+	return p.foreign(these...)
+}
+
+// allSentinels: every Sentinel answers, so that none of them has promoted somebody unseen.
+func (p *planner) allSentinels() bool {
+	return !slices.ContainsFunc(p.Sentinels, func(s Sentinel) bool { return !s.Reachable })
+}
+
 // namesOther: a Sentinel names somebody else than these.
 func (p *planner) namesOther(these ...*Instance) bool {
 	for _, s := range p.Sentinels {

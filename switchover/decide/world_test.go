@@ -34,6 +34,8 @@ type sentinel struct {
 	epoch, voted uint64
 	hold         time.Time // until when it calls no election, and the others' fail
 	cut          bool
+	failing      uint64 // the election that it has won, of a failover that is under way
+	promoted     string // whom it has promoted in that
 }
 
 // world is three servers and three Sentinels. Chance is all from one seed.
@@ -125,15 +127,20 @@ func (w *world) pass() {
 	if w.failsOver && w.IntN(25) == 0 {
 		w.failOver()
 	}
+	for _, s := range w.sentinels {
+		if s.failing > 0 && w.IntN(4) == 0 {
+			w.goOn(s)
+		}
+	}
 	from, to := w.sentinels[w.IntN(3)], w.sentinels[w.IntN(3)]
 	if from.epoch > to.epoch { // they tell each other
 		to.epoch, to.master = from.epoch, from.master
 	}
 }
 
-// failOver is what Sentinels do of themselves when the one that they name does not answer, or is no master: they promote
-// whoever has most. What that one does not have is lost, whether anybody hands over or not. Who gave a vote calls no election
-// for a while. The news are with two of the three at once.
+// failOver is what Sentinels do of themselves when the one that they name does not answer, or is no master: one is elected, and
+// promotes whoever has most. What that one does not have is lost, whether anybody hands over or not. Who gave a vote calls no
+// election for a while.
 func (w *world) failOver() {
 	named := w.newest()
 	for _, s := range w.sentinels {
@@ -142,32 +149,55 @@ func (w *world) failOver() {
 		}
 	}
 	m := w.by(named)
-	if m.master && !m.frozen {
+	if m.master && !m.frozen || slices.ContainsFunc(w.sentinels, func(s *sentinel) bool { return s.failing > 0 }) {
 		return
 	}
+	epoch := uint64(0)
+	for _, s := range w.sentinels {
+		epoch = max(epoch, s.voted+1, s.epoch+1)
+	}
+	leader := w.sentinels[w.IntN(3)]
+	leader.failing, leader.promoted = epoch, ""
+	for _, s := range w.sentinels {
+		s.voted, s.hold = epoch, w.now.Add(5*time.Second)
+	}
+	w.tell("a Sentinel begins a failover")
+}
+
+// goOn is what a Sentinel does that has won its election: it promotes somebody, and then the news is with two of the three at
+// once. One that hears of a later election gives up.
+func (w *world) goOn(leader *sentinel) {
+	if leader.epoch >= leader.failing {
+		leader.failing = 0
+		return
+	}
+	if leader.promoted != "" {
+		late := w.IntN(6)
+		for n, s := range w.sentinels {
+			if s.epoch < leader.failing && (s == leader || n != late) {
+				s.epoch, s.master = leader.failing, leader.promoted
+			}
+		}
+		leader.failing = 0
+		return
+	}
+	m := w.by(leader.master)
 	var best *server
-	for _, s := range w.servers {
-		if s != m && !s.frozen && !s.master && (best == nil || len(s.log) > len(best.log)) {
+	for _, s := range w.servers { // whatever it says that it is
+		if s != m && !s.frozen && (best == nil || len(s.log) > len(best.log)) {
 			best = s
 		}
 	}
 	if best == nil {
+		leader.failing = 0
 		return
 	}
 	w.failovers++
 	w.tell("Sentinels promote %s", best.name)
-	m.past = true
+	m.past, leader.promoted = true, best.name
 	w.promote(best)
+	best.past = false
 	w.acked = slices.DeleteFunc(w.acked, func(write int) bool { return !slices.Contains(best.log, write) })
-	epoch, late := uint64(0), w.IntN(6)
-	for _, s := range w.sentinels {
-		epoch = max(epoch, s.voted+1, s.epoch+1)
-	}
-	for n, s := range w.sentinels {
-		if s.voted, s.hold = epoch, w.now.Add(5*time.Second); n != late {
-			s.epoch, s.master = epoch, best.name
-		}
-	}
 }
 
 // newest is whom the Sentinels name that know of the latest election.
@@ -179,6 +209,9 @@ func (w *world) newest() string {
 func (w *world) convert(s *server) {
 	names := 0
 	for _, one := range w.sentinels {
+		if one.failing > 0 && one.promoted == s.name { // they leave it time for the news
+			return
+		}
 		if m := w.by(one.master); m != s && m.master && !m.frozen {
 			names++
 		}
@@ -244,7 +277,7 @@ func (w *world) look(broken map[string]bool) (instances []Instance, sentinels []
 		}
 	}
 	for n, s := range w.sentinels {
-		sentinels = append(sentinels, Sentinel{Addr: strconv.Itoa(n), Reachable: !s.cut, Master: s.master, Epoch: s.epoch, Quorum: 2, Peers: 2, DownAfter: 5 * time.Second, FailoverTimeout: time.Minute})
+		sentinels = append(sentinels, Sentinel{Addr: strconv.Itoa(n), Reachable: !s.cut, Master: s.master, Epoch: s.epoch, FailingOver: s.failing > 0, Quorum: 2, Peers: 2, DownAfter: 5 * time.Second, FailoverTimeout: time.Minute})
 	}
 	return instances, sentinels
 }
