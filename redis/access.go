@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -35,8 +36,10 @@ func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String()))
 
 // Access says how to reach a process and as whom.
 type Access struct {
-	// Name is the name that the connection gives itself (CLIENT SETNAME); "" gives none. It has no blanks.
+	// Name is the name that the connection gives itself (CLIENT SETNAME), before its Generation; "" gives none. It has no blanks.
 	Name string
+	// Generation is how many times the lock had changed hands when the caller got it. Of two of one name, the later one is right.
+	Generation uint64
 	// Username is of an ACL; "" is the default user. Without a password nothing is authenticated.
 	Username string
 	Password Secret
@@ -44,6 +47,14 @@ type Access struct {
 	TLS *tls.Config `json:"-"`
 	// Dial and IO bound the connecting with TLS, and each command. 0 means 500 ms.
 	Dial, IO time.Duration
+}
+
+// clientName is Name@Generation.
+func (a Access) clientName() string {
+	if a.Name == "" {
+		return ""
+	}
+	return a.Name + "@" + strconv.FormatUint(a.Generation, 10)
 }
 
 func (a Access) dialTimeout() time.Duration { return or(a.Dial, dialTimeout) }
@@ -62,7 +73,7 @@ func (a Access) options(addr string) *goredis.Options {
 	o := &goredis.Options{
 		Addr:                     addr,
 		Protocol:                 2,
-		ClientName:               a.Name,
+		ClientName:               a.clientName(),
 		DialTimeout:              a.dialTimeout(),
 		ReadTimeout:              a.ioTimeout(),
 		WriteTimeout:             a.ioTimeout(),

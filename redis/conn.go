@@ -53,8 +53,12 @@ func (c *Conn) order(ctx context.Context, doing string, args ...any) error {
 	return nil
 }
 
-// Evict ends all other connections that have the name of this one, and returns how many. What was sent on one of them and
-// not yet carried out never will be: whoever evicts knows that no late order of a predecessor follows.
+// ErrLater says that the caller has lost its lock: somebody of a later generation has a connection.
+var ErrLater = errors.New("another one with a later lock is at work")
+
+// Evict ends all other connections that have the name of this one, and returns how many; if one of them is of a later
+// generation, it ends none and returns ErrLater. What was sent on one of them and not yet carried out never will be: whoever
+// evicts knows that no late order of a predecessor follows.
 func (c *Conn) Evict(ctx context.Context) (int, error) {
 	if c.access.Name == "" {
 		return 0, fmt.Errorf("evicting others from %s: the connection has no name", c.addr)
@@ -68,29 +72,34 @@ func (c *Conn) Evict(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("listing the connections of %s: %w", c.addr, err)
 	}
 	text, _ := list.(string)
-	evicted := 0
-	for _, id := range namesakes(text, c.access.Name, fmt.Sprint(own)) {
-		if _, err := c.do(ctx, "CLIENT", "KILL", "ID", id); err != nil {
-			return evicted, fmt.Errorf("ending connection %s of %s: %w", id, c.addr, err)
-		}
-		evicted++
+	ids, later := c.access.namesakes(text, fmt.Sprint(own))
+	if later {
+		return 0, fmt.Errorf("evicting others from %s: %w", c.addr, ErrLater)
 	}
-	return evicted, nil
+	for n, id := range ids {
+		if _, err := c.do(ctx, "CLIENT", "KILL", "ID", id); err != nil {
+			return n, fmt.Errorf("ending connection %s of %s: %w", id, c.addr, err)
+		}
+	}
+	return len(ids), nil
 }
 
-// namesakes reads CLIENT LIST: one client per line, of fields key=value.
-func namesakes(list, name, own string) (ids []string) {
+// namesakes reads CLIENT LIST: one client per line, of fields key=value. A name without a generation is of the first.
+func (a Access) namesakes(list, own string) (ids []string, later bool) {
 	for line := range strings.Lines(list) {
 		fields := map[string]string{}
 		for _, field := range strings.Fields(line) {
 			key, value, _ := strings.Cut(field, "=")
 			fields[key] = value
 		}
-		if fields["name"] == name && fields["id"] != "" && fields["id"] != own {
-			ids = append(ids, fields["id"])
+		name, text, _ := strings.Cut(fields["name"], "@")
+		if name != a.Name || fields["id"] == "" || fields["id"] == own {
+			continue
 		}
+		generation, _ := strconv.ParseUint(text, 10, 64)
+		ids, later = append(ids, fields["id"]), later || generation > a.Generation
 	}
-	return ids
+	return ids, later
 }
 
 // record is an answer of names and values: the lines of INFO, or a list of pairs.

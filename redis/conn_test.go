@@ -261,9 +261,12 @@ func TestView(t *testing.T) {
 }
 
 func TestNamesakes(t *testing.T) {
-	text := "id=3 addr=1:1 name=shoal age=0\nid=4 addr=1:2 name=shoal-other age=0\nid=5 name=shoal\nid=6 name= age=0\n"
-	if got := namesakes(text, "shoal", "5"); !reflect.DeepEqual(got, []string{"3"}) {
-		t.Errorf("got %v", got)
+	text := "id=3 addr=1:1 name=shoal@6 age=0\nid=4 addr=1:2 name=shoal-other@9 age=0\nid=5 name=shoal@7\nid=6 name= age=0\nid=8 name=shoal\nid=9 name=shoal@7\n"
+	for generation, want := range map[uint64]bool{6: true, 7: false, 10: false} {
+		ids, later := Access{Name: "shoal", Generation: generation}.namesakes(text, "5")
+		if !reflect.DeepEqual(ids, []string{"3", "8", "9"}) || later != want {
+			t.Errorf("of generation %d: %v, %t", generation, ids, later)
+		}
 	}
 }
 

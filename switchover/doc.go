@@ -3,7 +3,8 @@
 //
 // It keeps one connection to each process, and an order is given on the connection that showed what it was decided from. A
 // connection that breaks is replaced by one that first ends all others of its name: from then on, nobody else's order
-// arrives there. Whoever runs it holds a lock for the shard; one that lost it without noticing is shut out like this.
+// arrives there. Whoever runs it holds a lock for the shard; one that lost it without noticing is shut out like this, and ends when
+// it meets one who has the lock by now.
 //
 // It may be killed at any moment: the next Run with the same request finishes, or gives the writes back.
 package switchover

@@ -33,8 +33,8 @@ type run struct {
 // patience is between two looks while something is waited for.
 const patience = 2 * time.Millisecond
 
-// Run hands over. The last step says how it ended, and an error that ctx ended, or Options.Before: then whoever comes next
-// runs the same request. It takes at most about twice the timeout of the request.
+// Run hands over. The last step says how it ended, and an error that ctx ended, or Options.Before, or that somebody has the lock
+// by now (redis.ErrLater): then whoever comes next runs the same request. It takes at most about twice the timeout of the request.
 func Run(ctx context.Context, shard Shard, request decide.Request, o Options) (decide.Step, error) {
 	id := make([]byte, 20)
 	if _, err := rand.Read(id); err != nil {
@@ -43,17 +43,17 @@ func Run(ctx context.Context, shard Shard, request decide.Request, o Options) (d
 	r := &run{shard: shard, request: request.Defaults(), instances: map[string]*line{}, candidate: hex.EncodeToString(id)}
 	r.memory.Began = time.Now()
 	for _, i := range shard.Instances {
-		r.instances[i.Name] = &line{addr: i.Addr, access: named(shard.Access)}
+		r.instances[i.Name] = &line{addr: i.Addr, access: shard.named(shard.Access)}
 	}
 	for _, addr := range shard.Sentinels {
-		r.sentinels = append(r.sentinels, &line{addr: addr, access: named(shard.SentinelAccess)})
+		r.sentinels = append(r.sentinels, &line{addr: addr, access: shard.named(shard.SentinelAccess)})
 	}
 	defer r.close()
 	return r.loop(ctx, o)
 }
 
-func named(a redis.Access) redis.Access {
-	a.Name = connectionName
+func (s Shard) named(a redis.Access) redis.Access {
+	a.Name, a.Generation = connectionName, s.Lock
 	return a
 }
 
@@ -69,6 +69,9 @@ func (r *run) close() {
 func (r *run) loop(ctx context.Context, o Options) (decide.Step, error) {
 	for {
 		s := r.snapshot(ctx)
+		if err := r.shutOut(); err != nil {
+			return decide.Step{}, fmt.Errorf("handing over from %s: %w", r.request.From, err)
+		}
 		step := decide.Decide(s)
 		if err := ctx.Err(); err != nil {
 			return step, fmt.Errorf("handing over from %s: %w", r.request.From, err)
@@ -98,6 +101,21 @@ func (r *run) loop(ctx context.Context, o Options) (decide.Step, error) {
 			rest(ctx)
 		}
 	}
+}
+
+// shutOut says where somebody was met who has the lock by now.
+func (r *run) shutOut() error {
+	for _, l := range r.instances {
+		if errors.Is(l.trouble, redis.ErrLater) {
+			return l.trouble
+		}
+	}
+	for _, l := range r.sentinels {
+		if errors.Is(l.trouble, redis.ErrLater) {
+			return l.trouble
+		}
+	}
+	return nil
 }
 
 func rest(ctx context.Context) {

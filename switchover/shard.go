@@ -34,6 +34,9 @@ type Shard struct {
 	Monitor   string
 	// Access is to the instances, SentinelAccess to the Sentinels. The names of their connections are set by Run.
 	Access, SentinelAccess redis.Access
+	// Lock is how many times the lock for the shard has changed hands, such as the leaseTransitions of a Lease: who holds it
+	// shuts out whoever held it before.
+	Lock uint64
 }
 
 // connectionName is that of everybody who may change a master, so that the next one ends the connections of the one before.
@@ -55,7 +58,7 @@ type line struct {
 
 const leftAlone, leftAloneVital = time.Second, 20 * time.Millisecond
 
-// ready connects if need be, and ends everybody else's connections.
+// ready connects if need be, and ends everybody else's connections, or finds that somebody has the lock by now.
 func (l *line) ready(ctx context.Context) error {
 	if l.conn != nil {
 		return nil

@@ -122,4 +122,5 @@ var bugs = []bug{
 	{name: "failover-overruled", file: "switchover/decide/sentinels.go", is: "\t\tif s.Reachable && s.FailingOver {\n", becomes: "\t\tif s.Reachable && s.FailingOver && p.from == nil {\n", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 	{name: "any-master-in-vain", file: "switchover/decide/decide.go", is: "!(p.harmless(x) && p.allSentinels())", becomes: "!p.harmless(x)", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 	{name: "alarm-unheard", file: "switchover/decide/decide.go", is: "\tif p.sentinelsAlarmed() {\n", becomes: "\tif p.PausedAt.IsZero() && p.sentinelsAlarmed() {\n", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "lost-lock-unnoticed", file: "redis/conn.go", is: "generation > a.Generation", becomes: "generation > a.Generation+1000", scenarios: []string{"./redis ^TestNamesakes$"}, onRedis: "^TestLockLost$", apart: true, why: noSwitchover},
 }

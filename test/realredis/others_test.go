@@ -4,6 +4,7 @@ package realredis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -89,6 +90,55 @@ func TestTwoAtOnce(t *testing.T) {
 	s.settled(master)
 	s.named(master)
 	s.checked(writers, w, master, []int{0}, []int{0, 1}, []int{0, 2})
+}
+
+// TestLockLost: one who has lost the lock, and does not know, is in the middle when the next one begins. It ends, and nothing that
+// it does keeps the other one from finishing.
+func TestLockLost(t *testing.T) {
+	for _, at := range []decide.Action{decide.Pause, decide.Demote, decide.Promote, decide.Tell, decide.Follow} {
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			s := newShard(t, shape{servers: 4, sentinels: 3, downAfter: downAfter})
+			writers, w := s.write(2), s.witness()
+			atLeast(t, writers, 50)
+			began, goOn, ended := make(chan decide.Action), make(chan bool), make(chan error, 1)
+			old, later, request := s.described(), s.described(), s.wanted(0)
+			later.Lock = 7
+			request.To = name(1)
+			go func() {
+				blocked := false
+				_, err := switchover.Run(t.Context(), old, request, switchover.Options{Before: func(_ context.Context, step decide.Step) error {
+					if !blocked && (step.Do == at || step.Do == decide.End) {
+						blocked = true
+						began <- step.Do
+						<-goOn
+					}
+					return nil
+				}})
+				ended <- err
+			}()
+			tooEarly := <-began == decide.End // it was given up, as is right on a machine that does much else
+			request.To = name(2)
+			met := false
+			end := s.handOverOf(later, request, func(decide.Step) {
+				if !met {
+					met = true
+					goOn <- true
+					if err := <-ended; !errors.Is(err, redis.ErrLater) && !tooEarly {
+						t.Errorf("the one without the lock: %v", err)
+					}
+				}
+			})
+			if !met || end.Result != decide.HandedOver && !overloaded(end) {
+				t.Errorf("the one with the lock ends with %+v", end)
+			}
+			s.decides(request)
+			master := s.one()
+			goesOn(t, writers)
+			s.settled(master)
+			s.checked(writers, w, master, []int{0}, []int{0, master})
+			t.Logf("%s %s, and server %d is master", end.Result, end.Code, master)
+		})
+	}
 }
 
 // TestSentinelsChoiceStands: the master stops, and Sentinels promote a replica, which takes writes. It stops, and the one that
