@@ -129,9 +129,11 @@ func rest(ctx context.Context) {
 
 // snapshot looks at everybody.
 func (r *run) snapshot(ctx context.Context) decide.Snapshot {
+	began := time.Now()
 	instances, sentinels := r.look(ctx)
 	r.seen = sentinels
-	s := decide.Snapshot{Now: time.Now(), Request: r.request, Instances: instances, Sentinels: sentinels}
+	now := time.Now()
+	s := decide.Snapshot{Now: now, Took: now.Sub(began), Request: r.request, Instances: instances, Sentinels: sentinels}
 	r.memory = r.memory.Seen(s)
 	s.Memory = r.memory
 	return s

@@ -3,6 +3,7 @@ package decide
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/shoal-dev/shoal/reason"
 )
@@ -11,6 +12,9 @@ import (
 func Decide(s Snapshot) Step {
 	p := newPlanner(s)
 	step := p.next()
+	if p.Old && slices.Contains([]Action{Promote, Return, Tell, Follow}, step.Do) {
+		return Step{Do: Wait, Text: fmt.Sprintf("the look took %s", s.Took)}
+	}
 	if step.Do == End || p.Now.Sub(p.Began) <= 2*p.Timeout {
 		return step
 	}

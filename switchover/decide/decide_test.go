@@ -310,6 +310,22 @@ func TestMemoryIsNotShared(t *testing.T) {
 	}
 }
 
+// What lets somebody take writes is decided from a look that was short, or from the next one.
+func TestOldLooks(t *testing.T) {
+	for _, s := range []Snapshot{held(), promoted(), with(held(), func(s *Snapshot) { s.Instances[1] = Instance{Name: "r-1", Addr: "r-1:1"} })} {
+		want := Decide(s).Do
+		s.Took = 500 * time.Millisecond
+		s.Memory = s.Memory.Seen(s)
+		if got := Decide(s); got.Do != Wait {
+			t.Errorf("by an old look: %+v", got)
+		}
+		s.Memory = s.Memory.Seen(s)
+		if got := Decide(s); got.Do != want {
+			t.Errorf("by the second one: %+v, not %s", got, want)
+		}
+	}
+}
+
 // That another master takes writes is remembered, and a fence without replicas keeps it from that.
 func TestWhoTookWrites(t *testing.T) {
 	for _, c := range []struct {

@@ -115,7 +115,9 @@ type Sentinel struct {
 
 // Snapshot is everything that is decided from.
 type Snapshot struct {
-	Now       time.Time
+	Now time.Time
+	// Took is how long ago the first of them may have answered.
+	Took      time.Duration
 	Request   Request
 	Instances []Instance
 	Sentinels []Sentinel
@@ -144,6 +146,9 @@ type Memory struct {
 	// GivenUp is why the way goes back, and Why says it with numbers.
 	GivenUp reason.Code
 	Why     string
+	// Old: the look took so long that what somebody said at its beginning may be so no more. The next one is taken as it is:
+	// who did not answer is not waited for again so soon, or everybody is slow.
+	Old bool
 	// Trouble is why the last step may not have been done, "" if it was.
 	Trouble string
 }
@@ -160,9 +165,13 @@ type Left struct {
 	Offset  int64
 }
 
+// fresh is how long a look may take by which somebody is allowed to take writes.
+const fresh = 100 * time.Millisecond
+
 // Seen is what is remembered of a look, before a step is decided from it.
 func (m Memory) Seen(s Snapshot) Memory {
 	p := newPlanner(s)
+	m.Old = !m.Old && s.Took > fresh
 	for n := range s.Instances {
 		switch i := &s.Instances[n]; {
 		case !i.Reachable:

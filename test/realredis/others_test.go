@@ -92,6 +92,33 @@ func TestTwoAtOnce(t *testing.T) {
 	s.checked(writers, w, master, []int{0}, []int{0, 1}, []int{0, 2})
 }
 
+// TestAnOldLookIsNotActedOn: another replica stops, and a look waits for it. What the others have said by then may be so no more:
+// somebody makes the old master one again meanwhile. Nobody else is promoted then, before it is demoted again.
+func TestAnOldLookIsNotActedOn(t *testing.T) {
+	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
+	request := s.wanted(0)
+	request.To, s.io = name(1), time.Second
+	var did []decide.Action
+	var meanwhile sync.WaitGroup
+	end := s.handOver(request, func(step decide.Step) {
+		did = append(did, step.Do)
+		if step.Do == decide.Demote && len(did) == slices.Index(did, decide.Demote)+1 {
+			freeze(t, s.servers[2])
+			meanwhile.Go(func() {
+				if err := until(10*time.Second, func() bool { state, err := s.state(0); return err == nil && state.Kind == redis.Replica }); err != nil {
+					t.Error("the old master is not demoted")
+				}
+				pass(200 * time.Millisecond)
+				s.do(0, "REPLICAOF", "NO", "ONE")
+			})
+		}
+	})
+	meanwhile.Wait()
+	if n := slices.Index(did, decide.Demote); n < 0 || did[n+1] == decide.Promote || end.Result == decide.Undecided {
+		t.Errorf("it ends with %+v after %v", end, did)
+	}
+}
+
 // TestLockLost: one who has lost the lock, and does not know, is in the middle when the next one begins. It ends, and nothing that
 // it does keeps the other one from finishing.
 func TestLockLost(t *testing.T) {
