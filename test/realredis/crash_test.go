@@ -4,6 +4,7 @@ package realredis
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -129,29 +130,34 @@ const back = 2 * time.Second
 
 // interrupted hands over to server 1, and has something happen to it just before a step. It is undone again afterwards.
 func interrupted(t *testing.T, at decide.Action, happens, undone func(s *shard)) {
-	inTime(t, func() time.Duration { return interruptedOnce(t, at, happens, undone) })
+	inTime(t, func(t *testing.T) time.Duration { return interruptedOnce(t, at, happens, undone) })
 }
 
 // inTime tries something in which no write is acknowledged for some time. It may be once by chance that this is long, and not
 // three times; unless the machine does so much else that it wakes nobody in time, which is seen by one who wants nothing else.
-func inTime(t *testing.T, once func() time.Duration) {
-	calm := false
-	for try := 1; try <= 3 && !t.Failed(); try++ {
-		stalled := stalls(t)
-		gap := once()
-		late := stalled()
-		if gap <= back {
-			return
-		}
-		calm = calm || late < 100*time.Millisecond
-		t.Logf("try %d: no write was acknowledged for %s, and the machine woke somebody %s late", try, gap, late)
+// Where the tests are required, one of six has to be in time even so.
+func inTime(t *testing.T, once func(t *testing.T) time.Duration) {
+	calm, tries, done := 0, 3, false
+	if os.Getenv(requireVariable) == "1" {
+		tries = 6
+	}
+	for try := 1; try <= tries && calm < 3 && !done && !t.Failed(); try++ {
+		t.Run(fmt.Sprint("try ", try), func(t *testing.T) {
+			stalled := stalls(t)
+			gap := once(t)
+			late := stalled()
+			if done = gap <= back; !done && late < 100*time.Millisecond {
+				calm++
+			}
+			t.Logf("no write was acknowledged for %s, and the machine woke somebody %s late", gap, late)
+		})
 	}
 	switch {
-	case t.Failed():
-	case calm:
-		t.Errorf("no write was acknowledged for more than %s, three times", back)
+	case t.Failed() || done:
+	case calm > 0 || tries > 3:
+		t.Errorf("no write was acknowledged for more than %s, each time", back)
 	default:
-		t.Logf("whether writes are back within %s cannot be said here", back)
+		t.Skipf("whether writes are back within %s cannot be said here", back)
 	}
 }
 

@@ -3,6 +3,7 @@
 package realredis
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func TestReplicationLink(t *testing.T) {
 		"reset":       {func(f *front, from string) { f.reset(from) }, decide.HandedOver, decide.Refused},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inTime(t, func() time.Duration {
+			inTime(t, func(t *testing.T) time.Duration {
 				s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
 				writers, w := s.write(2), s.witness()
 				atLeast(t, writers, 50)
@@ -82,6 +83,17 @@ func TestSentinelsMissing(t *testing.T) {
 // TestSentinelsGo: two of three Sentinels stop when nobody takes writes any more. The new master takes them all the same, and
 // the next run tells the Sentinels, when they are back.
 func TestSentinelsGo(t *testing.T) {
+	done := false
+	for try := 1; try <= 5 && !done && !t.Failed(); try++ {
+		t.Run(fmt.Sprint("try ", try), func(t *testing.T) { done = sentinelsGo(t) })
+	}
+	if !done && !t.Failed() {
+		t.Error("each was given up before two Sentinels could go")
+	}
+}
+
+// sentinelsGo is false if it was given up before that, as is right on a machine that does much else.
+func sentinelsGo(t *testing.T) bool {
 	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
 	writers, w := s.write(2), s.witness()
 	atLeast(t, writers, 50)
@@ -95,7 +107,7 @@ func TestSentinelsGo(t *testing.T) {
 		}
 	})
 	if !stopped && overloaded(end) {
-		t.Skipf("given up before that, as is right on a machine that does much else: %+v", end)
+		return false
 	}
 	if end.Result != decide.HandedOver || end.Code != reason.HandedOverInPart {
 		t.Errorf("it ends with %+v", end)
@@ -110,6 +122,26 @@ func TestSentinelsGo(t *testing.T) {
 	s.named(1)
 	goesOn(t, writers)
 	s.checked(writers, w, 1, []int{0, 1})
+	return true
+}
+
+// TestVotersPromoteLater: the master dies just after the vote, and so does whoever hands over. Sentinels replace it, after twice
+// their failover-timeout, which is 20 s here.
+func TestVotersPromoteLater(t *testing.T) {
+	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: 2 * time.Second})
+	request := s.wanted(0)
+	request.To = name(1)
+	s.crashes(request, decide.Demote)
+	kill(t, s.servers[0])
+	begun := time.Now()
+	if err := until(90*time.Second, func() bool { return len(s.masters()) == 1 }); err != nil {
+		t.Fatal("Sentinel promotes nobody")
+	}
+	if took := time.Since(begun); took < 10*time.Second {
+		t.Errorf("Sentinel has promoted another one after %s already: nobody voted", took)
+	} else {
+		t.Logf("Sentinel has promoted another one after %s", took)
+	}
 }
 
 // TestSentinelLeavesItAsItIs: long after a switchover, no Sentinel has tried to promote anybody.
@@ -127,7 +159,7 @@ func TestSentinelLeavesItAsItIs(t *testing.T) {
 	}
 }
 
-// TestSentinelStillPromotes: after a switchover, and after one that was given up, a master that dies is replaced as ever.
+// TestSentinelStillPromotes: after one that was refused, and after a switchover, a master that dies is replaced as ever.
 func TestSentinelStillPromotes(t *testing.T) {
 	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: 2 * time.Second})
 	s.fronts[0].set(s.server(1), answer, fault{frozen: true})
@@ -146,7 +178,6 @@ func TestSentinelStillPromotes(t *testing.T) {
 	s.named(1)
 	kill(t, s.servers[1])
 	begun := time.Now()
-	// Whoever voted for the switchover calls no election for twice the failover-timeout, which is 20 s here.
 	if err := until(90*time.Second, func() bool { return len(s.masters()) == 1 }); err != nil {
 		t.Fatal("Sentinel promotes nobody")
 	}

@@ -280,7 +280,7 @@ func (s *shard) settled(master int) {
 	if err := until(60*time.Second, func() bool {
 		for n := range s.servers {
 			state, err := s.state(n)
-			if err != nil || (state.Kind == redis.Master) != (n == master) || n != master && (!state.LinkUp || state.Master != s.fronts[master].addr()) {
+			if err != nil || (state.Kind == redis.Master) != (n == master) || n != master && (!state.LinkUp || state.Master != s.fronts[master].addr() && state.Master != s.fronts[master].server) {
 				return false
 			}
 		}

@@ -55,6 +55,7 @@ func (s *shard) write(writers int) *load {
 	for w := range writers {
 		l.all.Go(func() { l.writer(ctx, w, fmt.Sprintf("run%d-w%d", run, w)) })
 	}
+	s.t.Cleanup(func() { l.end() }) // of a test that fails before it does so
 	return l
 }
 
@@ -218,6 +219,7 @@ func (s *shard) witness() *witnesses {
 			}
 		})
 	}
+	s.t.Cleanup(func() { w.end() })
 	return w
 }
 
