@@ -1,7 +1,6 @@
 package decide
 
 import (
-	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -24,8 +23,10 @@ type server struct {
 	linked          bool
 	pausedUntil     time.Time
 	fence           Fence
-	frozen, cut     bool     // stopped; or not reached by whoever hands over
-	past            bool     // Sentinels have promoted another one in its place
+	frozen, cut     bool // stopped; or not reached by whoever hands over
+	past            bool // Sentinels have promoted another one in its place
+	down, marked    bool // killed, and not there again; it was master last, and has written that down
+	term            int
 	late            []func() // orders that were sent and may yet arrive
 }
 
@@ -49,6 +50,8 @@ type world struct {
 	// failsOver: server 0 is among those that stop, and Sentinels promote somebody in its place. failovers counts that.
 	failsOver  bool
 	failovers  int
+	restart    bool // servers are killed, and start again
+	kills      int
 	configured Fence
 	histories  int
 	trace      []string
@@ -57,14 +60,15 @@ type world struct {
 
 func newWorld(seed uint64) *world {
 	w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), now: time.Unix(0, 0), histories: 1}
-	if w.failsOver = w.IntN(2) == 0; w.IntN(2) == 0 {
+	w.restart = w.IntN(3) == 0
+	if w.failsOver = w.restart || w.IntN(2) == 0; w.IntN(2) == 0 {
 		w.configured = Fence{1, 10 * time.Second}
 	}
 	for n := range 3 {
 		w.servers = append(w.servers, &server{name: strconv.Itoa(n), of: "0", history: 1, former: -1, formerEnd: -1, linked: true, fence: w.configured})
 		w.sentinels = append(w.sentinels, &sentinel{master: "0"})
 	}
-	w.servers[0].master, w.servers[0].of, w.servers[0].linked = true, "", false
+	w.servers[0].master, w.servers[0].of, w.servers[0].linked, w.servers[0].marked = true, "", false, true
 	return w
 }
 
@@ -94,7 +98,7 @@ func (w *world) pass() {
 	w.now = w.now.Add(time.Duration(1+w.IntN(60)) * time.Millisecond)
 	writable := 0
 	for _, s := range w.servers {
-		if s.frozen {
+		if s.frozen || s.down {
 			continue
 		}
 		for len(s.late) > 0 && w.IntN(3) == 0 {
@@ -121,9 +125,10 @@ func (w *world) pass() {
 			w.follow(s)
 		}
 	}
-	if s := w.servers[w.IntN(3)]; w.IntN(10) == 0 && !s.frozen {
+	if s := w.servers[w.IntN(3)]; w.IntN(10) == 0 && !s.frozen && !s.down {
 		w.convert(s)
 	}
+	w.restarts()
 	if w.failsOver && w.IntN(25) == 0 {
 		w.failOver()
 	}
@@ -138,96 +143,12 @@ func (w *world) pass() {
 	}
 }
 
-// failOver is what Sentinels do of themselves when the one that they name does not answer, or is no master: one is elected, and
-// promotes whoever has most. What that one does not have is lost, whether anybody hands over or not. Who gave a vote calls no
-// election for a while.
-func (w *world) failOver() {
-	named := w.newest()
-	for _, s := range w.sentinels {
-		if w.now.Before(s.hold) || s.master != named {
-			return
-		}
-	}
-	m := w.by(named)
-	if m.master && !m.frozen || slices.ContainsFunc(w.sentinels, func(s *sentinel) bool { return s.failing > 0 }) {
-		return
-	}
-	epoch := uint64(0)
-	for _, s := range w.sentinels {
-		epoch = max(epoch, s.voted+1, s.epoch+1)
-	}
-	leader := w.sentinels[w.IntN(3)]
-	leader.failing, leader.promoted = epoch, ""
-	for _, s := range w.sentinels {
-		s.voted, s.hold = epoch, w.now.Add(5*time.Second)
-	}
-	w.tell("a Sentinel begins a failover")
-}
-
-// goOn is what a Sentinel does that has won its election: it promotes somebody, and then the news is with two of the three at
-// once. One that hears of a later election gives up.
-func (w *world) goOn(leader *sentinel) {
-	if leader.epoch >= leader.failing {
-		leader.failing = 0
-		return
-	}
-	if leader.promoted != "" {
-		late := w.IntN(6)
-		for n, s := range w.sentinels {
-			if s.epoch < leader.failing && (s == leader || n != late) {
-				s.epoch, s.master = leader.failing, leader.promoted
-			}
-		}
-		leader.failing = 0
-		return
-	}
-	m := w.by(leader.master)
-	var best *server
-	for _, s := range w.servers { // whatever it says that it is
-		if s != m && !s.frozen && (best == nil || len(s.log) > len(best.log)) {
-			best = s
-		}
-	}
-	if best == nil {
-		leader.failing = 0
-		return
-	}
-	w.failovers++
-	w.tell("Sentinels promote %s", best.name)
-	m.past, leader.promoted = true, best.name
-	w.promote(best)
-	best.past = false
-	w.acked = slices.DeleteFunc(w.acked, func(write int) bool { return !slices.Contains(best.log, write) })
-}
-
-// newest is whom the Sentinels name that know of the latest election.
-func (w *world) newest() string {
-	return slices.MaxFunc(w.sentinels, func(a, b *sentinel) int { return cmp.Compare(a.epoch, b.epoch) }).master
-}
-
-// convert is what Sentinels do of themselves with whoever does not follow the one that they name, if that is master.
-func (w *world) convert(s *server) {
-	names := 0
-	for _, one := range w.sentinels {
-		if one.failing > 0 && one.promoted == s.name { // they leave it time for the news
-			return
-		}
-		if m := w.by(one.master); m != s && m.master && !m.frozen {
-			names++
-		}
-	}
-	if m := w.by(w.sentinels[0].master); names == 3 && m != s && (s.master || w.failsOver && s.of != m.name) {
-		w.tell("Sentinels make %s follow %s", s.name, m.name)
-		w.replicaOf(s, m.name)
-	}
-}
-
 func (w *world) follow(s *server) {
-	if s.master || s.frozen || s.of == "" {
+	if s.master || s.frozen || s.down || s.of == "" {
 		return
 	}
 	m := w.by(s.of)
-	if m.frozen || m == s || !m.master && !m.linked && m.of != "" {
+	if m.frozen || m.down || m == s || !m.master && !m.linked && m.of != "" {
 		return
 	}
 	partial := s.history == m.history && len(s.log) <= len(m.log) || s.history == m.former && int64(len(s.log)) < m.formerEnd
@@ -262,7 +183,7 @@ func (w *world) replicaOf(s *server, of string) {
 // look is what a run sees. A server that answers on a new connection has ended the old ones: nothing late follows.
 func (w *world) look(broken map[string]bool) (instances []Instance, sentinels []Sentinel) {
 	for _, s := range w.servers {
-		i := Instance{Name: s.name, Addr: s.name, Reachable: !s.frozen && !s.cut}
+		i := Instance{Name: s.name, Addr: s.name, Reachable: !s.frozen && !s.cut && !s.down}
 		if i.Reachable {
 			if broken[s.name] {
 				s.late, broken[s.name] = nil, false
@@ -323,6 +244,9 @@ func (w *world) do(step Step, m Memory, broken map[string]bool, calm bool) (epoc
 	s, order := w.order(step)
 	fate := w.IntN(12)
 	switch {
+	case s.down:
+		broken[s.name] = true
+		return 0, true
 	case s.frozen && (calm || fate < 8), !calm && fate == 0: // it is in the buffer
 		s.late, broken[s.name] = append(s.late, order), true
 		return 0, true
@@ -426,6 +350,7 @@ func play(seed uint64) *world {
 		s.cut = false
 	}
 	w.tell("peace")
+	w.restart = false
 	for range 40 {
 		w.pass()
 	}
@@ -474,11 +399,13 @@ func (w *world) judge(last Step) {
 // TestWhateverHappens plays seeds in which runs are killed between any two steps, orders and answers are lost or late, and
 // servers and Sentinels stop and come back.
 func TestWhateverHappens(t *testing.T) {
-	failovers := 0
-	defer func() { t.Logf("Sentinels promoted somebody of themselves %d times", failovers) }()
+	failovers, kills := 0, 0
+	defer func() {
+		t.Logf("Sentinels promoted somebody of themselves %d times, and %d servers were killed", failovers, kills)
+	}()
 	for seed := range uint64(4000) {
 		w := play(seed)
-		failovers += w.failovers
+		failovers, kills = failovers+w.failovers, kills+w.kills
 		if w.wrong != "" {
 			t.Errorf("seed %d: %s", seed, w.wrong)
 			for _, line := range w.trace {
@@ -498,7 +425,7 @@ func TestSteps(t *testing.T) {
 	for seed := range uint64(50) {
 		w := newWorld(seed)
 		w.servers[0].log = []int{-1, -2, -3}
-		w.configured, w.failsOver = Fence{}, false
+		w.configured, w.failsOver, w.restart = Fence{}, false, false
 		for _, s := range w.servers {
 			s.fence = Fence{}
 		}
