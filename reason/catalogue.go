@@ -753,8 +753,8 @@ func catalogue() []row {
 		{HandedOverInPart, Entry{
 			Name:    "HandedOverInPart",
 			Text:    "another instance is master, and not everybody follows it yet",
-			Meaning: "The new master has every write and Sentinels name it. An instance named in the message does not follow it, or does not answer.",
-			Advice:  "Look at that instance.",
+			Meaning: "The new master has every write. The message says what is missing: an instance that does not follow it or does not answer, its own setting min-replicas-to-write, or Sentinels that were not told and do not name it yet.",
+			Advice:  "Look at what the message names, and run the same request again.",
 		}},
 	}
 }

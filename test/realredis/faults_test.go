@@ -3,12 +3,17 @@
 package realredis
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"github.com/shoal-dev/shoal/reason"
+	"github.com/shoal-dev/shoal/redis"
+	"github.com/shoal-dev/shoal/switchover"
 	"github.com/shoal-dev/shoal/switchover/decide"
 )
 
@@ -184,18 +189,26 @@ func TestSentinelStillPromotes(t *testing.T) {
 	t.Logf("Sentinel has promoted another one after %s", time.Since(begun))
 }
 
-// TestLeastRights hands over as a user of an ACL that may do what docs/switchover.md lists and nothing else.
-func TestLeastRights(t *testing.T) {
-	const (
-		user = "shoal on >correct-horse resetchannels -@all +info +config|get +config|set +client|id +client|list +client|kill +client|setname +client|pause +client|unpause +replicaof"
-		// beside those of its connection
-		sentinelUser = "shoal on >battery-staple resetchannels &__sentinel__:hello -@all +client|id +client|list +client|kill +client|setname " +
-			"+sentinel|myid +sentinel|master +sentinel|sentinels +sentinel|is-master-down-by-addr +publish"
-	)
-	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter, user: user, sentinelUser: sentinelUser})
+// The rights that docs/switchover.md lists: those at servers, and those at Sentinels beside the channel.
+const (
+	rights         = "+info +config|get +config|set +client|id +client|list +client|kill +client|setname +client|pause +client|unpause +replicaof"
+	sentinelRights = "+client|id +client|list +client|kill +client|setname +sentinel|myid +sentinel|master +sentinel|sentinels +sentinel|is-master-down-by-addr +publish"
+	user           = "shoal on >correct-horse resetchannels -@all " + rights
+	sentinelUser   = "shoal on >battery-staple resetchannels &__sentinel__:hello -@all " + sentinelRights
+)
+
+// asThatUser is the shard as somebody sees it who has these rights.
+func (s *shard) asThatUser() switchover.Shard {
 	described := s.described()
 	described.Access.Username, described.Access.Password = "shoal", "correct-horse"
 	described.SentinelAccess.Username, described.SentinelAccess.Password = "shoal", "battery-staple"
+	return described
+}
+
+// TestLeastRights hands over as a user of an ACL that may do what docs/switchover.md lists and nothing else.
+func TestLeastRights(t *testing.T) {
+	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter, user: user, sentinelUser: sentinelUser})
+	described := s.asThatUser()
 	end := s.handOverOf(described, s.wanted(0), nil)
 	for n := 0; overloaded(end) && n < 4; n++ {
 		end = s.handOverOf(described, s.wanted(0), nil)
@@ -213,6 +226,66 @@ func TestLeastRights(t *testing.T) {
 		t.Errorf("with a wrong password: %+v", end)
 	} else if !strings.Contains(end.Text, "WRONGPASS") {
 		t.Errorf("the cause is not told: %q", end.Text)
+	}
+}
+
+// TestEachRightIsNeeded takes them away, one at a time, from servers and Sentinels: then it does not end well.
+func TestEachRightIsNeeded(t *testing.T) {
+	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter, user: user, sentinelUser: sentinelUser})
+	described := s.asThatUser()
+	one := func(addrs []string, right string) {
+		t.Run(strings.TrimPrefix(right, "+"), func(t *testing.T) {
+			from := s.one()
+			s.settled(from)
+			s.named(from)
+			var others []*redis.Conn // there is nobody to end otherwise
+			for _, addr := range addrs {
+				other, err := redis.Connect(t.Context(), addr, redis.Access{Name: "shoal-switchover"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				others = append(others, other)
+			}
+			acl(t, addrs, "-"+right[1:])
+			request := s.wanted(from)
+			request.Timeout, request.CatchUp = time.Second, 200*time.Millisecond
+			if end := s.handOverOf(described, request, nil); end.Code == reason.HandedOver {
+				t.Errorf("without %s it ends with %+v", right, end)
+			}
+			acl(t, addrs, right)
+			for _, other := range others {
+				_ = other.Close() // it may have been ended
+			}
+			for n := 0; s.handOverOf(described, s.wanted(from), nil).Result != decide.HandedOver; n++ {
+				if n > 4 {
+					t.Fatal("with it again it does not end well either")
+				}
+			}
+		})
+	}
+	var servers []string
+	for n := range s.servers {
+		servers = append(servers, s.fronts[n].server)
+	}
+	for right := range strings.FieldsSeq(rights) {
+		if right != "+client|pause" { // nobody writes here; without a pause, writes are refused for a moment, and nothing is lost
+			one(servers, right)
+		}
+	}
+	for right := range strings.FieldsSeq(sentinelRights) {
+		one(s.sentinels, right)
+	}
+}
+
+// acl changes what the user may do.
+func acl(t *testing.T, addrs []string, rule string) {
+	t.Helper()
+	for _, addr := range addrs {
+		c := goredis.NewClient(&goredis.Options{Addr: addr, Protocol: 2, DisableIdentity: true, ReadTimeout: 5 * time.Second, MaxRetries: -1})
+		err := c.Do(t.Context(), "ACL", "SETUSER", "shoal", rule).Err()
+		if err = errors.Join(err, c.Close()); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
