@@ -176,7 +176,7 @@ func (p *planner) leave(text string) Step {
 func (p *planner) between() Step {
 	to := p.pending()
 	for n := range p.Instances {
-		if x := &p.Instances[n]; x.Reachable && x.Master && x != to && !(p.harmless(x) && p.allSentinels()) {
+		if x := &p.Instances[n]; x.Reachable && x.Master && x != to && (!p.harmless(x) || !p.allSentinels()) {
 			return p.leave(x.Name + " is master")
 		}
 	}

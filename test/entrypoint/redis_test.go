@@ -180,7 +180,7 @@ func (s *shard) have(key string, all ...int) error {
 
 // waits: an instance starts nothing for a while.
 func (s *shard) waits(i int) error {
-	if until(3*time.Second, func() error {
+	if until(5*time.Second, func() error {
 		if out := s.cli(i, "PING"); strings.Contains(out, "Connection refused") {
 			return errors.New(out)
 		}

@@ -29,8 +29,8 @@ func TestOthersFrozen(t *testing.T) {
 		needs bool // without it, it cannot be finished
 	}{
 		{"From", from, decide.Demote, true},
-		{"From", from, decide.Promote, true},
-		{"From", from, decide.Follow, false}, // the other replica follows
+		{"From", from, decide.Promote, false}, // it was seen to follow nobody
+		{"From", from, decide.Follow, false},
 		{"replica", replica, decide.Demote, false},
 		{"replica", replica, decide.Follow, false},
 		{"Sentinel", sentinel, decide.Elect, false},

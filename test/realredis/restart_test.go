@@ -28,6 +28,23 @@ func (s *shard) remembers(n int, what string) {
 	}
 }
 
+// agree waits until all servers have written down the same term: one that is promoted before it has heard of the last one counts
+// from the one before.
+func (s *shard) agree() {
+	s.t.Helper()
+	if err := until(30*time.Second, func() bool {
+		terms := map[string]bool{}
+		for n := range s.servers {
+			text, _ := os.ReadFile(filepath.Join(s.folder(n), "shoal-role"))
+			_, term, _ := strings.Cut(strings.TrimSpace(string(text)), " ") // of a history
+			terms[term] = true
+		}
+		return len(terms) == 1
+	}); err != nil {
+		s.t.Fatal("servers do not agree in which term they are")
+	}
+}
+
 // restartable is a shard whose servers have written down what they are.
 func restartable(t testing.TB) *shard {
 	t.Helper()
@@ -187,6 +204,7 @@ func (s *shard) restarted(t *testing.T, of int, at decide.Action) {
 	s.remembers(from, "master")
 	s.remembers(to, "replica")
 	s.remembers(third, "replica")
+	s.agree()
 	writers, w := s.write(2), s.witness()
 	atLeast(t, writers, 50)
 	request, started := s.wanted(from), make(chan bool)
