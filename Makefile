@@ -27,7 +27,7 @@ endif
 LDFLAGS = -s -w -X main.version=$(VERSION) -X k8s.io/component-base/version.gitVersion=$(KUBERNETES_VERSION)
 
 # Rooms without side effects: tested with the race detector, and benchmarked.
-PURE_ROOMS := reason spelling placement podspec switchover/decide slots instanceset/decide
+PURE_ROOMS := api/agent reason spelling placement podspec switchover/decide slots instanceset/decide
 PURE       := $(foreach room,$(PURE_ROOMS),$(if $(wildcard $(room)/*.go),./$(room)/...))
 NOT_PURE   = $(shell go list ./... | grep -vE '^$(MODULE)/($(subst $() ,|,$(PURE_ROOMS)))(/|$$)')
 

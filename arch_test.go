@@ -66,6 +66,7 @@ var kubernetesFunctions = append([]string{"k8s.io/component-helpers", "github.co
 
 var pureRooms = []purity{
 	{"api/v1alpha1", kubernetesTypes},
+	{"api/agent", []string{"sigs.k8s.io/json"}},
 	{"reason", nil},
 	{"spelling", nil},
 	{"placement", nil},

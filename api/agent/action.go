@@ -1,0 +1,209 @@
+package agent
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+)
+
+// Action is what a manager can ask an agent to do. There is nothing else that an agent does.
+type Action string
+
+// The actions.
+const (
+	// Protect makes the instance take no writes and follow nobody. It keeps its data. Whatever it was.
+	Protect Action = "protect"
+	// Demote is Protect for a master, the step of a switchover; refused for one that follows a master.
+	Demote Action = "demote"
+	// Leave is Protect for a replica that is about to go; refused for a master, which must be handed over before.
+	Leave Action = "leave"
+	// Join has a protected instance follow Request.Master; refused for a master, whose data it would replace, and for one that
+	// follows somebody else.
+	Join Action = "join"
+	// Follow has a replica, protected or not, follow Request.Master; refused for a master, which must be demoted before.
+	Follow Action = "follow"
+	// Promote makes a replica the master.
+	Promote Action = "promote"
+	// Pause holds every write for Request.Milliseconds, without refusing it; Unpause ends that.
+	Pause   Action = "pause"
+	Unpause Action = "unpause"
+	// ConfigGet and ConfigSet read and set Request.Parameters, those of ParameterNames alone, until the next start.
+	ConfigGet Action = "config-get"
+	ConfigSet Action = "config-set"
+)
+
+// Actions lists them all.
+func Actions() []Action {
+	return []Action{Protect, Demote, Leave, Join, Follow, Promote, Pause, Unpause, ConfigGet, ConfigSet}
+}
+
+// parameterNames are those that can be read and set: what can be changed while Redis runs, is no secret, names no file, and
+// opens no door.
+var parameterNames = []string{
+	"active-defrag-cycle-max", "active-defrag-cycle-min", "active-defrag-ignore-bytes", "active-defrag-threshold-lower",
+	"active-defrag-threshold-upper", "active-expire-effort", "activedefrag", "activerehashing", "appendfsync", "appendonly",
+	"auto-aof-rewrite-min-size", "auto-aof-rewrite-percentage", "busy-reply-threshold", "client-output-buffer-limit",
+	"client-query-buffer-limit", "dynamic-hz", "hash-max-listpack-entries", "hash-max-listpack-value", "hz",
+	"latency-monitor-threshold", "lazyfree-lazy-eviction", "lazyfree-lazy-expire", "lazyfree-lazy-server-del",
+	"lazyfree-lazy-user-del", "lazyfree-lazy-user-flush", "lfu-decay-time", "lfu-log-factor", "list-compress-depth",
+	"list-max-listpack-size", "maxclients", "maxmemory", "maxmemory-clients", "maxmemory-eviction-tenacity",
+	"maxmemory-policy", "maxmemory-samples", "min-replicas-max-lag", "min-replicas-to-write", "no-appendfsync-on-rewrite",
+	"notify-keyspace-events", "proto-max-bulk-len", "repl-backlog-size", "repl-backlog-ttl", "repl-disable-tcp-nodelay",
+	"repl-diskless-load", "repl-diskless-sync", "repl-diskless-sync-delay", "repl-diskless-sync-max-replicas",
+	"repl-ping-replica-period", "repl-timeout", "replica-lazy-flush", "replica-priority", "replica-serve-stale-data",
+	"save", "set-max-intset-entries", "set-max-listpack-entries", "set-max-listpack-value", "slowlog-log-slower-than",
+	"slowlog-max-len", "stop-writes-on-bgsave-error", "stream-node-max-bytes", "stream-node-max-entries", "tcp-keepalive",
+	"timeout", "tracking-table-max-keys", "zset-max-listpack-entries", "zset-max-listpack-value",
+}
+
+// ParameterNames lists the parameters that ConfigGet and ConfigSet take, sorted.
+func ParameterNames() []string { return slices.Clone(parameterNames) }
+
+// Parameter is a setting of the engine. ConfigGet has no value in its request.
+type Parameter struct {
+	Name  string `json:"name"`
+	Value string `json:"value,omitempty"`
+}
+
+// Limits of requests and answers.
+const (
+	// MaxRequestBytes and MaxAnswerBytes bound both as JSON.
+	MaxRequestBytes = 64 << 10
+	MaxAnswerBytes  = 64 << 10
+	// MaxParameters is how many settings a request may have, MaxValue how many bytes each.
+	MaxParameters = 32
+	MaxValue      = 256
+	// MaxPause is the longest pause, in milliseconds.
+	MaxPause = 60_000
+)
+
+// Request asks for an action.
+type Request struct {
+	Version int    `json:"version"`
+	Action  Action `json:"action"`
+	// BootID is the boot of the agent that the manager has in mind; another one refuses. "" is any.
+	BootID string `json:"bootID,omitempty"`
+	// Epoch is that of the election because of which the manager asks; an agent that knows of a later one refuses, for then
+	// the request was under way for too long. 0 is not of an election.
+	Epoch int64 `json:"epoch,omitempty"`
+	// Master is host:port, for Join and Follow.
+	Master string `json:"master,omitempty"`
+	// Milliseconds are for Pause: 1 to MaxPause.
+	Milliseconds int64 `json:"milliseconds,omitempty"`
+	// Parameters are for ConfigGet and ConfigSet.
+	Parameters []Parameter `json:"parameters,omitempty"`
+}
+
+// Refusal says why an agent did not do something.
+type Refusal string
+
+// The refusals.
+const (
+	// RefusedBoot: the request is for another boot of the agent. RefusedEpoch: it is of an election before the last.
+	RefusedBoot  Refusal = "boot"
+	RefusedEpoch Refusal = "epoch"
+	// RefusedState: the instance is not what the action needs.
+	RefusedState Refusal = "state"
+	// RefusedEngine: the engine has no such action.
+	RefusedEngine Refusal = "engine"
+	// Failed: the engine did not answer or answered with an error. Whether it was done is not known: the next report shows.
+	Failed Refusal = "failed"
+)
+
+// Answer is to a request that was understood (status 200). One that was not gets a status of 400 or more, and a line of text.
+type Answer struct {
+	Version int `json:"version"`
+	// Refused is empty if it was done.
+	Refused Refusal `json:"refused,omitempty"`
+	Problem string  `json:"problem,omitempty"`
+	// Changed: it was not so before.
+	Changed bool `json:"changed,omitempty"`
+	// Parameters answer ConfigGet, and ConfigSet with what was read back.
+	Parameters []Parameter `json:"parameters,omitempty"`
+	// Report is of the instance after the action, as it was sent or will be.
+	Report Report `json:"report"`
+}
+
+// Validate returns the first thing that is wrong.
+func (r Request) Validate() error {
+	if !slices.Contains(Actions(), r.Action) {
+		return fmt.Errorf("action: %.32q is not known", string(r.Action))
+	}
+	if r.Epoch < 0 {
+		return fmt.Errorf("epoch: %d is negative", r.Epoch)
+	}
+	if err := firstOf(validVersion(r.Version), validAddress("master", r.Master)); err != nil {
+		return err
+	}
+	if r.BootID != "" {
+		if err := validBoot(r.BootID); err != nil {
+			return err
+		}
+	}
+	if follows := r.Action == Join || r.Action == Follow; follows != (r.Master != "") {
+		return fmt.Errorf("master: %s and %s need one, and no other action takes one", Join, Follow)
+	}
+	switch {
+	case r.Action != Pause && r.Milliseconds != 0:
+		return fmt.Errorf("milliseconds: %s takes none", r.Action)
+	case r.Action == Pause && (r.Milliseconds < 1 || r.Milliseconds > MaxPause):
+		return fmt.Errorf("milliseconds: %d is not between 1 and %d", r.Milliseconds, MaxPause)
+	}
+	return r.validParameters()
+}
+
+func (r Request) validParameters() error {
+	if configures := r.Action == ConfigGet || r.Action == ConfigSet; configures != (len(r.Parameters) > 0) {
+		return fmt.Errorf("parameters: %s and %s need some, and no other action takes any", ConfigGet, ConfigSet)
+	}
+	if len(r.Parameters) > MaxParameters {
+		return fmt.Errorf("parameters: there are %d, the limit is %d", len(r.Parameters), MaxParameters)
+	}
+	seen := map[string]bool{}
+	for _, p := range r.Parameters {
+		if _, known := slices.BinarySearch(parameterNames, p.Name); !known {
+			return fmt.Errorf("parameters: %.64q is not one that can be read or set", p.Name)
+		}
+		if seen[p.Name] {
+			return fmt.Errorf("parameters: %s is there twice", p.Name)
+		}
+		seen[p.Name] = true
+		if err := p.validValue(r.Action); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p Parameter) validValue(a Action) error {
+	if a == ConfigGet && p.Value != "" {
+		return fmt.Errorf("parameters: %s is to be read, and has a value", p.Name)
+	}
+	if len(p.Value) > MaxValue {
+		return fmt.Errorf("parameters: %s has %d bytes, the limit is %d", p.Name, len(p.Value), MaxValue)
+	}
+	for _, c := range []byte(p.Value) {
+		if c < ' ' || c > '~' {
+			return fmt.Errorf("parameters: %s contains the byte %#x", p.Name, c)
+		}
+	}
+	return nil
+}
+
+// validAddress: host:port, a name of DNS or an IP address without a zone; "" is none.
+func validAddress(field, address string) error {
+	if address == "" {
+		return nil
+	}
+	if err := validWord(field, address, 262); err != nil {
+		return err
+	}
+	u, err := url.Parse("redis://" + address)
+	if err == nil && u.Host == address && u.Hostname() != "" {
+		if n, err := strconv.ParseUint(u.Port(), 10, 16); err == nil && n > 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: %q is not host:port", field, address)
+}

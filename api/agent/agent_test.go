@@ -1,0 +1,231 @@
+package agent
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
+)
+
+const boot = "0123456789abcdef0123456789abcdef"
+
+func aReport() Report {
+	return Report{
+		Version: Version, Role: RoleReplica, Engine: "redis/8.0.2", ReplicationID: strings.Repeat("a", 40), Offset: 42,
+		MasterAddr: "10.0.0.1:6379", LinkUp: true, Epoch: 7, BootID: boot, Sequence: 3, Revision: "abc", Problem: "none",
+	}
+}
+
+func TestAReportIsReadBack(t *testing.T) {
+	want := aReport()
+	text, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := DecodeReport(strings.NewReader(string(text))); err != nil || got != want {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+}
+
+func TestReportsThatAreRefused(t *testing.T) {
+	for want, change := range map[string]func(*Report){
+		"version":                func(r *Report) { r.Version = 0 },
+		"version: 2":             func(r *Report) { r.Version = Version + 1 },
+		"role: \"leader\"":       func(r *Report) { r.Role = "leader" },
+		"role: \"\"":             func(r *Report) { r.Role = "" },
+		"offset: -1":             func(r *Report) { r.Offset = -1 },
+		"epoch: -1":              func(r *Report) { r.Epoch = -1 },
+		"sequence":               func(r *Report) { r.Sequence = 0 },
+		"bootID":                 func(r *Report) { r.BootID = strings.ToUpper(boot) },
+		"bootID: \"0\"":          func(r *Report) { r.BootID = "0" },
+		"linkUp":                 func(r *Report) { r.Role = RoleMaster },
+		"masterAddr":             func(r *Report) { r.MasterAddr = "10.0.0.1" },
+		"masterAddr: \"a:0\"":    func(r *Report) { r.MasterAddr = "a:0" },
+		"masterAddr: \"a:1/\"":   func(r *Report) { r.MasterAddr = "a:1/" },
+		"masterAddr: \"[::1:1\"": func(r *Report) { r.MasterAddr = "[::1:1" },
+		"masterAddr: \":1\"":     func(r *Report) { r.MasterAddr = ":1" },
+		"masterAddr: it has":     func(r *Report) { r.MasterAddr = strings.Repeat("a", 300) + ":1" },
+		"engine: it contains":    func(r *Report) { r.Engine = "redis 8" },
+		"engine: it has 65":      func(r *Report) { r.Engine = strings.Repeat("e", 65) },
+		"replicationID: it has":  func(r *Report) { r.ReplicationID = strings.Repeat("e", 65) },
+		"revision: it has":       func(r *Report) { r.Revision = strings.Repeat("e", 65) },
+		"problem: it has 257":    func(r *Report) { r.Problem = strings.Repeat("e", MaxProblem+1) },
+		"problem: it is not one": func(r *Report) { r.Problem = "two\nlines" },
+	} {
+		r := aReport()
+		change(&r)
+		if err := r.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", r, err, want)
+		}
+	}
+}
+
+func TestReportsAreReadStrictly(t *testing.T) {
+	good, _ := json.Marshal(aReport())
+	with := func(text string) string { return strings.TrimSuffix(string(good), "}") + text }
+	for _, text := range []string{
+		"", "{", "[]", "null", `"text"`, "{}", with(`,"color":"red"}`), with(`,"Offset":1}`), with(`,"offset":7}`), with("} {}"), with("}x"),
+		strings.Replace(string(good), `"offset":42`, `"offset":4.2`, 1), strings.Replace(string(good), `"offset":42`, `"offset":"42"`, 1),
+		strings.Replace(string(good), `"offset":42`, `"offset":99999999999999999999`, 1), strings.Replace(string(good), `"sequence":3`, `"sequence":-3`, 1),
+		string(good) + strings.Repeat(" ", MaxReportBytes),
+	} {
+		if r, err := DecodeReport(strings.NewReader(text)); err == nil {
+			t.Errorf("%.200s is read as %+v", text, r)
+		}
+	}
+}
+
+// Whatever an error says of an engine, the report of it is valid and short.
+func TestEveryProblemFits(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := Report{Version: Version, Role: RoleUnknown, BootID: boot, Sequence: ^uint64(0), Offset: 1<<63 - 1, Epoch: 1<<63 - 1}
+		r.Problem = Clip(rapid.OneOf(rapid.String(), rapid.StringN(200, 2000, -1), rapid.Just(strings.Repeat("<", 1000))).Draw(t, "problem"))
+		r.Engine, r.ReplicationID, r.Revision = strings.Repeat("e", 64), strings.Repeat("r", 64), strings.Repeat("v", 64)
+		r.MasterAddr = strings.Repeat("m", 256) + ":65535"
+		if err := r.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		if text, _ := json.Marshal(r); len(text) > MaxReportBytes || !utf8.Valid(text) {
+			t.Fatalf("it has %d bytes", len(text))
+		}
+		if Clip(r.Problem) != r.Problem {
+			t.Fatalf("%q is clipped again", r.Problem)
+		}
+	})
+}
+
+func TestOrderOfReports(t *testing.T) {
+	boots := []string{strings.Repeat("a", 32), strings.Repeat("b", 32), strings.Repeat("c", 32)}
+	var o Order
+	for i, step := range []struct {
+		boot     int
+		sequence uint64
+		epoch    int64
+		old      bool
+	}{
+		{0, 5, 3, false}, // the first that a manager hears need not be the first of the boot
+		{0, 5, 3, true},
+		{0, 4, 9, true}, // within a boot the sequence decides, whatever the epoch
+		{0, 6, 4, false},
+		{1, 1, 0, false}, // a new boot does not know the epoch yet
+		{0, 7, 4, true},  // the boot before it is over
+		{1, 2, 4, false},
+		{2, 1, 3, true}, // it may be from before
+		{1, 3, 4, false},
+		{2, 2, 3, true}, // still doubtful: another boot has reported since
+		{2, 3, 3, false},
+		{1, 9, 9, true},
+		{2, 4, 2, false}, // the Sentinels began anew
+	} {
+		next, err := o.Next(Report{BootID: boots[step.boot], Sequence: step.sequence, Epoch: step.epoch})
+		if (err != nil) != step.old {
+			t.Errorf("step %d: %v, want old: %v", i, err, step.old)
+		}
+		o = next
+	}
+	for n := range 3 * maxOver {
+		o, _ = o.Next(Report{BootID: fmt.Sprintf("%032d", n), Sequence: 1})
+	}
+	if len(o.over) > maxOver {
+		t.Errorf("%d boots are remembered", len(o.over))
+	}
+}
+
+const uid = "8d7f1c1e-2c5b-4a53-9d0e-0a1b2c3d4e5f"
+
+func TestIdentity(t *testing.T) {
+	want := Identity{Namespace: "shop", Pod: "orders.v1-0", UID: uid}
+	uri, err := want.URI()
+	if err != nil || uri.String() != "shoal://shop/pod/orders.v1-0/"+uid {
+		t.Fatalf("%v, %v", uri, err)
+	}
+	if got, err := IdentityOf(&x509.Certificate{URIs: []*url.URL{uri}}); err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, text := range []string{
+		"", "shop", ManagerURI, "shoal://shop/pod/orders-0", "shoal://shop/pod/orders-0/", "shoal://shop/pod//" + uid, "shoal:///pod/orders-0/" + uid,
+		"spiffe://shop/pod/orders-0/" + uid, "SHOAL://shop/pod/orders-0/" + uid, "shoal://shop/pod/orders-0/" + strings.ToUpper(uid),
+		"shoal://shop/pod/orders-0/" + uid + "/x", "shoal://shop/pod/orders-0/" + uid + "?x", "shoal://shop/pod/orders-0/" + uid + "\n",
+		"shoal://a.b/pod/orders-0/" + uid, "shoal://shop:1/pod/orders-0/" + uid, "shoal://u@shop/pod/orders-0/" + uid,
+		"shoal://shop/pod/or%64ers-0/" + uid, "shoal://shop/pod/../" + uid, "shoal://shop/pod/a..b/" + uid, "shoal://shop/job/orders-0/" + uid,
+		"shoal://" + strings.Repeat("n", 64) + "/pod/orders-0/" + uid, "shoal://shop/pod/" + strings.Repeat("p", 254) + "/" + uid,
+	} {
+		if got, err := ParseIdentity(text); err == nil {
+			t.Errorf("%q is %+v", text, got)
+		}
+	}
+	if _, err := (Identity{Namespace: "shop", Pod: "a/b", UID: uid}).URI(); err == nil {
+		t.Error("a name with a slash has a URI")
+	}
+}
+
+func TestACertificateHasOneIdentity(t *testing.T) {
+	pod, _ := url.Parse("shoal://shop/pod/orders-0/" + uid)
+	manager, _ := url.Parse(ManagerURI)
+	for _, uris := range [][]*url.URL{nil, {pod, manager}, {manager, pod}, {pod, pod}} {
+		c := &x509.Certificate{URIs: uris}
+		if id, err := IdentityOf(c); err == nil || IsManager(c) {
+			t.Errorf("%v is %+v, manager: %v", uris, id, IsManager(c))
+		}
+	}
+	if !IsManager(&x509.Certificate{URIs: []*url.URL{manager}}) || IsManager(&x509.Certificate{URIs: []*url.URL{pod}}) {
+		t.Error("the manager is not known by its URI")
+	}
+}
+
+func TestRequests(t *testing.T) {
+	if !slices.IsSorted(parameterNames) {
+		t.Error("the names of parameters are searched as if they were sorted")
+	}
+	for _, r := range []Request{
+		{Action: Protect}, {Action: Demote}, {Action: Leave, BootID: boot}, {Action: Join, Master: "orders-1.orders:6379"}, {Action: Follow, Master: "[fd00::1]:6379"},
+		{Action: Promote, Epoch: 3}, {Action: Pause, Milliseconds: MaxPause}, {Action: Unpause}, {Action: ConfigGet, Parameters: []Parameter{{Name: "maxmemory"}}},
+		{Action: ConfigSet, Parameters: []Parameter{{"maxmemory", "1gb"}, {"save", ""}}},
+	} {
+		r.Version = Version
+		text, _ := json.Marshal(r)
+		got, err := DecodeRequest(strings.NewReader(string(text)))
+		if again, _ := json.Marshal(got); err != nil || string(again) != string(text) {
+			t.Errorf("%s: %s, %v", text, again, err)
+		}
+	}
+	for want, r := range map[string]Request{
+		"action: \"shutdown\"": {Action: "shutdown"}, "action: \"\"": {}, "epoch": {Action: Promote, Epoch: -1}, "bootID": {Action: Promote, BootID: "x"},
+		"master: join": {Action: Join}, "master: join and follow need": {Action: Promote, Master: "a:1"}, "master: \"a\"": {Action: Follow, Master: "a"},
+		"milliseconds: 0": {Action: Pause}, "milliseconds: 60001": {Action: Pause, Milliseconds: MaxPause + 1}, "milliseconds: promote": {Action: Promote, Milliseconds: 1},
+		"parameters: config-get and": {Action: ConfigGet}, "and no other": {Action: Promote, Parameters: []Parameter{{Name: "maxmemory"}}},
+		"\"requirepass\" is not one": {Action: ConfigGet, Parameters: []Parameter{{Name: "requirepass"}}},
+		"\"*\" is not one":           {Action: ConfigGet, Parameters: []Parameter{{Name: "*"}}},
+		"\"dir\" is not one":         {Action: ConfigSet, Parameters: []Parameter{{"dir", "/etc"}}},
+		"there twice":                {Action: ConfigGet, Parameters: []Parameter{{Name: "hz"}, {Name: "hz"}}},
+		"hz is to be read":           {Action: ConfigGet, Parameters: []Parameter{{"hz", "1"}}},
+		"hz contains the byte 0xa":   {Action: ConfigSet, Parameters: []Parameter{{"hz", "1\n"}}},
+		"hz has 257 bytes":           {Action: ConfigSet, Parameters: []Parameter{{"hz", strings.Repeat("1", 257)}}},
+		"there are 33":               {Action: ConfigGet, Parameters: make([]Parameter, 33)},
+	} {
+		r.Version = Version
+		if err := r.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", r, err, want)
+		}
+	}
+	if err := (Request{Action: Protect}).Validate(); err == nil {
+		t.Error("a request without a version is valid")
+	}
+}
+
+// What is a secret, names a file or loads code can never be read or set.
+func TestParametersAreHarmless(t *testing.T) {
+	for _, name := range parameterNames {
+		for _, part := range []string{"pass", "auth", "username", "acl", "dir", "file", "module", "socket", "bind", "protected", "enable-", "tls", "replicaof", "slaveof", "announce", "port", "syslog", "command"} {
+			if strings.Contains(name, part) {
+				t.Errorf("%s has %s in its name", name, part)
+			}
+		}
+	}
+}
