@@ -2,7 +2,10 @@ package redis
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -42,4 +45,26 @@ func (c *Conn) Promote(ctx context.Context) error {
 func (c *Conn) SetMinReplicas(ctx context.Context, n int, lag time.Duration) error {
 	return c.order(ctx, "setting min-replicas-to-write of", "CONFIG", "SET",
 		"min-replicas-max-lag", strconv.Itoa(int(lag.Round(time.Second).Seconds())), "min-replicas-to-write", strconv.Itoa(n))
+}
+
+// Settings reads settings by their names (CONFIG GET); one that the server does not know is absent. From Redis 7.0 on.
+func (c *Conn) Settings(ctx context.Context, names ...string) (map[string]string, error) {
+	args := []any{"CONFIG", "GET"}
+	for _, name := range names {
+		args = append(args, name)
+	}
+	answer, err := c.do(ctx, args...)
+	if err != nil {
+		return nil, fmt.Errorf("reading settings of %s: %w", c.addr, err)
+	}
+	return pairs(answer), nil
+}
+
+// Set changes settings until the next start: all of them, or none if the server refuses one. From Redis 7.0 on.
+func (c *Conn) Set(ctx context.Context, settings map[string]string) error {
+	args := []any{"CONFIG", "SET"}
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		args = append(args, name, settings[name])
+	}
+	return c.order(ctx, "changing settings of", args...)
 }

@@ -53,7 +53,7 @@ func Run(ctx context.Context, shard Shard, request decide.Request, o Options) (d
 }
 
 func (s Shard) named(a redis.Access) redis.Access {
-	a.Name, a.Generation = connectionName, s.Lock
+	a.Name, a.Generation = ConnectionName, s.Lock
 	return a
 }
 

@@ -39,8 +39,8 @@ type Shard struct {
 	Lock uint64
 }
 
-// connectionName is that of everybody who may change a master, so that the next one ends the connections of the one before.
-const connectionName = "shoal-switchover"
+// ConnectionName is that of everybody who may change a master, so that the next one ends the connections of the one before.
+const ConnectionName = "shoal-switchover"
 
 // line is the connection to one process; it is nil while there is none.
 type line struct {

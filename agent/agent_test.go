@@ -1,0 +1,215 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/shoal-dev/shoal/agent/mtls"
+	"github.com/shoal-dev/shoal/agent/mtls/mtlstest"
+	"github.com/shoal-dev/shoal/agent/probe"
+	"github.com/shoal-dev/shoal/api/agent"
+)
+
+func TestChangesAreReportedAtOnce(t *testing.T) {
+	w := start(t, func(_ *world, o *Options) { o.Revision = "r1" })
+	first := w.next(t)
+	if first.Role != agent.RoleMaster || first.Sequence != 1 || first.Revision != "r1" || first.Offset != 1 {
+		t.Errorf("%+v", first)
+	}
+	w.engine.is(agent.Report{Role: agent.RoleMaster, Offset: 2}, nil)
+	w.silent(t, 100*time.Millisecond) // an offset alone is no news
+	for i, r := range []agent.Report{
+		{Role: agent.RoleReplica, MasterAddr: "a:1"},
+		{Role: agent.RoleReplica, MasterAddr: "a:1", LinkUp: true},
+		{Role: agent.RoleReplica, MasterAddr: "b:1", LinkUp: true},
+		{Role: agent.RoleReplica, MasterAddr: "b:1", LinkUp: true, ReplicationID: "h"},
+		{Role: agent.RoleReplica, MasterAddr: "b:1", LinkUp: true, ReplicationID: "h", Loading: true},
+		{Role: agent.RoleMaster, ReplicationID: "h"},
+	} {
+		w.engine.is(r, nil)
+		got := w.next(t)
+		if got.Sequence != uint64(i+2) || got.BootID != first.BootID {
+			t.Errorf("report %d of boot %s, want %d of %s", got.Sequence, got.BootID, i+2, first.BootID)
+		}
+		r.Version, r.BootID, r.Sequence, r.Revision = got.Version, got.BootID, got.Sequence, got.Revision
+		if got != r {
+			t.Errorf("%+v, want %+v", got, r)
+		}
+	}
+	w.counted(t, "shoal_agent_reports_total", "accepted")
+	if w.count(t, "shoal_agent_certificate_expiry_timestamp_seconds") < float64(time.Now().Unix()) {
+		t.Error("the end of the certificate is not told of")
+	}
+}
+
+func TestHeartbeat(t *testing.T) {
+	w := start(t, func(_ *world, o *Options) { o.Heartbeat = 100 * time.Millisecond })
+	for n := range uint64(4) {
+		begun := time.Now()
+		if r := w.next(t); r.Sequence != n+1 {
+			t.Errorf("report %d, want %d", r.Sequence, n+1)
+		}
+		if took := time.Since(begun); n > 0 && took < 50*time.Millisecond {
+			t.Errorf("a heartbeat after %s", took)
+		}
+	}
+	for range 1000 {
+		if d := spread(time.Minute); d < time.Minute || d > 75*time.Second {
+			t.Fatalf("a minute is spread to %s", d)
+		}
+	}
+}
+
+// One look that fails is not an engine that is gone; some in a row are, and what was known is not repeated then.
+func TestAnEngineThatFails(t *testing.T) {
+	w := start(t, func(_ *world, o *Options) { o.Failures = 40 })
+	w.next(t)
+	failure := &probe.Failure{Reason: "timeout", Err: errors.New("read tcp 127.0.0.1:40001: two\nlines")}
+	w.engine.is(agent.Report{}, failure)
+	w.silent(t, 50*time.Millisecond)
+	r := w.next(t)
+	if r.Role != agent.RoleUnknown || r.Problem != "timeout: read tcp 127.0.0.1:40001: two lines" || r.Offset != 0 {
+		t.Errorf("%+v", r)
+	}
+	w.engine.is(agent.Report{}, &probe.Failure{Reason: "timeout", Err: errors.New("read tcp 127.0.0.1:40002")})
+	w.silent(t, 50*time.Millisecond) // the same reason in other words
+	w.engine.is(agent.Report{}, &probe.Failure{Reason: "refused", Err: errors.New("WRONGPASS")})
+	if r := w.next(t); r.Role != agent.RoleUnknown || r.Problem != "refused: WRONGPASS" {
+		t.Errorf("%+v", r)
+	}
+	w.engine.is(agent.Report{Role: agent.RoleReplica}, nil)
+	if r := w.next(t); r.Role != agent.RoleReplica || r.Problem != "" {
+		t.Errorf("%+v", r)
+	}
+	if w.count(t, "shoal_agent_look_failures_total", "timeout") < 40 {
+		t.Error("failures are not counted")
+	}
+	if err := w.agent.Healthy(); err != nil {
+		t.Error(err)
+	}
+}
+
+// An engine that answers nonsense is unknown: a manager would refuse such a report, and know nothing of this instance.
+func TestNonsenseIsNotReported(t *testing.T) {
+	for _, nonsense := range []agent.Report{
+		{}, {Role: "leader"}, {Role: agent.RoleMaster, Offset: -1}, {Role: agent.RoleMaster, ReplicationID: strings.Repeat("x", 100)},
+		{Role: agent.RoleReplica, MasterAddr: "no address"}, {Role: agent.RoleMaster, Engine: "a b\n"},
+	} {
+		w := start(t, func(w *world, _ *Options) { w.engine.is(nonsense, nil) })
+		if r := w.next(t); r.Role != agent.RoleUnknown || !strings.HasPrefix(r.Problem, "answer: ") {
+			t.Errorf("%+v is reported as %+v", nonsense, r)
+		}
+		w.counted(t, "shoal_agent_look_failures_total", "answer")
+	}
+}
+
+func TestReportsGoToTheManagerAlone(t *testing.T) {
+	for name, c := range map[string]struct {
+		server func(*world) mtls.Own
+		result string
+	}{
+		"another pod":    {func(w *world) mtls.Own { return w.ca.Own(t, podURI) }, "stranger"},
+		"a forged one":   {func(*world) mtls.Own { return mtlstest.New(t).Own(t, agent.ManagerURI) }, "stranger"},
+		"nobody at all":  {nil, "failed"},
+		"no certificate": {func(w *world) mtls.Own { return w.ca.Own(t, agent.ManagerURI) }, "failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var m *manager
+			w := start(t, func(w *world, o *Options) {
+				o.Manager = "127.0.0.1:1"
+				if c.server != nil {
+					m = newManager(t, c.server(w))
+					o.Manager = m.addr
+				}
+				if name == "no certificate" {
+					o.Own = func() (mtls.Own, error) { return mtls.ReadFiles("/absent", "/absent") }
+				}
+			})
+			w.counted(t, "shoal_agent_reports_total", c.result)
+			if m != nil {
+				m.silent(t, 50*time.Millisecond)
+			}
+			if w.count(t, "shoal_agent_reports_total", "accepted") != 0 {
+				t.Error("a report was accepted")
+			}
+		})
+	}
+}
+
+// What does not arrive is sent again, as it is then, with a number of its own.
+func TestReportsAreRetried(t *testing.T) {
+	for status, result := range map[int]string{
+		http.StatusServiceUnavailable: "failed", http.StatusForbidden: "refused", http.StatusConflict: "refused",
+		http.StatusFound: "refused", http.StatusOK: "refused",
+	} {
+		w := start(t, func(w *world, _ *Options) { w.answers(status) })
+		w.next(t)
+		w.engine.is(agent.Report{Role: agent.RoleMaster, Offset: 77}, nil)
+		w.counted(t, "shoal_agent_reports_total", result)
+		w.answers(http.StatusNoContent)
+		if r := w.next(t); r.Sequence != 2 || r.Offset != 77 {
+			t.Errorf("after status %d: %+v", status, r)
+		}
+		w.counted(t, "shoal_agent_reports_total", "accepted")
+		w.silent(t, 50*time.Millisecond)
+	}
+}
+
+// A change does not wait for the next try.
+func TestAChangeDoesNotWait(t *testing.T) {
+	w := start(t, func(w *world, _ *Options) { w.answers(http.StatusServiceUnavailable) })
+	for range 3 {
+		w.next(t) // the tries after this are seconds apart
+	}
+	w.engine.is(agent.Report{Role: agent.RoleReplica}, nil)
+	begun := time.Now()
+	w.until(t, "the change", func(r agent.Report) bool { return r.Role == agent.RoleReplica })
+	if took := time.Since(begun); took > time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+// The epoch is that of the instance's own election, or of its master's, and not of somebody else's.
+func TestEpochs(t *testing.T) {
+	var mu sync.Mutex
+	election, failure := probe.Election{Epoch: 3, Master: "other:1"}, error(nil)
+	says := func(e probe.Election, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		election, failure = e, err
+	}
+	w := start(t, func(_ *world, o *Options) {
+		o.Self, o.Heartbeat = "self:1", 200*time.Millisecond
+		o.Elections = func(context.Context) (probe.Election, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return election, failure
+		}
+	})
+	epoch := func(n int64) func(agent.Report) bool { return func(r agent.Report) bool { return r.Epoch == n } }
+	if r := w.next(t); r.Epoch != 0 {
+		t.Errorf("somebody else's epoch: %+v", r)
+	}
+	says(probe.Election{Epoch: 4, Master: "self:1"}, nil)
+	w.until(t, "the epoch", epoch(4))
+	says(probe.Election{Epoch: 3, Master: "other:1"}, nil) // a Sentinel that has not heard
+	for range 4 {
+		if r := w.next(t); r.Epoch != 4 {
+			t.Errorf("an older election counts: %+v", r)
+		}
+	}
+	says(probe.Election{Epoch: 5, Master: "other:1"}, nil)
+	w.until(t, "that another was elected", epoch(0))
+	w.engine.is(agent.Report{Role: agent.RoleReplica, MasterAddr: "other:1"}, nil)
+	w.until(t, "the epoch of its master", epoch(5))
+	says(probe.Election{}, errors.New("no Sentinel answers"))
+	w.counted(t, "shoal_agent_election_failures_total")
+	if r := w.next(t); r.Epoch != 5 {
+		t.Errorf("without Sentinels: %+v", r)
+	}
+}

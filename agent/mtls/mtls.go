@@ -1,0 +1,143 @@
+// Package mtls makes the connections between agents and the manager: TLS 1.3 with a certificate on both sides.
+//
+// Whom a certificate speaks of is its URI (api/agent), and not a name of DNS: an agent is called by the address of its pod.
+// Material is read anew for each connection, of which there is one a minute: so there is nothing to watch, and a certificate
+// that was rotated is used at once, as are roots. A connection that is resumed would not show its certificate again: there
+// are none.
+package mtls
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// Own is what one side shows, and whom it trusts.
+type Own struct {
+	Certificate tls.Certificate
+	Roots       *x509.CertPool
+}
+
+// maxFile bounds what is read of a file, in bytes.
+const maxFile = 1 << 20
+
+// ReadFiles reads a key with its chain of certificates from one file of PEM blocks, as the kubelet writes it for a
+// podCertificate volume (credentialBundlePath), and the roots from another, as it does for a clusterTrustBundle.
+func ReadFiles(bundle, roots string) (Own, error) {
+	own := Own{Roots: x509.NewCertPool()}
+	text, err := readFile(bundle)
+	if err != nil {
+		return Own{}, fmt.Errorf("reading the certificate: %w", err)
+	}
+	if own.Certificate, err = tls.X509KeyPair(text, text); err != nil {
+		return Own{}, fmt.Errorf("reading the certificate from %s: %w", bundle, err)
+	}
+	if text, err = readFile(roots); err != nil {
+		return Own{}, fmt.Errorf("reading the roots: %w", err)
+	}
+	if !own.Roots.AppendCertsFromPEM(text) {
+		return Own{}, fmt.Errorf("reading the roots from %s: there is no certificate in it", roots)
+	}
+	return own, nil
+}
+
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if len(text) > maxFile {
+		return nil, fmt.Errorf("%s has more than %d bytes", name, maxFile)
+	}
+	return text, err
+}
+
+// Client is for one connection to a server that admit accepts. Its errors are Refused where the server's certificate is why.
+func Client(own Own, admit func(*x509.Certificate) error) *tls.Config {
+	c := own.config(x509.ExtKeyUsageServerAuth, admit)
+	// The name in the certificate is not one of DNS: VerifyConnection verifies the chain and asks admit, for each connection.
+	c.InsecureSkipVerify = true
+	return c
+}
+
+// Server is for connections from whom admit accepts. Material is read for each of them; refused, if it is not nil, is told of
+// each that the peer's certificate is the reason to end.
+func Server(read func() (Own, error), admit func(*x509.Certificate) error, refused func(*Refused)) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			own, err := read()
+			if err != nil {
+				return nil, err
+			}
+			c := own.config(x509.ExtKeyUsageClientAuth, admit)
+			c.ClientAuth = tls.RequestClientCert // one that shows none is refused, and told of, by VerifyConnection
+			verify := c.VerifyConnection
+			c.VerifyConnection = func(state tls.ConnectionState) error {
+				err := verify(state)
+				if why := (*Refused)(nil); errors.As(err, &why) && refused != nil {
+					refused(why)
+				}
+				return err
+			}
+			return c, nil
+		},
+	}
+}
+
+func (own Own) config(use x509.ExtKeyUsage, admit func(*x509.Certificate) error) *tls.Config {
+	return &tls.Config{
+		MinVersion:             tls.VersionTLS13,
+		Certificates:           []tls.Certificate{own.Certificate},
+		NextProtos:             []string{"http/1.1"},
+		SessionTicketsDisabled: true,
+		VerifyConnection:       func(state tls.ConnectionState) error { return own.verify(state, use, admit) },
+	}
+}
+
+// Refused is the error about the certificate of a peer.
+type Refused struct {
+	// Reason is none, expired (or not valid yet), forged (of no root), invalid, or identity (it is somebody else's).
+	Reason string
+	Err    error
+}
+
+func (r *Refused) Error() string { return "refusing the certificate: " + r.Err.Error() }
+
+// Unwrap returns Err.
+func (r *Refused) Unwrap() error { return r.Err }
+
+func (own Own) verify(state tls.ConnectionState, use x509.ExtKeyUsage, admit func(*x509.Certificate) error) error {
+	if len(state.PeerCertificates) == 0 {
+		return &Refused{"none", errors.New("there is none")}
+	}
+	leaf, between := state.PeerCertificates[0], x509.NewCertPool()
+	for _, c := range state.PeerCertificates[1:] {
+		between.AddCert(c)
+	}
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: own.Roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{use}})
+	if err != nil {
+		return &Refused{reason(err), err}
+	}
+	if err := admit(leaf); err != nil {
+		return &Refused{"identity", err}
+	}
+	return nil
+}
+
+func reason(err error) string {
+	var invalid x509.CertificateInvalidError
+	var unknown x509.UnknownAuthorityError
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "expired"
+	case errors.As(err, &unknown):
+		return "forged"
+	}
+	return "invalid"
+}

@@ -1,0 +1,136 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/shoal-dev/shoal/api/agent"
+	"github.com/shoal-dev/shoal/redis"
+	"github.com/shoal-dev/shoal/switchover"
+)
+
+// Refusal is an action that was not tried: the instance is not what it needs.
+type Refusal struct{ Text string }
+
+func (r *Refusal) Error() string { return r.Text }
+
+// Act does what a valid request asks for, over a connection of its own, and reports whether anything was changed. The
+// connection has the name of those who hand over masters, and ends theirs and those of earlier actions: an order that was
+// given up, and is still under way, is not carried out after this one. The error is a *Refusal, or a *Failure after which it
+// is not known whether it was done.
+func (r *Redis) Act(ctx context.Context, request agent.Request) (changed bool, found []agent.Parameter, err error) {
+	conn, err := r.connect(ctx, switchover.ConnectionName)
+	if err != nil {
+		return false, nil, fail(err)
+	}
+	defer func() { _ = conn.Close() }() // whatever it says, what was asked for is done or not
+	if request.Action == agent.ConfigGet || request.Action == agent.ConfigSet {
+		found, err = configure(ctx, conn, request)
+		if err != nil {
+			err = fail(err)
+		}
+		return request.Action == agent.ConfigSet, found, err
+	}
+	if _, err := conn.Evict(ctx); err != nil {
+		return false, nil, fail(err)
+	}
+	state, err := conn.State(ctx)
+	if err != nil {
+		return false, nil, fail(err)
+	}
+	needed, why := judge(state, request)
+	if why != "" {
+		return false, nil, &Refusal{why}
+	}
+	if !needed {
+		return false, nil, nil
+	}
+	if err := order(ctx, conn, request); err != nil {
+		return false, nil, fail(err)
+	}
+	return true, nil, nil
+}
+
+// judge says whether there is anything to do, or why it must not be done.
+func judge(s redis.State, r agent.Request) (needed bool, why string) {
+	master, protected := s.Kind == redis.Master, s.Kind == redis.Replica && s.Master == redis.Nobody
+	switch r.Action {
+	case agent.Protect:
+		return !protected, ""
+	case agent.Demote:
+		if !master && !protected {
+			return false, "it is no master: it follows " + s.Master
+		}
+		return master, ""
+	case agent.Leave:
+		if master {
+			return false, "it is a master: hand over first"
+		}
+		return !protected, ""
+	case agent.Join:
+		if master {
+			return false, "it is a master: its data would be replaced"
+		}
+		if !protected && s.Master != r.Master {
+			return false, "it follows " + s.Master
+		}
+		return s.Master != r.Master, ""
+	case agent.Follow:
+		if master {
+			return false, "it is a master: demote it first"
+		}
+		return s.Master != r.Master, ""
+	case agent.Promote:
+		if !master && (s.Syncing || s.Loading) {
+			return false, "its data is not complete: a copy is on its way, or is being read"
+		}
+		return !master, ""
+	case agent.Pause:
+		if !master {
+			return false, "it is no master, and takes no writes"
+		}
+	}
+	return true, ""
+}
+
+func order(ctx context.Context, conn *redis.Conn, r agent.Request) error {
+	switch r.Action {
+	case agent.Protect, agent.Demote, agent.Leave:
+		return conn.Follow(ctx, redis.Nobody)
+	case agent.Join, agent.Follow:
+		return conn.Follow(ctx, r.Master)
+	case agent.Promote:
+		return conn.Promote(ctx)
+	case agent.Pause:
+		return conn.Pause(ctx, time.Duration(r.Milliseconds)*time.Millisecond)
+	case agent.Unpause:
+		return conn.Unpause(ctx)
+	}
+	return fmt.Errorf("there is no action %s", r.Action)
+}
+
+// configure sets, and reads back. Whatever the server answers, only what was asked for is returned.
+func configure(ctx context.Context, conn *redis.Conn, r agent.Request) ([]agent.Parameter, error) {
+	names, settings := []string{}, map[string]string{}
+	for _, p := range r.Parameters {
+		names = append(names, p.Name)
+		settings[p.Name] = p.Value
+	}
+	if r.Action == agent.ConfigSet {
+		if err := conn.Set(ctx, settings); err != nil {
+			return nil, err
+		}
+	}
+	there, err := conn.Settings(ctx, names...)
+	if err != nil {
+		return nil, err
+	}
+	var found []agent.Parameter
+	for _, name := range names {
+		if value, known := there[name]; known {
+			found = append(found, agent.Parameter{Name: name, Value: value})
+		}
+	}
+	return found, nil
+}

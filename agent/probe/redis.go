@@ -1,0 +1,107 @@
+package probe
+
+import (
+	"context"
+	"errors"
+
+	"github.com/shoal-dev/shoal/api/agent"
+	"github.com/shoal-dev/shoal/redis"
+)
+
+// Redis asks a Redis server, over one connection that is used until it breaks.
+type Redis struct {
+	addr   string
+	access func() (redis.Access, error)
+	conn   *redis.Conn
+}
+
+// NewRedis asks the server at host:port. Access is read for each new connection: a password may change.
+func NewRedis(addr string, access func() (redis.Access, error)) *Redis {
+	return &Redis{addr: addr, access: access}
+}
+
+// Look asks. It takes no longer than connecting and three commands may.
+func (r *Redis) Look(ctx context.Context) (agent.Report, error) {
+	state, err := r.state(ctx)
+	if err != nil {
+		_ = r.Close() // the next look makes another
+		return agent.Report{}, fail(err)
+	}
+	return reportOf(state), nil
+}
+
+func (r *Redis) state(ctx context.Context) (redis.State, error) {
+	if r.conn == nil {
+		conn, err := r.connect(ctx, "shoal-agent")
+		if err != nil {
+			return redis.State{}, err
+		}
+		r.conn = conn
+	}
+	return r.conn.State(ctx)
+}
+
+func (r *Redis) connect(ctx context.Context, name string) (*redis.Conn, error) {
+	access, err := r.access()
+	if err != nil {
+		return nil, &Failure{refused, err}
+	}
+	access.Name = name
+	return redis.Connect(ctx, r.addr, access)
+}
+
+// Close ends the connection, if there is one.
+func (r *Redis) Close() error {
+	if r.conn == nil {
+		return nil
+	}
+	err := r.conn.Close()
+	r.conn = nil
+	return err
+}
+
+func reportOf(s redis.State) agent.Report {
+	r := agent.Report{
+		Role: agent.RoleMaster, Engine: "redis/" + s.Version, ReplicationID: s.History, Offset: max(0, s.Offset), Loading: s.Loading,
+	}
+	if s.Kind == redis.Replica {
+		r.Role, r.MasterAddr, r.LinkUp, r.Protected = agent.RoleReplica, s.Master, s.LinkUp, s.Master == redis.Nobody
+	}
+	return r
+}
+
+// Election is what Sentinels say of a shard: who is master, and since which election.
+type Election struct {
+	Epoch  int64
+	Master string // host:port
+}
+
+// Sentinels asks all Sentinels of a shard, and returns what the one says that knows of the latest election. It fails if none
+// of them answers.
+func Sentinels(ctx context.Context, addrs []string, shard string, access redis.Access) (Election, error) {
+	var latest Election
+	var errs []error
+	for _, addr := range addrs {
+		view, err := view(ctx, addr, shard, access)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case int64(view.Epoch) >= latest.Epoch:
+			latest = Election{Epoch: int64(view.Epoch), Master: view.Master}
+		}
+	}
+	if len(errs) == len(addrs) {
+		return Election{}, fail(errors.Join(errs...))
+	}
+	return latest, nil
+}
+
+func view(ctx context.Context, addr, shard string, access redis.Access) (redis.View, error) {
+	access.Name = "shoal-agent"
+	conn, err := redis.Connect(ctx, addr, access)
+	if err != nil {
+		return redis.View{}, err
+	}
+	defer func() { _ = conn.Close() }() // it has answered
+	return conn.View(ctx, shard)
+}
