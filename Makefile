@@ -43,16 +43,17 @@ help: ## list the targets
 ##### build and run
 
 .PHONY: build
-build: ## build scheduler, manager, kubectl-shoal and playground into bin/
+build: ## build scheduler, manager, agent, kubectl-shoal and playground into bin/
 	go build -ldflags '$(LDFLAGS)' -o $(PROGRAMS)/shoal-scheduler ./cmd/scheduler
 	go build -ldflags '$(LDFLAGS)' -o $(PROGRAMS)/shoal-manager ./cmd/manager
+	go build -ldflags '$(LDFLAGS)' -o $(PROGRAMS)/shoal-agent ./cmd/agent
 	go build -ldflags '$(LDFLAGS)' -o $(PROGRAMS)/kubectl-shoal ./cmd/kubectl-shoal
 	ln -sf kubectl-shoal $(PROGRAMS)/kubectl_complete-shoal
 	go build -ldflags '$(LDFLAGS)' -o $(PROGRAMS)/playground ./cmd/playground
 
 IMAGE_REPO ?= localhost
 IMAGE_TAG  ?= $(if $(filter command environment,$(origin VERSION)),$(VERSION),dev)
-IMAGES     ?= shoal-scheduler,shoal-manager,redis
+IMAGES     ?= shoal-scheduler,shoal-manager,shoal-agent,redis
 
 .PHONY: images
 images: build ## pack container images into bin/images/; IMAGE_REPO=registry/team VERSION=v1 names them, RELEASE=1 for a release
@@ -80,7 +81,7 @@ real-node-deps: ## install the Debian packages that real nodes need (as root)
 REDIS_PACKAGES := redis-server redis-sentinel
 
 .PHONY: redis-deps
-redis-deps: ## install the Debian packages that the tests of switchovers start (as root)
+redis-deps: ## install the Debian packages that the tests of switchovers and of the agent start (as root)
 	@hack/install-packages $(REDIS_PACKAGES)
 
 # Programs that the tests of load/ and test/monitoring start on loopback. Without them those tests are skipped, or fail
@@ -131,7 +132,7 @@ e2e: controlplane build images ## run the tests on nodes with real kubelets: roo
 
 # Without Redis the tests are skipped; REQUIRE_REDIS=1 makes that a failure.
 .PHONY: test-redis
-test-redis: ## hand masters over on real Redis servers and Sentinels; RUNS=200 repeats the planned switchover, ONLY=regexp chooses tests
+test-redis: ## hand masters over, and run the agent, on real Redis servers and Sentinels; RUNS=200 repeats the planned switchover, ONLY=regexp chooses tests
 	RUNS='$(RUNS)' go test -tags redis -count=1 -timeout 30m -v $(if $(ONLY),-run '$(ONLY)') ./test/realredis
 
 SEEDS   ?= 2000
@@ -237,7 +238,7 @@ $(TOOLS)/%: hack/tools/go.mod hack/tools/go.sum
 
 .PHONY: clean
 clean: ## remove what was built, except the control plane and the tools
-	rm -rf $(BIN)/shoal-scheduler $(BIN)/shoal-manager $(BIN)/kubectl-shoal $(BIN)/kubectl_complete-shoal $(BIN)/playground $(BIN)/release $(BIN)/images $(BIN)/stages coverage.out
+	rm -rf $(BIN)/shoal-scheduler $(BIN)/shoal-manager $(BIN)/shoal-agent $(BIN)/kubectl-shoal $(BIN)/kubectl_complete-shoal $(BIN)/playground $(BIN)/release $(BIN)/images $(BIN)/stages coverage.out
 
 .PHONY: distclean
 distclean: ## remove everything that was built

@@ -25,16 +25,16 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 		}, []string{"role"}),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "shoal_agent_look_failures_total",
-			Help: "Looks at the engine that failed, by reason: unreachable, timeout, refused (password or rights), tls, answer.",
-		}, []string{"reason"}),
+			Help: "Looks at the engine that failed, by cause: unreachable, timeout, refused (password or rights), tls, answer.",
+		}, []string{"cause"}),
 		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "shoal_agent_actions_total",
 			Help: "Requests of the manager, by action and result: done, failed, invalid (not understood), or why it was refused: boot, epoch, state, engine.",
 		}, []string{"action", "result"}),
 		strangers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "shoal_agent_refused_connections_total",
-			Help: "Connections to the agent that were refused, by reason: none (no certificate), expired, forged, invalid, identity (not the manager's), handshake (not TLS 1.3, or broken off).",
-		}, []string{"reason"}),
+			Help: "Connections to the agent that were refused, by cause: none (no certificate), expired, forged, invalid, identity (not the manager's), handshake (not TLS 1.3, or broken off).",
+		}, []string{"cause"}),
 		elections: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "shoal_agent_election_failures_total",
 			Help: "Times that no Sentinel said who was elected.",

@@ -11,10 +11,12 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/redis"
 )
 
@@ -121,6 +123,11 @@ func (o *options) validate() error {
 	}
 	if (o.certFile == "") != (o.keyFile == "") {
 		return errors.New("--tls-cert-file and --tls-key-file: give both, or none")
+	}
+	// Every report with it would be refused.
+	example := agent.Report{Version: agent.Version, Role: agent.RoleNone, BootID: strings.Repeat("0", 32), Sequence: 1, Revision: o.revision}
+	if err := example.Validate(); err != nil {
+		return fmt.Errorf("--revision: %w", err)
 	}
 	return o.validateProbe()
 }

@@ -23,7 +23,7 @@ type metric struct {
 var kindsByOptions = map[string]string{"CounterOpts": "counter", "GaugeOpts": "gauge", "HistogramOpts": "histogram", "SummaryOpts": "summary"}
 
 // programs serve the metrics of the rooms that they run. Rooms that are not here are the manager's.
-var programs = map[string]string{"plugins/dispersion": "shoal-scheduler", "plugins/loadbalance": "shoal-scheduler", "load": "shoal-scheduler"}
+var programs = map[string]string{"plugins/dispersion": "shoal-scheduler", "plugins/loadbalance": "shoal-scheduler", "load": "shoal-scheduler", "agent": "shoal-agent"}
 
 // name of a metric of ours, or of the prefix of a name.
 var ours = regexp.MustCompile(`^shoal_[a-z0-9_]+$`)

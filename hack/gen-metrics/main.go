@@ -34,13 +34,14 @@ Every metric that Shoal declares. The page is generated from the sources by ` + 
 woken up for: [monitoring.md](monitoring.md).
 
 Scheduler and manager also serve what their libraries count: scheduler_*, workqueue_*, rest_client_*, leader_election_*, go_* and
-process_*. A label never has the name of an object; a label ` + "`reason`" + ` has a code such as [SHOAL2109](reasons/SHOAL2109.md), or in metrics of
+process_*; the agent go_* and process_*. A label never has the name of an object; a label ` + "`reason`" + ` has a code such as [SHOAL2109](reasons/SHOAL2109.md), or in metrics of
 conditions the name of one.
 `
 
 var about = []struct{ program, text string }{
 	{"shoal-manager", "Served on port 8080 (http). Those of type gauge are served by the manager that leads, and computed from its cache when they are asked for; in a standby they are absent."},
 	{"shoal-scheduler", "Served on port 10259 (https) to those who may read /metrics. A scheduler that does not lead has no cycles to count."},
+	{"shoal-agent", "Served on port 9721 (http) of each instance's pod."},
 }
 
 func render(all []metric) string {

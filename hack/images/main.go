@@ -1,4 +1,4 @@
-// Command images packs container images without a registry, a container runtime or root: Shoal's two programs, which are
+// Command images packs container images without a registry, a container runtime or root: Shoal's three programs, which are
 // one static file each, and Redis from the Debian packages that are installed on this machine.
 //
 // Each image becomes one OCI archive, which `ctr images import` and `podman load` take as it is and `skopeo copy` pushes,
@@ -31,10 +31,10 @@ func main() {
 	flag.StringVar(&o.repo, "repo", "localhost", "registry and path before the names of the images")
 	flag.StringVar(&o.tag, "tag", "dev", "tag of the images")
 	flag.StringVar(&o.version, "version", "dev", "version of Shoal, for the label org.opencontainers.image.version")
-	flag.StringVar(&o.programs, "programs", "bin", "folder with shoal-scheduler and shoal-manager")
+	flag.StringVar(&o.programs, "programs", "bin", "folder with shoal-scheduler, shoal-manager and shoal-agent")
 	flag.StringVar(&o.entrypoint, "redis-entrypoint", "images/redis/shoal-redis", "the entrypoint of the Redis image")
 	flag.StringVar(&o.out, "out", "bin/images", "folder for the archives and bills of materials")
-	flag.StringVar(&o.only, "only", "shoal-scheduler,shoal-manager,redis", "images to pack")
+	flag.StringVar(&o.only, "only", "shoal-scheduler,shoal-manager,shoal-agent,redis", "images to pack")
 	flag.Parse()
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "images:", err)
@@ -65,12 +65,12 @@ func run(o options) error {
 // describe says what is in an image, without packing it.
 func (o options) describe(what string) (content, []component, error) {
 	switch what {
-	case "shoal-scheduler", "shoal-manager":
+	case "shoal-scheduler", "shoal-manager", "shoal-agent":
 		return program(filepath.Join(o.programs, what), o.version)
 	case "redis":
 		return redis(o.entrypoint)
 	}
-	return content{}, nil, fmt.Errorf("there is no image %q: want some of shoal-scheduler, shoal-manager, redis", what)
+	return content{}, nil, fmt.Errorf("there is no image %q: want some of shoal-scheduler, shoal-manager, shoal-agent, redis", what)
 }
 
 // write makes <folder>/<what>.tar and <folder>/<what>.sbom.json.

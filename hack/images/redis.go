@@ -69,7 +69,7 @@ func installed() error {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("the Redis image is made of Debian packages that are not installed: run apt-get install %s, or leave the image out with make images IMAGES=shoal-scheduler,shoal-manager",
+		return fmt.Errorf("the Redis image is made of Debian packages that are not installed: run apt-get install %s, or leave the image out with make images IMAGES=shoal-scheduler,shoal-manager,shoal-agent",
 			strings.Join(missing, " "))
 	}
 	return nil

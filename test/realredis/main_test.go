@@ -22,7 +22,9 @@ func TestMain(m *testing.M) {
 		os.Exit(handOver(order))
 	}
 	removeLeft()
-	os.Exit(m.Run())
+	code := m.Run()
+	_ = os.Remove(agentFile())
+	os.Exit(code)
 }
 
 // removeLeft removes the folders of those who were killed, and could not do it themselves.

@@ -1,0 +1,401 @@
+//go:build redis
+
+package realredis
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/shoal-dev/shoal/agent/mtls"
+	"github.com/shoal-dev/shoal/agent/mtls/mtlstest"
+	"github.com/shoal-dev/shoal/api/agent"
+)
+
+// agentFile is not in memory: programs may not be run from there.
+func agentFile() string { return filepath.Join(os.TempDir(), fmt.Sprintf("shoal-agent-%d", os.Getpid())) }
+
+// agentProgram is built once, when the first test needs it.
+var agentProgram = sync.OnceValues(func() (string, error) {
+	name := agentFile()
+	out, err := exec.Command("go", "build", "-o", name, "../../cmd/agent").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, out)
+	}
+	return name, err
+})
+
+// reported is a report, and when it came.
+type reported struct {
+	agent.Report
+	at time.Time
+}
+
+// sidecar is an agent as a process of its own, with a manager of its own.
+type sidecar struct {
+	*exec.Cmd
+	t                testing.TB
+	ca               *mtlstest.Authority
+	identity         string
+	folder           string
+	actions, metrics string
+	log              *printed
+	reports          chan reported
+}
+
+// newSidecar starts an agent for the Redis at host:port, and waits for nothing.
+func newSidecar(t testing.TB, addr string, flags ...string) *sidecar {
+	t.Helper()
+	program, err := agentProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sidecar{t: t, ca: mtlstest.New(t), folder: scratch(t), log: &printed{}, reports: make(chan reported, 1000)}
+	s.identity = agent.Identity{Namespace: "shop", Pod: "orders-0", UID: "8d7f1c1e-2c5b-4a53-9d0e-0a1b2c3d4e5f"}.String()
+	bundle, roots := s.ca.Write(t, s.folder, s.ca.Sign(t, s.identity, nil))
+	s.actions, s.metrics = net.JoinHostPort(executor, freePort(t, executor)), net.JoinHostPort(executor, freePort(t, executor))
+	s.Cmd = exec.Command(program, append([]string{"--manager", s.manager(), "--address", addr, "--credential-bundle-file", bundle, "--trust-bundle-file", roots,
+		"--actions-bind-address", s.actions, "--metrics-bind-address", s.metrics, "-v", "9"}, flags...)...)
+	s.Stdout, s.Stderr = s.log, s.log
+	s.Env = []string{} // it needs nothing
+	start(t, s.Cmd)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the agent said:\n%s", s.log)
+		}
+	})
+	return s
+}
+
+// manager takes reports, and returns its address.
+func (s *sidecar) manager() string {
+	own := s.ca.Own(s.t, agent.ManagerURI)
+	listener, err := tls.Listen("tcp", net.JoinHostPort(executor, "0"), mtls.Server(func() (mtls.Own, error) { return own, nil }, isThis(s.identity), nil))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		report, err := agent.DecodeReport(r.Body)
+		if err != nil {
+			s.t.Error(err)
+			return
+		}
+		s.reports <- reported{report, time.Now()}
+		w.WriteHeader(http.StatusNoContent)
+	})}
+	s.t.Cleanup(func() { _ = server.Close() })
+	go func() { _ = server.Serve(listener) }()
+	return listener.Addr().String()
+}
+
+func (s *sidecar) until(what string, wanted func(agent.Report) bool) reported {
+	s.t.Helper()
+	deadline := time.After(60 * time.Second)
+	for {
+		select {
+		case r := <-s.reports:
+			if wanted(r.Report) {
+				return r
+			}
+		case <-deadline:
+			s.t.Fatalf("not reported: %s", what)
+			return reported{}
+		}
+	}
+}
+
+func isMaster(r agent.Report) bool { return r.Role == agent.RoleMaster }
+func inSync(r agent.Report) bool   { return r.Role == agent.RoleReplica && r.LinkUp }
+
+func failing(reason string) func(agent.Report) bool {
+	return func(r agent.Report) bool {
+		return r.Role == agent.RoleUnknown && strings.HasPrefix(r.Problem, reason+": ")
+	}
+}
+
+// ask asks for an action as the manager.
+func (s *sidecar) ask(r agent.Request) agent.Answer {
+	s.t.Helper()
+	r.Version = agent.Version
+	body, err := json.Marshal(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: mtls.Client(s.ca.Own(s.t, agent.ManagerURI), isThis(s.identity)), DisableKeepAlives: true}}
+	response, err := client.Post("https://"+s.actions+agent.ActionPath, "application/json", bytes.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := agent.DecodeAnswer(response.Body)
+	if err != nil {
+		s.t.Fatalf("status %d: %v", response.StatusCode, err)
+	}
+	return answer
+}
+
+func (s *sidecar) get(path string) string {
+	s.t.Helper()
+	response, err := http.Get("http://" + s.metrics + path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// A change of role is known to the manager within the second of a poll, and what it costs the report.
+func TestAgentNoticesWithinASecond(t *testing.T) {
+	s := newShard(t, shape{servers: 2})
+	a := newSidecar(t, s.direct[1].Options().Addr)
+	a.until("a replica in sync", inSync)
+	var longest time.Duration
+	for range 5 {
+		begun := time.Now()
+		s.do(1, "REPLICAOF", "NO", "ONE")
+		longest = max(longest, a.until("the promotion", isMaster).at.Sub(begun))
+		begun = time.Now()
+		s.do(1, "REPLICAOF", s.hostPort(0)...)
+		r := a.until("that it is a replica", func(r agent.Report) bool { return r.Role == agent.RoleReplica })
+		longest = max(longest, r.at.Sub(begun))
+		if master := s.fronts[0].addr(); r.MasterAddr != master {
+			t.Errorf("its master is %s, want %s", r.MasterAddr, master)
+		}
+		if !r.LinkUp {
+			a.until("a replica in sync", inSync)
+		}
+	}
+	t.Logf("the longest of ten changes took %s from the order to the report", longest)
+	if longest > 1500*time.Millisecond {
+		t.Errorf("a change took %s", longest)
+	}
+}
+
+// When Sentinels promote a replica, its agent reports it first, and the epoch of the election as soon as Sentinels tell.
+func TestAgentSeesAFailover(t *testing.T) {
+	s := newShard(t, shape{servers: 2, sentinels: 3, downAfter: downAfter})
+	a := newSidecar(t, s.direct[1].Options().Addr, "--sentinels", strings.Join(s.sentinels, ","), "--sentinel-shard", monitor, "--announced-address", s.fronts[1].addr())
+	a.until("a replica in sync", inSync)
+	kill(t, s.servers[0])
+	a.until("the promotion", isMaster)
+	r := a.until("the epoch", func(r agent.Report) bool { return isMaster(r) && r.Epoch > 0 })
+	if view, err := s.view(s.sentinels[0]); err != nil || view.Master != s.fronts[1].addr() || int64(view.Epoch) != r.Epoch {
+		t.Errorf("the Sentinel says %+v, %v; the agent says epoch %d", view, err, r.Epoch)
+	}
+}
+
+// A Redis that is frozen or dead is unknown, and known again when it is back.
+func TestAgentOfARedisThatFails(t *testing.T) {
+	s := newShard(t, shape{servers: 1})
+	a := newSidecar(t, s.direct[0].Options().Addr)
+	first := a.until("a master", isMaster)
+	freeze(t, s.servers[0])
+	a.until("that it is silent", failing("timeout"))
+	thaw(t, s.servers[0])
+	a.until("a master again", isMaster)
+	kill(t, s.servers[0])
+	last := a.until("that it is gone", failing("unreachable"))
+	if last.BootID != first.BootID || last.Sequence <= first.Sequence {
+		t.Errorf("%+v after %+v", last, first)
+	}
+	if text := a.get("/healthz"); text != "ok\n" {
+		t.Errorf("the agent says of itself: %s", text)
+	}
+}
+
+// With a wrong password, or TLS on one side only, an agent reports why it knows nothing, and no password is anywhere.
+func TestAgentIsRefusedByRedis(t *testing.T) {
+	const password, wrong = "correct-horse-battery", "staple-of-the-battery"
+	file := filepath.Join(scratch(t), "password")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(wrong)
+	locked := newShard(t, shape{servers: 1})
+	locked.do(0, "CONFIG", "SET", "requirepass", password)
+	open := newShard(t, shape{servers: 1})
+	addr := func(s *shard) string { return s.direct[0].Options().Addr }
+
+	none := newSidecar(t, addr(locked))
+	none.until("no password", failing("refused"))
+	needless := newSidecar(t, addr(open), "--password-file", file)
+	needless.until("a Redis that takes any password", isMaster)
+	encrypted := newSidecar(t, addr(open), "--tls")
+	encrypted.until("TLS to one who speaks none", func(r agent.Report) bool { return r.Role == agent.RoleUnknown })
+	absent := newSidecar(t, addr(locked), "--password-file", file+".absent")
+	absent.until("no file", failing("refused"))
+	other := newSidecar(t, addr(locked), "--password-file", file)
+	other.until("another password", failing("refused"))
+	write(password) // it was changed
+	other.until("the right password", isMaster)
+	if answer := other.ask(agent.Request{Action: agent.Pause, Milliseconds: 1}); answer.Refused != "" {
+		t.Errorf("%+v", answer)
+	}
+	for _, a := range []*sidecar{none, needless, encrypted, absent, other} {
+		text := a.log.String() + a.get("/metrics")
+		for drained := false; !drained; {
+			select {
+			case r := <-a.reports:
+				text += fmt.Sprintf("%+v", r)
+			default:
+				drained = true
+			}
+		}
+		if strings.Contains(text, password[:7]) || strings.Contains(text, wrong[:6]) {
+			t.Errorf("a password is in %s", text)
+		}
+	}
+	if text := none.get("/metrics"); !strings.Contains(text, `shoal_agent_look_failures_total{cause="refused"}`) {
+		t.Errorf("it is not counted: %s", text)
+	}
+}
+
+// The actions that change a master keep its data; what would lose it is refused.
+func TestAgentActs(t *testing.T) {
+	s := newShard(t, shape{servers: 2})
+	s.do(0, "SET", "key", "value")
+	s.do(0, "WAIT", 1, 60_000)
+	a, master := newSidecar(t, s.direct[1].Options().Addr), s.fronts[0].addr()
+	a.until("a replica in sync", inSync)
+	for _, c := range []struct {
+		request agent.Request
+		refused agent.Refusal
+		changed bool
+	}{
+		{agent.Request{Action: agent.Pause, Milliseconds: 100}, agent.RefusedState, false},
+		{agent.Request{Action: agent.Demote}, agent.RefusedState, false},
+		{agent.Request{Action: agent.Join, Master: master}, "", false},
+		{agent.Request{Action: agent.Join, Master: "127.0.0.1:2"}, agent.RefusedState, false},
+		{agent.Request{Action: agent.Protect}, "", true},
+		{agent.Request{Action: agent.Protect}, "", false},
+		{agent.Request{Action: agent.Demote}, "", false},
+		{agent.Request{Action: agent.Join, Master: master}, "", true},
+		{agent.Request{Action: agent.Leave}, "", true},
+		{agent.Request{Action: agent.Promote, Epoch: 5}, "", true},
+		{agent.Request{Action: agent.Promote, Epoch: 4}, agent.RefusedEpoch, false},
+		{agent.Request{Action: agent.Leave}, agent.RefusedState, false},
+		{agent.Request{Action: agent.Join, Master: master}, agent.RefusedState, false},
+		{agent.Request{Action: agent.Follow, Master: master}, agent.RefusedState, false},
+		{agent.Request{Action: agent.Pause, Milliseconds: 60_000}, "", true},
+		{agent.Request{Action: agent.Unpause}, "", true},
+		{agent.Request{Action: agent.ConfigSet, Parameters: []agent.Parameter{{Name: "maxmemory", Value: "much"}}}, agent.Failed, true},
+		{agent.Request{Action: agent.Demote}, "", true},
+		{agent.Request{Action: agent.Follow, Master: master}, "", true},
+	} {
+		answer := a.ask(c.request)
+		if answer.Refused != c.refused || answer.Refused == "" && answer.Changed != c.changed {
+			t.Errorf("%+v: %+v", c.request, answer)
+		}
+		if c.request.Action == agent.Promote && c.refused == "" && (answer.Report.Role != agent.RoleMaster || answer.Report.Epoch != 5) {
+			t.Errorf("%+v", answer.Report)
+		}
+		if c.request.Action == agent.Protect && !answer.Report.Protected {
+			t.Errorf("%+v", answer.Report)
+		}
+		if value := s.do(1, "GET", "key"); value != "value" {
+			t.Fatalf("after %+v the key is %v", c.request, value)
+		}
+	}
+	a.until("a replica in sync", inSync)
+	answer := a.ask(agent.Request{Action: agent.ConfigSet, Parameters: []agent.Parameter{{Name: "maxmemory", Value: "100mb"}, {Name: "hz", Value: "11"}}})
+	want := []agent.Parameter{{Name: "maxmemory", Value: "104857600"}, {Name: "hz", Value: "11"}}
+	if fmt.Sprint(answer.Parameters) != fmt.Sprint(want) || !answer.Changed {
+		t.Errorf("%+v", answer)
+	}
+	if answer := a.ask(agent.Request{Action: agent.ConfigGet, Parameters: []agent.Parameter{{Name: "hz"}, {Name: "maxmemory-clients"}}}); len(answer.Parameters) != 2 || answer.Changed {
+		t.Errorf("%+v", answer)
+	}
+}
+
+// A certificate and roots that were rotated hold at once.
+func TestAgentRotates(t *testing.T) {
+	s := newShard(t, shape{servers: 1})
+	a := newSidecar(t, s.direct[0].Options().Addr)
+	a.until("a master", isMaster)
+	if answer := a.ask(agent.Request{Action: agent.Unpause}); answer.Refused != "" {
+		t.Errorf("%+v", answer)
+	}
+	a.ca = mtlstest.New(t)
+	a.ca.Write(t, a.folder, a.ca.Sign(t, a.identity, nil))
+	if answer := a.ask(agent.Request{Action: agent.Unpause}); answer.Refused != "" {
+		t.Errorf("%+v", answer)
+	}
+}
+
+// An agent that has nothing to tell costs next to nothing, and its Redis too.
+func TestAgentIsIdle(t *testing.T) {
+	s := newShard(t, shape{servers: 1})
+	server := s.servers[0].Process.Pid
+	const long = 20 * time.Second
+	before := spent(t, server, long)
+	a := newSidecar(t, s.direct[0].Options().Addr)
+	a.until("a master", isMaster)
+	began := cpu(t, a.Process.Pid)
+	with := spent(t, server, long)
+	own := (cpu(t, a.Process.Pid) - began).Seconds() / long.Seconds()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", a.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var resident, anonymous int
+	for line := range strings.Lines(string(status)) {
+		_, _ = fmt.Sscanf(line, "VmRSS: %d kB", &resident)
+		_, _ = fmt.Sscanf(line, "RssAnon: %d kB", &anonymous)
+	}
+	t.Logf("the agent takes %.3f %% of a core and %.1f MB, %.1f of them its own alone; Redis takes %.3f %% instead of %.3f", 100*own,
+		float64(resident)/1e3, float64(anonymous)/1e3, 100*with, 100*before)
+	if own > 0.01 || with-before > 0.01 || resident > 40_000 {
+		t.Error("that is too much")
+	}
+}
+
+// spent is the share of a core that a process takes in a time.
+func spent(t testing.TB, pid int, long time.Duration) float64 {
+	t.Helper()
+	began := cpu(t, pid)
+	<-time.After(long)
+	return (cpu(t, pid) - began).Seconds() / long.Seconds()
+}
+
+// cpu is the time that all threads of a process have had on a core.
+func cpu(t testing.TB, pid int) (total time.Duration) {
+	t.Helper()
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	for _, name := range threads {
+		text, err := os.ReadFile(name)
+		var ns int64
+		if _, scanErr := fmt.Sscan(string(text), &ns); err != nil || scanErr != nil {
+			continue // a thread that has just ended
+		}
+		total += time.Duration(ns)
+	}
+	return total
+}
+
+// isThis admits the one identity.
+func isThis(uri string) func(*x509.Certificate) error {
+	return func(c *x509.Certificate) error {
+		if id, err := agent.IdentityOf(c); err != nil || id.String() != uri {
+			return fmt.Errorf("it is not %s: %w", uri, err)
+		}
+		return nil
+	}
+}
