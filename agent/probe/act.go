@@ -28,9 +28,9 @@ func (r *Redis) Act(ctx context.Context, request agent.Request) (changed bool, f
 	if request.Action == agent.ConfigGet || request.Action == agent.ConfigSet {
 		found, err = configure(ctx, conn, request)
 		if err != nil {
-			err = fail(err)
+			return false, nil, fail(err)
 		}
-		return request.Action == agent.ConfigSet, found, err
+		return request.Action == agent.ConfigSet, found, nil
 	}
 	if _, err := conn.Evict(ctx); err != nil {
 		return false, nil, fail(err)

@@ -121,7 +121,7 @@ type Answer struct {
 	Changed bool `json:"changed,omitempty"`
 	// Parameters answer ConfigGet, and ConfigSet with what was read back.
 	Parameters []Parameter `json:"parameters,omitempty"`
-	// Report is of the instance after the action, as it was sent or will be.
+	// Report is of the instance after the action, with a sequence number of its own: it counts like one that was pushed.
 	Report Report `json:"report"`
 }
 
