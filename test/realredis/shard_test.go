@@ -197,7 +197,7 @@ func (s *shard) startServer(n int) {
 // answers waits until a server does.
 func (s *shard) answers(n int) {
 	s.t.Helper()
-	if err := until(20*time.Second, func() bool { return s.direct[n].Ping(context.Background()).Err() == nil }); err != nil {
+	if err := until(60*time.Second, func() bool { return s.direct[n].Ping(context.Background()).Err() == nil }); err != nil {
 		s.t.Fatalf("server %d does not start: %v", n, err)
 	}
 }
