@@ -17,10 +17,10 @@ func (r *Refusal) Error() string { return r.Text }
 
 // Act does what a valid request asks for, over a connection of its own, and reports whether anything was changed. The
 // connection has the name of those who hand over masters, and ends theirs and those of earlier actions: an order that was
-// given up, and is still under way, is not carried out after this one. The error is a *Refusal, or a *Failure after which it
+// given up, and is still under way, is not carried out after this one. Those of a later lock are left alone, and it fails. The error is a *Refusal, or a *Failure after which it
 // is not known whether it was done.
 func (r *Redis) Act(ctx context.Context, request agent.Request) (changed bool, found []agent.Parameter, err error) {
-	conn, err := r.connect(ctx, switchover.ConnectionName)
+	conn, err := r.connect(ctx, switchover.ConnectionName, request.Lock)
 	if err != nil {
 		return false, nil, fail(err)
 	}

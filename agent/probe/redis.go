@@ -32,7 +32,7 @@ func (r *Redis) Look(ctx context.Context) (agent.Report, error) {
 
 func (r *Redis) state(ctx context.Context) (redis.State, error) {
 	if r.conn == nil {
-		conn, err := r.connect(ctx, "shoal-agent")
+		conn, err := r.connect(ctx, "shoal-agent", 0)
 		if err != nil {
 			return redis.State{}, err
 		}
@@ -41,12 +41,12 @@ func (r *Redis) state(ctx context.Context) (redis.State, error) {
 	return r.conn.State(ctx)
 }
 
-func (r *Redis) connect(ctx context.Context, name string) (*redis.Conn, error) {
+func (r *Redis) connect(ctx context.Context, name string, generation uint64) (*redis.Conn, error) {
 	access, err := r.access()
 	if err != nil {
 		return nil, &Failure{refused, err}
 	}
-	access.Name = name
+	access.Name, access.Generation = name, generation
 	return redis.Connect(ctx, r.addr, access)
 }
 

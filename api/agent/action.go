@@ -87,6 +87,9 @@ type Request struct {
 	// Epoch is that of the election because of which the manager asks; an agent that knows of a later one refuses, for then
 	// the request was under way for too long. 0 is not of an election.
 	Epoch int64 `json:"epoch,omitempty"`
+	// Lock is how many times the lock of the shard had changed hands when the manager got it. Whoever got it later is not
+	// disturbed: the request fails.
+	Lock uint64 `json:"lock,omitempty"`
 	// Master is host:port, for Join and Follow.
 	Master string `json:"master,omitempty"`
 	// Milliseconds are for Pause: 1 to MaxPause.

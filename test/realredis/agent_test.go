@@ -22,6 +22,8 @@ import (
 	"github.com/shoal-dev/shoal/agent/mtls"
 	"github.com/shoal-dev/shoal/agent/mtls/mtlstest"
 	"github.com/shoal-dev/shoal/api/agent"
+	"github.com/shoal-dev/shoal/redis"
+	"github.com/shoal-dev/shoal/switchover"
 )
 
 // agentFile is not in memory: programs may not be run from there.
@@ -328,6 +330,32 @@ func TestAgentActs(t *testing.T) {
 	}
 	if answer := a.ask(agent.Request{Action: agent.ConfigGet, Parameters: []agent.Parameter{{Name: "hz"}, {Name: "maxmemory-clients"}}}); len(answer.Parameters) != 2 || answer.Changed {
 		t.Errorf("%+v", answer)
+	}
+}
+
+// Who has lost the lock of a shard changes nothing through the agent while somebody with a later one is at work, and who has got it
+// ends what came before.
+func TestAgentActsUnderTheLock(t *testing.T) {
+	s := newShard(t, shape{servers: 1})
+	addr := s.direct[0].Options().Addr
+	a := newSidecar(t, addr)
+	a.until("a master", isMaster)
+	other, err := redis.Connect(t.Context(), addr, redis.Access{Name: switchover.ConnectionName, Generation: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = other.Close() }) // the agent has ended it
+	if answer := a.ask(agent.Request{Action: agent.Demote, Lock: 6}); answer.Refused != agent.Failed || answer.Changed || answer.Report.Role != agent.RoleMaster {
+		t.Errorf("with the lock of before: %+v", answer)
+	}
+	if _, err := other.State(t.Context()); err != nil {
+		t.Errorf("the later one was disturbed: %v", err)
+	}
+	if answer := a.ask(agent.Request{Action: agent.Demote, Lock: 8}); answer.Refused != "" || !answer.Changed {
+		t.Errorf("with the lock of after: %+v", answer)
+	}
+	if _, err := other.State(t.Context()); err == nil {
+		t.Error("the earlier one can go on")
 	}
 }
 
