@@ -121,7 +121,11 @@ func TestOrderOfReports(t *testing.T) {
 		{2, 2, 3, true}, // still doubtful: another boot has reported since
 		{2, 3, 3, false},
 		{1, 9, 9, true},
-		{2, 4, 2, false}, // the Sentinels began anew
+		{2, 4, 2, false},  // the Sentinels began anew
+		{1, 10, 9, false}, // it goes on reporting: it was never over
+		{1, 10, 9, true},
+		{2, 5, 2, true}, // and the other one was, of which this was under way
+		{1, 11, 9, false},
 	} {
 		next, err := o.Next(Report{BootID: boots[step.boot], Sequence: step.sequence, Epoch: step.epoch})
 		if (err != nil) != step.old {
