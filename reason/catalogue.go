@@ -188,6 +188,48 @@ const (
 	SwitchoverTooLong Code = 2314
 	// HandedOverInPart: another instance is master, and not everybody follows it yet.
 	HandedOverInPart Code = 2315
+	// LabelMaster: the label master is given to the instance that is master.
+	LabelMaster Code = 2401
+	// LabelReplica: the label replica is given to an instance that says that it is one.
+	LabelReplica Code = 2402
+	// StripNotMaster: the label master is taken from an instance that says that it is none.
+	StripNotMaster Code = 2403
+	// StripLost: a label is taken from an instance whose pod has ended or whose node is lost.
+	StripLost Code = 2404
+	// StripSuperseded: the label master is taken from an instance that a later election has replaced.
+	StripSuperseded Code = 2405
+	// StripContested: the label master is taken because several instances claim to be master.
+	StripContested Code = 2406
+	// ClearRole: the label replica is taken from an instance that is none any more.
+	ClearRole Code = 2407
+	// ConfirmStripped: a pod is written to before another one gets the label master.
+	ConfirmStripped Code = 2408
+	// MasterLabelled: every shard has an instance with the label master.
+	MasterLabelled Code = 2409
+	// OneMaster: no shard has two masters.
+	OneMaster Code = 2410
+	// MasterMoving: the label master is on its way to another instance.
+	MasterMoving Code = 2411
+	// NoMasterClaim: no instance of the shard says that it is master.
+	NoMasterClaim Code = 2412
+	// MasterNotConfirmed: the HA system names an instance that does not say that it is master.
+	MasterNotConfirmed Code = 2413
+	// HASilent: the HA system does not say who is master.
+	HASilent Code = 2414
+	// MasterSilent: the instance that is master by all that is known is silent.
+	MasterSilent Code = 2415
+	// OthersUnheard: without an HA system, nothing is known of the other instances.
+	OthersUnheard Code = 2416
+	// MastersContested: several instances claim to be master, and no election decides.
+	MastersContested Code = 2417
+	// OutdatedMaster: an instance claims to be master beside the one that was elected.
+	OutdatedMaster Code = 2418
+	// MasterNotServing: the master reads its data, or its pod is being deleted.
+	MasterNotServing Code = 2419
+	// ClaimSuperseded: what an instance says is of an earlier election.
+	ClaimSuperseded Code = 2420
+	// ViewOutdated: what a Sentinel says is of an earlier election.
+	ViewOutdated Code = 2421
 )
 
 type row struct {
@@ -755,6 +797,132 @@ func catalogue() []row {
 			Text:    "another instance is master, and not everybody follows it yet",
 			Meaning: "The new master has every write. The message says what is missing: an instance that does not follow it or does not answer, its own setting min-replicas-to-write, or Sentinels that were not told and do not name it yet.",
 			Advice:  "Look at what the message names, and run the same request again.",
+		}},
+		{LabelMaster, Entry{
+			Name:    "LabelMaster",
+			Text:    "the engine of the instance says that it is master, and nothing speaks against it",
+			Meaning: "Its agent reported lately that its engine is master, and most Sentinels name it; without Sentinels, all other instances said that they are not. No other pod of the shard carries the label, and each was written to before, so that an older decision about it is refused.",
+			Advice:  "Nothing.",
+		}},
+		{LabelReplica, Entry{
+			Name:    "LabelReplica",
+			Text:    "the engine of the instance says that it is a replica",
+			Meaning: "The Service for reads has it from now on.",
+			Advice:  "Nothing.",
+		}},
+		{StripNotMaster, Entry{
+			Name:    "StripNotMaster",
+			Text:    "the engine of the instance says that it does not take writes as a master",
+			Meaning: "It was demoted, by Sentinel, by a planned switchover or by a person, or it is protected. What it says of itself counts more than everything else.",
+			Advice:  "Nothing. The new master gets the label when it says that it is one and Sentinels name it.",
+		}},
+		{StripLost, Entry{
+			Name:    "StripLost",
+			Text:    "the pod of the instance has ended, or its node is lost",
+			Meaning: "Nothing of it takes writes any more.",
+			Advice:  "Nothing: Sentinel promotes a replica if there is one in sync.",
+		}},
+		{StripSuperseded, Entry{
+			Name:    "StripSuperseded",
+			Text:    "a later election has made another instance master",
+			Meaning: "The instance may be cut off and not know of it. What it is sent is lost when it hears.",
+			Advice:  "If it lasts, look at why the instance still takes itself for a master: Sentinel makes it a replica as soon as it reaches it.",
+		}},
+		{StripContested, Entry{
+			Name:    "StripContested",
+			Text:    "several instances claim to be master, and no election decides between them",
+			Meaning: "Writes to the wrong one are lost. Nobody has the label until one of them says that it is none, or an election decides; it is never given by age or by name.",
+			Advice:  "See SHOAL2417.",
+		}},
+		{ClearRole, Entry{
+			Name:    "ClearRole",
+			Text:    "the engine of the instance does not say any more that it is a replica",
+			Meaning: "It is master and has not got the label yet, or is protected, or has no role.",
+			Advice:  "Nothing.",
+		}},
+		{ConfirmStripped, Entry{
+			Name:    "ConfirmStripped",
+			Text:    "the API server confirms that the pod does not carry the label master",
+			Meaning: "The cache may be behind, and a manager that was suspended may have a write under way. After this one, such a write is refused because of its version.",
+			Advice:  "Nothing.",
+		}},
+		{MasterLabelled, Entry{
+			Name:    "MasterLabelled",
+			Text:    "every shard has an instance with the label master",
+			Meaning: "The Service for writes has an endpoint for each shard.",
+			Advice:  "Nothing.",
+		}},
+		{OneMaster, Entry{
+			Name:    "OneMaster",
+			Text:    "in no shard do two instances claim to be master",
+			Meaning: "As it should be.",
+			Advice:  "Nothing.",
+		}},
+		{MasterMoving, Entry{
+			Name:    "MasterMoving",
+			Text:    "the label master is on its way to another instance",
+			Meaning: "It was taken from one, and is given to the next when that was seen. It takes well under a second.",
+			Advice:  "Nothing. If it lasts, the API server refuses writes to pods: look at the manager's log.",
+		}},
+		{NoMasterClaim, Entry{
+			Name:    "NoMasterClaim",
+			Text:    "no instance says that it is master",
+			Meaning: "The engines are starting, or the master is gone and Sentinel has not promoted a replica yet. Shoal elects nobody.",
+			Advice:  "If it lasts, ask a Sentinel (SENTINEL MASTER): it must know the shard, and a replica must be in sync and have a replica-priority above 0.",
+		}},
+		{MasterNotConfirmed, Entry{
+			Name:    "MasterNotConfirmed",
+			Text:    "the instance that Sentinels name does not say that it is master",
+			Meaning: "The engine counts more than Sentinel. Either the report is under way, or its agent does not run, or somebody changed the master behind Sentinel's back.",
+			Advice:  "If it lasts, compare ROLE of the instances with what SENTINEL MASTER names, and look at the agent of the one that is named.",
+		}},
+		{HASilent, Entry{
+			Name:    "HASilent",
+			Text:    "too few Sentinels say who is master",
+			Meaning: "A label that stands stays. None is moved to another instance without their word: the one that claims to be master may be one that was replaced.",
+			Advice:  "See why the manager does not reach the Sentinels named in spec.roleProvider, or why they know of no such shard.",
+		}},
+		{MasterSilent, Entry{
+			Name:    "MasterSilent",
+			Text:    "the instance that is master by all that is known has not been heard lately",
+			Meaning: "It had no label when its agent fell silent, so that there is nothing that says what it is now.",
+			Advice:  "Look at the container of the agent in its pod.",
+		}},
+		{OthersUnheard, Entry{
+			Name:    "OthersUnheard",
+			Text:    "an instance claims to be master, and others have not said that they are none",
+			Meaning: "The set has no HA system that could say who is right, and the label of a silent instance was taken away for good reasons.",
+			Advice:  "Look at the agents of the instances in the message, or delete their pods if they are dead.",
+		}},
+		{MastersContested, Entry{
+			Name:    "MastersContested",
+			Text:    "several instances claim to be master, and no election decides between them",
+			Meaning: "None of them has the label: writes through the Service wait. Clients that ask Sentinel go where it points.",
+			Advice:  "Compare INFO replication of both with what Sentinels name. What was written to the wrong one is lost when it becomes a replica: copy it first.",
+		}},
+		{OutdatedMaster, Entry{
+			Name:    "OutdatedMaster",
+			Text:    "an instance claims to be master, and the election that counts named another one",
+			Meaning: "It does not carry the label. Either it was replaced and has not heard of it: clients that are connected to it may still write to it, and that is lost when it becomes a replica. Or it has just been promoted, and Sentinels are about to say so.",
+			Advice:  "If it lasts, find out why Sentinel does not reach it. min-replicas-to-write keeps such a master from taking writes.",
+		}},
+		{MasterNotServing, Entry{
+			Name:    "MasterNotServing",
+			Text:    "the instance that is master does not take writes now",
+			Meaning: "It reads its data from the disk, or its pod is being deleted.",
+			Advice:  "Nothing: it passes, or Sentinel promotes another one.",
+		}},
+		{ClaimSuperseded, Entry{
+			Name:    "ClaimSuperseded",
+			Text:    "what the instance says is of an earlier election",
+			Meaning: "Reports are compared by the number of the election and never by time.",
+			Advice:  "Nothing.",
+		}},
+		{ViewOutdated, Entry{
+			Name:    "ViewOutdated",
+			Text:    "what the HA system says is of an earlier election",
+			Meaning: "A later one is known from instances, or from another Sentinel that was asked before. This one has yet to hear of it.",
+			Advice:  "Nothing: Sentinels tell each other within seconds. If it lasts, restart the Sentinel that is behind.",
 		}},
 	}
 }

@@ -11,6 +11,7 @@ import "fmt"
 //	21xx  rebuild: what is done, and what it waits for
 //	22xx  the state of an InstanceSet
 //	23xx  how a planned switchover ended
+//	24xx  roles: who carries the label, and why
 type Code int
 
 // Entry is what the catalogue knows about a code.

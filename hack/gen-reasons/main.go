@@ -74,6 +74,7 @@ var families = []struct {
 	{21, "Rebuild: what is done, and what it waits for", "In the condition Rebuilding, the exceptions and the events of the InstanceSet."},
 	{22, "The state of an InstanceSet", "In the conditions and the exceptions of the InstanceSet."},
 	{23, "How a planned switchover ended", "In the outcome of package switchover (docs/switchover.md)."},
+	{24, "Roles: who carries the label, and why", "In the conditions NoMaster and TwoMasters and the events of the InstanceSet, and the label `reason` of the metric shoal_roles_writes_total."},
 }
 
 func index() string {

@@ -24,10 +24,12 @@ var (
 	ofDispersion = []string{"./plugins/dispersion ^(TestScenarios|TestTightGroupNeverDeadlocks)$"}
 	ofSwitchover = []string{"./switchover/decide"}
 	ofSlots      = []string{"./slots ^TestScenarios$"}
+	ofRoles      = []string{"./roles/decide"}
 )
 
 const (
 	noSwitchover = "the simulation hands over no masters"
+	noRoles      = "the simulation has no agents"
 	rarelyTight  = "they are rarely so short of room that one is missed; plugins/dispersion has tests that are"
 )
 
@@ -124,4 +126,30 @@ var bugs = []bug{
 	{name: "alarm-unheard", file: "switchover/decide/decide.go", is: "\tif p.sentinelsAlarmed() {\n", becomes: "\tif p.PausedAt.IsZero() && p.sentinelsAlarmed() {\n", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 	{name: "lost-lock-unnoticed", file: "redis/conn.go", is: "generation > a.Generation", becomes: "generation > a.Generation+1000", scenarios: []string{"./redis ^TestNamesakes$"}, onRedis: "^TestLockLost$", apart: true, why: noSwitchover},
 	{name: "old-look", file: "switchover/decide/snapshot.go", is: "!m.Old && s.Took > fresh", becomes: "!m.Old && s.Took < 0", scenarios: ofSwitchover, onRedis: "^TestAnOldLookIsNotActedOn$", apart: true, why: noSwitchover},
+
+	// Who carries the label master.
+	{name: "label-before-strip", file: "roles/decide/decide.go", is: "if holders := p.holders(); len(holders) > 0 {", becomes: "if holders := p.holders(); len(holders) > 3 {", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "strip-not-confirmed", file: "roles/decide/decide.go", is: "if i != heir && !written {", becomes: "if i != heir && false && !written {", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "unseen-pods-forgotten", file: "roles/decide/decide.go", is: "if !p.Complete {", becomes: "if false {", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "silent-is-no-master", file: "roles/decide/decide.go", is: "{reason.StripLost, i.lost()},", becomes: "{reason.StripLost, i.lost() || !p.fresh(i)},", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "lost-keeps-label", file: "roles/decide/decide.go", is: "\t\t{reason.StripLost, i.lost()},\n", becomes: "", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "engine-not-believed", file: "roles/decide/decide.go", is: "\t\t{reason.StripNotMaster, i.denies()},\n", becomes: "", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "replaced-keeps-label", file: "roles/decide/decide.go", is: "\t\t{reason.StripSuperseded, p.decided && p.HA.Master != i.Name || p.isBeaten(i)},\n", becomes: "", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "contested-keeps-label", file: "roles/decide/decide.go", is: "\t\t{reason.StripContested, p.contested() && slices.Contains(p.rivals, i)},\n", becomes: "", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "all-silent-is-news", file: "roles/decide/decide.go", is: "(!p.Hushed || i.Heard || labelled > 1)", becomes: "(i.Label == Master || labelled > 1)", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "two-labels-are-fine", file: "roles/decide/decide.go", is: "i.Heard || labelled > 1)", becomes: "i.Heard)", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "old-sentinel-believed", file: "roles/decide/decide.go", is: "p.usable = p.HA.Epoch >= p.HA.Floor && ", becomes: "p.usable = ", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "agents-overrule-sentinels", file: "roles/decide/decide.go", is: "(!p.behind || p.HA.Agreed)", becomes: "!p.behind", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "agents-hold-nothing-back", file: "roles/decide/heir.go", is: "case !p.usable || p.behind:", becomes: "case !p.usable:", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "first-by-name", file: "roles/decide/decide.go", is: "if len(left) == 1 {", becomes: "if len(left) >= 1 {", too: [2]string{"return len(p.rivals)-len(p.beaten) > 1", "return false"}, scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "epochs-turned-round", file: "roles/decide/decide.go", is: "other.Report.Epoch > i.Report.Epoch", becomes: "other.Report.Epoch < i.Report.Epoch", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "one-sentinel-is-enough", file: "roles/decide/heir.go", is: "case !p.HA.Agreed:", becomes: "case false:", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "sentinels-not-asked", file: "roles/decide/heir.go", is: "{p.elected, p.serving, p.alone}", becomes: "{p.serving, p.alone}", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "old-claim-is-fine", file: "roles/decide/heir.go", is: "case !p.fresh(i):", becomes: "case false:", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "others-not-asked", file: "roles/decide/heir.go", is: "{p.elected, p.serving, p.alone}", becomes: "{p.elected, p.serving}", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "protected-is-master", file: "roles/decide/snapshot.go", is: "i.Report.Role == Master && !i.Report.Protected", becomes: "i.Report.Role == Master", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "hush-never", file: "roles/decide/snapshot.go", is: "return listening < silence || 2*silent > running", becomes: "return false", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "report-counts-twice", file: "api/agent/order.go", is: "if r.Sequence <= o.sequence {", becomes: "if r.Sequence < o.sequence {", scenarios: []string{"./api/agent"}, apart: true, why: noRoles},
+	{name: "former-boot-counts", file: "api/agent/order.go", is: "case at >= 0 && (r.Sequence", becomes: "case at >= maxOver && (r.Sequence", scenarios: []string{"./api/agent"}, apart: true, why: noRoles},
+	{name: "deaf-for-ever", file: "api/agent/order.go", is: "|| !o.over[at].since)", becomes: "|| true)", scenarios: []string{"./api/agent"}, apart: true, why: noRoles},
 }

@@ -1,0 +1,269 @@
+package decide
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// planner collects the plan for one snapshot.
+type planner struct {
+	Snapshot
+	plan Plan
+
+	// rivals claim to be master, or carry its label and cannot be asked. beaten are those of them that a later election
+	// rules out. one is the rival that is left, nil if none or several are.
+	rivals, beaten []*Instance
+	one            *Instance
+	// usable: the HA system answers, and is not behind what it said itself. behind: agents know of a later election.
+	// decided: an election says who is master.
+	usable, behind, decided bool
+}
+
+// Decide makes the plan for one shard.
+func Decide(s Snapshot) Plan {
+	s.Instances = slices.Clone(s.Instances)
+	slices.SortFunc(s.Instances, func(a, b Instance) int { return cmp.Compare(a.Name, b.Name) })
+	p := &planner{Snapshot: s}
+	p.listen()
+	p.compare()
+	p.strip()
+	p.relabel()
+	p.set()
+	p.conditions()
+	p.unknown()
+	return p.plan
+}
+
+func (p *planner) ignore(who string, code reason.Code, format string, args ...any) {
+	p.plan.Ignored = append(p.plan.Ignored, Ignored{who, code, fmt.Sprintf(format, args...)})
+}
+
+// listen judges the HA system. One that is behind what it said before names a master that may be none any more. What agents
+// know of a later election holds a label back, as most Sentinels may still have to hear of it; but it takes none from the
+// one whom most Sentinels name, or any instance could take it by claiming a high number.
+func (p *planner) listen() {
+	if p.HA.Static || !p.HA.Heard {
+		return
+	}
+	known := p.HA.Floor
+	for i := range p.Instances {
+		if p.Instances[i].Heard {
+			known = max(known, p.Instances[i].Report.Epoch)
+		}
+	}
+	if p.behind = p.HA.Epoch < known; p.behind {
+		p.ignore("HA", reason.ViewOutdated, "it names %s by election %d, and election %d is known", p.named(), p.HA.Epoch, known)
+	}
+	p.usable = p.HA.Epoch >= p.HA.Floor && (!p.behind || p.HA.Agreed)
+	p.decided = p.usable && p.HA.Epoch > 0
+}
+
+func (p *planner) named() string { return cmp.Or(p.HA.Master, p.HA.Addr, "nobody") }
+
+// compare finds who may be master. A pod with the label that cannot be asked is a rival too, but not while everybody is
+// silent: then it is as it was. If several have the label, somebody else has written it, and each of them is.
+func (p *planner) compare() {
+	var left []*Instance
+	labelled := 0
+	for n := range p.Instances {
+		if p.Instances[n].Label == Master && p.unfit(&p.Instances[n]) == 0 {
+			labelled++
+		}
+	}
+	for n := range p.Instances {
+		i := &p.Instances[n]
+		unasked := !i.lost() && i.Label == Master && !i.denies() && !i.claims()
+		if i.claims() || unasked && (!p.Hushed || i.Heard || labelled > 1) {
+			p.rivals = append(p.rivals, i)
+		}
+	}
+	for _, i := range p.rivals {
+		if code, text := p.ruledOut(i); code != 0 {
+			p.beaten = append(p.beaten, i)
+			p.ignore(i.Name, code, "%s", text)
+			continue
+		}
+		left = append(left, i)
+	}
+	if len(left) == 1 {
+		p.one = left[0]
+	}
+}
+
+// ruledOut says by which election the rival is not master, or nothing. What the HA system says goes before what agents say
+// of it.
+func (p *planner) ruledOut(i *Instance) (reason.Code, string) {
+	if p.decided {
+		if p.HA.Master != i.Name {
+			return reason.ClaimSuperseded, fmt.Sprintf("it is taken for master, and the HA system names %s by election %d", p.named(), p.HA.Epoch)
+		}
+		return 0, ""
+	}
+	if !i.claims() {
+		return 0, "" // by which election it got the label is not known
+	}
+	for _, other := range p.rivals {
+		if other.claims() && other.Report.Epoch > i.Report.Epoch {
+			return reason.ClaimSuperseded, fmt.Sprintf("it claims to be master by election %d, and %s by election %d", i.Report.Epoch, other.Name, other.Report.Epoch)
+		}
+	}
+	return 0, ""
+}
+
+func (p *planner) isBeaten(i *Instance) bool { return slices.Contains(p.beaten, i) }
+
+// contested: several may be master, and no election says which of them.
+func (p *planner) contested() bool { return len(p.rivals)-len(p.beaten) > 1 }
+
+// strip takes the label master from whoever must not have it.
+func (p *planner) strip() {
+	for n := range p.Instances {
+		i := &p.Instances[n]
+		if i.Label != Master {
+			continue
+		}
+		if code := p.unfit(i); code != 0 {
+			to := p.lesser(i)
+			p.step(Step{Do: Strip, From: Master, To: to, Reason: code}, i)
+		}
+	}
+}
+
+// unfit says why the instance must not carry the label master, or nothing. Silence is no reason.
+func (p *planner) unfit(i *Instance) reason.Code {
+	rules := []struct {
+		code  reason.Code
+		holds bool
+	}{
+		{reason.StripLost, i.lost()},
+		{reason.StripNotMaster, i.denies()},
+		{reason.StripSuperseded, p.decided && p.HA.Master != i.Name || p.isBeaten(i)},
+		{reason.StripContested, p.contested() && slices.Contains(p.rivals, i)},
+	}
+	for _, r := range rules {
+		if r.holds {
+			return r.code
+		}
+	}
+	return 0
+}
+
+// lesser is the label of an instance that does not get master.
+func (p *planner) lesser(i *Instance) Role {
+	switch {
+	case i.lost(), i.claims(), i.Heard && (i.Report.Role == None || i.Report.Protected):
+		return NoLabel
+	case i.Heard && i.Report.Role == Replica && p.fresh(i) && !i.Going:
+		return Replica
+	case i.Label == Master:
+		return NoLabel
+	}
+	return i.Label // nothing new is known of it
+}
+
+// relabel keeps the label replica where it belongs.
+func (p *planner) relabel() {
+	for n := range p.Instances {
+		i := &p.Instances[n]
+		to := p.lesser(i)
+		if i.Label == Master || to == i.Label {
+			continue
+		}
+		code := reason.LabelReplica
+		if to == NoLabel {
+			code = reason.ClearRole
+			if i.lost() {
+				code = reason.StripLost
+			}
+		}
+		p.step(Step{Do: Relabel, From: i.Label, To: to, Reason: code}, i)
+	}
+}
+
+// set gives the label master to one whom it belongs to, once the snapshot shows it on nobody. Every other pod is written
+// to before, by relabel or by a step that confirms.
+func (p *planner) set() {
+	if holders := p.holders(); len(holders) > 0 {
+		for _, i := range holders {
+			if p.unfit(i) == 0 {
+				p.plan.Master = i.Name
+			}
+		}
+		return
+	}
+	heir, _, _ := p.heir()
+	if heir == nil {
+		return
+	}
+	// What has just been said of the heir is that it is no replica: one write does both.
+	p.plan.Steps = slices.DeleteFunc(p.plan.Steps, func(s Step) bool { return s.Instance == heir.Name })
+	if !p.Complete {
+		p.step(Step{Do: Census, For: heir.Name, Reason: reason.ConfirmStripped}, nil)
+	}
+	for n := range p.Instances {
+		i := &p.Instances[n]
+		written := slices.ContainsFunc(p.plan.Steps, func(s Step) bool { return s.Instance == i.Name })
+		if i != heir && !written {
+			p.step(Step{Do: Confirm, From: i.Label, To: i.Label, For: heir.Name, Reason: reason.ConfirmStripped}, i)
+		}
+	}
+	p.step(Step{Do: Set, From: heir.Label, To: Master, Reason: reason.LabelMaster}, heir)
+	p.plan.Master = heir.Name
+}
+
+// holders carry the label master, whatever has become of them.
+func (p *planner) holders() []*Instance {
+	var all []*Instance
+	for n := range p.Instances {
+		if p.Instances[n].Label == Master {
+			all = append(all, &p.Instances[n])
+		}
+	}
+	return all
+}
+
+func (p *planner) step(s Step, i *Instance) {
+	if i != nil {
+		s.Instance, s.UID, s.Version = i.Name, i.UID, i.Version
+	}
+	s.Text = s.Reason.Message()
+	p.plan.Steps = append(p.plan.Steps, s)
+}
+
+// unknown lists who cannot be judged, and says when to look again because somebody falls silent.
+func (p *planner) unknown() {
+	for n := range p.Instances {
+		i := &p.Instances[n]
+		if i.lost() || !i.Running {
+			continue
+		}
+		if !p.fresh(i) && !p.Hushed || i.Heard && i.Report.Role == Unknown {
+			p.plan.Unknown = append(p.plan.Unknown, i.Name)
+		}
+		if p.fresh(i) {
+			p.again(i.HeardAt.Add(p.Silence).Sub(p.Now))
+		}
+	}
+	if p.Hushed {
+		p.again(p.Silence)
+	}
+}
+
+func (p *planner) again(after time.Duration) {
+	if p.plan.RequeueAfter == 0 || after < p.plan.RequeueAfter {
+		p.plan.RequeueAfter = after
+	}
+}
+
+func names(list []*Instance) string {
+	var all []string
+	for _, i := range list {
+		all = append(all, i.Name)
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,302 @@
+package decide
+
+import (
+	"math/rand"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// Whatever happens, and in whichever order it is heard, no two pods carry the label master at any moment, and none that has
+// never been master.
+func TestNeverTwoLabelledMasters(t *testing.T) { rapid.Check(t, func(t *rapid.T) { play(t, false) }) }
+
+// The same without Sentinels, where people promote.
+func TestNeverTwoLabelledMastersWithoutSentinels(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) { play(t, true) })
+}
+
+func play(t *rapid.T, static bool) {
+	w := newWorld(t, static)
+	for range rapid.IntRange(10, 250).Draw(t, "events") {
+		w.event()
+	}
+	w.settle()
+}
+
+func (w *world) event() {
+	m := w.managers[w.draw("manager", 2)]
+	switch w.draw("event", 32) {
+	case 0:
+		w.promote()
+	case 1, 2:
+		w.hear(w.anyPod())
+	case 3:
+		w.gossip()
+	case 4, 5, 6:
+		w.report(w.anyPod())
+	case 7, 8, 9:
+		if len(w.network) > 0 {
+			m.receive(w, w.network[max(0, len(w.network)-1-w.draw("letter", 12))])
+		}
+	case 10, 11:
+		m.ask(w, rapid.SampledFrom([][]int{{}, {0}, {1}, {2}, {0, 1}, {1, 2}, {0, 1, 2}}).Draw(w.t, "sentinels"))
+	case 12, 13:
+		m.look(w, w.anyPod())
+	case 14:
+		for _, name := range []string{"r-0", "r-1", "r-2"} {
+			m.look(w, name)
+		}
+	case 15, 16:
+		m.decide(w)
+	case 17, 18, 19:
+		m.step(w, false)
+	case 20:
+		m.step(w, true)
+	case 21:
+		if len(w.late) > 0 {
+			n := w.draw("write", len(w.late))
+			write := w.late[n]
+			w.late = slices.Delete(w.late, n, n+1)
+			write()
+		}
+	case 22:
+		w.rare()
+	case 24, 25, 26, 27: // what single events seldom come to: a failover that one manager hears all of
+		w.failover()
+		w.attend(m)
+	case 28, 29:
+		w.attend(m)
+	case 30, 31:
+		for range w.draw("steps", 4) {
+			m.step(w, false)
+		}
+	case 23:
+		w.now = w.now.Add(time.Duration(w.draw("seconds", 120)) * time.Second)
+		m.hushed = rapid.Bool().Draw(w.t, "hushed")
+	}
+}
+
+// failover is an election of which everybody has heard.
+func (w *world) failover() {
+	w.promote()
+	last := len(w.elections) - 1
+	if p := w.pods[w.elections[last]]; p.role != Master {
+		return
+	}
+	for n := range w.sentinels {
+		if !w.static {
+			w.sentinels[n] = belief{w.elections[last], int64(last)}
+		}
+	}
+	for _, name := range w.names() {
+		w.hear(name)
+	}
+}
+
+// attend has a manager hear everybody, look at all pods or at all but one, and decide.
+func (w *world) attend(m *manager) {
+	for _, name := range w.names() {
+		w.report(name)
+		m.receive(w, w.network[len(w.network)-1])
+	}
+	m.ask(w, []int{0, 1, 2})
+	skip := w.draw("skip", 9)
+	for n, name := range w.names() {
+		if n != skip {
+			m.look(w, name)
+		}
+	}
+	m.decide(w)
+}
+
+func (w *world) rare() {
+	name := w.anyPod()
+	p := w.pods[name]
+	switch w.draw("rare", 5) {
+	case 0: // the pod is deleted, and made again
+		w.create(name)
+	case 1:
+		p.boot, p.seq = p.boot+1, 0
+	case 2:
+		p.deaf = !p.deaf
+	case 3: // an end is a write to the pod, by its kubelet
+		w.version++
+		p.ended, p.version = true, w.version
+	case 4: // a manager is restarted
+		n := w.draw("manager", 2)
+		w.managers[n] = newManager(w.managers[n].name, w.static)
+	}
+	w.say("rare: %s %+v", name, *p)
+}
+
+// settle ends all trouble. What is left is one manager that hears everybody: it labels who was elected last, and then has
+// nothing more to do.
+func (w *world) settle() {
+	for _, write := range w.late {
+		write()
+	}
+	w.late = nil
+	for _, name := range w.names() {
+		if w.pods[name].ended {
+			w.create(name)
+		}
+		w.pods[name].deaf = false
+	}
+	w.elections = append(w.elections, "r-1")
+	last := belief{"r-1", int64(len(w.elections) - 1)}
+	if w.static {
+		last.epoch = 0
+	}
+	w.sentinels = [3]belief{last, last, last}
+	w.pods["r-1"].role, w.pods["r-1"].epoch, w.pods["r-1"].was = Master, last.epoch, true
+	w.hear("r-0")
+	w.hear("r-2")
+	m := w.managers[0]
+	m.hushed, m.plan = false, nil
+	m.ask(w, []int{0, 1, 2})
+	for range 2 { // of a boot that is doubted, the second report counts
+		for _, name := range w.names() {
+			w.report(name)
+			m.receive(w, w.network[len(w.network)-1])
+		}
+	}
+	for round := 0; ; round++ {
+		for _, name := range w.names() {
+			m.look(w, name)
+		}
+		m.decide(w)
+		if len(m.plan) == 0 {
+			break
+		}
+		if round == 3 {
+			w.fail("after %d rounds there is still something to do: %v", round, m.plan)
+		}
+		for len(m.plan) > 0 {
+			m.step(w, false)
+		}
+	}
+	for name, want := range map[string]Role{"r-0": Replica, "r-1": Master, "r-2": Replica} {
+		if got := w.pods[name].label; got != want {
+			w.fail("in the end %s has the label %q, want %q", name, got, want)
+		}
+	}
+}
+
+// When everybody falls silent, nothing is written, whatever the labels and the last words were: a manager that is restarted
+// or cut off changes nothing by that. It need not have been settled before.
+func TestMassSilenceChangesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := anySnapshot(t)
+		s.Hushed = true
+		before := Decide(s)
+		for _, step := range before.Steps {
+			for n := range s.Instances {
+				if s.Instances[n].Name == step.Instance {
+					s.Instances[n].Label = step.To
+				}
+			}
+		}
+		if again := Decide(s); len(again.Steps) > 0 && again.Steps[len(again.Steps)-1].Do != Set {
+			t.Fatalf("not done after the first plan: %v", again.Steps)
+		} else if len(again.Steps) > 0 {
+			return // the label moves in two plans; the second is that of a heard instance
+		}
+		s.Now = s.Now.Add(time.Hour)
+		if later := Decide(s); len(later.Steps) > 0 || len(later.Unknown) > len(before.Unknown) {
+			t.Fatalf("silence does something: %v, unknown %v, before %v", later.Steps, later.Unknown, before.Unknown)
+		}
+	})
+}
+
+// Silence of some takes no label either, and gives none.
+func TestSilenceAloneMovesNoLabel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := anySnapshot(t)
+		for n := range s.Instances {
+			s.Instances[n].HeardAt = s.Now
+		}
+		if plan := Decide(s); len(plan.Steps) > 0 {
+			return
+		}
+		s.Now = s.Now.Add(time.Hour)
+		if plan := Decide(s); len(plan.Steps) > 0 {
+			t.Fatalf("silence does something: %v", plan.Steps)
+		}
+	})
+}
+
+// A plan that sets has nobody with the label in its snapshot, writes to each other pod before it sets, and sets last.
+func TestThePlanHasItsOrder(t *testing.T) {
+	rank := map[Kind]int{Strip: 1, Relabel: 2, Census: 3, Confirm: 4, Set: 5}
+	rapid.Check(t, func(t *rapid.T) {
+		s := anySnapshot(t)
+		plan := Decide(s)
+		written, sets := map[string]int{}, 0
+		for n, step := range plan.Steps {
+			if n > 0 && rank[plan.Steps[n-1].Do] > rank[step.Do] {
+				t.Fatalf("%v comes after %v", step, plan.Steps[n-1])
+			}
+			written[step.Instance]++
+			if (step.To == Master) != (step.Do == Set) || (step.From == Master) != (step.Do == Strip) {
+				t.Fatalf("%v", step)
+			}
+			if step.Do == Set {
+				sets++
+			}
+		}
+		for _, i := range s.Instances {
+			if sets > 0 && (i.Label == Master || written[i.Name] != 1) || written[i.Name] > 1 {
+				t.Fatalf("%s has label %q and is written to %d times: %v", i.Name, i.Label, written[i.Name], plan.Steps)
+			}
+		}
+		if sets > 1 || sets == 1 && !s.Complete != (written[""] == 1) {
+			t.Fatalf("%v", plan.Steps)
+		}
+		// The order of the instances means nothing.
+		rand.New(rand.NewSource(1)).Shuffle(len(s.Instances), func(a, b int) { s.Instances[a], s.Instances[b] = s.Instances[b], s.Instances[a] })
+		if again := Decide(s); !slices.Equal(plan.Steps, again.Steps) || again.NoMaster != plan.NoMaster || again.TwoMasters != plan.TwoMasters {
+			t.Fatalf("%v\n%v", plan, again)
+		}
+	})
+}
+
+func anySnapshot(t *rapid.T) Snapshot {
+	s := Snapshot{Now: time.Unix(5000, 0), Silence: 150 * time.Second, Hushed: rapid.Bool().Draw(t, "hushed"), Complete: rapid.Bool().Draw(t, "complete")}
+	epochs := rapid.Int64Range(0, 3)
+	roles := rapid.SampledFrom([]Role{Master, Master, Replica, Replica, None, Unknown})
+	for _, name := range []string{"r-0", "r-1", "r-2"}[:rapid.IntRange(1, 3).Draw(t, "instances")] {
+		s.Instances = append(s.Instances, Instance{
+			Name: name, UID: name, Version: name, Label: rapid.SampledFrom([]Role{NoLabel, Master, Replica}).Draw(t, "label"),
+			Running: rapid.IntRange(0, 5).Draw(t, "running") > 0, Going: rapid.IntRange(0, 5).Draw(t, "going") == 0, Ended: rapid.IntRange(0, 9).Draw(t, "ended") == 0,
+			Node: rapid.SampledFrom([]NodeState{NodeHealthy, NodeHealthy, NodeHealthy, NodeSilent, NodeLost}).Draw(t, "node"), Heard: rapid.IntRange(0, 4).Draw(t, "heard") > 0,
+			HeardAt: s.Now.Add(-time.Duration(rapid.IntRange(0, 300).Draw(t, "ago")) * time.Second),
+			Report: Report{
+				Role: roles.Draw(t, "role"), Epoch: epochs.Draw(t, "epoch"),
+				Loading: rapid.IntRange(0, 9).Draw(t, "loading") == 0, Protected: rapid.IntRange(0, 9).Draw(t, "protected") == 0,
+			},
+		})
+	}
+	s.HA = View{
+		Static: rapid.Bool().Draw(t, "static"), Heard: rapid.IntRange(0, 4).Draw(t, "HA") > 0, Agreed: rapid.Bool().Draw(t, "agreed"),
+		Master: rapid.SampledFrom([]string{"", "r-0", "r-1", "r-2"}).Draw(t, "names"), Epoch: epochs.Draw(t, "election"), Floor: epochs.Draw(t, "floor"),
+	}
+	return s
+}
+
+func TestHush(t *testing.T) {
+	for _, c := range []struct {
+		silent, running int
+		listening       time.Duration
+		hushed          bool
+	}{
+		{0, 10, time.Hour, false}, {5, 10, time.Hour, false}, {6, 10, time.Hour, true}, {10, 10, time.Hour, true},
+		{0, 10, time.Minute, true}, {1, 1, time.Hour, true}, {0, 0, time.Hour, false},
+	} {
+		if got := Hush(c.silent, c.running, c.listening, 150*time.Second); got != c.hushed {
+			t.Errorf("%+v: %t", c, got)
+		}
+	}
+}

@@ -1,0 +1,212 @@
+package decide
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+// TestScenarios runs testdata/shards. Each file is the story of one shard whose set hears its agents every minute and finds them
+// silent after two and a half:
+//
+//	shard                       begins anew; each line is a pod, or what the HA system says
+//	r-0 says=master epoch=6 label=master heard=10s
+//	sentinels name=r-0 epoch=6
+//	later 1m                    time passes, and nobody is heard; with lines, these change meanwhile
+//	decide                      prints the plan and judges the shard
+//	do                          the same, and carries the steps out; the next snapshot shows it
+//
+// Of a pod: says=master|replica|none|unknown [epoch=N] [loading] [protected] is a report that arrives now, or arrived
+// heard=10s ago; label=master|replica|nothing; node=healthy|silent|lost; starting, going, ended, gone; unheard.
+// Of the HA system: sentinels name=r-0 epoch=6 [few] [floor=N] [for=10s] | sentinels silent | static. hushed and listening
+// say whether most agents of the set are silent; unseen says that the cache may lack a pod of the shard.
+func TestScenarios(t *testing.T) {
+	datadriven.Walk(t, "testdata/shards", func(t *testing.T, path string) {
+		var s story
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			switch d.Cmd {
+			case "shard":
+				s = story{Snapshot{Now: time.Unix(1000, 0), Silence: 150 * time.Second, Complete: true, HA: View{Static: true}}}
+			case "later":
+				wait, err := time.ParseDuration(d.CmdArgs[0].Key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.Now = s.Now.Add(wait)
+			}
+			for line := range strings.Lines(d.Input) {
+				if err := s.line(strings.Fields(line)); err != nil {
+					t.Fatalf("%s: %s: %v", d.Pos, line, err)
+				}
+			}
+			switch d.Cmd {
+			case "decide", "do":
+				plan := Decide(s.Snapshot)
+				if d.Cmd == "do" {
+					s.do(plan)
+				}
+				return printed(plan)
+			case "shard", "later":
+				return "ok\n"
+			}
+			t.Fatalf("%s: unknown command %q", d.Pos, d.Cmd)
+			return ""
+		})
+	})
+}
+
+type story struct{ Snapshot }
+
+func (s *story) line(words []string) error {
+	switch words[0] {
+	case "static":
+		s.HA = View{Static: true}
+	case "sentinels":
+		return s.sentinels(words[1:])
+	case "hushed", "listening":
+		s.Hushed = words[0] == "hushed"
+	case "unseen":
+		s.Complete = false
+	default:
+		return s.pod(words[0], words[1:])
+	}
+	return nil
+}
+
+func (s *story) sentinels(words []string) error {
+	v := View{Heard: true, Agreed: true, Since: s.Now}
+	for _, word := range words {
+		key, value, _ := strings.Cut(word, "=")
+		var err error
+		switch key {
+		case "silent":
+			v.Heard, v.Trouble = false, "the connection timed out"
+		case "few":
+			v.Agreed = false
+		case "name":
+			v.Addr, v.Master = value+":6379", value
+			if s.find(value) == nil {
+				v.Master = ""
+			}
+		case "epoch":
+			v.Epoch, err = strconv.ParseInt(value, 10, 64)
+		case "floor":
+			v.Floor, err = strconv.ParseInt(value, 10, 64)
+		case "for":
+			var since time.Duration
+			since, err = time.ParseDuration(value)
+			v.Since = s.Now.Add(-since)
+		default:
+			return fmt.Errorf("unknown word %q", word)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	s.HA = v
+	return nil
+}
+
+func (s *story) find(name string) *Instance {
+	for n := range s.Instances {
+		if s.Instances[n].Name == name {
+			return &s.Instances[n]
+		}
+	}
+	return nil
+}
+
+func (s *story) pod(name string, words []string) error {
+	i := s.find(name)
+	if i == nil {
+		s.Instances = append(s.Instances, Instance{Name: name, UID: "uid-of-" + name, Running: true})
+		i = s.find(name)
+	}
+	for _, word := range words {
+		key, value, _ := strings.Cut(word, "=")
+		var err error
+		switch key {
+		case "says":
+			i.Running, i.Heard, i.HeardAt, i.Report = true, true, s.Now, Report{Role: Role(value)}
+		case "epoch":
+			i.Report.Epoch, err = strconv.ParseInt(value, 10, 64)
+		case "heard":
+			var ago time.Duration
+			ago, err = time.ParseDuration(value)
+			i.HeardAt = s.Now.Add(-ago)
+		case "loading":
+			i.Report.Loading = true
+		case "protected":
+			i.Report.Protected = true
+		case "unheard":
+			i.Heard = false
+		case "label":
+			i.Label = Role(strings.TrimPrefix(value, "nothing"))
+		case "node":
+			i.Node = map[string]NodeState{"healthy": NodeHealthy, "silent": NodeSilent, "lost": NodeLost}[value]
+		case "starting":
+			i.Running = false
+		case "going":
+			i.Going = true
+		case "ended":
+			i.Ended = true
+		case "gone":
+			s.remove(name)
+		default:
+			return fmt.Errorf("unknown word %q", word)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *story) remove(name string) {
+	for n := range s.Instances {
+		if s.Instances[n].Name == name {
+			s.Instances = append(s.Instances[:n], s.Instances[n+1:]...)
+			return
+		}
+	}
+}
+
+func (s *story) do(p Plan) {
+	for _, step := range p.Steps {
+		if i := s.find(step.Instance); i != nil {
+			i.Label = step.To
+		}
+	}
+}
+
+func printed(p Plan) string {
+	var b strings.Builder
+	for _, step := range p.Steps {
+		fmt.Fprintln(&b, step)
+	}
+	if len(p.Steps) == 0 {
+		fmt.Fprintln(&b, "nothing to do")
+	}
+	verdict := func(name string, v Verdict) {
+		text := v.Reason.Text()
+		if v.Text != "" {
+			text = v.Text + ": " + text
+		}
+		fmt.Fprintf(&b, "%s=%t/%s %s\n", name, v.True, v.Reason.Name(), text)
+	}
+	verdict("NoMaster", p.NoMaster)
+	if p.TwoMasters.True {
+		verdict("TwoMasters", p.TwoMasters)
+	}
+	if len(p.Unknown) > 0 {
+		fmt.Fprintf(&b, "unknown: %s\n", strings.Join(p.Unknown, ", "))
+	}
+	for _, i := range p.Ignored {
+		fmt.Fprintf(&b, "ignored: %s: %s (%s)\n", i.Who, i.Text, i.Reason)
+	}
+	return b.String()
+}

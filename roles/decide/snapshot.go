@@ -1,0 +1,104 @@
+package decide
+
+import "time"
+
+// Role is what an engine says that it is, and what the label says.
+type Role string
+
+// The roles. An engine that answers and has none says None; one that does not answer is Unknown, and may be anything.
+const (
+	NoLabel Role = ""
+	Master  Role = "master"
+	Replica Role = "replica"
+	None    Role = "none"
+	Unknown Role = "unknown"
+)
+
+// NodeState is what is known of the node of an instance.
+type NodeState int
+
+// Node states. NodeLost is proven; one that does not answer is NodeSilent, and what runs there may go on.
+const (
+	NodeHealthy NodeState = iota
+	NodeSilent
+	NodeLost
+)
+
+// Report is what an agent said of its engine, the latest that was accepted.
+type Report struct {
+	Role Role
+	// Epoch is the election by which it has the role; 0 if that is not known, or if there was none yet.
+	Epoch int64
+	// Loading: the data is being read from the disk. Protected: it takes no writes on purpose.
+	Loading, Protected bool
+}
+
+// Instance is one pod of the shard, as the cache shows it, with what its agent said.
+type Instance struct {
+	Name string
+	// UID and Version are preconditions of each write: a pod of the same name with another UID is another instance.
+	UID, Version string
+	Label        Role
+	// Running: a container may be running. Going: the pod is being deleted. Ended: nothing of it runs any more.
+	Running, Going, Ended bool
+	Node                  NodeState
+	// Heard: a report of this pod was accepted, the last one at HeardAt by the clock of whoever decides.
+	Heard   bool
+	HeardAt time.Time
+	Report  Report
+}
+
+// View is what the HA system says of the shard.
+type View struct {
+	// Static: there is none. Nobody promotes anybody but people and planned switchovers.
+	Static bool
+	// Heard: it answered; otherwise Trouble says why not.
+	Heard   bool
+	Trouble string
+	// Master is the instance that it names, "" if Addr is the address of none of them.
+	Master, Addr string
+	// Epoch is the election that made it so; 0 means that there was none, and that somebody configured it.
+	Epoch int64
+	// Since is when whoever decides first heard of it, by the clock of HeardAt.
+	Since time.Time
+	// Agreed: most Sentinels name the same one by the same election.
+	Agreed bool
+	// Floor is the highest epoch that was ever heard of. A view from below it is of a Sentinel that has yet to hear.
+	Floor int64
+}
+
+// Snapshot is all that is known of one shard.
+type Snapshot struct {
+	Now time.Time
+	// Silence is after how long without a report an instance is silent.
+	Silence time.Duration
+	// Hushed: most instances of the set are silent, or this process has listened for less than Silence. Then silence says
+	// something of the network or of this process, and nothing of an instance.
+	Hushed bool
+	HA     View
+	// Complete: every name that a pod of the shard can have is among the instances.
+	Complete  bool
+	Instances []Instance
+}
+
+// Hush reports whether so many instances are silent that silence says nothing: more than half of those that run.
+// listening is for how long this process has heard reports.
+func Hush(silent, running int, listening, silence time.Duration) bool {
+	return listening < silence || 2*silent > running
+}
+
+// lost: nothing of the instance takes writes any more.
+func (i *Instance) lost() bool { return i.Ended || i.Node == NodeLost }
+
+// denies: its last word is that it takes no writes as a master.
+func (i *Instance) denies() bool {
+	return i.Heard && (i.Report.Role == Replica || i.Report.Role == None || i.Report.Protected)
+}
+
+// claims: its last word is that it is master.
+func (i *Instance) claims() bool {
+	return !i.lost() && i.Heard && i.Report.Role == Master && !i.Report.Protected
+}
+
+// fresh: it was heard lately, so that what it says is what its engine says.
+func (s *Snapshot) fresh(i *Instance) bool { return i.Heard && s.Now.Sub(i.HeardAt) < s.Silence }
