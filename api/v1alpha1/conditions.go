@@ -14,6 +14,12 @@ const (
 	// ConditionRebuilding is True while instances that gave up their data are being replaced or, once they are, are not
 	// Ready, and False with the reason why not when instances sit on nodes that do not answer.
 	ConditionRebuilding = "Rebuilding"
+	// ConditionNoMaster is True while a shard has no instance with the label master. Of sets with roles only. When True: look
+	// at the reason, which says what is waited for.
+	ConditionNoMaster = "NoMaster"
+	// ConditionTwoMasters is True while two instances of a shard claim to be master. Of sets with roles only. When True:
+	// writes may be lost; the page of the code in the message says what to compare.
+	ConditionTwoMasters = "TwoMasters"
 	// ConditionPaused is True while spec.paused holds every write to pods and claims.
 	ConditionPaused = "Paused"
 )

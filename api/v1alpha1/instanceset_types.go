@@ -21,6 +21,7 @@ import (
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 52",message="the name must have at most 52 characters: pods are named <set>-<ordinal>, and labels carry both"
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="the name must be a DNS label that starts with a letter, without dots: it becomes the hostname of the pods and the name of the Service"
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.roles) || !self.spec.roles.exists(r, r.service == 'PerShard') || self.metadata.name.size() <= 45",message="the name must have at most 45 characters where roles have Services: they are named <set>-<shard>-<role>"
 type InstanceSet struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional
@@ -51,6 +52,10 @@ type InstanceSetList struct {
 // +kubebuilder:validation:XValidation:rule="has(self.placement) == has(oldSelf.placement) && has(self.placementPolicyRef) == has(oldSelf.placementPolicyRef) && (!has(self.placementPolicyRef) || self.placementPolicyRef == oldSelf.placementPolicyRef)",message="a set cannot move to another policy: running pods carry its label. Change the limits inside placement or in the policy itself, or create a new set"
 // +kubebuilder:validation:XValidation:rule="!has(self.templates) || self.templates.map(t, t.replicas).sum() <= self.replicas",message="the replicas of templates add up to more than replicas: lower them, or raise replicas"
 // +kubebuilder:validation:XValidation:rule="has(self.volumeClaimTemplates) == has(oldSelf.volumeClaimTemplates) && (!has(self.volumeClaimTemplates) || self.volumeClaimTemplates.map(v, v.metadata.name) == oldSelf.volumeClaimTemplates.map(v, v.metadata.name))",message="volumeClaimTemplates cannot be renamed, added, removed or reordered: claims are named after them. Create a new set"
+// +kubebuilder:validation:XValidation:rule="!has(self.roles) || has(self.shardSize)",message="roles need shardSize: an exclusive role is one of the instances that hold copies of the same data"
+// +kubebuilder:validation:XValidation:rule="has(self.roles) == has(self.roleProvider)",message="roles and roleProvider come together: set both, or none"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.roles) || has(self.roles)",message="roles cannot be removed: pods would keep labels that nobody looks after. Create a new set"
+// +kubebuilder:validation:XValidation:rule="!has(self.roles) || !has(self.shardSize) || !self.roles.exists(r, r.service == 'PerShard') || self.replicas / self.shardSize <= 100",message="roles have Services in sets of at most 100 shards: set service to None, and have clients ask Sentinel or a proxy"
 type InstanceSetSpec struct {
 	// replicas is the number of instances.
 	// +kubebuilder:default=1
@@ -67,6 +72,18 @@ type InstanceSetSpec struct {
 	// +kubebuilder:validation:Maximum=100
 	// +optional
 	ShardSize *int32 `json:"shardSize,omitempty"`
+	// roles are what the instances of a shard are to each other, as their agents report it. The controller writes it to the
+	// label shoal.dev/role of the pods. Unset means that they have none.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:XValidation:rule="self.exists(r, r.name == 'master')",message="roles need the role master"
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Roles []InstanceRole `json:"roles,omitempty"`
+	// roleProvider says who decides which instance is master. Shoal does not.
+	// +optional
+	RoleProvider *RoleProvider `json:"roleProvider,omitempty"`
 	// offlineInstances are ordinals that keep their volumes, their node and their place in the shard, but have no pod.
 	// +kubebuilder:validation:MaxItems=1000
 	// +kubebuilder:validation:items:Minimum=0
@@ -112,6 +129,92 @@ type InstanceSetSpec struct {
 	// paused stops every write to pods and claims of the set. Status goes on.
 	// +optional
 	Paused bool `json:"paused,omitempty"`
+}
+
+// RoleName is a role, and a value of the label shoal.dev/role.
+// +kubebuilder:validation:Enum=master;replica
+type RoleName string
+
+// Role names.
+const (
+	// RoleMaster takes writes.
+	RoleMaster RoleName = "master"
+	// RoleReplica follows a master.
+	RoleReplica RoleName = "replica"
+)
+
+// RoleService says which Services there are for a role.
+// +kubebuilder:validation:Enum=None;PerShard
+type RoleService string
+
+// Services of a role.
+const (
+	// RoleServiceNone makes no Service.
+	RoleServiceNone RoleService = "None"
+	// RoleServicePerShard makes one for each shard, named <set>-<shard>-<role>, which selects the pods with the label of
+	// the role.
+	RoleServicePerShard RoleService = "PerShard"
+)
+
+// InstanceRole is a role that instances may have.
+//
+// +kubebuilder:validation:XValidation:rule="self.exclusive == (self.name == 'master')",message="the role master is exclusive, and the role replica is not"
+type InstanceRole struct {
+	// name of the role.
+	// +required
+	Name RoleName `json:"name"`
+	// exclusive: at no moment do two pods of a shard carry the label of the role.
+	// +kubebuilder:default=false
+	// +optional
+	Exclusive bool `json:"exclusive"`
+	// service says whether there is a Service for the role in each shard.
+	// +kubebuilder:default=None
+	// +optional
+	Service RoleService `json:"service,omitempty"`
+}
+
+// RoleProviderType is a sort of HA system.
+// +kubebuilder:validation:Enum=Sentinel;Static
+type RoleProviderType string
+
+// Role providers.
+const (
+	// RoleProviderSentinel is Redis Sentinel.
+	RoleProviderSentinel RoleProviderType = "Sentinel"
+	// RoleProviderStatic is nobody: masters are made by people and by planned switchovers alone.
+	RoleProviderStatic RoleProviderType = "Static"
+)
+
+// RoleProvider is the HA system of a set.
+//
+// +kubebuilder:validation:XValidation:rule="(self.type == 'Sentinel') == has(self.sentinel)",message="sentinel is for the type Sentinel, which needs it"
+type RoleProvider struct {
+	// type of the HA system.
+	// +required
+	Type RoleProviderType `json:"type"`
+	// sentinel says where the Sentinels are.
+	// +optional
+	Sentinel *SentinelProvider `json:"sentinel,omitempty"`
+}
+
+// SentinelProvider says where the Sentinels of a set are.
+type SentinelProvider struct {
+	// addresses are host:port of all Sentinels. Most of them must name a master before it gets its label.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=15
+	// +kubebuilder:validation:items:MinLength=3
+	// +kubebuilder:validation:items:MaxLength=262
+	// +kubebuilder:validation:items:Pattern=`^.+:[0-9]{1,5}$`
+	// +listType=set
+	// +required
+	Addresses []string `json:"addresses"`
+	// monitor is the name by which they know a shard; {shard} stands for its label shoal.dev/shard.
+	// +kubebuilder:default="{shard}"
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9{}_.-]+$`
+	// +optional
+	Monitor string `json:"monitor,omitempty"`
 }
 
 // Ordinals is a set of ordinals.
@@ -348,7 +451,7 @@ type InstanceSetStatus struct {
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	Selector string `json:"selector,omitempty"`
-	// conditions are Ready, Progressing, Placed, Rebuilding and Paused.
+	// conditions are Ready, Progressing, Placed, Rebuilding and Paused, and of sets with roles NoMaster and TwoMasters.
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16

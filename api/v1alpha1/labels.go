@@ -33,6 +33,10 @@ const (
 	// LabelRetired marks a retained claim whose ordinal is no longer wanted. It holds no slot. Written and removed by
 	// shoal-manager alone (an admission policy enforces it). The value is always RetiredValue.
 	LabelRetired = GroupName + "/retired"
+	// LabelRole is what the instance is in its shard: master, replica, or absent while that is not known. Pods only. Written
+	// by shoal-manager alone (an admission policy enforces it): a Service would send writes to whoever has it. A hint:
+	// nothing destructive rests on it.
+	LabelRole = GroupName + "/role"
 )
 
 // RetiredValue is the value of LabelRetired.
@@ -55,6 +59,10 @@ const (
 	// AnnotationRetainedFor is <namespace>/<instance> on a PersistentVolume that was set to Retain by a rebuild. It finds
 	// the data again.
 	AnnotationRetainedFor = GroupName + "/retained-for"
+	// AnnotationRoleClaim names the instance that was about to be labelled as master when this pod was written to last, and
+	// the version that this pod had then. It is written so that the pod has another version: whoever still wants to label
+	// it because of an older one is refused. On pods.
+	AnnotationRoleClaim = GroupName + "/role-claim"
 	// AnnotationMaxMemory is the maxmemory of the pod's Redis, as a Kubernetes quantity ("12Gi"). Written by users, on pod
 	// templates, where it does not stand in the arguments of a container. The scheduler expects the pod to fill it.
 	AnnotationMaxMemory = GroupName + "/maxmemory"

@@ -108,9 +108,10 @@ func TestVersion(t *testing.T) {
 
 func TestControllersThatRun(t *testing.T) {
 	for list, want := range map[string][]bool{
-		"*":                  {true, true, true},
-		"policy":             {false, true, false},
-		"instanceset,policy": {true, true, false},
+		"*":                  {true, true, true, true},
+		"policy":             {false, true, false, false},
+		"instanceset,policy": {true, true, false, false},
+		"roles":              {false, false, true, false},
 	} {
 		o := defaults()
 		o.controllers = strings.Split(list, ",")

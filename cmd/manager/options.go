@@ -12,6 +12,7 @@ import (
 	"github.com/shoal-dev/shoal/bandwidth"
 	"github.com/shoal-dev/shoal/instanceset"
 	"github.com/shoal-dev/shoal/policy"
+	"github.com/shoal-dev/shoal/roles"
 )
 
 // options are the flags.
@@ -21,7 +22,7 @@ type options struct {
 	burst       int
 	controllers []string
 
-	instanceSets, policies, writers int
+	instanceSets, policies, shards, writers int
 
 	nodeBandwidth     []string
 	bandwidthHeadroom int
@@ -37,7 +38,7 @@ type options struct {
 func defaults() *options {
 	return &options{
 		qps: 200, burst: 400, controllers: []string{"*"},
-		instanceSets: 8, policies: 4, writers: 32,
+		instanceSets: 8, policies: 4, shards: 16, writers: 32,
 		leaderElect: true, leaseName: "shoal-manager",
 		leaseDuration: 15 * time.Second, renewDeadline: 10 * time.Second, retryPeriod: 2 * time.Second,
 		metricsAddress: ":8080", probeAddress: ":8081",
@@ -51,6 +52,7 @@ func (o *options) addFlags(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.controllers, "controllers", o.controllers, "controllers to run: * for all, or some of "+strings.Join(controllerNames(), ", "))
 	f.IntVar(&o.instanceSets, "concurrent-instancesets", o.instanceSets, "InstanceSets that are worked on at once")
 	f.IntVar(&o.policies, "concurrent-policies", o.policies, "PlacementPolicies that are worked on at once")
+	f.IntVar(&o.shards, "concurrent-shards", o.shards, "shards whose roles are worked on at once")
 	f.IntVar(&o.writers, "write-concurrency", o.writers, "writes at once for one InstanceSet")
 	f.StringArrayVar(&o.nodeBandwidth, "node-bandwidth", o.nodeBandwidth,
 		"SELECTOR=MBPS or SELECTOR=INGRESS/EGRESS: bandwidth of the nodes with these labels (* for all), in Mbit/s, where no annotation says it; may be repeated, the first that matches holds")
@@ -80,6 +82,10 @@ func allControllers() []controllerSetup {
 		}},
 		{"policy", func(m ctrl.Manager, o *options) error {
 			return policy.Setup(m, policy.Options{Concurrency: o.policies})
+		}},
+		{"roles", func(m ctrl.Manager, o *options) error {
+			_, err := roles.Setup(m, roles.Options{MaxConcurrentReconciles: o.shards})
+			return err
 		}},
 		{"bandwidth", func(m ctrl.Manager, o *options) error {
 			rules, err := o.bandwidthRules()
@@ -114,7 +120,7 @@ func (o *options) validate() error {
 		value int
 	}{
 		{"kube-api-burst", o.burst}, {"concurrent-instancesets", o.instanceSets},
-		{"concurrent-policies", o.policies}, {"write-concurrency", o.writers},
+		{"concurrent-policies", o.policies}, {"concurrent-shards", o.shards}, {"write-concurrency", o.writers},
 	} {
 		if n.value < 1 {
 			return fmt.Errorf("--%s: %d: must be at least 1", n.flag, n.value)

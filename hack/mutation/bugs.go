@@ -25,6 +25,7 @@ var (
 	ofSwitchover = []string{"./switchover/decide"}
 	ofSlots      = []string{"./slots ^TestScenarios$"}
 	ofRoles      = []string{"./roles/decide"}
+	ofRoleWrites = []string{"./roles"}
 )
 
 const (
@@ -152,4 +153,13 @@ var bugs = []bug{
 	{name: "report-counts-twice", file: "api/agent/order.go", is: "if r.Sequence <= o.sequence {", becomes: "if r.Sequence < o.sequence {", scenarios: []string{"./api/agent"}, apart: true, why: noRoles},
 	{name: "former-boot-counts", file: "api/agent/order.go", is: "case at >= 0 && (r.Sequence", becomes: "case at >= maxOver && (r.Sequence", scenarios: []string{"./api/agent"}, apart: true, why: noRoles},
 	{name: "deaf-for-ever", file: "api/agent/order.go", is: "|| !o.over[at].since)", becomes: "|| true)", scenarios: []string{"./api/agent"}, apart: true, why: noRoles},
+	{name: "roles-own-writes-not-awaited", file: "roles/reconcile.go", is: "if !r.written.shown(pods) {", becomes: "if len(pods) == 0 {", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "roles-any-version", file: "roles/commit.go", is: "UID: step.UID, ResourceVersion: step.Version}", becomes: "UID: step.UID}", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "roles-go-on-after-failure", file: "roles/commit.go", is: "\t\t\treturn true, nil\n", becomes: "\t\t\tlate = true\n", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "roles-no-census", file: "roles/commit.go", is: "err = r.census(ctx, set, shard, pods)", becomes: "err = nil", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "roles-confirm-writes-nothing", file: "roles/commit.go", is: "step.For + \"/\" + step.Version}", becomes: "\"claimed\"}", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "roles-silent-node-is-lost", file: "roles/reconcile.go", is: "if slots.OutOfService(&node) {", becomes: "if len(node.Spec.Taints) > 0 {", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "roles-stranger-heard", file: "roles/ledger.go", is: "string(pod.UID) != id.UID ||", becomes: "", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "roles-epochs-forgotten", file: "roles/sentinel.go", is: "named.Floor, named.Since = after.floor, after.since", becomes: "named.Since = after.since", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "roles-minority-agrees", file: "roles/sentinel.go", is: "known = max(known, a.view.Peers+1)", becomes: "_ = known", scenarios: ofRoleWrites, apart: true, why: noRoles},
 }

@@ -46,10 +46,10 @@ func (p *planner) elected(i *Instance) (reason.Code, string) {
 // serving: it said lately that it is master, and takes writes.
 func (p *planner) serving(i *Instance) (reason.Code, string) {
 	switch {
-	case !i.claims():
-		return reason.MasterSilent, i.Name // a rival only by its label
+	case !i.claims(): // a rival only by its label
+		return reason.MasterSilent, i.Name
 	case !p.fresh(i):
-		return reason.MasterSilent, fmt.Sprintf("%s, since %s", i.Name, p.Now.Sub(i.HeardAt).Round(1e9))
+		return reason.MasterSilent, i.Name
 	case !i.Running || i.Going || i.Report.Loading:
 		return reason.MasterNotServing, i.Name
 	}

@@ -119,6 +119,8 @@ func (c *courseWriter) cascade(how metav1.DeletionPropagation) {
 		end, Step{Verb: "collect"}, mergePatch("pod", set+"-held", dropHold), Step{Verb: "collect"}, mergePatch("set", set, `{"metadata":{"labels":{"a":"b"}}}`))
 }
 
+const courseRoles = `"roles":[{"name":"master","exclusive":true,"service":"PerShard"},{"name":"replica"}],"roleProvider":{"type":"Static"}`
+
 // rules breaks every rule of the CRDs and of the admission policies that the objects to draw from may miss.
 func (c *courseWriter) rules() {
 	spec := func(inner string) string {
@@ -138,12 +140,15 @@ func (c *courseWriter) rules() {
 		{"x", `"replicas":5,"shardSize":2`}, {"x", `"replicas":5,"ordinals":{"discrete":[1,2]}`}, {"x", `"ordinals":{"ranges":[{"start":3,"end":1}]}`},
 		{"x", `"replicas":2,"ordinals":{"ranges":[{"start":0,"end":3},{"start":2,"end":5}]}`}, {"x", `"placement":{"maxInstancesPerNode":"200%"}`},
 		{"x", `"placement":{"maxNodes":1},"placementPolicyRef":{"name":"team"}`},
+		{strings.Repeat("a", 46), `"replicas":2,"shardSize":2,` + courseRoles}, {"x", courseRoles}, {"x", `"replicas":202,"shardSize":2,` + courseRoles},
+		{"x", `"replicas":2,"shardSize":2,"roles":[{"name":"master","exclusive":true}]`}, {"x", `"replicas":2,"shardSize":2,"roles":[{"name":"replica"}],"roleProvider":{"type":"Static"}`},
+		{"x", `"replicas":2,"shardSize":2,"roles":[{"name":"master"}],"roleProvider":{"type":"Static"}`}, {"x", `"replicas":2,"shardSize":2,"roles":[{"name":"master","exclusive":true}],"roleProvider":{"type":"Sentinel"}`},
 	} {
 		c.add(create("set", broken[0], spec(broken[1])).by(""))
 	}
-	c.add(create("set", "x", spec(`"replicas":4,"shardSize":2,"placementPolicyRef":{"name":"team"},`+claim("a", "b"))).by(""))
+	c.add(create("set", "x", spec(`"replicas":4,"shardSize":2,"placementPolicyRef":{"name":"team"},`+courseRoles+`,`+claim("a", "b"))).by(""))
 	for _, change := range []string{
-		`"shardSize":4`, `"placementPolicyRef":{"name":"other"}`, claim("b", "a"), claim("a"), claim("a", "c"),
+		`"shardSize":4`, `"roles":null,"roleProvider":null`, `"placementPolicyRef":{"name":"other"}`, claim("b", "a"), claim("a"), claim("a", "c"),
 		`"volumeClaimTemplates":[{"metadata":{"name":"a"},"spec":{"storageClassName":"fast",` + claimSpec + `}},{"metadata":{"name":"b"},"spec":{` + claimSpec + `}}]`,
 	} {
 		c.add(mergePatch("set", "x", `{"spec":{`+change+`}}`).by(""))
@@ -157,7 +162,7 @@ func (c *courseWriter) rules() {
 func (c *courseWriter) labels() {
 	c.add(create("pod", "x-0", coursePod).by(""), create("pod", "x-1", `{"spec":{`+podSpec+`}}`).by(""),
 		create("claim", "data-x-0", `{"metadata":{"labels":{"shoal.dev/retired":"true"}},"spec":{`+claimSpec+`}}`).by(""), create("claim", "data-x-0", courseClaim).by(""))
-	for _, label := range []string{`"shoal.dev/lost":"u1"`, `"shoal.dev/retired":"true"`, `"shoal.dev/ordinal":"1"`, `"shoal.dev/shard":"s"`} {
+	for _, label := range []string{`"shoal.dev/lost":"u1"`, `"shoal.dev/retired":"true"`, `"shoal.dev/ordinal":"1"`, `"shoal.dev/shard":"s"`, `"shoal.dev/role":"master"`} {
 		for _, o := range [][2]string{{"pod", "x-0"}, {"pod", "x-1"}, {"claim", "data-x-0"}} {
 			p := mergePatch(o[0], o[1], `{"metadata":{"labels":{`+label+`}}}`)
 			c.add(p.by(""))

@@ -59,6 +59,9 @@ func testSlotLabels(t *testing.T, k kit) {
 		unhindered(t, k, o)
 		k.asManager(t, o)
 	}
+	for _, o := range k.holder(t, ns, "roleless") {
+		denied(t, "may set, change or remove the label LABEL", v1alpha1.LabelRole, "adding it to", k.client.Patch(t.Context(), fresh(o), labelled(v1alpha1.LabelRole, `"master"`)))
+	}
 	// Into a group, as when StatefulSets are taken over, but neither out of one nor into another set.
 	for _, o := range k.holder(t, ns, "bare") {
 		for _, label := range []string{v1alpha1.LabelInstanceSet, v1alpha1.LabelOrdinal} {

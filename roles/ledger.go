@@ -1,0 +1,130 @@
+package roles
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/shoal-dev/shoal/api/agent"
+	"github.com/shoal-dev/shoal/roles/decide"
+)
+
+// ErrStranger says that a report is of a pod that is not there, or of no set with roles. ErrOld says that a later report of
+// the pod was heard before.
+var (
+	ErrStranger = errors.New("there is no such pod in a set with roles")
+	ErrOld      = errors.New("the report is old")
+)
+
+// Ledger remembers the latest report of each pod, in memory: after a restart agents are heard again within a minute or two, and
+// until then nothing is concluded from their silence.
+type Ledger struct {
+	now  func() time.Time
+	pods client.Reader
+	wake func(shardKey)
+	took func(outcome string)
+
+	mu      sync.Mutex
+	since   time.Time // when it began to listen
+	entries map[types.UID]entry
+}
+
+type entry struct {
+	order  agent.Order
+	report agent.Report
+	at     time.Time
+}
+
+func newLedger(pods client.Reader, now func() time.Time, wake func(shardKey), took func(string)) *Ledger {
+	return &Ledger{now: now, pods: pods, wake: wake, took: took, entries: map[types.UID]entry{}}
+}
+
+// Accept takes the report of a pod, whose identity somebody else has proven. The error is ErrStranger, ErrOld, or that of the
+// cache.
+func (l *Ledger) Accept(ctx context.Context, id agent.Identity, r agent.Report) error {
+	news, err := l.accept(ctx, id, r)
+	switch {
+	case errors.Is(err, ErrStranger):
+		l.took("stranger")
+	case errors.Is(err, ErrOld):
+		l.took("old")
+	case err != nil:
+		l.took("error")
+	case news:
+		l.took("news")
+	default:
+		l.took("known")
+	}
+	return err
+}
+
+func (l *Ledger) accept(ctx context.Context, id agent.Identity, r agent.Report) (news bool, err error) {
+	var pod corev1.Pod
+	err = l.pods.Get(ctx, types.NamespacedName{Namespace: id.Namespace, Name: id.Pod}, &pod, shared)
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("looking for the pod of a report: %w", err)
+	}
+	shard, ok := shardOf(&pod)
+	if apierrors.IsNotFound(err) || string(pod.UID) != id.UID || !ok {
+		return false, fmt.Errorf("%w: %s", ErrStranger, id)
+	}
+	if news, err = l.note(pod.UID, r); err != nil {
+		return false, fmt.Errorf("%w: %w", ErrOld, err)
+	}
+	if news {
+		l.wake(shard)
+	}
+	return news, nil
+}
+
+// note remembers a report, and says whether something is decided differently because of it.
+func (l *Ledger) note(uid types.UID, r agent.Report) (news bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before, known := l.entries[uid]
+	after := before
+	if after.order, err = before.order.Next(r); err != nil {
+		l.entries[uid] = after
+		return false, err
+	}
+	after.report, after.at = r, l.now()
+	l.entries[uid] = after
+	return !known || said(before.report) != said(r) || after.at.Sub(before.at) >= silence, nil
+}
+
+// said is what decisions are made from.
+func said(r agent.Report) decide.Report {
+	return decide.Report{Role: decide.Role(r.Role), Epoch: r.Epoch, Loading: r.Loading, Protected: r.Protected}
+}
+
+// heard is the latest report of a pod, and when it came.
+func (l *Ledger) heard(uid types.UID) (decide.Report, time.Time, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[uid]
+	return said(e.report), e.at, !e.at.IsZero()
+}
+
+// forget is for a pod that is gone.
+func (l *Ledger) forget(uid types.UID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.entries, uid)
+}
+
+// listening is for how long it has been listened. The first call begins: a manager that does not lead hears nobody.
+func (l *Ledger) listening() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.since.IsZero() {
+		l.since = l.now()
+	}
+	return l.now().Sub(l.since)
+}

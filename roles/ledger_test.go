@@ -1,0 +1,61 @@
+package roles
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/shoal-dev/shoal/api/agent"
+)
+
+func TestLedger(t *testing.T) {
+	h := three(t)
+	pod := h.pod(t, "r-0")
+	id := agent.Identity{Namespace: "ns", Pod: "r-0", UID: string(pod.UID)}
+	report := agent.Report{Version: 1, Role: agent.RoleMaster, Epoch: 3, BootID: "a", Sequence: 5}
+	send := func(want error, wakes int) {
+		t.Helper()
+		h.woken = nil
+		if err := h.ledger.Accept(t.Context(), id, report); !errors.Is(err, want) || want == nil && err != nil {
+			t.Errorf("%+v: %v, want %v", report, err, want)
+		}
+		if len(h.woken) != wakes || wakes > 0 && h.woken[0] != shardZero {
+			t.Errorf("%+v: woke %v, want %d", report, h.woken, wakes)
+		}
+	}
+	send(nil, 1)
+	send(ErrOld, 0)
+	report.Sequence, report.Offset = 6, 42
+	send(nil, 0) // nothing that decides anything
+	report.Sequence, report.Role = 4, agent.RoleReplica
+	send(ErrOld, 0)
+	if got, at, ok := h.ledger.heard(pod.UID); !ok || got.Role != "master" || got.Epoch != 3 || !at.Equal(h.clock) {
+		t.Errorf("heard %+v at %s, %t", got, at, ok)
+	}
+	report.Sequence = 7
+	send(nil, 1)
+	report.Sequence = 8
+	h.clock = h.clock.Add(silence)
+	send(nil, 1) // it was silent
+	id.UID = "8d7f1c1e-2c5b-4a53-9d0e-00000000000f"
+	send(ErrStranger, 0) // the one that had this name before
+	id.Pod = "r-9"
+	send(ErrStranger, 0)
+	h.ledger.forget(pod.UID)
+	if _, _, ok := h.ledger.heard(pod.UID); ok {
+		t.Error("it is not forgotten")
+	}
+	h.clock = h.clock.Add(time.Minute)
+	if got := h.ledger.listening(); got < time.Hour {
+		t.Errorf("it has listened for %s", got)
+	}
+}
+
+func TestAPodOfNoSetIsAStranger(t *testing.T) {
+	plain := aPod("r-0")
+	plain.OwnerReferences = nil
+	h := newHarness(t, aSet(), plain)
+	if err := h.report(t, "r-0", agent.RoleMaster, 0); !errors.Is(err, ErrStranger) {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,89 @@
+package roles
+
+import (
+	"context"
+	"net"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/roles/decide"
+)
+
+// RoleProvider is who says which instance of a shard is master. It decides by itself, and is asked and not told.
+type RoleProvider interface {
+	// Naming is what it says of the shard now. It does not fail: not to answer is an answer.
+	Naming(ctx context.Context, shard shardKey) Naming
+}
+
+// Naming is whom a RoleProvider names, by address.
+type Naming struct {
+	// Static: there is nobody who promotes by himself.
+	Static bool
+	// Heard: it answered. Otherwise Trouble says why not.
+	Heard   bool
+	Trouble string
+	// Addr is host:port of the master, Epoch the election that made it so, Since when that was first heard of.
+	Addr  string
+	Epoch int64
+	Since time.Time
+	// Agreed: most Sentinels say so. Floor is the highest epoch that was ever heard of for the shard.
+	Agreed bool
+	Floor  int64
+}
+
+// static is the provider of sets without an HA system.
+type static struct{}
+
+// Naming names nobody.
+func (static) Naming(context.Context, shardKey) Naming { return Naming{Static: true} }
+
+// view turns addresses into instances.
+func view(n Naming, pods []*corev1.Pod) decide.View {
+	return decide.View{
+		Static: n.Static, Heard: n.Heard, Trouble: n.Trouble, Master: whose(n.Addr, pods), Addr: n.Addr,
+		Epoch: n.Epoch, Since: n.Since, Agreed: n.Agreed, Floor: n.Floor,
+	}
+}
+
+// whose is the name of the one pod that is reached at host:port, "" if none is, or several might be: by its IP addresses, or
+// by the name that its set's Service gives it, with any part of the domain behind it. The port tells nothing apart: an
+// instance has one.
+func whose(addr string, pods []*corev1.Pod) string {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return ""
+	}
+	found := ""
+	for _, pod := range pods {
+		if !reachedAt(pod, host) {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = pod.Name
+	}
+	return found
+}
+
+func reachedAt(pod *corev1.Pod, host string) bool {
+	if ip := net.ParseIP(host); ip != nil {
+		for _, own := range append([]corev1.PodIP{{IP: pod.Status.PodIP}}, pod.Status.PodIPs...) {
+			if ip.Equal(net.ParseIP(own.IP)) {
+				return true
+			}
+		}
+		return false
+	}
+	full := strings.Join([]string{pod.Name, pod.Spec.Subdomain, pod.Namespace, "svc", ""}, ".")
+	host = strings.ToLower(strings.TrimSuffix(host, ".")) + "."
+	return strings.HasPrefix(full, host) || strings.HasPrefix(host, full)
+}
+
+// monitor is the name by which Sentinels know the shard.
+func monitor(p *v1alpha1.SentinelProvider, shard shardKey) string {
+	return strings.ReplaceAll(p.Monitor, "{shard}", shard.shard)
+}

@@ -1,0 +1,258 @@
+package roles
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/reason"
+	"github.com/shoal-dev/shoal/roles/decide"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// FieldOwner is the field manager of every write.
+const FieldOwner = "shoal-manager"
+
+const (
+	// silence is after how long an instance that was not heard is silent: two heartbeats of an agent and a half.
+	silence = 150 * time.Second
+	// idle is how often Sentinels are asked about a shard of which nothing is heard, soon how often while its label is
+	// about to move.
+	idle = 15 * time.Second
+	soon = 2 * time.Second
+	// unseenRecheck is when to look again whether the cache shows what was written.
+	unseenRecheck = 200 * time.Millisecond
+	// hushFor is for how long it is remembered whether most of a set are silent: that costs a look at all its pods.
+	hushFor = 5 * time.Second
+)
+
+// reconciler holds what the shards need of the world.
+type reconciler struct {
+	cache  client.Reader
+	live   client.Reader // straight from the API server
+	writer client.Client
+	events events.EventRecorder
+	metrics
+	now      func() time.Time
+	ledger   *Ledger
+	provider func(*v1alpha1.InstanceSet) RoleProvider
+	gone     func(types.NamespacedName) // is told of sets that are not there any more
+	verdicts *verdicts
+	written  written
+
+	mu     sync.Mutex
+	hushes map[types.NamespacedName]hush
+}
+
+type hush struct {
+	at  time.Time
+	yes bool
+}
+
+// Reconcile brings the labels of one shard closer to what is known of it.
+func (r *reconciler) Reconcile(ctx context.Context, shard shardKey) (reconcile.Result, error) {
+	var set v1alpha1.InstanceSet
+	err := r.cache.Get(ctx, shard.owner(), &set, shared)
+	if client.IgnoreNotFound(err) != nil {
+		return reconcile.Result{}, fmt.Errorf("reading the set of %s: %w", shard, err)
+	}
+	if err != nil || len(set.Spec.Roles) == 0 || set.DeletionTimestamp != nil {
+		if err != nil {
+			r.forget(shard.owner())
+		}
+		r.verdicts.drop(shard)
+		return reconcile.Result{}, nil
+	}
+	pods, err := r.pods(ctx, client.MatchingFields{podsByShard: shard.set + "/" + shard.shard}, shard.namespace)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if len(pods) == 0 {
+		r.verdicts.drop(shard)
+		return reconcile.Result{}, nil
+	}
+	if !r.written.shown(pods) {
+		r.staleCache.Inc()
+		return reconcile.Result{RequeueAfter: unseenRecheck}, nil
+	}
+	snapshot := r.observe(ctx, &set, shard, pods)
+	plan := decide.Decide(snapshot)
+	log.FromContext(ctx).V(2).Info("decided on roles", "shard", shard.String(), "steps", len(plan.Steps), "master", plan.Master)
+	late, err := r.commit(ctx, &set, shard, plan, pods)
+	r.verdicts.note(shard, plan)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{RequeueAfter: again(plan, late)}, nil
+}
+
+// forget is for a set that is gone.
+func (r *reconciler) forget(set types.NamespacedName) {
+	r.gone(set)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.hushes, set)
+}
+
+// again is when to look at the shard again though nothing is heard.
+func again(plan decide.Plan, late bool) time.Duration {
+	after := idle
+	switch plan.NoMaster.Reason {
+	case reason.MasterMoving, reason.MasterNotConfirmed, reason.HASilent:
+		after = soon
+	}
+	if late {
+		after = unseenRecheck
+	}
+	if plan.RequeueAfter > 0 {
+		after = min(after, plan.RequeueAfter)
+	}
+	return after
+}
+
+func (r *reconciler) pods(ctx context.Context, by client.MatchingFields, namespace string) ([]*corev1.Pod, error) {
+	var list corev1.PodList
+	if err := r.cache.List(ctx, &list, client.InNamespace(namespace), by, shared); err != nil {
+		return nil, fmt.Errorf("listing pods: %w", err)
+	}
+	pods := make([]*corev1.Pod, len(list.Items))
+	for n := range list.Items {
+		pods[n] = &list.Items[n]
+	}
+	return pods, nil
+}
+
+// observe makes the snapshot. Sentinels are asked before the ledger: what an agent reports while they answer is later.
+func (r *reconciler) observe(ctx context.Context, set *v1alpha1.InstanceSet, shard shardKey, pods []*corev1.Pod) decide.Snapshot {
+	s := decide.Snapshot{Silence: silence, HA: view(r.provider(set).Naming(ctx, shard), pods), Complete: true}
+	s.Now = r.now()
+	for _, pod := range pods {
+		s.Instances = append(s.Instances, r.instance(ctx, pod))
+	}
+	for _, name := range shard.names(set) {
+		if !slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return pod.Name == name }) {
+			s.Complete = false
+		}
+	}
+	s.Hushed = r.hushed(ctx, set, s)
+	return s
+}
+
+func (r *reconciler) instance(ctx context.Context, pod *corev1.Pod) decide.Instance {
+	i := decide.Instance{
+		Name: pod.Name, UID: string(pod.UID), Version: pod.ResourceVersion, Label: decide.Role(pod.Labels[v1alpha1.LabelRole]),
+		Running: pod.Status.Phase == corev1.PodRunning, Going: pod.DeletionTimestamp != nil,
+		Ended: pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded || pod.Labels[v1alpha1.LabelLost] != "",
+	}
+	if pod.Spec.NodeName != "" {
+		i.Node = decide.NodeSilent
+		var node corev1.Node
+		if err := r.cache.Get(ctx, types.NamespacedName{Name: pod.Spec.NodeName}, &node, shared); err == nil {
+			i.Node = decide.NodeHealthy
+			if slots.OutOfService(&node) {
+				i.Node = decide.NodeLost
+			}
+		}
+	}
+	i.Report, i.HeardAt, i.Heard = r.ledger.heard(pod.UID)
+	return i
+}
+
+// hushed says whether silence means anything, which is asked only where somebody is silent.
+func (r *reconciler) hushed(ctx context.Context, set *v1alpha1.InstanceSet, s decide.Snapshot) bool {
+	listening := r.ledger.listening()
+	if listening < silence {
+		return true
+	}
+	if !slices.ContainsFunc(s.Instances, func(i decide.Instance) bool { return i.Running && s.Now.Sub(i.HeardAt) >= silence }) {
+		return false
+	}
+	name := client.ObjectKeyFromObject(set)
+	r.mu.Lock()
+	known := r.hushes[name]
+	r.mu.Unlock()
+	if !known.at.IsZero() && s.Now.Sub(known.at) < hushFor {
+		return known.yes
+	}
+	pods, err := r.pods(ctx, client.MatchingFields{podsBySet: set.Name}, set.Namespace)
+	if err != nil {
+		return true
+	}
+	silent, running := 0, 0
+	for _, pod := range pods {
+		if pod.Status.Phase != corev1.PodRunning {
+			continue
+		}
+		running++
+		if _, at, _ := r.ledger.heard(pod.UID); s.Now.Sub(at) >= silence {
+			silent++
+		}
+	}
+	yes := decide.Hush(silent, running, listening, silence)
+	r.mu.Lock()
+	r.hushes[name] = hush{s.Now, yes}
+	r.mu.Unlock()
+	return yes
+}
+
+// written remembers the version of each pod as this process wrote it last, until the cache shows it.
+type written struct {
+	mu       sync.Mutex
+	versions map[types.UID]string
+}
+
+func (w *written) wrote(uid types.UID, version string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.versions == nil {
+		w.versions = map[types.UID]string{}
+	}
+	w.versions[uid] = version
+}
+
+func (w *written) forget(uid types.UID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.versions, uid)
+}
+
+// shown is whether the cache shows all writes to the pods. One that it does not show at all is gone: it was there when it
+// was written to.
+func (w *written) shown(pods []*corev1.Pod) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, pod := range pods {
+		version, is := w.versions[pod.UID]
+		if !is {
+			continue
+		}
+		if order, err := resourceversion.CompareResourceVersion(pod.ResourceVersion, version); err != nil && pod.ResourceVersion != version || err == nil && order < 0 {
+			return false
+		}
+		delete(w.versions, pod.UID)
+	}
+	return true
+}
+
+// lateError says that the world is ahead of the decision.
+type lateError struct{ what string }
+
+func (e *lateError) Error() string { return e.what }
+
+func isLate(err error) bool {
+	var late *lateError
+	return apierrors.IsConflict(err) || errors.As(err, &late)
+}

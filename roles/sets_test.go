@@ -1,0 +1,123 @@
+package roles
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/reason"
+	"github.com/shoal-dev/shoal/roles/decide"
+)
+
+func (h *harness) reconcileSet(t *testing.T) *v1alpha1.InstanceSet {
+	t.Helper()
+	if _, err := h.sets.Reconcile(t.Context(), ctrl.Request{NamespacedName: shardZero.owner()}); err != nil {
+		t.Fatal(err)
+	}
+	var set v1alpha1.InstanceSet
+	if err := h.client.Get(t.Context(), shardZero.owner(), &set); err != nil {
+		t.Fatal(err)
+	}
+	return &set
+}
+
+func conditionsOf(set *v1alpha1.InstanceSet) string {
+	var all []string
+	for _, c := range set.Status.Conditions {
+		all = append(all, fmt.Sprintf("%s=%s/%s", c.Type, c.Status, c.Reason))
+	}
+	return strings.Join(all, " ")
+}
+
+func TestConditions(t *testing.T) {
+	set := aSet()
+	set.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: metav1.ConditionTrue, Reason: "AllReady"}}
+	h := newHarness(t, set, aPod("r-0"), aPod("r-1"), aPod("r-2"))
+	if got := conditionsOf(h.reconcileSet(t)); got != "Ready=True/AllReady" {
+		t.Errorf("before the shard was judged: %s", got)
+	}
+	h.reconcile(t)
+	if got := conditionsOf(h.reconcileSet(t)); got != "Ready=True/AllReady NoMaster=True/NoMasterClaim TwoMasters=False/OneMaster" {
+		t.Error(got)
+	}
+	h.hear(t, "r-0", 0)
+	h.reconcile(t)
+	h.reconcile(t)
+	before := h.reconcileSet(t)
+	if got := conditionsOf(before); got != "Ready=True/AllReady NoMaster=False/MasterLabelled TwoMasters=False/OneMaster" {
+		t.Error(got)
+	}
+	h.clock = h.clock.Add(time.Second)
+	if after := h.reconcileSet(t); after.ResourceVersion != before.ResourceVersion {
+		t.Error("it is written again though nothing has changed")
+	}
+}
+
+func TestConditionOfManyShards(t *testing.T) {
+	shards := map[string]verdict{}
+	for n := range 9 {
+		v := decide.Verdict{True: n > 2, Reason: reason.NoMasterClaim}
+		if n == 7 {
+			v = decide.Verdict{True: true, Reason: reason.HASilent, Text: "r-21 says that it is master"}
+		}
+		shards[fmt.Sprintf("r-%d", n)] = verdict{noMaster: v}
+	}
+	c := condition("NoMaster", shards, func(v verdict) decide.Verdict { return v.noMaster }, noMasterReasons, reason.MasterLabelled)
+	want := "6 of 9 shards: r-7: r-21 says that it is master: too few Sentinels say who is master (SHOAL2414); r-3: no instance says that it is master (SHOAL2412); r-4: no instance says that it is master (SHOAL2412), ..."
+	if c.Message != want || c.Reason != "HASilent" || c.Status != metav1.ConditionTrue {
+		t.Errorf("%+v", c)
+	}
+}
+
+func services(t *testing.T, h *harness) string {
+	t.Helper()
+	var list corev1.ServiceList
+	if err := h.client.List(t.Context(), &list); err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, s := range list.Items {
+		all = append(all, s.Name)
+	}
+	return strings.Join(all, ",")
+}
+
+func TestServices(t *testing.T) {
+	headless := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r", Labels: map[string]string{v1alpha1.LabelInstanceSet: "r"}, OwnerReferences: aPod("r-0").OwnerReferences}}
+	foreign := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r-0-replica"}}
+	h := newHarness(t, aSet(), aPod("r-0"), aPod("r-1"), aPod("r-2"), headless, foreign)
+	set := h.reconcileSet(t)
+	if got := services(t, h); got != "r,r-0-master,r-0-replica" {
+		t.Errorf("services %s", got)
+	}
+	var s corev1.Service
+	if err := h.client.Get(t.Context(), client.ObjectKey{Namespace: "ns", Name: "r-0-master"}, &s); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(s.Spec.Selector) != "map[shoal.dev/instance-set:r shoal.dev/role:master shoal.dev/shard:r-0]" || s.Spec.Ports[0].Port != 6379 || s.Spec.PublishNotReadyAddresses {
+		t.Errorf("%+v", s.Spec)
+	}
+	// The other role too, whose Service is somebody else's; and the first none any more.
+	set.Spec.Roles[0].Service, set.Spec.Roles[1].Service = v1alpha1.RoleServiceNone, v1alpha1.RoleServicePerShard
+	if err := h.client.Update(t.Context(), set); err != nil {
+		t.Fatal(err)
+	}
+	set = h.reconcileSet(t)
+	if got := services(t, h); got != "r,r-0-replica" {
+		t.Errorf("services %s", got)
+	}
+	if len(h.told.lines) != 1 || !strings.Contains(h.told.lines[0], "ForeignObject") {
+		t.Errorf("events %q", h.told.lines)
+	}
+	if meta.FindStatusCondition(set.Status.Conditions, "NoMaster") != nil {
+		t.Error("a condition of a shard that nobody judged")
+	}
+}

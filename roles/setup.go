@@ -1,0 +1,174 @@
+package roles
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/slots"
+)
+
+// Options tune the controllers.
+type Options struct {
+	// MaxConcurrentReconciles is how many shards are looked at at the same time; 0 means 16.
+	MaxConcurrentReconciles int
+	// SkipNameValidation lets one process set up the controllers more than once, as tests do.
+	SkipNameValidation bool
+}
+
+// How long a shard or a set waits after a write was refused.
+const (
+	minBackoff = 200 * time.Millisecond
+	maxBackoff = 30 * time.Second
+	// debounce gathers what many shards of a set have to say.
+	debounce = time.Second
+)
+
+// Setup adds the controllers, with their indexes and watches, to a manager. Whoever receives the reports of agents hands them
+// to the ledger.
+func Setup(mgr ctrl.Manager, o Options) (*Ledger, error) {
+	if o.MaxConcurrentReconciles == 0 {
+		o.MaxConcurrentReconciles = 16
+	}
+	ctx := context.Background() //nolint:forbidigo // the manager has not started, there is none to take
+	if err := Indexes(ctx, mgr.GetFieldIndexer()); err != nil {
+		return nil, fmt.Errorf("indexing for roles: %w", err)
+	}
+	m, err := newMetrics(ctrlmetrics.Registry)
+	if err != nil {
+		return nil, fmt.Errorf("registering metrics of roles: %w", err)
+	}
+	shards, sets := make(chan event.TypedGenericEvent[shardKey], 1024), make(chan event.TypedGenericEvent[types.NamespacedName], 1024)
+	wakeShard := func(k shardKey) {
+		select { // what is too much is dropped: each shard is looked at every few seconds anyway
+		case shards <- event.TypedGenericEvent[shardKey]{Object: k}:
+		default:
+		}
+	}
+	wakeSet := func(set types.NamespacedName) { sets <- event.TypedGenericEvent[types.NamespacedName]{Object: set} }
+	recorder := mgr.GetEventRecorder(FieldOwner)
+	writer := client.WithFieldOwner(mgr.GetClient(), FieldOwner)
+	ledger := newLedger(mgr.GetCache(), time.Now, wakeShard, func(outcome string) { m.reports.WithLabelValues(outcome).Inc() })
+	v, p := newVerdicts(wakeSet), newProviders(time.Now, connect)
+	r := &reconciler{
+		cache: mgr.GetCache(), live: mgr.GetAPIReader(), writer: writer, events: recorder, metrics: m, now: time.Now,
+		ledger: ledger, provider: p.of, gone: p.forget, verdicts: v, hushes: map[types.NamespacedName]hush{},
+	}
+	if err := addShards(mgr, r, shards, o); err != nil {
+		return nil, fmt.Errorf("setting up the controller of roles: %w", err)
+	}
+	s := &setReconciler{cache: mgr.GetCache(), writer: writer, events: recorder, now: time.Now, verdicts: v}
+	if err := addSets(mgr, s, sets, o); err != nil {
+		return nil, fmt.Errorf("setting up the controller of the sets of roles: %w", err)
+	}
+	return ledger, nil
+}
+
+func addShards(mgr ctrl.Manager, r *reconciler, reports chan event.TypedGenericEvent[shardKey], o Options) error {
+	of := handler.TypedEnqueueRequestsFromMapFunc[client.Object, shardKey]
+	return builder.TypedControllerManagedBy[shardKey](mgr).Named("roles").
+		Watches(&corev1.Pod{}, of(r.ofPod), builder.WithPredicates(r.podChanges())).
+		Watches(&corev1.Node{}, of(r.ofNode), builder.WithPredicates(nodeChanges())).
+		Watches(&v1alpha1.InstanceSet{}, of(r.ofSet), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesRawSource(source.TypedChannel[shardKey, shardKey](reports, handler.TypedEnqueueRequestsFromMapFunc[shardKey, shardKey](
+			func(_ context.Context, k shardKey) []shardKey { return []shardKey{k} }))).
+		WithOptions(controller.TypedOptions[shardKey]{
+			MaxConcurrentReconciles: o.MaxConcurrentReconciles,
+			SkipNameValidation:      &o.SkipNameValidation,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[shardKey](minBackoff, maxBackoff),
+		}).Complete(r)
+}
+
+func addSets(mgr ctrl.Manager, r *setReconciler, judged chan event.TypedGenericEvent[types.NamespacedName], o Options) error {
+	late := handler.TypedFuncs[types.NamespacedName, ctrl.Request]{
+		GenericFunc: func(_ context.Context, e event.TypedGenericEvent[types.NamespacedName], q workqueue.TypedRateLimitingInterface[ctrl.Request]) {
+			q.AddAfter(ctrl.Request{NamespacedName: e.Object}, debounce)
+		},
+	}
+	return ctrl.NewControllerManagedBy(mgr).Named("roles-sets").
+		For(&v1alpha1.InstanceSet{}).
+		Owns(&corev1.Service{}).
+		WatchesRawSource(source.TypedChannel[types.NamespacedName, ctrl.Request](judged, late)).
+		WithOptions(controller.Options{
+			SkipNameValidation: &o.SkipNameValidation,
+			RateLimiter:        workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](minBackoff, maxBackoff),
+		}).Complete(r)
+}
+
+func (r *reconciler) ofPod(_ context.Context, o client.Object) []shardKey {
+	if k, ok := shardOf(o); ok {
+		return []shardKey{k}
+	}
+	return nil
+}
+
+func (r *reconciler) ofNode(ctx context.Context, o client.Object) []shardKey {
+	return r.shardsBy(ctx, client.MatchingFields{podsByNode: o.GetName()}, "")
+}
+
+func (r *reconciler) ofSet(ctx context.Context, o client.Object) []shardKey {
+	return r.shardsBy(ctx, client.MatchingFields{podsBySet: o.GetName()}, o.GetNamespace())
+}
+
+func (r *reconciler) shardsBy(ctx context.Context, by client.MatchingFields, namespace string) []shardKey {
+	pods, err := r.pods(ctx, by, namespace)
+	if err != nil {
+		return nil
+	}
+	var keys []shardKey
+	seen := map[shardKey]bool{}
+	for _, pod := range pods {
+		if k, ok := shardOf(pod); ok && !seen[k] {
+			seen[k] = true
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+// podChanges passes over what decides nothing, and forgets pods that are gone.
+func (r *reconciler) podChanges() predicate.Predicate {
+	return predicate.Funcs{
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			before, was := e.ObjectOld.(*corev1.Pod)
+			after, is := e.ObjectNew.(*corev1.Pod)
+			return was && is && (before.UID != after.UID || before.Labels[v1alpha1.LabelRole] != after.Labels[v1alpha1.LabelRole] ||
+				before.Labels[v1alpha1.LabelLost] != after.Labels[v1alpha1.LabelLost] || before.Status.Phase != after.Status.Phase ||
+				before.Status.PodIP != after.Status.PodIP || (before.DeletionTimestamp == nil) != (after.DeletionTimestamp == nil))
+		},
+		DeleteFunc: func(e event.DeleteEvent) bool {
+			r.ledger.forget(e.Object.GetUID())
+			r.written.forget(e.Object.GetUID())
+			return true
+		},
+	}
+}
+
+// nodeChanges lets through what proves that a node is dead, or that it is no more.
+func nodeChanges() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc: func(e event.CreateEvent) bool {
+			node, is := e.Object.(*corev1.Node)
+			return is && slots.OutOfService(node)
+		},
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			before, was := e.ObjectOld.(*corev1.Node)
+			after, is := e.ObjectNew.(*corev1.Node)
+			return was && is && slots.OutOfService(before) != slots.OutOfService(after)
+		},
+	}
+}

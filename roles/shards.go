@@ -1,0 +1,94 @@
+package roles
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
+)
+
+// shared are objects of the cache itself: nothing here changes them.
+var shared = client.UnsafeDisableDeepCopy
+
+// shardKey is one shard of a set, as its label shoal.dev/shard calls it.
+type shardKey struct {
+	namespace, set, shard string
+}
+
+func (k shardKey) owner() types.NamespacedName {
+	return types.NamespacedName{Namespace: k.namespace, Name: k.set}
+}
+
+// String is for logs.
+func (k shardKey) String() string { return k.namespace + "/" + k.shard }
+
+// index is the shard's number, false if the label is none of the set's.
+func (k shardKey) index() (int32, bool) {
+	number, ok := strings.CutPrefix(k.shard, k.set+"-")
+	n, err := strconv.ParseInt(number, 10, 32)
+	return int32(n), ok && err == nil && n >= 0 && podspec.Name(k.set, int32(n)) == k.shard
+}
+
+// names are those that pods of the shard can have.
+func (k shardKey) names(set *v1alpha1.InstanceSet) []string {
+	index, ok := k.index()
+	if !ok || set.Spec.ShardSize == nil {
+		return nil
+	}
+	var all []string
+	for n := range *set.Spec.ShardSize {
+		all = append(all, podspec.Name(k.set, index**set.Spec.ShardSize+n))
+	}
+	return all
+}
+
+// shardOf is the shard of a pod that an InstanceSet controls. The labels that say so are the manager's alone.
+func shardOf(pod client.Object) (shardKey, bool) {
+	owner := metav1.GetControllerOf(pod)
+	if owner == nil || owner.Kind != "InstanceSet" {
+		return shardKey{}, false
+	}
+	k := shardKey{pod.GetNamespace(), owner.Name, pod.GetLabels()[v1alpha1.LabelShard]}
+	_, ok := k.index()
+	return k, ok
+}
+
+// Indexes of the cache. Their names are this room's own.
+const (
+	podsByShard = "roles/shard" // <set>/<shard>, of pods that an InstanceSet controls
+	podsByNode  = "roles/node"  // the same pods, by spec.nodeName
+	podsBySet   = "roles/set"   // and by set
+)
+
+// Indexes adds the indexes that the controllers read by.
+func Indexes(ctx context.Context, indexer client.FieldIndexer) error {
+	ours := func(key func(*corev1.Pod, shardKey) string) client.IndexerFunc {
+		return func(o client.Object) []string {
+			pod, is := o.(*corev1.Pod)
+			shard, ok := shardOf(o)
+			if text := ""; is && ok {
+				if text = key(pod, shard); text != "" {
+					return []string{text}
+				}
+			}
+			return nil
+		}
+	}
+	for name, key := range map[string]func(*corev1.Pod, shardKey) string{
+		podsByShard: func(_ *corev1.Pod, k shardKey) string { return k.set + "/" + k.shard },
+		podsByNode:  func(pod *corev1.Pod, _ shardKey) string { return pod.Spec.NodeName },
+		podsBySet:   func(_ *corev1.Pod, k shardKey) string { return k.set },
+	} {
+		if err := indexer.IndexField(ctx, &corev1.Pod{}, name, ours(key)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
