@@ -158,8 +158,8 @@ var bugs = []bug{
 	{name: "roles-go-on-after-failure", file: "roles/commit.go", is: "\t\t\treturn true, nil\n", becomes: "\t\t\tlate = true\n", scenarios: ofRoleWrites, apart: true, why: noRoles},
 	{name: "roles-no-census", file: "roles/commit.go", is: "err = r.census(ctx, set, shard, pods)", becomes: "err = nil", scenarios: ofRoleWrites, apart: true, why: noRoles},
 	{name: "roles-confirm-writes-nothing", file: "roles/commit.go", is: "step.For + \"/\" + step.Version}", becomes: "\"claimed\"}", scenarios: ofRoleWrites, apart: true, why: noRoles},
-	{name: "roles-silent-node-is-lost", file: "roles/reconcile.go", is: "if slots.OutOfService(&node) {", becomes: "if len(node.Spec.Taints) > 0 {", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "roles-silent-node-is-lost", file: "roles/reconcile.go", is: "if slots.OutOfService(&node) {", becomes: "if slots.OutOfService(&node) || len(node.Spec.Taints) > 0 {", scenarios: ofRoleWrites, apart: true, why: noRoles},
 	{name: "roles-stranger-heard", file: "roles/ledger.go", is: "string(pod.UID) != id.UID ||", becomes: "", scenarios: ofRoleWrites, apart: true, why: noRoles},
 	{name: "roles-epochs-forgotten", file: "roles/sentinel.go", is: "named.Floor, named.Since = after.floor, after.since", becomes: "named.Since = after.since", scenarios: ofRoleWrites, apart: true, why: noRoles},
-	{name: "roles-minority-agrees", file: "roles/sentinel.go", is: "known = max(known, a.view.Peers+1)", becomes: "_ = known", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "roles-minority-agrees", file: "roles/sentinel.go", is: "known = max(known, a.view.Peers+1)", becomes: "known += 0", scenarios: ofRoleWrites, apart: true, why: noRoles},
 }

@@ -31,7 +31,7 @@ func perNode(m intstr.IntOrString) setChange {
 	return func(s *v1alpha1.InstanceSet) { s.Spec.Placement = &v1alpha1.PlacementLimits{MaxInstancesPerNode: &m} }
 }
 
-func roles(provider *v1alpha1.RoleProvider, list ...v1alpha1.InstanceRole) setChange {
+func withRoles(provider *v1alpha1.RoleProvider, list ...v1alpha1.InstanceRole) setChange {
 	return func(s *v1alpha1.InstanceSet) { s.Spec.Roles, s.Spec.RoleProvider = list, provider }
 }
 
@@ -66,16 +66,16 @@ func testContradictions(t *testing.T, k kit) {
 		"limit of nothing":        {set(ns, "x", 3, perNode(intstr.FromInt32(0))), "number from 1 to 10000"},
 		"long name":               {set(ns, strings.Repeat("x", 53), 3), "at most 52 characters"},
 		"dotted name":             {set(ns, "x.y", 3), "DNS label"},
-		"roles":                   {set(ns, "x", 6, shards(3), roles(static, master, replica)), ""},
-		"roles without shards":    {set(ns, "x", 6, roles(static, master, replica)), "roles need shardSize"},
-		"roles of nobody":         {set(ns, "x", 6, shards(3), roles(nil, master)), "come together"},
-		"provider without roles":  {set(ns, "x", 6, shards(3), roles(static)), "come together"},
-		"no master":               {set(ns, "x", 6, shards(3), roles(static, replica)), "need the role master"},
-		"masters at once":         {set(ns, "x", 6, shards(3), roles(static, shared)), "the role master is exclusive"},
-		"Sentinels nowhere":       {set(ns, "x", 6, shards(3), roles(nowhere, master)), "which needs it"},
-		"100 shards served":       {set(ns, "x", 300, shards(3), roles(static, served)), ""},
-		"101 shards served":       {set(ns, "x", 303, shards(3), roles(static, served)), "at most 100 shards"},
-		"long name with Services": {set(ns, strings.Repeat("x", 46), 6, shards(3), roles(static, served)), "at most 45 characters"},
+		"roles":                   {set(ns, "x", 6, shards(3), withRoles(static, master, replica)), ""},
+		"roles without shards":    {set(ns, "x", 6, withRoles(static, master, replica)), "roles need shardSize"},
+		"roles of nobody":         {set(ns, "x", 6, shards(3), withRoles(nil, master)), "come together"},
+		"provider without roles":  {set(ns, "x", 6, shards(3), withRoles(static)), "come together"},
+		"no master":               {set(ns, "x", 6, shards(3), withRoles(static, replica)), "need the role master"},
+		"masters at once":         {set(ns, "x", 6, shards(3), withRoles(static, shared)), "the role master is exclusive"},
+		"Sentinels nowhere":       {set(ns, "x", 6, shards(3), withRoles(nowhere, master)), "which needs it"},
+		"100 shards served":       {set(ns, "x", 300, shards(3), withRoles(static, served)), ""},
+		"101 shards served":       {set(ns, "x", 303, shards(3), withRoles(static, served)), "at most 100 shards"},
+		"long name with Services": {set(ns, strings.Repeat("x", 46), 6, shards(3), withRoles(static, served)), "at most 45 characters"},
 		"volumes of one name": {set(ns, "x", 3, volumes, func(s *v1alpha1.InstanceSet) {
 			s.Spec.VolumeClaimTemplates = append(s.Spec.VolumeClaimTemplates, s.Spec.VolumeClaimTemplates...)
 		}), "names must be unique"},
@@ -103,7 +103,7 @@ func expect(t *testing.T, err error, says string) {
 func testForbiddenChanges(t *testing.T, k kit, ns string) {
 	static := &v1alpha1.RoleProvider{Type: v1alpha1.RoleProviderStatic}
 	before := set(ns, "stays", 6, shards(3), volumes, limits(3, 3), func(s *v1alpha1.InstanceSet) { s.Spec.Paused = true })
-	roles(static, v1alpha1.InstanceRole{Name: v1alpha1.RoleMaster, Exclusive: true})(before)
+	withRoles(static, v1alpha1.InstanceRole{Name: v1alpha1.RoleMaster, Exclusive: true})(before)
 	k.create(t, before)
 	for name, c := range map[string]struct {
 		change setChange
@@ -112,7 +112,7 @@ func testForbiddenChanges(t *testing.T, k kit, ns string) {
 		"replicas":         {func(s *v1alpha1.InstanceSet) { s.Spec.Replicas = ptr.To[int32](9) }, ""},
 		"limits":           {limits(2, 4), ""},
 		"shardSize":        {shards(2), "shardSize cannot be changed"},
-		"roles gone":       {roles(nil), "roles cannot be removed"},
+		"roles gone":       {withRoles(nil), "roles cannot be removed"},
 		"shardSize gone":   {func(s *v1alpha1.InstanceSet) { s.Spec.ShardSize = nil }, "shardSize cannot be changed"},
 		"volume renamed":   {func(s *v1alpha1.InstanceSet) { s.Spec.VolumeClaimTemplates[0].Metadata.Name = "other" }, "cannot be renamed"},
 		"volume gone":      {func(s *v1alpha1.InstanceSet) { s.Spec.VolumeClaimTemplates = nil }, "cannot be renamed, added, removed"},
