@@ -35,12 +35,12 @@ type doubts struct {
 	// pod that is deleted meanwhile before it fails, and tells nobody: the node no longer has it. See missed. One without such
 	// claims stays until the index has looked at the node, or it would not miss the pod if the Node is gone by then.
 	reserved  map[string][]reservation
-	returning map[types.UID]returning // by claim
+	returning map[comeback]returning
 }
 
 func (d *doubts) init() {
 	d.pods, d.claims, d.orphans, d.reserved = map[types.UID]doubt{}, map[types.UID]doubt{}, map[types.UID]doubt{}, map[string][]reservation{}
-	d.returning = map[types.UID]returning{}
+	d.returning = map[comeback]returning{}
 }
 
 type doubt struct {
@@ -139,8 +139,8 @@ func (p *Plugin) Unreserve(_ context.Context, cs fwk.CycleState, pod *corev1.Pod
 	delete(d.orphans, pod.UID)
 	if _, err := cs.Read(sentKey); err == nil {
 		d.pods[pod.UID] = doubt{pod.Namespace + "/" + pod.Name, "", append(d.pods[pod.UID].nodes, node)}
-	} else {
-		maps.DeleteFunc(d.returning, func(_ types.UID, r returning) bool { return r.pod.UID == pod.UID })
+	} else if _, sentBefore := d.pods[pod.UID]; !sentBefore {
+		maps.DeleteFunc(d.returning, func(c comeback, _ returning) bool { return c.pod == pod.UID })
 	}
 	d.fail(node, func(r reservation) bool { return r.pod.UID == pod.UID })
 }

@@ -51,11 +51,13 @@ func (s *state) pack(pod *corev1.Pod, pods []*corev1.Pod) *mixture {
 }
 
 // packed packs what is wanted, of which the first known instances are there, and says how many of all have no place at least. Those that are
-// there come before others that may never come, because somebody has taken them offline: where both do not fit, it packs the former alone.
+// there come before others that may never come, because somebody has taken them offline: where both do not fit, it packs the former
+// alone, if no fewer are placed then.
 func (s *state) packed(wanted []spot, known int) (placement.Packing, int) {
 	all := placement.Pack(s.mixedGroup(wanted))
 	if out := leftOut(all, known); out > 0 && known < len(wanted) {
-		if alone := placement.Pack(s.mixedGroup(wanted[:known])); leftOut(alone, known) < out {
+		alone := placement.Pack(s.mixedGroup(wanted[:known]))
+		if n := leftOut(alone, known); n < out && known-n >= len(wanted)-leftOut(all, len(wanted)) {
 			return alone, all.Bound.Unplaceable
 		}
 	}

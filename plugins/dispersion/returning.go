@@ -1,6 +1,7 @@
 package dispersion
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -25,21 +26,24 @@ type returning struct {
 	held  string // the version in which the API server says that the claim holds the slot; empty before it was asked
 }
 
+// comeback is a claim with a pod that came back to it. The next pod of the claim does not make forgotten what was learnt of the one before.
+type comeback struct{ claim, pod types.UID }
+
 // returns notes that the claims of a pod that is placed on a node may hold its slot soon.
 func (d *doubts) returns(pod *corev1.Pod, node string, claims []*corev1.PersistentVolumeClaim) {
 	for _, claim := range claims {
 		if claim.Labels[v1alpha1.LabelRetired] != "" {
-			d.returning[claim.UID] = returning{pod: pod, claim: claim.Name, node: node}
+			d.returning[comeback{claim.UID, pod.UID}] = returning{pod: pod, claim: claim.Name, node: node}
 		}
 	}
 }
 
 // settleReturning drops the claims that speak for themselves by now.
 func (x *index) settleReturning() {
-	maps.DeleteFunc(x.doubts.returning, func(uid types.UID, r returning) bool {
+	maps.DeleteFunc(x.doubts.returning, func(c comeback, r returning) bool {
 		o, _, err := x.claims.GetByKey(r.pod.Namespace + "/" + r.claim)
 		claim, there := o.(*corev1.PersistentVolumeClaim)
-		return err == nil && (!there || claim.UID != uid || claim.Labels[v1alpha1.LabelRetired] == "" || claim.Labels[v1alpha1.LabelLost] != "" ||
+		return err == nil && (!there || claim.UID != c.claim || claim.Labels[v1alpha1.LabelRetired] == "" || claim.Labels[v1alpha1.LabelLost] != "" ||
 			r.held != "" && !olderThan(claim.ResourceVersion, r.held))
 	})
 }
@@ -48,38 +52,39 @@ func (x *index) settleReturning() {
 // an answer the slot goes on counting, and the next cycle asks again.
 func (p *Plugin) askReturning(ctx context.Context) {
 	left := p.index.leftBehind()
-	for _, uid := range slices.Sorted(maps.Keys(left)) {
-		r := left[uid]
+	byName := func(a, b comeback) int { return cmp.Or(cmp.Compare(a.claim, b.claim), cmp.Compare(a.pod, b.pod)) }
+	for _, c := range slices.SortedFunc(maps.Keys(left), byName) {
+		r := left[c]
 		claim, err := p.handle.ClientSet().CoreV1().PersistentVolumeClaims(r.pod.Namespace).Get(ctx, r.claim, metav1.GetOptions{})
 		d := &p.index.doubts
 		d.mu.Lock()
 		switch {
-		case apierrors.IsNotFound(err), err == nil && (claim.UID != uid || givenUp(claim.Labels)):
-			delete(d.returning, uid)
+		case apierrors.IsNotFound(err), err == nil && (claim.UID != c.claim || givenUp(claim.Labels)):
+			delete(d.returning, c)
 		case err == nil:
 			r.held = claim.ResourceVersion
-			d.returning[uid] = r
+			d.returning[c] = r
 		}
 		d.mu.Unlock()
 	}
 }
 
 // leftBehind are the claims to ask about: their pods are gone.
-func (x *index) leftBehind() map[types.UID]returning {
+func (x *index) leftBehind() map[comeback]returning {
 	d := &x.doubts
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	x.settleReturning()
-	var left map[types.UID]returning
-	for uid, r := range d.returning {
+	var left map[comeback]returning
+	for c, r := range d.returning {
 		o, _, err := x.pods.GetByKey(r.pod.Namespace + "/" + r.pod.Name)
 		if pod, there := o.(*corev1.Pod); err != nil || r.held != "" || there && pod.UID == r.pod.UID {
 			continue
 		}
 		if left == nil {
-			left = map[types.UID]returning{}
+			left = map[comeback]returning{}
 		}
-		left[uid] = r
+		left[c] = r
 	}
 	return left
 }

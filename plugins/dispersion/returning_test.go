@@ -98,3 +98,39 @@ func TestAClaimThatDoesNotComeBackHoldsNothing(t *testing.T) {
 		t.Errorf("%d claims are on their way back", n)
 	}
 }
+
+// The API server has said that the claim holds its slot, and the next pod of the claim could not be bound: what was learnt holds.
+func TestTheNextPodOfAClaimMakesNothingForgotten(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("r", 4, placement.Limits{MaxPerNode: 1, MaxNodes: 2})
+	for _, node := range []string{"a", "b", "c"} {
+		w.node(node, 4, 10)
+	}
+	now := stored("1", false)
+	now.ResourceVersion = "6"
+	w.handle().client = fake.NewClientset(now)
+	before := labelled(stored("1", false), v1alpha1.LabelRetired)
+	before.ResourceVersion = "5"
+	w.add(w.plugin.claims, before)
+	w.bind(instance("r-0", "r", ""), "b")
+	back, other := mountingClaim(instance("r-1", "r", ""), "data-r-1"), instance("r-2", "r", "")
+	w.arrive(back, other)
+	if node, _ := w.schedule(back); node != "a" {
+		t.Fatalf("r-1 is on %q, and its volume on a", node)
+	}
+	bound := back.DeepCopy()
+	bound.Spec.NodeName = "a"
+	w.remove(bound)
+	if _, allowed := w.cycle(other); allowed("c") {
+		t.Fatal("a third node is open")
+	}
+	again := mountingClaim(instance("r-1", "r", ""), "data-r-1")
+	again.UID = "again"
+	w.arrive(again)
+	cs, _ := w.cycle(again)
+	w.plugin.Reserve(t.Context(), cs, again, "a")
+	w.plugin.Unreserve(t.Context(), cs, again, "a")
+	if _, allowed := w.cycle(other); allowed("c") {
+		t.Error("a third node is open: what the API server said was forgotten")
+	}
+}
