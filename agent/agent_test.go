@@ -48,15 +48,15 @@ func TestChangesAreReportedAtOnce(t *testing.T) {
 }
 
 func TestHeartbeat(t *testing.T) {
+	begun := time.Now()
 	w := start(t, func(_ *world, o *Options) { o.Heartbeat = 100 * time.Millisecond })
 	for n := range uint64(4) {
-		begun := time.Now()
 		if r := w.next(t); r.Sequence != n+1 {
 			t.Errorf("report %d, want %d", r.Sequence, n+1)
 		}
-		if took := time.Since(begun); n > 0 && took < 50*time.Millisecond {
-			t.Errorf("a heartbeat after %s", took)
-		}
+	}
+	if took := time.Since(begun); took < 300*time.Millisecond { // of the sender; when they are read is the machine's business
+		t.Errorf("three heartbeats in %s", took)
 	}
 	for range 1000 {
 		if d := spread(time.Minute); d < time.Minute || d > 75*time.Second {
@@ -67,7 +67,7 @@ func TestHeartbeat(t *testing.T) {
 
 // One look that fails is not an engine that is gone; some in a row are, and what was known is not repeated then.
 func TestAnEngineThatFails(t *testing.T) {
-	w := start(t, func(_ *world, o *Options) { o.Failures = 40 })
+	w := start(t, func(_ *world, o *Options) { o.Failures = 400 })
 	w.next(t)
 	failure := &probe.Failure{Reason: "timeout", Err: errors.New("read tcp 127.0.0.1:40001: two\nlines")}
 	w.engine.is(agent.Report{}, failure)
@@ -86,7 +86,7 @@ func TestAnEngineThatFails(t *testing.T) {
 	if r := w.next(t); r.Role != agent.RoleReplica || r.Problem != "" {
 		t.Errorf("%+v", r)
 	}
-	if w.count(t, "shoal_agent_look_failures_total", "timeout") < 40 {
+	if w.count(t, "shoal_agent_look_failures_total", "timeout") < 400 {
 		t.Error("failures are not counted")
 	}
 	if err := w.agent.Healthy(); err != nil {

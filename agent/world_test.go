@@ -205,5 +205,6 @@ func (w *world) counted(t *testing.T, name string, labels ...string) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s %v was not counted", name, labels)
 		}
+		<-time.After(5 * time.Millisecond)
 	}
 }
