@@ -53,15 +53,15 @@ func Lost(labels map[string]string, node *corev1.Node) bool {
 	return labels[v1alpha1.LabelInstanceSet] == "" && OutOfService(node)
 }
 
-// ended reports whether the pod's processes are gone for good; the instance's claims may still hold its slot.
-func ended(pod *corev1.Pod) bool {
+// Ended reports whether the pod's processes are gone for good; the instance's claims may still hold its slot.
+func Ended(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
 // Interchangeable reports whether the same slots follow from two versions of one pod: most of what is written to a pod says
 // nothing about where it counts.
 func Interchangeable(a, b *corev1.Pod) bool {
-	return a.Spec.NodeName == b.Spec.NodeName && a.Status.NominatedNodeName == b.Status.NominatedNodeName && ended(a) == ended(b) &&
+	return a.Spec.NodeName == b.Spec.NodeName && a.Status.NominatedNodeName == b.Status.NominatedNodeName && Ended(a) == Ended(b) &&
 		maps.Equal(a.Labels, b.Labels) && slices.Equal(ClaimNames(a), ClaimNames(b))
 }
 

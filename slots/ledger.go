@@ -91,7 +91,7 @@ func (l *Ledger) PutPod(pod *corev1.Pod) {
 		return
 	}
 	instance, known := InstanceOfPod(pod), l.takeOff(pod)
-	if _, grouped := GroupOf(pod.Namespace, pod.Labels); !grouped || ended(pod) {
+	if _, grouped := GroupOf(pod.Namespace, pod.Labels); !grouped || Ended(pod) {
 		if known {
 			l.derive(instance)
 		}
@@ -187,6 +187,11 @@ func (l *Ledger) PutClaim(claim *corev1.PersistentVolumeClaim) {
 	}
 	l.claims[key] = claim
 	l.attach(claim)
+}
+
+// Claim is a claim as it was put last, nil for none.
+func (l *Ledger) Claim(namespace, name string) *corev1.PersistentVolumeClaim {
+	return l.claims[claimKey{namespace, name}]
 }
 
 // DropClaim forgets a claim.

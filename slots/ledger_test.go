@@ -59,7 +59,7 @@ func oracle(w World) []Slot {
 	var held []Slot
 	for _, pod := range w.Pods {
 		group, grouped := GroupOf(pod.Namespace, pod.Labels)
-		if !grouped || ended(pod) {
+		if !grouped || Ended(pod) {
 			continue
 		}
 		for _, name := range ClaimNames(pod) {

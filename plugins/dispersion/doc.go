@@ -2,7 +2,7 @@
 // node, at most K nodes, at most m instances of a shard on a node, and a cap over all groups. It decides from the
 // scheduler's own snapshot, the claims and volumes of the informer cache, and the group's PlacementPolicy. What it keeps
 // between pods (index, views, plans) only saves the work of looking at everything again, and follows from what is there; all
-// that it remembers beyond that are placements whose outcome is unknown (see doubts). A restart changes nothing.
+// that it remembers beyond that are placements whose outcome is unknown, and claims that may hold a slot again (see doubts).
 //
 // Filter alone would dead-lock at K: see package placement for the guard.
 //

@@ -22,7 +22,7 @@ func TestAPlacementInDoubtHoldsItsSlot(t *testing.T) {
 	w.node("a", 4, 10)
 	first, second := instance("r-0", "r", ""), instance("r-1", "r", "")
 	w.arrive(first, second)
-	w.plugin.Unreserve(t.Context(), unanswered(), first, "a")
+	w.plugin.Unreserve(t.Context(), withoutAnswer(), first, "a")
 	if node, _ := w.schedule(second); node != "" {
 		t.Fatalf("r-1 was placed on %s, where r-0 may be", node)
 	}
@@ -33,9 +33,10 @@ func TestAPlacementInDoubtHoldsItsSlot(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.node("b", 4, 10)
-	w.plugin.Unreserve(t.Context(), unanswered(), second, "b")
-	if len(w.plugin.index.doubts.pods) != 1 {
-		t.Errorf("a pod that is gone is still in doubt: %v", w.plugin.index.doubts.pods)
+	w.plugin.Unreserve(t.Context(), withoutAnswer(), second, "b")
+	w.cycle(second)
+	if len(w.inDoubt(unanswered)) != 1 {
+		t.Errorf("a pod that is gone is still in doubt: %v", w.inDoubt(unanswered))
 	}
 }
 
@@ -80,6 +81,7 @@ func TestAPodOfADeletedNodeThatIsTriedAgainIsNotThere(t *testing.T) {
 	w.limit("r", 2, placement.Limits{MaxPerNode: 2, MaxNodes: 1})
 	first, second := instance("r-0", "r", ""), instance("r-1", "r", "")
 	w.arrive(first, second)
+	w.cycle(second)
 	w.plugin.index.orphaned("a", []*corev1.Pod{first})
 	w.node("b", 1, 10)
 	if _, allowed := w.cycle(second); allowed("b") {
@@ -127,7 +129,7 @@ func TestProfilesShareTheIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other.Unreserve(t.Context(), unanswered(), first, "a")
+	other.Unreserve(t.Context(), withoutAnswer(), first, "a")
 	if node, _ := w.schedule(second); node != "" {
 		t.Errorf("r-1 was placed on %s, where r-0 of another profile may be", node)
 	}
@@ -145,7 +147,7 @@ func TestAPlacementInDoubtOpensNoNode(t *testing.T) {
 	w.bind(instance("r-1", "r", ""), "b")
 	unsure, pod := instance("r-2", "r", ""), instance("r-3", "r", "")
 	w.arrive(unsure, pod)
-	w.plugin.Unreserve(t.Context(), unanswered(), unsure, "c")
+	w.plugin.Unreserve(t.Context(), withoutAnswer(), unsure, "c")
 	if _, allowed := w.cycle(pod); allowed("c") || !allowed("a") {
 		t.Errorf("a %v, c %v: want only a, which is in use for certain", allowed("a"), allowed("c"))
 	}
@@ -190,11 +192,22 @@ func TestAPromiseInDoubtOutlivesItsPod(t *testing.T) {
 			if _, allowed := w.cycle(other); allowed("a") != c.free || !allowed("c") {
 				t.Errorf("allowed on a %v, c %v, want %v, true", allowed("a"), allowed("c"), c.free)
 			}
-			if open := len(w.plugin.index.doubts.claims); (open == 0) != c.settled {
+			if open := len(w.inDoubt(promising)); (open == 0) != c.settled {
 				t.Errorf("%d claims are in doubt, want none: %v", open, c.settled)
 			}
 		})
 	}
+}
+
+// inDoubt are the doubts of a kind.
+func (w *world) inDoubt(k kind) []doubt {
+	var all []doubt
+	for id, d := range w.plugin.index.doubts.open {
+		if id.kind == k {
+			all = append(all, d)
+		}
+	}
+	return all
 }
 
 // The ways in which a placement ends in doubt.
@@ -204,8 +217,8 @@ const (
 	deletedAtOnce = "the pod was deleted before the next cycle"
 )
 
-// unanswered is the cycle of a placement whose Binding was sent.
-func unanswered() fwk.CycleState {
+// withoutAnswer is the cycle of a placement whose Binding was sent.
+func withoutAnswer() fwk.CycleState {
 	cs := framework.NewCycleState()
 	cs.Write(sentKey, sent{})
 	return cs
@@ -255,8 +268,9 @@ func TestAPlacementThatWasNotSentIsInNoDoubt(t *testing.T) {
 	// A pod without claims is bound as soon as it is placed.
 	w.arrive(bare)
 	fail(bare, "c", fwk.Skip)
-	if len(w.plugin.index.doubts.pods) != 2 {
-		t.Errorf("in doubt: %v, want r-2 and r-4", w.plugin.index.doubts.pods)
+	w.cycle(pod)
+	if len(w.inDoubt(unanswered)) != 2 {
+		t.Errorf("in doubt: %v, want r-2 and r-4", w.inDoubt(unanswered))
 	}
 }
 
@@ -294,7 +308,7 @@ func worldInDoubt(t *testing.T, way string) (*world, *corev1.PersistentVolumeCla
 	return w, claim
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -316,8 +330,8 @@ func TestWaysIntoDoubt(t *testing.T) {
 			if _, allowed := w.cycle(other); allowed("a") {
 				t.Error("the promise was seen, and its place was given away")
 			}
-			if d := &w.plugin.index.doubts; len(d.claims)+len(d.reserved) > 0 {
-				t.Errorf("still in doubt: %v, %v", d.claims, d.reserved)
+			if d := &w.plugin.index.doubts; len(d.open)+len(d.reserved) > 0 {
+				t.Errorf("still in doubt: %v, %v", d.open, d.reserved)
 			}
 		})
 	}
@@ -339,8 +353,8 @@ func TestAPlacementUnderWayIsNoDoubt(t *testing.T) {
 	assumed.Spec.NodeName = "a"
 	must(t, w.cache.AssumePod(klog.Background(), assumed))
 	w.plugin.Reserve(t.Context(), cs, assumed, "a")
-	if _, allowed := w.cycle(other); !allowed("a") || len(w.plugin.index.doubts.claims) > 0 {
-		t.Errorf("allowed %v, in doubt %v, want true and nothing", allowed("a"), w.plugin.index.doubts.claims)
+	if _, allowed := w.cycle(other); !allowed("a") || len(w.plugin.index.doubts.open) > 0 {
+		t.Errorf("allowed %v, in doubt %v, want true and nothing", allowed("a"), w.plugin.index.doubts.open)
 	}
 	promised := claim.DeepCopy()
 	promised.ResourceVersion, promised.Annotations = "6", map[string]string{slots.SelectedNode: "a"}

@@ -22,7 +22,8 @@ import (
 //
 // A pod that is in the snapshot counts as it is there. When the snapshot drops it, what the informer says counts again.
 //
-// PreFilter is the only writer, and scheduling cycles are serial. Whatever runs within a cycle reads.
+// Scheduling cycles are serial, and write: PreFilter what is there, Reserve and PostFilter what they learn for the next cycle.
+// Whatever else runs within a cycle reads; other goroutines leave notes, and failures among the doubts.
 type index struct {
 	pods, claims cache.Indexer
 	volumes      corelisters.PersistentVolumeLister
@@ -50,6 +51,7 @@ type index struct {
 
 	sightings map[types.UID]*sighting
 	informed  map[string]*corev1.Pod // pods of groups that the informer has, by key
+	former    []*corev1.Pod          // that were on nodes when all was forgotten
 	nominated map[types.UID]*corev1.Pod
 	groups    map[slots.Group]*known
 	ids       map[slots.Group]int32 // of every group that had a pod on a node, so that comparing them reads no strings
@@ -73,6 +75,11 @@ func newIndex(pods, claims cache.Indexer, volumes corelisters.PersistentVolumeLi
 // reset forgets everything; the next update looks at everything anew.
 func (x *index) reset() {
 	x.missedAll()
+	for uid, s := range x.sightings {
+		if isPlaced(s.counted, uid) {
+			x.former = append(x.former, s.counted)
+		}
+	}
 	x.ledger = slots.NewLedger(x.volume, x, nil)
 	x.ledger.OnBook(x.booked)
 	x.primed, x.marks, x.seen, x.nodes, x.touched, x.stir = false, nil, nil, nil, nil, stir{}
@@ -83,6 +90,16 @@ func (x *index) reset() {
 	x.groups, x.views, x.changes = map[slots.Group]*known{}, map[slots.Group][]*view{}, changelog{}
 }
 
+// departFormer takes in which pods have left their nodes while nothing was known.
+func (x *index) departFormer() {
+	for _, pod := range x.former {
+		if x.sightings[pod.UID] == nil {
+			x.departs(pod, pod.Spec.NodeName)
+		}
+	}
+	x.former = nil
+}
+
 // update takes in what has changed. Assumes is true in the cycles of a PodGroup. Quick asks for a glance.
 func (x *index) update(list []fwk.NodeInfo, assumes, quick bool) {
 	x.cycle++
@@ -91,6 +108,7 @@ func (x *index) update(list []fwk.NodeInfo, assumes, quick bool) {
 	}
 	x.changes.begin(4*len(x.nodes) + 1024)
 	x.note()
+	x.doubts.takeFailures()
 	if assumes || x.assumes || !quick || !x.glance(list) {
 		x.scan(list, assumes || x.assumes)
 	}
@@ -104,6 +122,7 @@ func (x *index) update(list []fwk.NodeInfo, assumes, quick bool) {
 		for _, key := range x.claims.ListKeys() {
 			x.readClaim(key)
 		}
+		x.departFormer()
 	}
 	pods, claims, volumes := x.notes.drain()
 	for key := range pods {
@@ -118,6 +137,7 @@ func (x *index) update(list []fwk.NodeInfo, assumes, quick bool) {
 	for _, g := range x.notes.changedPolicies() {
 		x.replan(g)
 	}
+	x.settleDoubts()
 	x.settle()
 }
 

@@ -26,11 +26,11 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 		refused(wait)
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, wait.Message())
 	}
-	p.askReturning(ctx)
 	news := p.index.news.Load()
 	defer p.feedFreed(ctx, pod) // also when the pod is refused: nobody else may come that would feed
 	if !cs.IsPodGroupSchedulingCycle() && p.mayGlance(group, pod, len(nodes)) {
 		p.index.update(nodes, false, true)
+		p.askReturning(ctx, group, rules, pod)
 		s, status := p.stateFor(group, rules, pod, news)
 		if status != nil {
 			return nil, status
@@ -41,6 +41,7 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 	}
 	p.index.update(nodes, pod.Spec.SchedulingGroup != nil, false)
 	p.audit(ctx, group, nodes)
+	p.askReturning(ctx, group, rules, pod)
 	s, status := p.stateFor(group, rules, pod, news)
 	if status != nil {
 		return nil, status

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/klog/v2"
 
 	"github.com/shoal-dev/shoal/api/config"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -80,22 +81,24 @@ func TestAClaimThatComesBackHoldsItsSlotBeforeThatIsSeen(t *testing.T) {
 	}
 }
 
-// A pod that could not be bound leaves nothing behind.
+// A pod that could not be bound leaves nothing behind, and nobody is asked.
 func TestAClaimThatDoesNotComeBackHoldsNothing(t *testing.T) {
 	w := newWorld(t, config.DispersionArgs{})
 	w.limit("r", 4, placement.Limits{MaxPerNode: 1, MaxNodes: 2})
 	w.node("a", 4, 10)
 	w.add(w.plugin.claims, labelled(stored("1", false), v1alpha1.LabelRetired))
-	pod := mountingClaim(instance("r-1", "r", ""), "data-r-1")
-	w.arrive(pod)
+	pod, other := mountingClaim(instance("r-1", "r", ""), "data-r-1"), instance("r-2", "r", "")
+	w.arrive(pod, other)
 	cs, _ := w.cycle(pod)
 	w.plugin.Reserve(t.Context(), cs, pod, "a")
-	if n := len(w.plugin.index.doubts.returning); n != 1 {
-		t.Fatalf("%d claims are on their way back, want 1", n)
-	}
+	assumed := pod.DeepCopy()
+	assumed.Spec.NodeName = "a"
+	must(t, w.cache.AssumePod(klog.Background(), assumed))
+	w.cycle(other)
 	w.plugin.Unreserve(t.Context(), cs, pod, "a")
-	if n := len(w.plugin.index.doubts.returning); n > 0 {
-		t.Errorf("%d claims are on their way back", n)
+	must(t, w.cache.ForgetPod(klog.Background(), assumed))
+	if w.cycle(other); len(w.inDoubt(returning)) > 0 {
+		t.Errorf("on their way back: %v", w.inDoubt(returning))
 	}
 }
 

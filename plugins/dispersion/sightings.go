@@ -227,8 +227,8 @@ func (x *index) sighting(uid types.UID) *sighting {
 	return s
 }
 
-// readPod takes in what the informer has of a pod now.
-func (x *index) readPod(key string) {
+// readPod takes in what the informer has of a pod now, and returns it; nil for a pod that is gone or of no group.
+func (x *index) readPod(key string) *corev1.Pod {
 	o, _, err := x.pods.GetByKey(key)
 	pod, ok := o.(*corev1.Pod)
 	if err != nil || !ok || !grouped(pod.Labels) {
@@ -236,7 +236,7 @@ func (x *index) readPod(key string) {
 	}
 	before := x.informed[key]
 	if before == pod {
-		return
+		return pod
 	}
 	if before != nil && (pod == nil || pod.UID != before.UID) {
 		if s := x.sightings[before.UID]; s != nil {
@@ -246,25 +246,31 @@ func (x *index) readPod(key string) {
 	}
 	if pod == nil {
 		delete(x.informed, key)
-		return
+		return nil
 	}
 	x.informed[key] = pod
 	s := x.sighting(pod.UID)
 	s.informer = pod
 	x.count(pod.UID, s)
+	return pod
 }
 
-func (x *index) readClaim(key string) {
+// readClaim takes in what the informer has of a claim now, and returns it; nil for one that is gone.
+func (x *index) readClaim(key string) *corev1.PersistentVolumeClaim {
 	namespace, name, err := cache.SplitMetaNamespaceKey(key)
 	if err != nil {
-		return
+		return nil
 	}
 	o, _, err := x.claims.GetByKey(key)
-	if claim, ok := o.(*corev1.PersistentVolumeClaim); err == nil && ok {
+	claim, ok := o.(*corev1.PersistentVolumeClaim)
+	switch {
+	case err != nil || !ok:
+		x.ledger.DropClaim(namespace, name)
+		return nil
+	case x.ledger.Claim(namespace, name) != claim:
 		x.ledger.PutClaim(claim)
-		return
 	}
-	x.ledger.DropClaim(namespace, name)
+	return claim
 }
 
 // count tells the ledger how a pod counts.
@@ -282,6 +288,9 @@ func (x *index) count(uid types.UID, s *sighting) {
 	same := before != nil && now != nil && now.Spec.NodeName != "" && slots.Interchangeable(before, now)
 	if before != nil && !same {
 		x.tally(before, -1)
+	}
+	if isPlaced(before, uid) && (now == nil || slots.Ended(now)) {
+		x.departs(before, before.Spec.NodeName)
 	}
 	if now == nil {
 		delete(x.sightings, uid)
