@@ -91,6 +91,6 @@ func (x *index) current(number int) bool {
 // of them: the judgement costs more than that. A pod that is nominated to a node is judged on it, named or not.
 func (p *Plugin) mayGlance(group slots.Group, pod *corev1.Pod, nodes int) bool {
 	k := p.index.groups[group]
-	return k != nil && k.memo.cut && pod.Spec.SchedulingGroup == nil && pod.Status.NominatedNodeName == "" && !k.memo.wide[pod.UID] &&
+	return k != nil && k.memo.cut && pod.Spec.SchedulingGroup == nil && pod.Status.NominatedNodeName == "" && !k.memo.isWide(pod) &&
 		!p.index.auditDue(nodes)
 }

@@ -8,14 +8,16 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	"github.com/shoal-dev/shoal/placement"
 	"github.com/shoal-dev/shoal/slots"
 )
 
 var _ fwk.PostFilterPlugin = &Plugin{}
 
 const (
-	// maxWide bounds how many pods of a group are remembered for a second look.
-	maxWide = 10000
+	// maxWide bounds how many pods of a group are remembered for a second look: the largest group may wait as a whole. Pods beyond it get
+	// none, or those that are forgotten for their sake would be tried again without end.
+	maxWide = placement.MaxReplicas
 	// avoidFor is how long neither plan nor guard count on a node that other plugins refused.
 	avoidFor = time.Minute
 )
@@ -39,29 +41,55 @@ func (p *Plugin) PostFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.
 		}
 		p.release(ctx, pod)
 		return nil, fwk.NewStatus(fwk.Unschedulable)
-	case s.narrow:
-		p.index.known(s.group).memo.widen(pod)
-	case !p.avoid(s, statuses):
-		p.remember(ctx, s, pod)
-		refused(s.refused...)
-		p.stand(ctx, s, pod)
-		if text := p.advice(s); text != "" && s.pinned == "" { // a pinned pod waits for its node, whatever the others lack
-			return nil, fwk.NewStatus(fwk.Unschedulable, text)
-		}
+	case s.narrow && p.index.known(s.group).memo.widen(pod, s.pinned != ""):
+		return p.again(ctx, pod, "the pod is tried on other nodes next")
+	case p.avoid(s, statuses):
+		return p.again(ctx, pod, s.view.told)
+	}
+	p.remember(ctx, s, pod)
+	refused(s.refused...)
+	p.stand(ctx, s, pod)
+	if s.pinned != "" { // it waits for its node, whatever the others lack
 		return nil, fwk.NewStatus(fwk.Unschedulable)
 	}
-	p.handle.Activate(loggerOf(ctx), map[string]*corev1.Pod{pod.Namespace + "/" + pod.Name: pod})
-	return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "the pod is tried on other nodes next") // keeps preemption away
+	s.view.told = p.advice(s)
+	if s.view.told == "" {
+		return nil, fwk.NewStatus(fwk.Unschedulable)
+	}
+	return nil, fwk.NewStatus(fwk.Unschedulable, s.view.told)
 }
 
-// widen has the pod be tried with all nodes. Were it tried with the named ones first each time, its status would tell one time of
-// those, and one time of all: the scheduler does not see what it wrote two milliseconds ago, and leaves out what it takes for
-// written.
-func (m *memo) widen(pod *corev1.Pod) {
-	if m.wide == nil || len(m.wide) >= maxWide {
-		m.wide = map[types.UID]bool{}
+// again has a pod be tried once more at once. What is said until then should be what was said last: the scheduler does not see
+// what it wrote two milliseconds ago, and leaves out what it takes for written. With two texts in turn, the pod's status would show
+// that of the first try until the next one, minutes later.
+func (p *Plugin) again(ctx context.Context, pod *corev1.Pod, text string) (*fwk.PostFilterResult, *fwk.Status) {
+	p.handle.Activate(loggerOf(ctx), map[string]*corev1.Pod{pod.Namespace + "/" + pod.Name: pod})
+	return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, text) // keeps preemption away
+}
+
+// widen has the pod be tried with all nodes, and not with the named ones first each time. It reports false when it cannot.
+func (m *memo) widen(pod *corev1.Pod, pinned bool) bool {
+	if len(m.wide)+len(m.pinned) >= maxWide {
+		return false
 	}
-	m.wide[pod.UID] = true
+	of := &m.wide
+	if pinned {
+		of = &m.pinned
+	}
+	if *of == nil {
+		*of = map[types.UID]bool{}
+	}
+	(*of)[pod.UID] = true
+	return true
+}
+
+// isWide reports whether the pod is tried with all nodes.
+func (m *memo) isWide(pod *corev1.Pod) bool { return m.wide[pod.UID] || m.pinned[pod.UID] }
+
+// narrows forgets a pod that waits no longer.
+func (m *memo) narrows(uid types.UID) {
+	delete(m.wide, uid)
+	delete(m.pinned, uid)
 }
 
 // remember notes what could help a pod that found no node. What no event of the scheduler's tells may have happened since its

@@ -2,16 +2,21 @@ package dispersion
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	"github.com/shoal-dev/shoal/api/config"
 	"github.com/shoal-dev/shoal/placement"
+	"github.com/shoal-dev/shoal/slots"
 )
 
 // PreFilter names a few planned nodes, and another plugin refuses all of them: the pod still finds one of the others.
@@ -81,6 +86,75 @@ func TestAPodThatFoundNoNodeIsShownAllOfThem(t *testing.T) {
 	}
 	if !narrow() {
 		t.Error("a sibling has found a node, and the pod is still shown all of them")
+	}
+}
+
+// What a pod found that may go anywhere says nothing about the one node of a pod whose volume is local: that one is shown all nodes until
+// it is placed or gone. And the pods of the largest group are remembered, and none beyond it at the expense of another.
+func TestWhoIsShownAllNodes(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("p", 80, placement.Limits{MaxNodes: 40})
+	for i := range cutAboveNodes + 20 {
+		w.node(fmt.Sprintf("node-%03d", i), 4, 110)
+	}
+	w.add(w.plugin.claims, claimOn("data-r-0", "p", "node-007"))
+	pinned, other := mountingClaim(instance("r-0", "p", ""), "data-r-0"), instance("r-1", "p", "")
+	w.arrive(pinned, other)
+	w.blocked["node-007"] = true
+	if node, _ := w.schedule(pinned); node != "" {
+		t.Fatalf("r-0 is on %s", node)
+	}
+	if node, _ := w.schedule(other); node == "" {
+		t.Fatal("r-1 has no node")
+	}
+	cs, _ := w.cycle(pinned)
+	if s, status := stateOf(cs); !status.IsSuccess() || s.narrow {
+		t.Error("named nodes come first again, for a pod whose node did not take it")
+	}
+	memo := &w.plugin.index.known(slots.Group{Namespace: "ns", Policy: "p"}).memo
+	w.remove(pinned)
+	if w.cycle(other); len(memo.pinned) > 0 {
+		t.Errorf("a pod that is gone is remembered: %v", memo.pinned)
+	}
+
+	pod := func(i int) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: types.UID(fmt.Sprint(i))}}
+	}
+	for i := range maxWide {
+		memo.widen(pod(i), i%2 == 0)
+	}
+	if memo.widen(pod(maxWide), false) || !memo.isWide(pod(0)) || !memo.isWide(pod(maxWide-1)) {
+		t.Error("one more is remembered, or one that was is not")
+	}
+}
+
+// The pod is tried twice every five minutes, with the nodes that another plugin refuses and without them: what is said of it stays.
+func TestNodesThatAreAvoidedDoNotChangeWhatIsSaid(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("p", 6, placement.Limits{MaxPerNode: 3, MaxNodes: 2})
+	refused := map[string]*fwk.Status{}
+	for name, cpu := range map[string]int64{"big-0": 3, "big-1": 3, "small": 1} {
+		w.node(name, cpu, 110)
+		refused[name] = fwk.NewStatus(fwk.Unschedulable, "another plugin refuses")
+	}
+	clock := time.Unix(1000, 0)
+	w.plugin.now = func() time.Time { return clock }
+	pod := instance("r-0", "p", "")
+	w.arrive(pod)
+	var said []string
+	for i := range 4 {
+		for again := true; again; again = w.activated(pod) {
+			w.activated(nil)
+			cs, _ := w.cycle(pod)
+			_, after := w.plugin.PostFilter(t.Context(), cs, pod, framework.NewNodeToStatus(refused, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)))
+			if i > 0 {
+				said = append(said, after.Message())
+			}
+		}
+		clock = clock.Add(5 * time.Minute)
+	}
+	if distinct := slices.Compact(slices.Clone(said)); len(said) < 6 || len(distinct) != 1 || distinct[0] == "" {
+		t.Errorf("said in turn: %q", said)
 	}
 }
 

@@ -231,7 +231,7 @@ func (p *Plugin) CutTo(most, above int) { p.cutTo, p.cutAbove = most, above }
 // cut names the nodes that the group would use next, so that a cycle costs the same on 500 and on 5,000 nodes. When none of
 // them suits the other plugins, the pod is tried once more without it (PostFilter).
 func (p *Plugin) cut(s *state, pod *corev1.Pod) *fwk.PreFilterResult {
-	if p.index.known(s.group).memo.wide[pod.UID] || len(p.index.marks) <= p.cutAbove {
+	if p.index.known(s.group).memo.isWide(pod) || len(p.index.marks) <= p.cutAbove {
 		return nil
 	}
 	var numbers []int

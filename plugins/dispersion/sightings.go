@@ -172,8 +172,10 @@ type known struct {
 type memo struct {
 	cut  bool               // PreFilter named some nodes for its last pod
 	wide map[types.UID]bool // pods that none of the named nodes took, since one of the group found a node
-	pod  *corev1.Pod        // the last one whose size was put into words
-	size string
+	// pinned are those that may use one node alone: what another pod found says nothing about it.
+	pinned map[types.UID]bool
+	pod    *corev1.Pod // the last one whose size was put into words
+	size   string
 }
 
 // sizeOf puts into words what a pod asks for.
@@ -288,6 +290,10 @@ func (x *index) count(uid types.UID, s *sighting) {
 	same := before != nil && now != nil && now.Spec.NodeName != "" && slots.Interchangeable(before, now)
 	if before != nil && !same {
 		x.tally(before, -1)
+	}
+	if isPending(before, uid) && !isPending(now, uid) {
+		group, _ := slots.GroupOf(before.Namespace, before.Labels)
+		x.known(group).memo.narrows(uid)
 	}
 	if isPlaced(before, uid) && (now == nil || slots.Ended(now)) {
 		x.departs(before, before.Spec.NodeName)

@@ -69,6 +69,7 @@ type view struct {
 
 	avoided   map[int]time.Time // nodes that other plugins refused, and until when nothing is planned there
 	advice    *advice           // nil until a pod found no node
+	told      string            // what the event of a pod said last beside the reasons of nodes
 	published []demand          // what other groups know that this one needs
 	spare     []demand          // room for the next
 	replicas  int               // R when the plan was made
