@@ -18,6 +18,7 @@ import (
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/instanceset/decide"
 	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/slots"
 )
 
 type decideStatus = v1alpha1.InstanceSetStatus
@@ -66,7 +67,7 @@ func (r *reconciler) apply(ctx context.Context, o decide.Objects, c decide.Chang
 	case decide.LabelClaim:
 		return r.patch(ctx, o, c, &corev1.PersistentVolumeClaim{}, labels(c, c.Value))
 	case decide.UnlabelClaim:
-		return r.patch(ctx, o, c, &corev1.PersistentVolumeClaim{}, labels(c, nil))
+		return r.unlabelClaim(ctx, o, c)
 	case decide.RetainVolume:
 		return r.patch(ctx, o, c, &corev1.PersistentVolume{}, retention(c))
 	case decide.DeleteClaim:
@@ -148,6 +149,23 @@ func (r *reconciler) patch(ctx context.Context, o decide.Objects, c decide.Chang
 	}
 	r.own.wrote(setKeyOf(o.Set), object)
 	return nil
+}
+
+// unlabelClaim gives a claim its slot back, if the pod is still there for whose sake it is. When that goes, the scheduler asks whether the
+// claim is still retired, and gives the slot away if it is: with a pod that the cache alone still has, there would be one slot too many.
+func (r *reconciler) unlabelClaim(ctx context.Context, o decide.Objects, c decide.Change) error {
+	var pod corev1.Pod
+	switch err := r.live.Get(ctx, types.NamespacedName{Namespace: o.Set.Namespace, Name: c.Pod}, &pod); {
+	case apierrors.IsNotFound(err):
+		return &lateError{"its pod is gone"}
+	case err != nil:
+		return fmt.Errorf("looking whether pod %s is there: %w", c.Pod, err)
+	case pod.UID != c.PodUID:
+		return &lateError{"its pod is another one now"}
+	case slots.Ended(&pod):
+		return &lateError{"its pod has ended"}
+	}
+	return r.patch(ctx, o, c, &corev1.PersistentVolumeClaim{}, labels(c, nil))
 }
 
 // isOtherUID recognizes how the API server refuses a patch for an object of another UID: as a change of the UID.

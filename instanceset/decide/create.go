@@ -118,7 +118,7 @@ func (p *planner) reviveClaims(i *instance) {
 	for _, c := range i.claims {
 		if c != nil && c.Retired {
 			change := p.claimChange(UnlabelClaim, c, reason.ReviveClaim)
-			change.Label = v1alpha1.LabelRetired
+			change.Label, change.Pod, change.PodUID = v1alpha1.LabelRetired, p.name(i.ordinal), i.pod.UID
 			p.add(change)
 		}
 	}

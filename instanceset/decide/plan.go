@@ -69,6 +69,11 @@ type Change struct {
 
 	Label, Value string // LabelPod, LabelClaim, UnlabelClaim
 
+	// Pod is the pod for whose sake a claim gets its slot back (UnlabelClaim). The change must not be made unless it is there at that
+	// moment, and has not ended.
+	Pod    string
+	PodUID types.UID
+
 	RetainedFor string // RetainVolume: <namespace>/<instance>
 	Generation  int64  // RetainVolume
 }

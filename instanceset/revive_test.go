@@ -1,0 +1,69 @@
+package instanceset
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/instanceset/decide"
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// livePod is what the API server says of pods.
+type livePod struct {
+	client.Reader
+	pod  *corev1.Pod
+	fail error
+}
+
+func (l livePod) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	pod, ok := o.(*corev1.Pod)
+	if !ok {
+		return l.Reader.Get(ctx, key, o, opts...)
+	}
+	if l.fail == nil {
+		l.pod.DeepCopyInto(pod)
+	}
+	return l.fail
+}
+
+// The cache still has r-1 on a node. The scheduler gives the slot of its retired claim away once the pod is gone.
+func TestAClaimGetsItsSlotBackForAPodThatIsThere(t *testing.T) {
+	pod := func(uid types.UID, phase corev1.PodPhase) *corev1.Pod {
+		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r-1", UID: uid}}
+		p.Spec.NodeName, p.Status.Phase = "n", phase
+		return p
+	}
+	for what, c := range map[string]struct {
+		live        livePod
+		done, again bool
+	}{
+		"it is there":          {livePod{pod: pod("u", corev1.PodRunning)}, true, false},
+		"it is gone":           {livePod{fail: apierrors.NewNotFound(corev1.Resource("pods"), "r-1")}, false, true},
+		"it is another one":    {livePod{pod: pod("v", corev1.PodRunning)}, false, true},
+		"it has ended":         {livePod{pod: pod("u", corev1.PodFailed)}, false, true},
+		"nobody says anything": {livePod{fail: errors.New("down")}, false, false},
+	} {
+		h := newHarness(t, testSet(3), &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
+			Namespace: "ns", Name: "data-r-1", UID: "c1", Labels: map[string]string{v1alpha1.LabelRetired: "true"},
+		}})
+		c.live.Reader = h.client
+		h.live = c.live
+		again, err := h.carryOut(t, decide.Change{
+			Kind: decide.UnlabelClaim, Ordinal: 1, Object: "data-r-1", UID: "c1", Reason: reason.ReviveClaim,
+			Label: v1alpha1.LabelRetired, Pod: "r-1", PodUID: "u",
+		})
+		done := slices.Contains(h.rebuildWrites(), "patch PersistentVolumeClaim data-r-1")
+		if done != c.done || again != c.again || (err != nil) != (!done && !again) {
+			t.Errorf("%s: again %v, %v, written: %q", what, again, err, h.rebuildWrites())
+		}
+	}
+}
