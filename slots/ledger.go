@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 )
@@ -20,20 +19,13 @@ type Ledger struct {
 	nodes     Nodes
 	nominated func(*corev1.Pod) bool
 
-	pods      map[podKey]*corev1.Pod // of a group, and not ended
 	claims    map[claimKey]*corev1.PersistentVolumeClaim
 	mounts    map[claimKey][]*corev1.Pod // the pods that mount a claim, by name
 	instances map[Instance]*holding
-	byVolume  map[string]map[Instance]bool // by the name of the volume that a claim names
-	byHost    map[string]map[Instance]bool // by each name under which a node matters to an instance
+	byVolume  map[string][]*holding // by the name of the volume that a claim names
+	byHost    map[string][]*holding // by each name under which a node matters to an instance
 	groups    map[Group]*Tally
 	booked    func(slot Slot, by int)
-}
-
-// podKey tells a pod from its successor of the same name.
-type podKey struct {
-	namespace, name string
-	uid             types.UID
 }
 
 // comparePods orders pods, so that what follows does not depend on the order in which they came.
@@ -41,18 +33,26 @@ func comparePods(a, b *corev1.Pod) int {
 	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.UID, b.UID))
 }
 
-func keyOf(pod *corev1.Pod) podKey { return podKey{pod.Namespace, pod.Name, pod.UID} }
-
 // claimKey is namespace and name of a claim.
 type claimKey struct{ namespace, name string }
 
 // holding is what there is of one instance, and the slots that follow from it.
 type holding struct {
-	pods    []*corev1.Pod
-	claims  []*corev1.PersistentVolumeClaim
-	slots   []Slot
-	volumes []string // in byVolume
-	hosts   []string // in byHost
+	instance Instance
+	pods     []*corev1.Pod // of a group, and not ended
+	claims   []*corev1.PersistentVolumeClaim
+	slots    []Slot
+	volumes  []string // in byVolume
+	hosts    []string // in byHost
+}
+
+// version is the place of a pod among those of its instance: as it was when it was put, and not its successor of the same name. It
+// is -1 for one that is not known.
+func (h *holding) version(pod *corev1.Pod) int {
+	if h == nil {
+		return -1
+	}
+	return slices.IndexFunc(h.pods, func(known *corev1.Pod) bool { return known.UID == pod.UID })
 }
 
 // Tally is what one group holds. It is only read.
@@ -71,8 +71,8 @@ type Tally struct {
 func NewLedger(volume func(name string) *corev1.PersistentVolume, nodes Nodes, nominated func(*corev1.Pod) bool) *Ledger {
 	return &Ledger{
 		volume: volume, nodes: nodes, nominated: nominated,
-		pods: map[podKey]*corev1.Pod{}, claims: map[claimKey]*corev1.PersistentVolumeClaim{}, mounts: map[claimKey][]*corev1.Pod{},
-		instances: map[Instance]*holding{}, byVolume: map[string]map[Instance]bool{}, byHost: map[string]map[Instance]bool{},
+		claims: map[claimKey]*corev1.PersistentVolumeClaim{}, mounts: map[claimKey][]*corev1.Pod{},
+		instances: map[Instance]*holding{}, byVolume: map[string][]*holding{}, byHost: map[string][]*holding{},
 		groups: map[Group]*Tally{},
 	}
 }
@@ -86,19 +86,21 @@ func (l *Ledger) Group(g Group) *Tally { return l.groups[g] }
 
 // PutPod adds a pod, or replaces what was known of it.
 func (l *Ledger) PutPod(pod *corev1.Pod) {
-	if old := l.pods[keyOf(pod)]; old != nil && Interchangeable(old, pod) {
-		l.exchange(old, pod)
+	instance := InstanceOfPod(pod)
+	h := l.instances[instance]
+	n := h.version(pod)
+	if n >= 0 && Interchangeable(h.pods[n], pod) {
+		l.exchange(h, n, pod)
 		return
 	}
-	instance, known := InstanceOfPod(pod), l.takeOff(pod)
+	l.takeOff(h, n)
 	if _, grouped := GroupOf(pod.Namespace, pod.Labels); !grouped || Ended(pod) {
-		if known {
-			l.derive(instance)
+		if n >= 0 {
+			l.deriveAgain(instance)
 		}
 		return
 	}
-	l.pods[keyOf(pod)] = pod
-	h := l.holding(instance)
+	h = l.holding(instance)
 	h.pods = append(h.pods, pod)
 	slices.SortFunc(h.pods, comparePods)
 	for _, name := range ClaimNames(pod) {
@@ -109,12 +111,13 @@ func (l *Ledger) PutPod(pod *corev1.Pod) {
 			return pods
 		})
 	}
-	l.derive(instance)
+	l.derive(h)
 }
 
 // exchange puts a pod in place of the version of it from which the same slots follow.
-func (l *Ledger) exchange(old, pod *corev1.Pod) {
-	l.pods[keyOf(pod)] = pod
+func (l *Ledger) exchange(h *holding, version int, pod *corev1.Pod) {
+	old := h.pods[version]
+	h.pods[version] = pod
 	replace := func(pods []*corev1.Pod) {
 		if i := slices.Index(pods, old); i >= 0 {
 			pods[i] = pod
@@ -123,17 +126,15 @@ func (l *Ledger) exchange(old, pod *corev1.Pod) {
 	for _, name := range ClaimNames(pod) {
 		replace(l.mounts[claimKey{pod.Namespace, name}])
 	}
-	instance := InstanceOfPod(pod)
-	h := l.instances[instance]
-	replace(h.pods)
 	for i := range h.slots {
 		if h.slots[i].Pod != old {
 			continue
 		}
 		h.slots[i].Pod = pod
-		for j, booked := range l.groups[h.slots[i].Group].Instances[instance] {
-			if booked.Pod == old {
-				l.groups[h.slots[i].Group].Instances[instance][j].Pod = pod
+		own := l.groups[h.slots[i].Group].Instances[h.instance]
+		for j := range own {
+			if own[j].Pod == old {
+				own[j].Pod = pod
 			}
 		}
 	}
@@ -141,28 +142,32 @@ func (l *Ledger) exchange(old, pod *corev1.Pod) {
 
 // DropPod forgets a pod, known by its name and UID.
 func (l *Ledger) DropPod(pod *corev1.Pod) {
-	if l.takeOff(pod) {
-		l.derive(InstanceOfPod(pod))
+	h := l.instances[InstanceOfPod(pod)]
+	if n := h.version(pod); n >= 0 {
+		l.takeOff(h, n)
+		l.deriveAgain(h.instance)
 	}
 }
 
-// takeOff forgets a pod, and leaves it to the caller to derive its instance anew. It reports whether the pod was known.
-func (l *Ledger) takeOff(pod *corev1.Pod) bool {
-	key := keyOf(pod)
-	pod = l.pods[key] // as it was when it was put
-	if pod == nil {
-		return false
+// deriveAgain derives an instance of which nothing may be left: its claims may have become others' with a pod.
+func (l *Ledger) deriveAgain(i Instance) {
+	if h := l.instances[i]; h != nil {
+		l.derive(h)
 	}
-	delete(l.pods, key)
-	instance := InstanceOfPod(pod)
-	isPod := func(other *corev1.Pod) bool { return keyOf(other) == key }
-	if h := l.instances[instance]; h != nil {
-		h.pods = slices.DeleteFunc(h.pods, isPod)
+}
+
+// takeOff forgets a pod, and leaves it to the caller to derive its instance anew. A version of -1 is none.
+func (l *Ledger) takeOff(h *holding, version int) {
+	if version < 0 {
+		return
 	}
+	pod := h.pods[version]
+	h.pods = slices.Delete(h.pods, version, version+1)
 	for _, name := range ClaimNames(pod) {
-		l.remount(claimKey{pod.Namespace, name}, func(pods []*corev1.Pod) []*corev1.Pod { return slices.DeleteFunc(pods, isPod) })
+		l.remount(claimKey{pod.Namespace, name}, func(pods []*corev1.Pod) []*corev1.Pod {
+			return slices.DeleteFunc(pods, func(other *corev1.Pod) bool { return other == pod })
+		})
 	}
-	return true
 }
 
 // remount changes which pods mount a claim. The claim may belong to another instance afterwards.
@@ -208,15 +213,15 @@ func (l *Ledger) attach(claim *corev1.PersistentVolumeClaim) {
 	h := l.holding(instance)
 	h.claims = append(h.claims, claim)
 	slices.SortFunc(h.claims, func(a, b *corev1.PersistentVolumeClaim) int { return cmp.Compare(a.Name, b.Name) })
-	l.derive(instance)
+	l.derive(h)
 }
 
 func (l *Ledger) detach(claim *corev1.PersistentVolumeClaim) {
 	instance := instanceOfClaim(claim, l.mounter(claim))
 	if h := l.instances[instance]; h != nil {
 		h.claims = slices.DeleteFunc(h.claims, func(c *corev1.PersistentVolumeClaim) bool { return c.Name == claim.Name })
+		l.derive(h)
 	}
-	l.derive(instance)
 }
 
 // mounter is the pod that mounts a claim, nil when none of a group does.
@@ -238,20 +243,16 @@ func (l *Ledger) TouchNode(names ...string) {
 	}
 }
 
-func (l *Ledger) deriveAll(instances map[Instance]bool) {
-	list := make([]Instance, 0, len(instances))
-	for i := range instances { // derive changes the map; the order does not matter to counts
-		list = append(list, i)
-	}
-	for _, i := range list {
-		l.derive(i)
+func (l *Ledger) deriveAll(instances []*holding) {
+	for _, h := range slices.Clone(instances) { // derive changes the list
+		l.derive(h)
 	}
 }
 
 func (l *Ledger) holding(i Instance) *holding {
 	h := l.instances[i]
 	if h == nil {
-		h = &holding{}
+		h = &holding{instance: i}
 		l.instances[i] = h
 	}
 	return h
@@ -259,14 +260,11 @@ func (l *Ledger) holding(i Instance) *holding {
 
 // derive applies the rule to one instance: its slots come from its placed pods, and from those of its claims that do not go
 // along with one of them.
-func (l *Ledger) derive(i Instance) {
-	h := l.instances[i]
-	if h == nil {
-		return
-	}
+func (l *Ledger) derive(h *holding) {
+	i := h.instance
 	l.book(h, -1)
-	index(l.byVolume, h.volumes, i, false)
-	index(l.byHost, h.hosts, i, false)
+	h.unlist(l.byVolume, h.volumes)
+	h.unlist(l.byHost, h.hosts)
 	h.slots, h.volumes, h.hosts = nil, nil, nil
 	if len(h.pods)+len(h.claims) == 0 {
 		delete(l.instances, i)
@@ -293,8 +291,15 @@ func (l *Ledger) derive(i Instance) {
 	slices.SortStableFunc(h.slots, compare)
 	h.slots = slices.CompactFunc(h.slots, func(a, b Slot) bool { return compare(a, b) == 0 })
 	l.book(h, +1)
-	index(l.byVolume, h.volumes, i, true)
-	index(l.byHost, h.hosts, i, true)
+	h.volumes, h.hosts = distinct(h.volumes), distinct(h.hosts)
+	h.list(l.byVolume, h.volumes)
+	h.list(l.byHost, h.hosts)
+}
+
+// distinct are the keys without "" and without those that stand there before.
+func distinct(keys []string) []string {
+	slices.Sort(keys)
+	return slices.DeleteFunc(slices.Compact(keys), func(key string) bool { return key == "" })
 }
 
 // follows reports whether a claim goes along with a placed pod, which mounts it and is of the slot's instance and group. A
@@ -412,19 +417,19 @@ func add(m map[string]int, key string, by int) {
 	}
 }
 
-// index adds an instance under each key, or takes it away.
-func index(m map[string]map[Instance]bool, keys []string, i Instance, present bool) {
+// list adds the instance under each key. There are few at one node, and one at a volume.
+func (h *holding) list(m map[string][]*holding, keys []string) {
 	for _, key := range keys {
-		switch {
-		case key == "":
-		case !present:
-			if delete(m[key], i); len(m[key]) == 0 {
-				delete(m, key)
-			}
-		case m[key] == nil:
-			m[key] = map[Instance]bool{i: true}
-		default:
-			m[key][i] = true
+		m[key] = append(m[key], h)
+	}
+}
+
+// unlist takes it away.
+func (h *holding) unlist(m map[string][]*holding, keys []string) {
+	for _, key := range keys {
+		left := slices.DeleteFunc(m[key], func(other *holding) bool { return other == h })
+		if m[key] = left; len(left) == 0 {
+			delete(m, key)
 		}
 	}
 }

@@ -34,7 +34,7 @@ func TestLedgerFollowsTheWorld(t *testing.T) {
 		for _, claim := range c.world().Claims {
 			l.DropClaim(claim.Namespace, claim.Name)
 		}
-		if len(l.pods)+len(l.claims)+len(l.mounts)+len(l.instances)+len(l.byVolume)+len(l.byHost)+len(l.groups) > 0 {
+		if len(l.claims)+len(l.mounts)+len(l.instances)+len(l.byVolume)+len(l.byHost)+len(l.groups) > 0 {
 			t.Fatalf("an empty world leaves something behind: %+v", l)
 		}
 	})

@@ -19,6 +19,9 @@ func (p *Plugin) Filter(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, inf
 	if !status.IsSuccess() {
 		return status
 	}
+	if s.judged(info) >= 0 {
+		return nil
+	}
 	node := info.Node().Name
 	number, known := s.index.names[node]
 	if !known || number >= len(s.view.seats) { // PreFilter has numbered every node of the snapshot
@@ -51,8 +54,8 @@ func (s *state) refusal(number int, node string) *rule {
 	seat := &s.view.seats[number]
 	held := int(seat.held)
 	shard := 0
-	if s.shard != "" {
-		shard = s.tally.PerShard[s.shard][node]
+	if len(s.siblings) > 0 {
+		shard = s.siblings[node]
 	}
 	all := int(seat.all)
 	if s.delta.changed != nil {
@@ -67,7 +70,7 @@ func (s *state) refusal(number int, node string) *rule {
 // claim says nothing of the pod's shard, or something else. Then siblings may have come there, and the slot never counted for them.
 func (s *state) homecoming(node string) *rule {
 	m := s.limits.MaxPerShard
-	if s.shard == "" || m == 0 || s.tally.PerShard[s.shard][node]+s.delta.shards[node] < m {
+	if s.shard == "" || m == 0 || s.siblings[node]+s.delta.shards[node] < m {
 		return nil
 	}
 	if slices.ContainsFunc(s.tally.Instances[s.instance], func(own slots.Slot) bool { return own.Node == node && own.Shard == s.shard }) {

@@ -168,7 +168,7 @@ func TestAnotherListIsNoGlance(t *testing.T) {
 	}
 }
 
-// TestAllNodesAreLookedAtNowAndThen: what nobody noted is seen in the 16th cycle at the latest.
+// TestAllNodesAreLookedAtNowAndThen: what nobody noted is seen in the 64th cycle at the latest.
 func TestAllNodesAreLookedAtNowAndThen(t *testing.T) {
 	w := large(t, 400, placement.Limits{MaxPerNode: 2})
 	next := instance("p-1", "p", "")

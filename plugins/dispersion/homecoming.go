@@ -50,7 +50,7 @@ func (s *state) over(node string) bool {
 	l, above := &s.limits, func(limit, n int) bool { return limit > 0 && n > limit }
 	return above(l.MaxPerNode, s.heldOn(node)) || above(l.MaxNodes, s.used()) ||
 		above(s.total, int(s.view.seats[number].all)+s.delta.all[node]) ||
-		s.shard != "" && above(l.MaxPerShard, s.tally.PerShard[s.shard][node]+s.delta.shards[node])
+		s.shard != "" && above(l.MaxPerShard, s.siblings[node]+s.delta.shards[node])
 }
 
 // slotIsThere asks the API server whether the claims on which the pod relies are still those that the scheduler has seen.

@@ -56,7 +56,7 @@ func (x *index) publish(v *view, replicas int) {
 			x.frees(v.group)
 		}
 		if wants != wanted {
-			x.changes.add(is.number)
+			x.changes.tell(is.number, v.id)
 		}
 	}
 }
@@ -67,7 +67,7 @@ func (x *index) withdraw(v *view) {
 	}
 	for _, d := range v.published {
 		x.unlist(v, d.number)
-		x.changes.add(d.number)
+		x.changes.tell(d.number, v.id)
 	}
 	v.published = v.published[:0]
 }
@@ -109,7 +109,7 @@ func (x *index) finish(g slots.Group) {
 		}
 		for _, d := range v.published {
 			if d.quota > x.heldOn(g, d.number) {
-				x.changes.add(d.number)
+				x.changes.tell(d.number, v.id)
 			}
 		}
 	}
@@ -166,7 +166,7 @@ func (x *index) reconsider(g slots.Group, ended bool) {
 			x.frees(g)
 		}
 		for _, d := range v.published {
-			x.changes.add(d.number)
+			x.changes.tell(d.number, v.id)
 		}
 	}
 }

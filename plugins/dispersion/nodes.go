@@ -35,6 +35,7 @@ type node struct {
 	at       int                 // its place in the snapshot's list when that was taken in
 	noted    int                 // the cycle in which it was noted last; 0 once it is no longer asked
 	pods     []tenant            // in the order of the snapshot
+	requests requested           // of its pods, when it was looked at
 	all      int                 // slots of all groups
 	promised map[slots.Group]int // those that only a claim holds
 }
@@ -164,10 +165,12 @@ func (x *index) look(i int) {
 	}
 	n := x.nodes[m.number]
 	n.info = info
-	if object := info.Node(); object != n.object {
+	object := info.Node()
+	told := object != n.object || n.requests.differs(info)
+	if object != n.object {
 		x.setObject(n, object)
 	}
-	came, left := x.take(n, info.Pods)
+	came, left, others := x.take(n, info.Pods)
 	for _, pod := range came {
 		x.comes(pod)
 	}
@@ -177,14 +180,16 @@ func (x *index) look(i int) {
 		}
 	}
 	x.missed(n.name, info.Pods)
-	x.changes.add(m.number)
+	if told || others { // a pod that is shown bound is the one that was assumed
+		x.changes.add(m.number)
+	}
 }
 
 // gone takes in that a node is no longer in the snapshot.
 func (x *index) gone(number int) {
 	n := x.nodes[number]
-	_, left := x.take(n, nil)
-	n.info = nil
+	_, left, _ := x.take(n, nil)
+	n.info, n.requests = nil, requested{}
 	x.setObject(n, nil)
 	for _, pod := range left {
 		x.goes(pod)
@@ -195,14 +200,18 @@ func (x *index) gone(number int) {
 }
 
 // take replaces the pods of a node, and returns those of groups that were not in the same place of the list before, and those
-// that are no longer. Most pods of a node that has changed are the same as before.
-func (x *index) take(n *node, infos []fwk.PodInfo) (came, left []*corev1.Pod) {
+// that are no longer, and whether others mean anything else to a view. Most pods of a node that has changed are the same as before.
+func (x *index) take(n *node, infos []fwk.PodInfo) (came, left []*corev1.Pod, others bool) {
+	others = len(infos) != len(n.pods)
 	for i, info := range infos {
 		if i < len(n.pods) && n.pods[i].info == info {
 			continue
 		}
 		now := tenant{info: info}
 		if pod := info.GetPod(); grouped(pod.Labels) {
+			if i < len(n.pods) && x.again(&n.pods[i], info, pod) {
+				continue
+			}
 			now.pod, now.priority = pod, corev1helpers.PodPriority(pod)
 			group, _ := slots.GroupOf(pod.Namespace, pod.Labels)
 			now.group = x.id(group)
@@ -212,9 +221,11 @@ func (x *index) take(n *node, infos []fwk.PodInfo) (came, left []*corev1.Pod) {
 			n.pods = append(n.pods, now)
 			continue
 		}
-		if n.pods[i].pod != nil {
-			left = append(left, n.pods[i].pod)
+		was := n.pods[i]
+		if was.pod != nil {
+			left = append(left, was.pod)
 		}
+		others = others || (was.pod == nil) != (now.pod == nil) || was.group != now.group || was.priority != now.priority
 		n.pods[i] = now
 	}
 	for _, gone := range n.pods[len(infos):] {
@@ -224,7 +235,7 @@ func (x *index) take(n *node, infos []fwk.PodInfo) (came, left []*corev1.Pod) {
 	}
 	clear(n.pods[len(infos):])
 	n.pods = n.pods[:len(infos)]
-	return came, left
+	return came, left, others
 }
 
 // id is the number of a group.

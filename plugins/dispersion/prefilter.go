@@ -78,6 +78,7 @@ func (p *Plugin) stateFor(group slots.Group, rules policy, pod *corev1.Pod, news
 	if s.tally == nil {
 		s.tally = &slots.Tally{}
 	}
+	s.siblings = s.tally.PerShard[s.shard]
 	s.holds = s.pinned != "" && s.base.counts(taken{s.instance, s.pinned})
 	p.overlay(s, pod)
 	for _, v := range p.index.views[group] {
@@ -219,9 +220,9 @@ const (
 	// cutAboveNodes is the number of nodes from which it pays to name those that are worth a look. Below it, upstream looks at
 	// all nodes anyway, and the events have a reason for each.
 	cutAboveNodes = 100
-	// cutToNodes is how many are named. They are equally good for the group, and the least loaded: enough for the other plugins
-	// to choose from.
-	cutToNodes = 32
+	// cutToNodes is how many are named. They are equally good for the group, and the least loaded. More would change the order in which
+	// those nodes get their instances, and little else: each of them is to have as many as the others before any gets more.
+	cutToNodes = 16
 )
 
 // CutTo has PreFilter name at most so many nodes, in clusters with more nodes than above. It is for worlds that are smaller than
@@ -258,8 +259,10 @@ func (p *Plugin) cut(s *state, pod *corev1.Pod) *fwk.PreFilterResult {
 		}
 		if result == nil {
 			result = &fwk.PreFilterResult{NodeNames: make(sets.Set[string], len(numbers))}
+			s.named = make([]place, 0, len(numbers))
 		}
 		result.NodeNames.Insert(n.name)
+		s.named = append(s.named, place{n.info, number})
 	}
 	s.narrow = result != nil
 	return result

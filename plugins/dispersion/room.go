@@ -1,8 +1,11 @@
 package dispersion
 
 import (
+	"maps"
+
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	"github.com/shoal-dev/shoal/slots"
 )
@@ -34,4 +37,21 @@ func freeOf(asked slots.Amount, info fwk.NodeInfo) slots.Amount {
 		}
 	}
 	return free
+}
+
+// requested is what the pods of a node ask for in all, which is all that a view reads of a node beside the Node and whose pods they are.
+type requested struct {
+	amount, nonZero framework.Resource
+}
+
+// differs takes in what they ask for now, and reports whether it was something else before.
+func (a *requested) differs(info *framework.NodeInfo) bool {
+	now, nonZero := info.Requested, info.NonZeroRequested
+	was := &a.amount
+	same := was.MilliCPU == now.MilliCPU && was.Memory == now.Memory && was.EphemeralStorage == now.EphemeralStorage &&
+		a.nonZero.MilliCPU == nonZero.MilliCPU && a.nonZero.Memory == nonZero.Memory && maps.Equal(was.ScalarResources, now.ScalarResources)
+	if !same {
+		a.amount, a.nonZero = *now.Clone(), *nonZero
+	}
+	return !same
 }

@@ -28,9 +28,14 @@ func (p *Plugin) Score(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, info
 	if !status.IsSuccess() {
 		return 0, status
 	}
-	node := info.Node().Name
-	number, there := s.index.names[node]
-	held := s.delta.held[node]
+	number, there := s.judged(info), true
+	if number < 0 {
+		number, there = s.index.names[info.Node().Name]
+	}
+	held := 0
+	if len(s.delta.held) > 0 {
+		held = s.delta.held[info.Node().Name]
+	}
 	if there && number < len(s.view.seats) {
 		held += int(s.view.seats[number].held)
 	}

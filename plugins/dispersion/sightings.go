@@ -2,12 +2,15 @@ package dispersion
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/tools/cache"
+	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
+	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/slots"
@@ -288,8 +291,8 @@ func (x *index) count(uid types.UID, s *sighting) {
 	s.counted = now
 	// A pod is assumed, and shown bound soon after: that says nothing new. One that waits may ask for something else.
 	same := before != nil && now != nil && now.Spec.NodeName != "" && slots.Interchangeable(before, now)
-	if before != nil && !same {
-		x.tally(before, -1)
+	if !same {
+		x.retally(before, now)
 	}
 	if isPending(before, uid) && !isPending(now, uid) {
 		group, _ := slots.GroupOf(before.Namespace, before.Labels)
@@ -304,13 +307,56 @@ func (x *index) count(uid types.UID, s *sighting) {
 		x.ledger.DropPod(before)
 		return
 	}
-	if !same {
-		x.tally(now, +1)
-	}
 	if x.nominated[uid] = now; now.Spec.NodeName != "" || now.Status.NominatedNodeName == "" {
 		delete(x.nominated, uid)
 	}
 	x.ledger.PutPod(now)
+}
+
+// again takes in that a pod of the snapshot has the place that it had, and reports false when it counts in another way. A pod that
+// is shown bound, after it was assumed, does not.
+func (x *index) again(t *tenant, info fwk.PodInfo, pod *corev1.Pod) bool {
+	if t.pod == nil || t.pod.UID != pod.UID || t.priority != corev1helpers.PodPriority(pod) || !slots.Interchangeable(t.pod, pod) {
+		return false
+	}
+	s := x.sightings[pod.UID]
+	if s == nil || s.snapshot != t.pod {
+		return false
+	}
+	s.snapshot, t.pod, t.info = pod, pod, info
+	return true
+}
+
+// retally replaces one version of a pod by another in what is known of a group beside slots. Nil stands for none.
+func (x *index) retally(before, now *corev1.Pod) {
+	if before != nil && now != nil && slots.InstanceOfPod(before) == slots.InstanceOfPod(now) && maps.Equal(before.Labels, now.Labels) { // most pods only get a node
+		group, _ := slots.GroupOf(now.Namespace, now.Labels)
+		instance, waits := slots.InstanceOfPod(now), 0
+		if before.Spec.NodeName == "" {
+			waits--
+		}
+		if now.Spec.NodeName == "" {
+			waits++
+		}
+		if waits != 0 {
+			count(x.known(group).waiting, instance, waits)
+		}
+		x.touch(taker{group, instance})
+		return
+	}
+	if before != nil {
+		x.tally(before, -1)
+	}
+	if now != nil {
+		x.tally(now, +1)
+	}
+}
+
+// touch notes whose slots have changed. What concerns one instance comes together.
+func (x *index) touch(t taker) {
+	if n := len(x.touched); n == 0 || x.touched[n-1] != t {
+		x.touched = append(x.touched, t)
+	}
 }
 
 // tally counts what is known of a pod's group beside slots.
@@ -323,7 +369,7 @@ func (x *index) tally(pod *corev1.Pod, by int) {
 	if pod.Spec.NodeName == "" {
 		count(k.waiting, instance, by)
 	}
-	x.touched = append(x.touched, taker{group, instance})
+	x.touch(taker{group, instance})
 }
 
 func count[K comparable](m map[K]int, key K, by int) {
@@ -344,7 +390,7 @@ func (x *index) booked(slot slots.Slot, by int) {
 		count(n.promised, slot.Group, by)
 	}
 	x.changes.add(number)
-	x.touched = append(x.touched, taker{slot.Group, slot.Instance})
+	x.touch(taker{slot.Group, slot.Instance})
 	x.follow(slot, number, by)
 }
 

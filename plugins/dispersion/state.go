@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/placement"
@@ -20,7 +21,8 @@ const stateKey fwk.StateKey = "PreFilter" + Name
 // the delta holds what preemption and nominated pods add or take away.
 type state struct {
 	*base
-	delta delta
+	delta    delta
+	adjusted bool // pods were added or removed since PreFilter
 }
 
 // base is the group as it is in the pod's cycle. What it points to is written by PreFilter alone.
@@ -32,6 +34,7 @@ type base struct {
 	group    slots.Group
 	instance slots.Instance
 	shard    string
+	siblings map[string]int // slots of the shard, by node
 	priority int32
 	pinned   string           // node that holds the pod's local volume, "" when it may go anywhere
 	holds    bool             // the volume holds the pod's slot there; one that was retired does not
@@ -51,8 +54,30 @@ type base struct {
 	fixed  bool     // only those keep the rest of the shards placeable
 	cutTo  int      // how many nodes PreFilter names at most
 	narrow bool     // PreFilter named only some of the nodes
+	named  []place  // those that it named
 
 	refused []reason.Code // why nodes were refused, in the order of the nodes; PostFilter writes it
+}
+
+// place is a node of the snapshot and its number.
+type place struct {
+	info   *framework.NodeInfo
+	number int
+}
+
+// judged is the number of a node that PreFilter found to break no rule, -1 for any other. Named nodes are few and most are asked for:
+// comparing pointers reads nothing of them. Preemption and nominated pods are tried on copies, which are none of those.
+func (s *state) judged(info fwk.NodeInfo) int {
+	own, ok := info.(*framework.NodeInfo)
+	if !ok || s.adjusted {
+		return -1
+	}
+	for i := range s.named {
+		if s.named[i].info == own {
+			return s.named[i].number
+		}
+	}
+	return -1
 }
 
 // taken is an instance on a node.
@@ -92,7 +117,7 @@ type change struct {
 
 // Clone copies the delta, so that dry runs of preemption on different nodes do not see each other.
 func (s *state) Clone() fwk.StateData {
-	return &state{base: s.base, delta: delta{
+	return &state{base: s.base, adjusted: s.adjusted, delta: delta{
 		held: maps.Clone(s.delta.held), shards: maps.Clone(s.delta.shards), all: maps.Clone(s.delta.all), changed: maps.Clone(s.delta.changed),
 	}}
 }
@@ -156,6 +181,7 @@ func (p *Plugin) adjust(cs fwk.CycleState, pod *corev1.Pod, node string, by int)
 	if by < 0 && p.index.ledger.Keeps(group, slot.instance, node) {
 		return nil // the pod would go, but a local volume keeps the slot
 	}
+	s.adjusted = true
 	s.delta.add(s, change{group, slot}, pod.Labels[v1alpha1.LabelShard], by)
 	return nil
 }

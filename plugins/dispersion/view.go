@@ -22,31 +22,43 @@ const (
 
 // changelog holds the numbers of nodes that have changed, oldest first. Each view remembers how far it has read.
 type changelog struct {
-	numbers []int32
+	entries []entry
 	dropped int // from the front
 	begun   int // what stands before may have been read: only what came later needs no second entry
 }
 
-func (c *changelog) add(number int) {
-	if n := len(c.numbers); n == c.begun || c.numbers[n-1] != int32(number) {
-		c.numbers = append(c.numbers, int32(number))
+// entry is a node that has changed, and the group that this does not concern: what a group needs on a node is said to the others.
+type entry struct{ number, except int32 }
+
+// nobody is excepted: the numbers of groups begin with 0.
+const nobody = -1
+
+func (c *changelog) add(number int) { c.tell(number, nobody) }
+
+// tell notes a change for all groups but one.
+func (c *changelog) tell(number int, except int32) {
+	n := len(c.entries)
+	if n == c.begun || c.entries[n-1].number != int32(number) {
+		c.entries = append(c.entries, entry{int32(number), except})
+	} else if c.entries[n-1].except != except {
+		c.entries[n-1].except = nobody
 	}
 }
 
 // begin begins an update. It drops the older half when there are too many; a view that has not read them is made anew.
 func (c *changelog) begin(most int) {
-	if len(c.numbers) > most {
-		half := len(c.numbers) / 2
+	if len(c.entries) > most {
+		half := len(c.entries) / 2
 		c.dropped += half
-		c.numbers = append(c.numbers[:0], c.numbers[half:]...)
+		c.entries = append(c.entries[:0], c.entries[half:]...)
 	}
-	c.begun = len(c.numbers)
+	c.begun = len(c.entries)
 }
 
 // end is the position after the last one, for a view that reads to there.
 func (c *changelog) end() int {
-	c.begun = len(c.numbers)
-	return c.dropped + len(c.numbers)
+	c.begun = len(c.entries)
+	return c.dropped + len(c.entries)
 }
 
 // view is every node as a group sees it for one kind of pod, kept from one pod to the next.
@@ -215,9 +227,11 @@ func (x *index) sync(v *view) {
 		v.seats = append(v.seats, seat{})
 	}
 	held := x.ledger.Group(v.group)
-	if changed := x.changes.numbers[v.read-x.changes.dropped:]; len(changed) < len(x.nodes) {
-		for _, number := range changed {
-			x.refresh(v, held, int(number))
+	if changed := x.changes.entries[v.read-x.changes.dropped:]; len(changed) < len(x.nodes) {
+		for _, e := range changed {
+			if e.except != v.id {
+				x.refresh(v, held, int(e.number))
+			}
 		}
 	} else { // many pods of other groups came since: no node is looked at twice
 		for number := range x.nodes {
