@@ -230,6 +230,12 @@ const (
 	ClaimSuperseded Code = 2420
 	// ViewOutdated: what a Sentinel says is of an earlier election.
 	ViewOutdated Code = 2421
+	// StripStranger: a label of a role is taken from a pod that carries the labels of a shard and is none of its instances.
+	StripStranger Code = 2422
+	// ServiceNeedsPort: the Service of a role has no port that it could have.
+	ServiceNeedsPort Code = 2423
+	// TooManyServices: a set has more shards than have Services.
+	TooManyServices Code = 2424
 )
 
 type row struct {
@@ -921,8 +927,26 @@ func catalogue() []row {
 		{ViewOutdated, Entry{
 			Name:    "ViewOutdated",
 			Text:    "what the HA system says is of an earlier election",
-			Meaning: "A later one is known from instances, or from another Sentinel that was asked before. This one has yet to hear of it.",
-			Advice:  "Nothing: Sentinels tell each other within seconds. If it lasts, restart the Sentinel that is behind.",
+			Meaning: "A later one is known from instances, or from another Sentinel that was asked before. This one has yet to hear of it, and names a master that may be none any more. A label that stands stays, if most Sentinels say so; none is given by that word. Sentinels that have lost what they knew, because all of them were made anew, look the same: they count again when all have said the same for 30 seconds.",
+			Advice:  "Nothing. If it lasts, restart the Sentinel that is behind. If all have lost what they knew and one does not answer, bring that one back, or take it out of spec.roleProvider.",
+		}},
+		{StripStranger, Entry{
+			Name:    "StripStranger",
+			Text:    "the pod carries the labels of the shard and is none of its instances",
+			Meaning: "Its owner reference is of another set, as of one of this name that was deleted, or of nobody; or it has a name that no instance of the shard has. The Service of a role would send clients to it. Nobody looks after it, and what its agent says is not heard.",
+			Advice:  "See whose pod it is (kubectl get pod -o yaml), and delete it when its data is not needed: the set makes its instance anew.",
+		}},
+		{ServiceNeedsPort, Entry{
+			Name:    "ServiceNeedsPort",
+			Text:    "the Service of a role has no port that it could have",
+			Meaning: "No container of spec.template has a port with a name, and the API server refuses a Service without ports. There are no Services of roles until one has.",
+			Advice:  "Give the port of the engine a name: ports: [{name: redis, containerPort: 6379}].",
+		}},
+		{TooManyServices, Entry{
+			Name:    "TooManyServices",
+			Text:    "the set has more than 100 shards, and Services for the first 100",
+			Meaning: "Ordinals that leave gaps put fewer than shardSize instances into a shard, so that there are more shards than replicas / shardSize.",
+			Advice:  "Name ordinals that fill shards, or set service to None and have clients ask Sentinel or a proxy.",
 		}},
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/reason"
 	"github.com/shoal-dev/shoal/roles/decide"
 )
 
@@ -44,11 +45,14 @@ func (r *reconciler) commit(ctx context.Context, set *v1alpha1.InstanceSet, shar
 
 // tell makes an event of what a person would want to know: who got or lost the label master.
 func (r *reconciler) tell(ctx context.Context, set *v1alpha1.InstanceSet, step decide.Step) {
-	if step.Do != decide.Strip && step.Do != decide.Set {
+	kind := corev1.EventTypeNormal
+	switch {
+	case step.Reason == reason.StripStranger:
+		kind = corev1.EventTypeWarning
+	case step.Do != decide.Strip && step.Do != decide.Set:
 		return
 	}
 	log.FromContext(ctx).Info("wrote a role", "instance", step.Instance, "from", string(step.From), "to", string(step.To), "reason", step.Text)
-	kind := corev1.EventTypeNormal
 	r.events.Eventf(set, nil, kind, step.Reason.Name(), string(step.Do), "%s: %s", step.Instance, step.Text)
 }
 
@@ -114,10 +118,10 @@ func (r *reconciler) census(ctx context.Context, set *v1alpha1.InstanceSet, shar
 		}
 		var pod corev1.Pod
 		err := r.live.Get(ctx, types.NamespacedName{Namespace: shard.namespace, Name: name}, &pod)
-		if of, ours := shardOf(&pod); err == nil && ours && of == shard {
-			return &lateError{"the cache does not show pod " + name}
+		if of, labelled := shardOf(&pod); err == nil && labelled && of == shard {
+			return &lateError{"the cache does not show pod " + name} // whoever owns it: a Service may select it
 		} else if err == nil {
-			continue // it is somebody else's: no Service selects it, and nobody labels it
+			continue // no Service selects it, and nobody labels it
 		}
 		if !apierrors.IsNotFound(err) {
 			return fmt.Errorf("looking for pod %s: %w", name, err)

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/shoal-dev/shoal/api/agent"
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/roles/decide"
 )
 
@@ -26,10 +27,10 @@ var (
 // Ledger remembers the latest report of each pod, in memory: after a restart agents are heard again within a minute or two, and
 // until then nothing is concluded from their silence.
 type Ledger struct {
-	now  func() time.Time
-	pods client.Reader
-	wake func(shardKey)
-	took func(outcome string)
+	now   func() time.Time
+	cache client.Reader
+	wake  func(shardKey)
+	took  func(outcome string)
 
 	mu      sync.Mutex
 	since   time.Time // when it began to listen
@@ -42,8 +43,8 @@ type entry struct {
 	at     time.Time
 }
 
-func newLedger(pods client.Reader, now func() time.Time, wake func(shardKey), took func(string)) *Ledger {
-	return &Ledger{now: now, pods: pods, wake: wake, took: took, entries: map[types.UID]entry{}}
+func newLedger(cache client.Reader, now func() time.Time, wake func(shardKey), took func(string)) *Ledger {
+	return &Ledger{now: now, cache: cache, wake: wake, took: took, entries: map[types.UID]entry{}}
 }
 
 // Accept takes the report of a pod, whose identity somebody else has proven. The error is ErrStranger, ErrOld, or that of the
@@ -67,12 +68,19 @@ func (l *Ledger) Accept(ctx context.Context, id agent.Identity, r agent.Report) 
 
 func (l *Ledger) accept(ctx context.Context, id agent.Identity, r agent.Report) (news bool, err error) {
 	var pod corev1.Pod
-	err = l.pods.Get(ctx, types.NamespacedName{Namespace: id.Namespace, Name: id.Pod}, &pod, shared)
+	err = l.cache.Get(ctx, types.NamespacedName{Namespace: id.Namespace, Name: id.Pod}, &pod, shared)
 	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("looking for the pod of a report: %w", err)
 	}
 	shard, ok := shardOf(&pod)
 	if apierrors.IsNotFound(err) || string(pod.UID) != id.UID || !ok {
+		return false, fmt.Errorf("%w: %s", ErrStranger, id)
+	}
+	var set v1alpha1.InstanceSet
+	if err := l.cache.Get(ctx, shard.owner(), &set, shared); client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("looking for the set of a report: %w", err)
+	}
+	if len(set.Spec.Roles) == 0 || !shard.instance(&set, &pod) {
 		return false, fmt.Errorf("%w: %s", ErrStranger, id)
 	}
 	if news, err = l.note(pod.UID, r); err != nil {

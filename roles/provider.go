@@ -2,6 +2,7 @@ package roles
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strings"
 	"time"
@@ -29,9 +30,10 @@ type Naming struct {
 	Addr  string
 	Epoch int64
 	Since time.Time
-	// Agreed: most Sentinels say so. Floor is the highest epoch that was ever heard of for the shard.
-	Agreed bool
-	Floor  int64
+	// Agreed: most Sentinels say so. Sure: all that anybody knows of have said so for long. Floor is the latest election that
+	// was heard of for the shard.
+	Agreed, Sure bool
+	Floor        int64
 }
 
 // static is the provider of sets without an HA system.
@@ -40,31 +42,35 @@ type static struct{}
 // Naming names nobody.
 func (static) Naming(context.Context, shardKey) Naming { return Naming{Static: true} }
 
-// view turns addresses into instances.
+// view turns addresses into instances. One that several have, as on the network of their node, names nobody: to take it for
+// somebody else's would take the label from the one that is meant.
 func view(n Naming, pods []*corev1.Pod) decide.View {
-	return decide.View{
-		Static: n.Static, Heard: n.Heard, Trouble: n.Trouble, Master: whose(n.Addr, pods), Addr: n.Addr,
-		Epoch: n.Epoch, Since: n.Since, Agreed: n.Agreed, Floor: n.Floor,
+	v := decide.View{
+		Static: n.Static, Heard: n.Heard, Trouble: n.Trouble, Addr: n.Addr, Epoch: n.Epoch, Since: n.Since,
+		Agreed: n.Agreed, Sure: n.Sure, Floor: n.Floor,
 	}
+	switch found := whose(n.Addr, pods); len(found) {
+	case 0:
+	case 1:
+		v.Master = found[0]
+	default:
+		v.Heard, v.Trouble = false, fmt.Sprintf("%s, whom Sentinels name, is the address of %s", n.Addr, strings.Join(found, " and "))
+	}
+	return v
 }
 
-// whose is the name of the one pod that is reached at host:port, "" if none is, or several might be: by its IP addresses, or
-// by the name that its set's Service gives it, with any part of the domain behind it. The port tells nothing apart: an
-// instance has one.
-func whose(addr string, pods []*corev1.Pod) string {
+// whose are the names of the pods that are reached at host:port: by their IP addresses, or by the name that the set's Service
+// gives them, with any part of the domain behind it. The port tells nothing apart: an instance has one.
+func whose(addr string, pods []*corev1.Pod) []string {
 	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return ""
+	if err != nil || host == "" {
+		return nil
 	}
-	found := ""
+	var found []string
 	for _, pod := range pods {
-		if !reachedAt(pod, host) {
-			continue
+		if reachedAt(pod, host) {
+			found = append(found, pod.Name)
 		}
-		if found != "" {
-			return ""
-		}
-		found = pod.Name
 	}
 	return found
 }

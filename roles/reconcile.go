@@ -11,14 +11,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
-	"github.com/shoal-dev/shoal/reason"
 	"github.com/shoal-dev/shoal/roles/decide"
 	"github.com/shoal-dev/shoal/slots"
 )
@@ -29,10 +27,6 @@ const FieldOwner = "shoal-manager"
 const (
 	// silence is after how long an instance that was not heard is silent: two heartbeats of an agent and a half.
 	silence = 150 * time.Second
-	// idle is how often Sentinels are asked about a shard of which nothing is heard, soon how often while its label is
-	// about to move.
-	idle = 15 * time.Second
-	soon = 2 * time.Second
 	// unseenRecheck is when to look again whether the cache shows what was written.
 	unseenRecheck = 200 * time.Millisecond
 	// hushFor is for how long it is remembered whether most of a set are silent: that costs a look at all its pods.
@@ -52,6 +46,7 @@ type reconciler struct {
 	gone     func(types.NamespacedName) // is told of sets that are not there any more
 	verdicts *verdicts
 	written  written
+	paces    paces
 
 	mu     sync.Mutex
 	hushes map[types.NamespacedName]hush
@@ -73,7 +68,7 @@ func (r *reconciler) Reconcile(ctx context.Context, shard shardKey) (reconcile.R
 		if err != nil {
 			r.forget(shard.owner())
 		}
-		r.verdicts.drop(shard)
+		r.drop(shard)
 		return reconcile.Result{}, nil
 	}
 	pods, err := r.pods(ctx, client.MatchingFields{podsByShard: shard.set + "/" + shard.shard}, shard.namespace)
@@ -81,7 +76,7 @@ func (r *reconciler) Reconcile(ctx context.Context, shard shardKey) (reconcile.R
 		return reconcile.Result{}, err
 	}
 	if len(pods) == 0 {
-		r.verdicts.drop(shard)
+		r.drop(shard)
 		return reconcile.Result{}, nil
 	}
 	if !r.written.shown(pods) {
@@ -92,11 +87,21 @@ func (r *reconciler) Reconcile(ctx context.Context, shard shardKey) (reconcile.R
 	plan := decide.Decide(snapshot)
 	log.FromContext(ctx).V(2).Info("decided on roles", "shard", shard.String(), "steps", len(plan.Steps), "master", plan.Master)
 	late, err := r.commit(ctx, &set, shard, plan, pods)
-	r.verdicts.note(shard, plan)
+	if slices.ContainsFunc(snapshot.Instances, func(i decide.Instance) bool { return !i.Stranger }) {
+		r.verdicts.note(shard, plan)
+	} else {
+		r.verdicts.drop(shard)
+	}
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: again(plan, late)}, nil
+	return reconcile.Result{RequeueAfter: r.paces.again(shard, plan, late)}, nil
+}
+
+// drop is for a shard that is not there any more.
+func (r *reconciler) drop(shard shardKey) {
+	r.verdicts.drop(shard)
+	r.paces.drop(shard)
 }
 
 // forget is for a set that is gone.
@@ -105,22 +110,6 @@ func (r *reconciler) forget(set types.NamespacedName) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.hushes, set)
-}
-
-// again is when to look at the shard again though nothing is heard.
-func again(plan decide.Plan, late bool) time.Duration {
-	after := idle
-	switch plan.NoMaster.Reason {
-	case reason.MasterMoving, reason.MasterNotConfirmed, reason.HASilent:
-		after = soon
-	}
-	if late {
-		after = unseenRecheck
-	}
-	if plan.RequeueAfter > 0 {
-		after = min(after, plan.RequeueAfter)
-	}
-	return after
 }
 
 func (r *reconciler) pods(ctx context.Context, by client.MatchingFields, namespace string) ([]*corev1.Pod, error) {
@@ -137,11 +126,19 @@ func (r *reconciler) pods(ctx context.Context, by client.MatchingFields, namespa
 
 // observe makes the snapshot. Sentinels are asked before the ledger: what an agent reports while they answer is later.
 func (r *reconciler) observe(ctx context.Context, set *v1alpha1.InstanceSet, shard shardKey, pods []*corev1.Pod) decide.Snapshot {
-	s := decide.Snapshot{Silence: silence, HA: view(r.provider(set).Naming(ctx, shard), pods), Complete: true}
+	s := decide.Snapshot{Silence: silence, Complete: true}
+	naming := r.provider(set).Naming(ctx, shard)
 	s.Now = r.now()
+	var own []*corev1.Pod // those that the address of a master may be of: others may have got an address that was free again
 	for _, pod := range pods {
-		s.Instances = append(s.Instances, r.instance(ctx, pod))
+		i := r.instance(ctx, pod)
+		i.Stranger = !shard.instance(set, pod)
+		s.Instances = append(s.Instances, i)
+		if !i.Stranger && !i.Ended && i.Node != decide.NodeLost {
+			own = append(own, pod)
+		}
 	}
+	s.HA = view(naming, own)
 	for _, name := range shard.names(set) {
 		if !slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return pod.Name == name }) {
 			s.Complete = false
@@ -177,7 +174,7 @@ func (r *reconciler) hushed(ctx context.Context, set *v1alpha1.InstanceSet, s de
 	if listening < silence {
 		return true
 	}
-	if !slices.ContainsFunc(s.Instances, func(i decide.Instance) bool { return i.Running && s.Now.Sub(i.HeardAt) >= silence }) {
+	if !slices.ContainsFunc(s.Instances, func(i decide.Instance) bool { return i.Running && !i.Stranger && s.Now.Sub(i.HeardAt) >= silence }) {
 		return false
 	}
 	name := client.ObjectKeyFromObject(set)
@@ -193,7 +190,7 @@ func (r *reconciler) hushed(ctx context.Context, set *v1alpha1.InstanceSet, s de
 	}
 	silent, running := 0, 0
 	for _, pod := range pods {
-		if pod.Status.Phase != corev1.PodRunning {
+		if pod.Status.Phase != corev1.PodRunning || !owns(set, pod) {
 			continue
 		}
 		running++
@@ -206,45 +203,6 @@ func (r *reconciler) hushed(ctx context.Context, set *v1alpha1.InstanceSet, s de
 	r.hushes[name] = hush{s.Now, yes}
 	r.mu.Unlock()
 	return yes
-}
-
-// written remembers the version of each pod as this process wrote it last, until the cache shows it.
-type written struct {
-	mu       sync.Mutex
-	versions map[types.UID]string
-}
-
-func (w *written) wrote(uid types.UID, version string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.versions == nil {
-		w.versions = map[types.UID]string{}
-	}
-	w.versions[uid] = version
-}
-
-func (w *written) forget(uid types.UID) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.versions, uid)
-}
-
-// shown is whether the cache shows all writes to the pods. One that it does not show at all is gone: it was there when it
-// was written to.
-func (w *written) shown(pods []*corev1.Pod) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, pod := range pods {
-		version, is := w.versions[pod.UID]
-		if !is {
-			continue
-		}
-		if order, err := resourceversion.CompareResourceVersion(pod.ResourceVersion, version); err != nil && pod.ResourceVersion != version || err == nil && order < 0 {
-			return false
-		}
-		delete(w.versions, pod.UID)
-	}
-	return true
 }
 
 // lateError says that the world is ahead of the decision.

@@ -3,7 +3,6 @@ package roles
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -118,12 +117,13 @@ func TestWhoseAddress(t *testing.T) {
 		"10.0.0.11:6379": "r-1", "10.0.1.1:6379": "r-11", "[fd00:0::1]:6379": "r-11", "10.0.9.9:6379": "", "r-1:6379": "r-1", "r-1.r:6379": "r-1",
 		"r-1.r.ns:1": "r-1", "R-1.r.ns.svc.cluster.local.:6379": "r-1", "r-11.r.ns.svc:6379": "r-11", "r-1.q:6379": "", "r-1.r.other.svc:6379": "", "r:6379": "", "": "", "r-1": "", ":6379": "",
 	} {
-		if got := whose(addr, []*corev1.Pod{a, b}); got != want {
-			t.Errorf("%s is of %q, want %q", addr, got, want)
+		if got := view(Naming{Heard: true, Addr: addr}, []*corev1.Pod{a, b}); got.Master != want || !got.Heard {
+			t.Errorf("%s is of %q, want %q", addr, got.Master, want)
 		}
 	}
 	b.Status.PodIP, b.Status.PodIPs = a.Status.PodIP, nil
-	if got := whose(fmt.Sprintf("%s:6379", a.Status.PodIP), []*corev1.Pod{a, b}); got != "" {
-		t.Errorf("an address of two pods is of %q", got)
+	got := view(Naming{Heard: true, Addr: a.Status.PodIP + ":6379"}, []*corev1.Pod{a, b})
+	if got.Master != "" || got.Heard || got.Trouble != "10.0.0.11:6379, whom Sentinels name, is the address of r-1 and r-11" {
+		t.Errorf("an address of two pods is of %+v", got)
 	}
 }

@@ -54,7 +54,7 @@ func (r *setReconciler) shards(ctx context.Context, set *v1alpha1.InstanceSet) (
 	}
 	shards := map[string]bool{}
 	for n := range list.Items {
-		if k, ok := shardOf(&list.Items[n]); ok {
+		if k, ok := shardOf(&list.Items[n]); ok && k.instance(set, &list.Items[n]) {
 			shards[k.shard] = true
 		}
 	}

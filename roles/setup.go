@@ -3,11 +3,14 @@ package roles
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -147,7 +150,7 @@ func (r *reconciler) podChanges() predicate.Predicate {
 			before, was := e.ObjectOld.(*corev1.Pod)
 			after, is := e.ObjectNew.(*corev1.Pod)
 			return was && is && (before.UID != after.UID || before.Labels[v1alpha1.LabelRole] != after.Labels[v1alpha1.LabelRole] ||
-				before.Labels[v1alpha1.LabelLost] != after.Labels[v1alpha1.LabelLost] || before.Status.Phase != after.Status.Phase ||
+				changed(before, after) || before.Labels[v1alpha1.LabelLost] != after.Labels[v1alpha1.LabelLost] || before.Status.Phase != after.Status.Phase ||
 				before.Status.PodIP != after.Status.PodIP || (before.DeletionTimestamp == nil) != (after.DeletionTimestamp == nil))
 		},
 		DeleteFunc: func(e event.DeleteEvent) bool {
@@ -156,6 +159,18 @@ func (r *reconciler) podChanges() predicate.Predicate {
 			return true
 		},
 	}
+}
+
+// changed: the pod may be one of the shard's instances now, or none any more.
+func changed(before, after *corev1.Pod) bool {
+	for _, label := range []string{v1alpha1.LabelInstanceSet, v1alpha1.LabelShard} {
+		if before.Labels[label] != after.Labels[label] {
+			return true
+		}
+	}
+	return !slices.EqualFunc(before.OwnerReferences, after.OwnerReferences, func(a, b metav1.OwnerReference) bool {
+		return a.UID == b.UID && a.APIVersion == b.APIVersion && ptr.Deref(a.Controller, false) == ptr.Deref(b.Controller, false)
+	})
 }
 
 // nodeChanges lets through what proves that a node is dead, or that it is no more.

@@ -2,11 +2,13 @@ package roles
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -49,20 +51,31 @@ func (k shardKey) names(set *v1alpha1.InstanceSet) []string {
 	return all
 }
 
-// shardOf is the shard of a pod that an InstanceSet controls. The labels that say so are the manager's alone.
+// shardOf is the shard whose labels a pod carries, whoever made the pod: the Services of roles select by them.
 func shardOf(pod client.Object) (shardKey, bool) {
-	owner := metav1.GetControllerOf(pod)
-	if owner == nil || owner.Kind != "InstanceSet" {
-		return shardKey{}, false
-	}
-	k := shardKey{pod.GetNamespace(), owner.Name, pod.GetLabels()[v1alpha1.LabelShard]}
+	k := shardKey{pod.GetNamespace(), pod.GetLabels()[v1alpha1.LabelInstanceSet], pod.GetLabels()[v1alpha1.LabelShard]}
 	_, ok := k.index()
-	return k, ok
+	return k, ok && k.set != ""
+}
+
+// instance reports whether a pod is one of the set's own in the shard. Labels alone do not say so: who may create pods can write
+// them, a set that was deleted with --cascade=orphan leaves such pods, and other kinds are called InstanceSet too.
+func (k shardKey) instance(set *v1alpha1.InstanceSet, pod client.Object) bool {
+	return owns(set, pod) && slices.Contains(k.names(set), pod.GetName())
+}
+
+func owns(set *v1alpha1.InstanceSet, pod client.Object) bool {
+	owner := metav1.GetControllerOfNoCopy(pod)
+	if owner == nil || owner.UID != set.UID || owner.Kind != "InstanceSet" {
+		return false
+	}
+	version, err := schema.ParseGroupVersion(owner.APIVersion)
+	return err == nil && version.Group == v1alpha1.GroupName
 }
 
 // Indexes of the cache. Their names are this room's own.
 const (
-	podsByShard = "roles/shard" // <set>/<shard>, of pods that an InstanceSet controls
+	podsByShard = "roles/shard" // <set>/<shard>, of pods with these labels
 	podsByNode  = "roles/node"  // the same pods, by spec.nodeName
 	podsBySet   = "roles/set"   // and by set
 )

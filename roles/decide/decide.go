@@ -20,7 +20,7 @@ type planner struct {
 	rivals, beaten []*Instance
 	one            *Instance
 	// usable: the HA system answers, and is not behind what it said itself. behind: agents know of a later election.
-	// decided: an election says who is master.
+	// decided: the HA system says who is master, by an election, or before the first one as all of it was configured.
 	usable, behind, decided bool
 }
 
@@ -45,7 +45,11 @@ func (p *planner) ignore(who string, code reason.Code, format string, args ...an
 
 // listen judges the HA system. One that is behind what it said before names a master that may be none any more. What agents
 // know of a later election holds a label back, as most Sentinels may still have to hear of it; but it takes none from the
-// one whom most Sentinels name, or any instance could take it by claiming a high number.
+// one whom most Sentinels name, or any instance could take it by claiming a high number. When all Sentinels have said the same
+// for long, they have lost what is known here: elections begin at a low number again.
+//
+// Before the first election Sentinels say what they were configured with, and no number says which claim is later. If most
+// of them name one that says so itself, that decides.
 func (p *planner) listen() {
 	if p.HA.Static || !p.HA.Heard {
 		return
@@ -56,11 +60,12 @@ func (p *planner) listen() {
 			known = max(known, p.Instances[i].Report.Epoch)
 		}
 	}
-	if p.behind = p.HA.Epoch < known; p.behind {
+	if p.behind = p.HA.Epoch < known && !p.HA.Sure; p.behind {
 		p.ignore("HA", reason.ViewOutdated, "it names %s by election %d, and election %d is known", p.named(), p.HA.Epoch, known)
 	}
-	p.usable = p.HA.Epoch >= p.HA.Floor && (!p.behind || p.HA.Agreed)
-	p.decided = p.usable && p.HA.Epoch > 0
+	p.usable = p.HA.Sure || p.HA.Epoch >= p.HA.Floor && (!p.behind || p.HA.Agreed)
+	configured := slices.ContainsFunc(p.Instances, func(i Instance) bool { return i.Name == p.HA.Master && i.claims() })
+	p.decided = p.usable && (p.HA.Epoch > 0 || p.HA.Agreed && configured)
 }
 
 func (p *planner) named() string { return cmp.Or(p.HA.Master, p.HA.Addr, "nobody") }
@@ -77,7 +82,7 @@ func (p *planner) compare() {
 	}
 	for n := range p.Instances {
 		i := &p.Instances[n]
-		unasked := !i.lost() && i.Label == Master && !i.denies() && !i.claims()
+		unasked := !i.out() && i.Label == Master && !i.denies() && !i.claims()
 		if i.claims() || unasked && (!p.Hushed || i.Heard || labelled > 1) {
 			p.rivals = append(p.rivals, i)
 		}
@@ -140,6 +145,7 @@ func (p *planner) unfit(i *Instance) reason.Code {
 		code  reason.Code
 		holds bool
 	}{
+		{reason.StripStranger, i.Stranger},
 		{reason.StripLost, i.lost()},
 		{reason.StripNotMaster, i.denies()},
 		{reason.StripSuperseded, p.decided && p.HA.Master != i.Name || p.isBeaten(i)},
@@ -156,7 +162,7 @@ func (p *planner) unfit(i *Instance) reason.Code {
 // lesser is the label of an instance that does not get master.
 func (p *planner) lesser(i *Instance) Role {
 	switch {
-	case i.lost(), i.claims(), i.Heard && (i.Report.Role == None || i.Report.Protected):
+	case i.out(), i.claims(), i.Heard && (i.Report.Role == None || i.Report.Protected):
 		return NoLabel
 	case i.Heard && i.Report.Role == Replica && p.fresh(i) && !i.Going:
 		return Replica
@@ -177,8 +183,8 @@ func (p *planner) relabel() {
 		code := reason.LabelReplica
 		if to == NoLabel {
 			code = reason.ClearRole
-			if i.lost() {
-				code = reason.StripLost
+			if i.out() {
+				code = p.unfit(i)
 			}
 		}
 		p.step(Step{Do: Relabel, From: i.Label, To: to, Reason: code}, i)
@@ -239,7 +245,7 @@ func (p *planner) step(s Step, i *Instance) {
 func (p *planner) unknown() {
 	for n := range p.Instances {
 		i := &p.Instances[n]
-		if i.lost() || !i.Running {
+		if i.out() || !i.Running {
 			continue
 		}
 		if !p.fresh(i) && !p.Hushed || i.Heard && i.Report.Role == Unknown {

@@ -63,7 +63,7 @@ func (p *planner) alone(i *Instance) (reason.Code, string) {
 	}
 	var open []*Instance
 	for n := range p.Instances {
-		if other := &p.Instances[n]; other != i && !other.lost() && other.Running && !other.denies() {
+		if other := &p.Instances[n]; other != i && !other.out() && other.Running && !other.denies() {
 			open = append(open, other)
 		}
 	}

@@ -21,8 +21,9 @@ import (
 //	do                          the same, and carries the steps out; the next snapshot shows it
 //
 // Of a pod: says=master|replica|none|unknown [epoch=N] [loading] [protected] is a report that arrives now, or arrived
-// heard=10s ago; label=master|replica|nothing; node=healthy|silent|lost; starting, going, ended, gone; unheard.
-// Of the HA system: sentinels name=r-0 epoch=6 [few] [floor=N] [for=10s] | sentinels silent | static. hushed and listening
+// heard=10s ago; label=master|replica|nothing; node=healthy|silent|lost; starting, going, ended, gone; unheard;
+// stranger is a pod with the labels of the shard that is none of its instances.
+// Of the HA system: sentinels name=r-0 epoch=6 [few|sure] [floor=N] [for=10s] | sentinels silent | static. hushed and listening
 // say whether most agents of the set are silent; unseen says that the cache may lack a pod of the shard.
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata/shards", func(t *testing.T, path string) {
@@ -87,6 +88,8 @@ func (s *story) sentinels(words []string) error {
 			v.Heard, v.Trouble = false, "the connection timed out"
 		case "few":
 			v.Agreed = false
+		case "sure":
+			v.Sure = true
 		case "name":
 			v.Addr, v.Master = value+":6379", value
 			if s.find(value) == nil {
@@ -154,6 +157,8 @@ func (s *story) pod(name string, words []string) error {
 			i.Going = true
 		case "ended":
 			i.Ended = true
+		case "stranger":
+			i.Stranger = true
 		case "gone":
 			s.remove(name)
 		default:

@@ -41,7 +41,10 @@ type Instance struct {
 	Label        Role
 	// Running: a container may be running. Going: the pod is being deleted. Ended: nothing of it runs any more.
 	Running, Going, Ended bool
-	Node                  NodeState
+	// Stranger: the pod carries the labels of the shard and is none of its instances, as one that lost its owner or was made
+	// by somebody else. A Service would select it. Nobody hears it, and it is given no label.
+	Stranger bool
+	Node     NodeState
 	// Heard: a report of this pod was accepted, the last one at HeardAt by the clock of whoever decides.
 	Heard   bool
 	HeardAt time.Time
@@ -63,7 +66,10 @@ type View struct {
 	Since time.Time
 	// Agreed: most Sentinels name the same one by the same election.
 	Agreed bool
-	// Floor is the highest epoch that was ever heard of. A view from below it is of a Sentinel that has yet to hear.
+	// Sure: all Sentinels that anybody knows of have answered, and have named this one by this election for long enough that
+	// none of them has yet to hear. If somebody knows of a later election, the Sentinels have lost it.
+	Sure bool
+	// Floor is the latest election that was heard of. A view from below it is of a Sentinel that has yet to hear.
 	Floor int64
 }
 
@@ -87,18 +93,23 @@ func Hush(silent, running int, listening, silence time.Duration) bool {
 	return listening < silence || 2*silent > running
 }
 
+// out: it gets no label, whatever it says.
+func (i *Instance) out() bool { return i.Stranger || i.lost() }
+
 // lost: nothing of the instance takes writes any more.
 func (i *Instance) lost() bool { return i.Ended || i.Node == NodeLost }
 
 // denies: its last word is that it takes no writes as a master.
 func (i *Instance) denies() bool {
-	return i.Heard && (i.Report.Role == Replica || i.Report.Role == None || i.Report.Protected)
+	return !i.Stranger && i.Heard && (i.Report.Role == Replica || i.Report.Role == None || i.Report.Protected)
 }
 
 // claims: its last word is that it is master.
 func (i *Instance) claims() bool {
-	return !i.lost() && i.Heard && i.Report.Role == Master && !i.Report.Protected
+	return !i.out() && i.Heard && i.Report.Role == Master && !i.Report.Protected
 }
 
 // fresh: it was heard lately, so that what it says is what its engine says.
-func (s *Snapshot) fresh(i *Instance) bool { return i.Heard && s.Now.Sub(i.HeardAt) < s.Silence }
+func (s *Snapshot) fresh(i *Instance) bool {
+	return !i.Stranger && i.Heard && s.Now.Sub(i.HeardAt) < s.Silence
+}

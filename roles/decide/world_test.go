@@ -34,6 +34,7 @@ type pod struct {
 	version int
 	label   Role
 	ended   bool
+	orphan  bool // somebody took its owner away: it is no instance any more, and keeps its labels
 
 	role  Role // the engine
 	epoch int64
@@ -63,7 +64,7 @@ type manager struct {
 	view   View
 	floor  int64
 	plan   []Step
-	knows  map[string]string // the instances of the snapshot from which the plan was made, by UID
+	knows  map[string]bool // the names of the pods in the snapshot from which the plan was made
 	hushed bool
 }
 
@@ -150,7 +151,7 @@ func (w *world) anyPod() string { return rapid.SampledFrom(w.names()).Draw(w.t, 
 func (w *world) promote() {
 	name := w.anyPod()
 	p := w.pods[name]
-	if p.ended {
+	if p.ended || p.orphan {
 		return
 	}
 	w.elections = append(w.elections, name)
@@ -222,6 +223,9 @@ func (m *manager) ask(w *world, which []int) {
 		}
 	}
 	v.Agreed = named >= 2
+	if v.Sure = named == 3 && rapid.Bool().Draw(w.t, "sure"); v.Sure {
+		m.floor = 0
+	}
 	m.floor = max(m.floor, v.Epoch)
 	v.Since = m.view.Since
 	if v.Epoch != m.view.Epoch {
@@ -244,7 +248,7 @@ func (m *manager) snapshot(w *world) Snapshot {
 	for name, p := range m.cache {
 		at, heard := m.at[p.uid]
 		s.Instances = append(s.Instances, Instance{
-			Name: name, UID: p.uid, Version: fmt.Sprint(p.version), Label: p.label, Running: true, Ended: p.ended,
+			Name: name, UID: p.uid, Version: fmt.Sprint(p.version), Label: p.label, Running: true, Ended: p.ended, Stranger: p.orphan,
 			Heard: heard, HeardAt: at, Report: m.heard[p.uid],
 		})
 	}
@@ -253,9 +257,9 @@ func (m *manager) snapshot(w *world) Snapshot {
 
 func (m *manager) decide(w *world) {
 	s := m.snapshot(w)
-	m.plan, m.knows = Decide(s).Steps, map[string]string{}
+	m.plan, m.knows = Decide(s).Steps, map[string]bool{}
 	for _, i := range s.Instances {
-		m.knows[i.UID] = i.Name
+		m.knows[i.Name] = true
 	}
 }
 
@@ -268,8 +272,8 @@ func (m *manager) step(w *world, delayed bool) {
 	m.plan = m.plan[1:]
 	switch {
 	case s.Do == Census:
-		for _, p := range w.pods {
-			if m.knows[p.uid] == "" {
+		for name := range w.pods { // as roles does it: by name, and only those that the cache lacks
+			if !m.knows[name] {
 				m.plan = nil
 			}
 		}
