@@ -7,6 +7,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 )
 
 // View is what a Sentinel knows of a shard.
@@ -40,6 +42,12 @@ func (c *Conn) View(ctx context.Context, shard string) (View, error) {
 		return View{}, fmt.Errorf("understanding what Sentinel %s says of %s: %w", c.addr, shard, err)
 	}
 	return view, nil
+}
+
+// Answered reports whether an error is what a server said, as that it knows of no such shard: the connection is sound.
+func Answered(err error) bool {
+	var reply goredis.Error
+	return errors.As(err, &reply)
 }
 
 func readView(id string, r record) (View, error) {

@@ -6,20 +6,25 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/redis"
 )
 
-// sentinels is the provider of one set: its Sentinels, each with a connection that is kept, and what was heard of each shard.
+const (
+	// patience is for how long the answers of Sentinels are waited for. Who needs longer did not answer: the workers that wait are
+	// those of all sets.
+	patience = 300 * time.Millisecond
+	// settled is for how long all Sentinels must say the same before it counts against a later election that is known, and for
+	// how long an election counts that too few of them told of. They tell each other within two seconds.
+	settled = 30 * time.Second
+)
+
+// sentinels is the provider of one set: its Sentinels, and what was heard of each shard.
 type sentinels struct {
 	spec  v1alpha1.SentinelProvider
 	lines []*line
@@ -27,12 +32,6 @@ type sentinels struct {
 
 	mu     sync.Mutex
 	shards map[string]past
-}
-
-// past is what was heard of a shard before: an election is not forgotten because the Sentinel that told of it is gone.
-type past struct {
-	floor int64
-	since time.Time
 }
 
 func newSentinels(spec v1alpha1.SentinelProvider, now func() time.Time, connect connector) *sentinels {
@@ -46,35 +45,103 @@ func newSentinels(spec v1alpha1.SentinelProvider, now func() time.Time, connect 
 // Naming asks all Sentinels at the same time.
 func (s *sentinels) Naming(ctx context.Context, shard shardKey) Naming {
 	name := monitor(&s.spec, shard)
-	answers := make([]answer, len(s.lines))
-	var all sync.WaitGroup
-	for n, l := range s.lines {
-		all.Go(func() { answers[n].view, answers[n].err = l.ask(ctx, name) })
-	}
-	all.Wait()
+	answers := s.ask(ctx, name)
 	for n, a := range answers {
 		if a.err != nil {
 			log.FromContext(ctx).V(2).Info("a Sentinel did not say who is master", "sentinel", s.lines[n].addr, "monitor", name, "error", a.err.Error())
 		}
 	}
-	named := merge(answers)
+	named, all := merge(answers)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before, known := s.shards[name]
-	after := before
-	if named.Heard && (!known || named.Epoch > before.floor) {
-		after = past{named.Epoch, s.now()}
-		s.shards[name] = after
-	}
-	named.Floor, named.Since = after.floor, after.since
+	s.shards[name], named = s.shards[name].hear(named, all, s.now())
 	return named
+}
+
+// ask waits for the answers of all, and not for long. Those that are late are left alone.
+func (s *sentinels) ask(ctx context.Context, name string) []answer {
+	type numbered struct {
+		answer
+		of int
+	}
+	answers, came := make([]answer, len(s.lines)), make(chan numbered, len(s.lines))
+	open := map[int]bool{}
+	for n, l := range s.lines {
+		open[n] = true
+		go func() {
+			v, err := l.ask(ctx, name)
+			came <- numbered{answer{v, err}, n}
+		}()
+	}
+	enough := time.NewTimer(patience)
+	defer enough.Stop()
+	for range s.lines {
+		select {
+		case a := <-came:
+			answers[a.of] = a.answer
+			delete(open, a.of)
+			continue
+		case <-enough.C:
+		}
+		break
+	}
+	for n := range open {
+		answers[n].err = errLate
+		s.lines[n].rest(errLate)
+	}
+	return answers
 }
 
 // close ends the connections.
 func (s *sentinels) close() {
 	for _, l := range s.lines {
-		l.drop(nil)
+		l.close()
 	}
+}
+
+// past is what was heard of a shard before: an election is not forgotten because the Sentinel that told of it is gone.
+type past struct {
+	floor  int64     // the latest election that most Sentinels agreed on
+	rumour int64     // the latest that too few of them told of,
+	told   time.Time // and when they last did
+	since  time.Time // when the latest of both was first heard of
+	// all Sentinels name addr by epoch since then; the zero time if they do not
+	addr  string
+	epoch int64
+	all   time.Time
+}
+
+// hear adds what was heard now, and completes it with what was heard before. One that says what no other one confirms has
+// heard early, or is nobody's Sentinel: its word counts for a while. And when all say the same for long, nobody is left who
+// could know of a later election: those that knew were made anew.
+func (p past) hear(n Naming, all bool, now time.Time) (past, Naming) {
+	if n.Heard && (p.since.IsZero() || n.Epoch > p.latest(now)) {
+		p.since = now
+	}
+	switch {
+	case n.Heard && n.Agreed:
+		p.floor = max(p.floor, n.Epoch)
+	case n.Heard && (n.Epoch >= p.rumour || now.Sub(p.told) >= settled):
+		p.rumour, p.told = n.Epoch, now
+	}
+	if !all || p.all.IsZero() || n.Addr != p.addr || n.Epoch != p.epoch {
+		p.addr, p.epoch, p.all = n.Addr, n.Epoch, time.Time{}
+	}
+	if all && p.all.IsZero() {
+		p.all = now
+	}
+	if n.Sure = all && now.Sub(p.all) >= settled; n.Sure {
+		p.floor, p.rumour = n.Epoch, 0
+	}
+	n.Floor, n.Since = p.latest(now), p.since
+	return p, n
+}
+
+func (p past) latest(now time.Time) int64 {
+	if now.Sub(p.told) < settled {
+		return max(p.floor, p.rumour)
+	}
+	return p.floor
 }
 
 type answer struct {
@@ -83,16 +150,19 @@ type answer struct {
 }
 
 // merge takes the latest election that any Sentinel knows of, and of those who know of it the opinion of most. Most of all
-// that anybody knows of must have it for Agreed.
-func merge(answers []answer) Naming {
-	var n Naming
+// that anybody knows of must have it for Agreed. All says that each of them has it.
+func merge(answers []answer) (n Naming, all bool) {
 	known := len(answers)
-	opinions := map[string]int{}
+	opinions, seen := map[string]int{}, map[string]bool{}
 	for _, a := range answers {
 		if a.err != nil {
 			continue
 		}
 		known = max(known, a.view.Peers+1)
+		if seen[a.view.ID] && a.view.ID != "" {
+			continue // two addresses of one Sentinel are one vote
+		}
+		seen[a.view.ID] = true
 		epoch := epochOf(a.view)
 		if n.Heard && epoch < n.Epoch {
 			continue
@@ -112,121 +182,7 @@ func merge(answers []answer) Naming {
 	if !n.Heard { // without the errors, which are never twice the same: this stands in a condition
 		n.Trouble = fmt.Sprintf("none of %d Sentinels says who is master", len(answers))
 	}
-	return n
+	return n, n.Heard && opinions[n.Addr] == known
 }
 
 func epochOf(v redis.View) int64 { return int64(min(v.Epoch, math.MaxInt64)) }
-
-// asker is a connection to a Sentinel.
-type asker interface {
-	View(ctx context.Context, shard string) (redis.View, error)
-	Close() error
-}
-
-type connector func(ctx context.Context, addr string) (asker, error)
-
-// connect reaches a Sentinel that asks for no password.
-func connect(ctx context.Context, addr string) (asker, error) {
-	return redis.Connect(ctx, addr, redis.Access{Name: "shoal-roles"})
-}
-
-// line is the connection to one Sentinel, nil while there is none. One that does not answer is left alone for a moment, or
-// each of thousands of shards would wait for it.
-type line struct {
-	addr    string
-	connect connector
-	now     func() time.Time
-
-	mu      sync.Mutex
-	conn    asker
-	until   time.Time
-	trouble error
-}
-
-const leftAlone = 2 * time.Second
-
-func (l *line) ask(ctx context.Context, shard string) (redis.View, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.conn == nil {
-		if l.trouble != nil && l.now().Before(l.until) {
-			return redis.View{}, l.trouble
-		}
-		conn, err := l.connect(ctx, l.addr)
-		if err != nil {
-			l.rest(err)
-			return redis.View{}, err
-		}
-		l.conn = conn
-	}
-	v, err := l.conn.View(ctx, shard)
-	if err != nil {
-		l.hangUp()
-		// One that does not know this shard may know the next one.
-		if !strings.Contains(err.Error(), "No such master") {
-			l.rest(err)
-		}
-		return redis.View{}, fmt.Errorf("asking who is master: %w", err)
-	}
-	return v, nil
-}
-
-func (l *line) rest(err error) { l.trouble, l.until = err, l.now().Add(leftAlone) }
-
-// hangUp closes a connection on which an answer may still be to come.
-func (l *line) hangUp() {
-	if l.conn != nil {
-		_ = l.conn.Close()
-		l.conn = nil
-	}
-}
-
-func (l *line) drop(trouble error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.hangUp()
-	l.trouble = trouble
-}
-
-// providers are the RoleProviders of sets, made anew when a set names other Sentinels.
-type providers struct {
-	now     func() time.Time
-	connect connector
-
-	mu   sync.Mutex
-	sets map[types.NamespacedName]*sentinels
-}
-
-func newProviders(now func() time.Time, connect connector) *providers {
-	return &providers{now: now, connect: connect, sets: map[types.NamespacedName]*sentinels{}}
-}
-
-// of is the provider of a set.
-func (p *providers) of(set *v1alpha1.InstanceSet) RoleProvider {
-	spec := set.Spec.RoleProvider
-	if spec == nil || spec.Sentinel == nil {
-		return static{}
-	}
-	name := client.ObjectKeyFromObject(set)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := p.sets[name]
-	if s == nil || !equality.Semantic.DeepEqual(s.spec, *spec.Sentinel) {
-		if s != nil {
-			s.close()
-		}
-		s = newSentinels(*spec.Sentinel, p.now, p.connect)
-		p.sets[name] = s
-	}
-	return s
-}
-
-// forget is for a set that is gone.
-func (p *providers) forget(set types.NamespacedName) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if s := p.sets[set]; s != nil {
-		s.close()
-		delete(p.sets, set)
-	}
-}

@@ -3,6 +3,7 @@ package roles
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,55 +17,94 @@ func says(master string, epoch uint64, peers int) answer {
 	return answer{view: redis.View{Master: master, Epoch: epoch, Peers: peers}}
 }
 
+func is(id string, a answer) answer {
+	a.view.ID = id
+	return a
+}
+
 func TestMerge(t *testing.T) {
 	silent := answer{err: errors.New("timeout")}
 	for name, c := range map[string]struct {
 		answers []answer
 		want    Naming
 	}{
-		"all":               {[]answer{says("a:1", 6, 2), says("a:1", 6, 2), says("a:1", 6, 2)}, Naming{Heard: true, Addr: "a:1", Epoch: 6, Agreed: true}},
-		"two of three":      {[]answer{says("a:1", 6, 2), silent, says("a:1", 6, 2)}, Naming{Heard: true, Addr: "a:1", Epoch: 6, Agreed: true}},
-		"one of three":      {[]answer{silent, silent, says("a:1", 6, 2)}, Naming{Heard: true, Addr: "a:1", Epoch: 6}},
-		"the latest counts": {[]answer{says("a:1", 6, 2), says("b:1", 7, 2), says("a:1", 6, 2)}, Naming{Heard: true, Addr: "b:1", Epoch: 7}},
-		"most have heard":   {[]answer{says("b:1", 7, 2), says("b:1", 7, 2), says("a:1", 6, 2)}, Naming{Heard: true, Addr: "b:1", Epoch: 7, Agreed: true}},
-		"two opinions":      {[]answer{says("a:1", 7, 2), says("b:1", 7, 2), says("b:1", 7, 2)}, Naming{Heard: true, Addr: "b:1", Epoch: 7, Agreed: true}},
-		"peers not named":   {[]answer{says("a:1", 6, 4), says("a:1", 6, 4)}, Naming{Heard: true, Addr: "a:1", Epoch: 6}},
-		"nobody elected":    {[]answer{says("a:1", 0, 0)}, Naming{Heard: true, Addr: "a:1", Agreed: true}},
-		"nobody answers":    {[]answer{silent, silent}, Naming{Trouble: "none of 2 Sentinels says who is master"}},
+		"all":                  {[]answer{says("a:1", 6, 2), says("a:1", 6, 2), says("a:1", 6, 2)}, Naming{Heard: true, Addr: "a:1", Epoch: 6, Agreed: true}},
+		"two of three":         {[]answer{says("a:1", 6, 2), silent, says("a:1", 6, 2)}, Naming{Heard: true, Addr: "a:1", Epoch: 6, Agreed: true}},
+		"one of three":         {[]answer{silent, silent, says("a:1", 6, 2)}, Naming{Heard: true, Addr: "a:1", Epoch: 6}},
+		"the latest counts":    {[]answer{says("a:1", 6, 2), says("b:1", 7, 2), says("a:1", 6, 2)}, Naming{Heard: true, Addr: "b:1", Epoch: 7}},
+		"most have heard":      {[]answer{says("b:1", 7, 2), says("b:1", 7, 2), says("a:1", 6, 2)}, Naming{Heard: true, Addr: "b:1", Epoch: 7, Agreed: true}},
+		"two opinions":         {[]answer{says("a:1", 7, 2), says("b:1", 7, 2), says("b:1", 7, 2)}, Naming{Heard: true, Addr: "b:1", Epoch: 7, Agreed: true}},
+		"peers not named":      {[]answer{says("a:1", 6, 4), says("a:1", 6, 4)}, Naming{Heard: true, Addr: "a:1", Epoch: 6}},
+		"one by two addresses": {[]answer{is("a", says("a:1", 6, 2)), is("a", says("a:1", 6, 2)), silent}, Naming{Heard: true, Addr: "a:1", Epoch: 6}},
+		"nobody elected":       {[]answer{says("a:1", 0, 0)}, Naming{Heard: true, Addr: "a:1", Agreed: true}},
+		"nobody answers":       {[]answer{silent, silent}, Naming{Trouble: "none of 2 Sentinels says who is master"}},
 	} {
-		if got := merge(c.answers); got != c.want {
-			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		got, all := merge(c.answers)
+		if got != c.want || all != (name == "all" || name == "nobody elected") {
+			t.Errorf("%s: %+v, %t, want %+v", name, got, all, c.want)
 		}
 	}
 }
 
+// fakeSentinel answers by its map, after block is closed if there is one.
 type fakeSentinel struct {
+	mu    sync.Mutex
 	view  map[string]redis.View
 	err   error
+	block chan struct{}
+	asked chan struct{} // is told of each question, if there is room
+	took  func()
 	dials int
 	open  int
 }
 
 func (f *fakeSentinel) View(_ context.Context, shard string) (redis.View, error) {
-	if f.err != nil {
-		return redis.View{}, f.err
+	f.mu.Lock()
+	v, err, block, asked, took := f.view[shard], f.err, f.block, f.asked, f.took
+	f.mu.Unlock()
+	select {
+	case asked <- struct{}{}:
+	default:
 	}
-	return f.view[shard], nil
+	if block != nil {
+		<-block
+	}
+	if took != nil {
+		took()
+	}
+	return v, err
 }
 
-func (f *fakeSentinel) Close() error { f.open--; return nil }
+func (f *fakeSentinel) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.open--
+	return nil
+}
+
+func (f *fakeSentinel) dial() (asker, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dials++
+	if f.err != nil {
+		return nil, f.err
+	}
+	f.open++
+	return f, nil
+}
+
+func (f *fakeSentinel) counts() (dials, open int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.dials, f.open
+}
 
 // A Sentinel that does not answer is left alone for a while, and what was heard of elections is not forgotten.
 func TestSentinels(t *testing.T) {
 	clock := time.Unix(1000, 0)
 	f := &fakeSentinel{view: map[string]redis.View{"m-r-0": {Master: "r-0:1", Epoch: 6}}}
 	p := newProviders(func() time.Time { return clock }, func(context.Context, string) (asker, error) {
-		f.dials++
-		if f.err != nil {
-			return nil, f.err
-		}
-		f.open++
-		return f, nil
+		return f.dial()
 	})
 	set := aSet()
 	set.Spec.RoleProvider = &v1alpha1.RoleProvider{Type: v1alpha1.RoleProviderSentinel, Sentinel: &v1alpha1.SentinelProvider{Addresses: []string{"s:26379"}, Monitor: "m-{shard}"}}
@@ -74,7 +114,7 @@ func TestSentinels(t *testing.T) {
 	if got := ask(); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	clock = clock.Add(time.Minute)
+	clock, want.Sure = clock.Add(time.Minute), true
 	if got := ask(); got != want || f.dials != 1 {
 		t.Errorf("%+v after %d dials", got, f.dials)
 	}
