@@ -21,7 +21,7 @@ var slotLabels = []string{
 	v1alpha1.LabelPlacementPolicy, v1alpha1.LabelCluster, v1alpha1.LabelShard, v1alpha1.LabelInstanceSet, v1alpha1.LabelOrdinal,
 }
 
-// holder makes a pod and a claim with the labels, as an administrator; nobody schedules the pod.
+// holder makes a pod and a claim with the labels, as the manager; nobody schedules the pod.
 func (k kit) holder(t *testing.T, namespace, name string, labels ...string) []client.Object {
 	t.Helper()
 	meta := metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{}}
@@ -33,7 +33,11 @@ func (k kit) holder(t *testing.T, namespace, name string, labels ...string) []cl
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: meta}
 	claim.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
 	claim.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
-	k.create(t, pod, claim)
+	for _, o := range []client.Object{pod, claim} {
+		if err := k.manager(t).Create(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return []client.Object{pod, claim}
 }
 
@@ -82,6 +86,25 @@ func testSlotLabels(t *testing.T, k kit) {
 		}
 	}
 	k.bindings(t, ns)
+	k.creations(t, ns)
+}
+
+// creations: a pod that somebody else makes is none of a set's, and has none of its roles.
+func (k kit) creations(t *testing.T, namespace string) {
+	t.Helper()
+	make := func(name, label string) *corev1.Pod {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{label: "1"}}}
+		pod.Spec.SchedulerName, pod.Spec.Containers = "nobody", []corev1.Container{{Name: "c", Image: "redis:7"}}
+		return pod
+	}
+	denied(t, "may create pods with the label LABEL", v1alpha1.LabelInstanceSet, "creating", k.client.Create(t.Context(), make("evil", v1alpha1.LabelInstanceSet)))
+	denied(t, "may set, change or remove the label LABEL", v1alpha1.LabelRole, "creating", k.client.Create(t.Context(), make("evil", v1alpha1.LabelRole)))
+	if err := k.client.Create(t.Context(), make("of-a-statefulset", v1alpha1.LabelShard)); err != nil {
+		t.Errorf("a pod with a label of StatefulSets was refused: %v", err)
+	}
+	if err := k.manager(t).Create(t.Context(), make("own", v1alpha1.LabelInstanceSet)); err != nil {
+		t.Errorf("a pod of the manager was refused: %v", err)
+	}
 }
 
 // unhindered does what others do to an object: people annotate, the garbage collector takes owners and finalizers, the
@@ -110,17 +133,23 @@ func unhindered(t *testing.T, k kit, o client.Object) {
 // asManager: what the manager may do, a person may who impersonates it.
 func (k kit) asManager(t *testing.T, o client.Object) {
 	t.Helper()
+	manager := k.manager(t)
+	for _, label := range slotLabels {
+		if err := manager.Patch(t.Context(), fresh(o), labelled(label, `"2"`)); err != nil {
+			t.Errorf("the manager could not change %s of a %T: %v", label, o, err)
+		}
+	}
+}
+
+func (k kit) manager(t *testing.T) client.Client {
+	t.Helper()
 	config := rest.CopyConfig(k.Config())
 	config.Impersonate.UserName = "system:serviceaccount:shoal-system:shoal-manager"
 	manager, err := client.New(config, client.Options{Scheme: k.client.Scheme()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, label := range slotLabels {
-		if err := manager.Patch(t.Context(), fresh(o), labelled(label, `"2"`)); err != nil {
-			t.Errorf("the manager could not change %s of a %T: %v", label, o, err)
-		}
-	}
+	return manager
 }
 
 // bindings: the API server overwrites a pod's labels with those of its Binding.
