@@ -18,10 +18,11 @@ import (
 )
 
 // ErrStranger says that a report is of a pod that is not there, or of no set with roles. ErrOld says that a later report of
-// the pod was heard before.
+// the pod was heard before. ErrStandby says that this process does not lead: another one hears reports.
 var (
 	ErrStranger = errors.New("there is no such pod in a set with roles")
 	ErrOld      = errors.New("the report is old")
+	ErrStandby  = errors.New("this manager does not lead")
 )
 
 // Ledger remembers the latest report of each pod, in memory: after a restart agents are heard again within a minute or two, and
@@ -38,6 +39,7 @@ type Ledger struct {
 }
 
 type entry struct {
+	pod    types.NamespacedName
 	order  agent.Order
 	report agent.Report
 	at     time.Time
@@ -47,8 +49,8 @@ func newLedger(cache client.Reader, now func() time.Time, wake func(shardKey), t
 	return &Ledger{now: now, cache: cache, wake: wake, took: took, entries: map[types.UID]entry{}}
 }
 
-// Accept takes the report of a pod, whose identity somebody else has proven. The error is ErrStranger, ErrOld, or that of the
-// cache.
+// Accept takes the report of a pod, whose identity somebody else has proven. The error is ErrStranger, ErrOld,
+// ErrStandby, or that of the cache.
 func (l *Ledger) Accept(ctx context.Context, id agent.Identity, r agent.Report) error {
 	news, err := l.accept(ctx, id, r)
 	switch {
@@ -56,6 +58,8 @@ func (l *Ledger) Accept(ctx context.Context, id agent.Identity, r agent.Report) 
 		l.took("stranger")
 	case errors.Is(err, ErrOld):
 		l.took("old")
+	case errors.Is(err, ErrStandby):
+		l.took("standby")
 	case err != nil:
 		l.took("error")
 	case news:
@@ -67,6 +71,9 @@ func (l *Ledger) Accept(ctx context.Context, id agent.Identity, r agent.Report) 
 }
 
 func (l *Ledger) accept(ctx context.Context, id agent.Identity, r agent.Report) (news bool, err error) {
+	if !l.leads() {
+		return false, ErrStandby // what it heard would be forgotten by nobody, and old when it leads
+	}
 	var pod corev1.Pod
 	err = l.cache.Get(ctx, types.NamespacedName{Namespace: id.Namespace, Name: id.Pod}, &pod, shared)
 	if client.IgnoreNotFound(err) != nil {
@@ -83,7 +90,7 @@ func (l *Ledger) accept(ctx context.Context, id agent.Identity, r agent.Report) 
 	if len(set.Spec.Roles) == 0 || !shard.instance(&set, &pod) {
 		return false, fmt.Errorf("%w: %s", ErrStranger, id)
 	}
-	if news, err = l.note(pod.UID, r); err != nil {
+	if news, err = l.note(&pod, r); err != nil {
 		return false, fmt.Errorf("%w: %w", ErrOld, err)
 	}
 	if news {
@@ -93,11 +100,13 @@ func (l *Ledger) accept(ctx context.Context, id agent.Identity, r agent.Report) 
 }
 
 // note remembers a report, and says whether something is decided differently because of it.
-func (l *Ledger) note(uid types.UID, r agent.Report) (news bool, err error) {
+func (l *Ledger) note(pod *corev1.Pod, r agent.Report) (news bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	uid := pod.UID
 	before, known := l.entries[uid]
 	after := before
+	after.pod = client.ObjectKeyFromObject(pod)
 	if after.order, err = before.order.Next(r); err != nil {
 		l.entries[uid] = after
 		return false, err
@@ -125,6 +134,52 @@ func (l *Ledger) forget(uid types.UID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.entries, uid)
+}
+
+// Start listens for as long as this process leads; the controllers' manager calls it then. What was noted of pods that are gone is
+// forgotten now and then: a report may arrive after the event that tells of the end of its pod.
+func (l *Ledger) Start(ctx context.Context) error {
+	l.listening()
+	ticks := time.NewTicker(sweepEvery)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticks.C:
+			l.sweep(ctx)
+		}
+	}
+}
+
+// sweepEvery is how often pods that are gone are looked for.
+const sweepEvery = time.Minute
+
+// sweep forgets the pods that the cache shows no more.
+func (l *Ledger) sweep(ctx context.Context) {
+	for uid, name := range l.names() {
+		var pod corev1.Pod
+		err := l.cache.Get(ctx, name, &pod, shared)
+		if apierrors.IsNotFound(err) || err == nil && pod.UID != uid {
+			l.forget(uid)
+		}
+	}
+}
+
+func (l *Ledger) names() map[types.UID]types.NamespacedName {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	names := make(map[types.UID]types.NamespacedName, len(l.entries))
+	for uid, e := range l.entries {
+		names[uid] = e.pod
+	}
+	return names
+}
+
+func (l *Ledger) leads() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.since.IsZero()
 }
 
 // listening is for how long it has been listened. The first call begins: a manager that does not lead hears nobody.

@@ -1,6 +1,7 @@
 package roles
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -57,5 +58,41 @@ func TestAPodOfNoSetIsAStranger(t *testing.T) {
 	h := newHarness(t, aSet(), plain)
 	if err := h.report(t, "r-0", agent.RoleMaster, 0); !errors.Is(err, ErrStranger) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A manager that does not lead takes nothing: nobody would forget it.
+func TestAStandbyTakesNoReports(t *testing.T) {
+	h := three(t)
+	h.ledger.since = time.Time{}
+	if err := h.report(t, "r-0", agent.RoleMaster, 0); !errors.Is(err, ErrStandby) || len(h.ledger.entries) != 0 {
+		t.Errorf("%v, %d entries", err, len(h.ledger.entries))
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := h.ledger.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.report(t, "r-0", agent.RoleMaster, 0); err != nil {
+		t.Errorf("it leads: %v", err)
+	}
+}
+
+// What was noted of a pod after the event of its end is forgotten some time.
+func TestPodsThatAreGoneAreSwept(t *testing.T) {
+	h := three(t)
+	h.hear(t, "r-0", 0)
+	anew := h.pod(t, "r-1")
+	if err := errors.Join(h.client.Delete(t.Context(), h.pod(t, "r-0")), h.client.Delete(t.Context(), anew)); err != nil {
+		t.Fatal(err)
+	}
+	before := anew.UID
+	anew.UID, anew.ResourceVersion = "8d7f1c1e-2c5b-4a53-9d0e-00000000000e", ""
+	if err := h.client.Create(t.Context(), anew); err != nil {
+		t.Fatal(err)
+	}
+	h.ledger.sweep(t.Context())
+	if _, _, heard := h.ledger.heard(before); heard || len(h.ledger.entries) != 1 {
+		t.Errorf("entries %v", h.ledger.entries)
 	}
 }

@@ -26,7 +26,7 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 		}, []string{"kind"}),
 		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "shoal_roles_reports_total",
-			Help: "Reports of agents, by what became of them: news, known, old, stranger or error.",
+			Help: "Reports of agents, by what became of them: news, known, old, stranger, standby or error.",
 		}, []string{"outcome"}),
 		staleCache: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "shoal_roles_stale_cache_total",

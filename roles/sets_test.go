@@ -1,6 +1,7 @@
 package roles
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -58,6 +60,83 @@ func TestConditions(t *testing.T) {
 	h.clock = h.clock.Add(time.Second)
 	if after := h.reconcileSet(t); after.ResourceVersion != before.ResourceVersion {
 		t.Error("it is written again though nothing has changed")
+	}
+}
+
+// After a conflict the conditions are written later: nothing else brings the set back.
+func TestAConflictOfConditions(t *testing.T) {
+	h := three(t)
+	h.hear(t, "r-0", 0)
+	h.reconcile(t)
+	h.reconcile(t)
+	var set v1alpha1.InstanceSet
+	if err := h.client.Get(t.Context(), shardZero.owner(), &set); err != nil {
+		t.Fatal(err)
+	}
+	old := set.DeepCopy()
+	set.Labels = map[string]string{"newer": "version"}
+	if err := h.client.Update(t.Context(), &set); err != nil {
+		t.Fatal(err)
+	}
+	if late, err := h.sets.conditions(t.Context(), old, h.verdicts.of(shardZero.owner())); err != nil || !late {
+		t.Errorf("%t, %v", late, err)
+	}
+	if got := conditionsOf(h.reconcileSet(t)); !strings.Contains(got, "MasterLabelled") {
+		t.Error(got)
+	}
+}
+
+// Once each shard was judged, pods are not looked at for each change of a condition.
+func TestASetIsLookedThroughOnce(t *testing.T) {
+	h := three(t)
+	h.hear(t, "r-0", 0)
+	h.reconcile(t)
+	h.reconcile(t)
+	h.reconcileSet(t)
+	lists := 0
+	h.sets.cache = counted{h.client, &lists}
+	h.hear(t, "r-1", 0)
+	h.reconcile(t)
+	if got := conditionsOf(h.reconcileSet(t)); !strings.Contains(got, "NoMaster=True") || lists != 0 {
+		t.Errorf("%s after %d looks at pods", got, lists)
+	}
+	// The set of that name that comes after it is looked through again.
+	if h.verdicts.isWhole(shardZero.owner(), "another") {
+		t.Error("another set is taken for it")
+	}
+	h.drop(shardZero)
+	if h.verdicts.isWhole(shardZero.owner(), "set") {
+		t.Error("a set whose shards are gone is not forgotten")
+	}
+}
+
+type counted struct {
+	client.Reader
+	lists *int
+}
+
+func (c counted) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	if _, pods := list.(*corev1.PodList); pods {
+		*c.lists++
+	}
+	return c.Reader.List(ctx, list, opts...)
+}
+
+// One event of a set, as its shards change: make bench, compare the two lines.
+func BenchmarkConditionsOfASet(b *testing.B) {
+	for _, instances := range []int{1000, 10000} {
+		b.Run(fmt.Sprint(instances), func(b *testing.B) {
+			shards := map[string]verdict{}
+			for n := range instances / 3 {
+				shards[fmt.Sprintf("r-%d", n)] = verdict{noMaster: decide.Verdict{True: n == 7, Reason: reason.NoMasterClaim}}
+			}
+			v := newVerdicts(func(types.NamespacedName) {})
+			v.sets[shardZero.owner()] = shards
+			for b.Loop() {
+				judged := v.of(shardZero.owner())
+				condition("NoMaster", judged, func(v verdict) decide.Verdict { return v.noMaster }, noMasterReasons, reason.MasterLabelled)
+			}
+		})
 	}
 }
 

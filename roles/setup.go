@@ -19,7 +19,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/slots"
@@ -55,21 +54,17 @@ func Setup(mgr ctrl.Manager, o Options) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("registering metrics of roles: %w", err)
 	}
-	shards, sets := make(chan event.TypedGenericEvent[shardKey], 1024), make(chan event.TypedGenericEvent[types.NamespacedName], 1024)
-	wakeShard := func(k shardKey) {
-		select { // what is too much is dropped: each shard is looked at every few seconds anyway
-		case shards <- event.TypedGenericEvent[shardKey]{Object: k}:
-		default:
-		}
-	}
-	wakeSet := func(set types.NamespacedName) { sets <- event.TypedGenericEvent[types.NamespacedName]{Object: set} }
+	shards, sets := newBell[shardKey](), newBell[types.NamespacedName]()
 	recorder := mgr.GetEventRecorder(FieldOwner)
 	writer := client.WithFieldOwner(mgr.GetClient(), FieldOwner)
-	ledger := newLedger(mgr.GetCache(), time.Now, wakeShard, func(outcome string) { m.reports.WithLabelValues(outcome).Inc() })
-	v, p := newVerdicts(wakeSet), newProviders(time.Now, connect)
+	ledger := newLedger(mgr.GetCache(), time.Now, shards.ring, func(outcome string) { m.reports.WithLabelValues(outcome).Inc() })
+	v, p := newVerdicts(sets.ring), newProviders(time.Now, connect)
 	r := &reconciler{
 		cache: mgr.GetCache(), live: mgr.GetAPIReader(), writer: writer, events: recorder, metrics: m, now: time.Now,
 		ledger: ledger, provider: p.of, gone: p.forget, verdicts: v, hushes: map[types.NamespacedName]hush{},
+	}
+	if err := mgr.Add(ledger); err != nil {
+		return nil, fmt.Errorf("adding the ledger of reports: %w", err)
 	}
 	if err := addShards(mgr, r, shards, o); err != nil {
 		return nil, fmt.Errorf("setting up the controller of roles: %w", err)
@@ -81,14 +76,13 @@ func Setup(mgr ctrl.Manager, o Options) (*Ledger, error) {
 	return ledger, nil
 }
 
-func addShards(mgr ctrl.Manager, r *reconciler, reports chan event.TypedGenericEvent[shardKey], o Options) error {
+func addShards(mgr ctrl.Manager, r *reconciler, reports *bell[shardKey], o Options) error {
 	of := handler.TypedEnqueueRequestsFromMapFunc[client.Object, shardKey]
 	return builder.TypedControllerManagedBy[shardKey](mgr).Named("roles").
 		Watches(&corev1.Pod{}, of(r.ofPod), builder.WithPredicates(r.podChanges())).
 		Watches(&corev1.Node{}, of(r.ofNode), builder.WithPredicates(nodeChanges())).
 		Watches(&v1alpha1.InstanceSet{}, of(r.ofSet), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		WatchesRawSource(source.TypedChannel[shardKey, shardKey](reports, handler.TypedEnqueueRequestsFromMapFunc[shardKey, shardKey](
-			func(_ context.Context, k shardKey) []shardKey { return []shardKey{k} }))).
+		WatchesRawSource(answered(reports, func(k shardKey) shardKey { return k }, 0)).
 		WithOptions(controller.TypedOptions[shardKey]{
 			MaxConcurrentReconciles: o.MaxConcurrentReconciles,
 			SkipNameValidation:      &o.SkipNameValidation,
@@ -96,16 +90,13 @@ func addShards(mgr ctrl.Manager, r *reconciler, reports chan event.TypedGenericE
 		}).Complete(r)
 }
 
-func addSets(mgr ctrl.Manager, r *setReconciler, judged chan event.TypedGenericEvent[types.NamespacedName], o Options) error {
-	late := handler.TypedFuncs[types.NamespacedName, ctrl.Request]{
-		GenericFunc: func(_ context.Context, e event.TypedGenericEvent[types.NamespacedName], q workqueue.TypedRateLimitingInterface[ctrl.Request]) {
-			q.AddAfter(ctrl.Request{NamespacedName: e.Object}, debounce)
-		},
-	}
+// addSets hears of changes of what a set wants, of its Services, and of verdicts. A status is written for each pod that changes:
+// it decides nothing here.
+func addSets(mgr ctrl.Manager, r *setReconciler, judged *bell[types.NamespacedName], o Options) error {
 	return ctrl.NewControllerManagedBy(mgr).Named("roles-sets").
-		For(&v1alpha1.InstanceSet{}).
+		For(&v1alpha1.InstanceSet{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&corev1.Service{}).
-		WatchesRawSource(source.TypedChannel[types.NamespacedName, ctrl.Request](judged, late)).
+		WatchesRawSource(answered(judged, func(set types.NamespacedName) ctrl.Request { return ctrl.Request{NamespacedName: set} }, debounce)).
 		WithOptions(controller.Options{
 			SkipNameValidation: &o.SkipNameValidation,
 			RateLimiter:        workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](minBackoff, maxBackoff),

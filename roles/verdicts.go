@@ -21,6 +21,8 @@ type verdicts struct {
 
 	mu   sync.Mutex
 	sets map[types.NamespacedName]map[string]verdict // by shard
+	// whole are the sets of which every shard was judged once, by UID. After that the verdicts say which shards there are.
+	whole map[types.NamespacedName]types.UID
 }
 
 type verdict struct {
@@ -28,11 +30,16 @@ type verdict struct {
 }
 
 func newVerdicts(wake func(types.NamespacedName)) *verdicts {
-	return &verdicts{wake: wake, sets: map[types.NamespacedName]map[string]verdict{}}
+	return &verdicts{wake: wake, sets: map[types.NamespacedName]map[string]verdict{}, whole: map[types.NamespacedName]types.UID{}}
 }
 
 func (v *verdicts) note(shard shardKey, plan decide.Plan) {
-	now := verdict{plan.NoMaster, plan.TwoMasters}
+	if v.changed(shard, verdict{plan.NoMaster, plan.TwoMasters}) {
+		v.wake(shard.owner())
+	}
+}
+
+func (v *verdicts) changed(shard shardKey, now verdict) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	of := v.sets[shard.owner()]
@@ -40,23 +47,44 @@ func (v *verdicts) note(shard shardKey, plan decide.Plan) {
 		of = map[string]verdict{}
 		v.sets[shard.owner()] = of
 	}
-	if before, known := of[shard.shard]; !known || before != now {
-		of[shard.shard] = now
-		v.wake(shard.owner())
-	}
+	before, known := of[shard.shard]
+	of[shard.shard] = now
+	return !known || before != now
 }
 
 // drop is for a shard that has no pods, or whose set is gone.
 func (v *verdicts) drop(shard shardKey) {
+	if v.dropped(shard) {
+		v.wake(shard.owner())
+	}
+}
+
+func (v *verdicts) dropped(shard shardKey) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	of := v.sets[shard.owner()]
-	if _, known := of[shard.shard]; known {
-		delete(of, shard.shard)
-		v.wake(shard.owner())
-	}
+	_, known := of[shard.shard]
+	delete(of, shard.shard)
 	if len(of) == 0 {
 		delete(v.sets, shard.owner())
+		delete(v.whole, shard.owner())
+	}
+	return known
+}
+
+// isWhole reports whether each shard of the set was judged at some time.
+func (v *verdicts) isWhole(set types.NamespacedName, uid types.UID) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.whole[set] == uid
+}
+
+// setWhole notes that each shard of the set was judged, if there is one at all: the last one that goes takes the note along.
+func (v *verdicts) setWhole(set types.NamespacedName, uid types.UID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.sets[set]) > 0 {
+		v.whole[set] = uid
 	}
 }
 
@@ -79,11 +107,12 @@ var (
 // condition says of how many shards something holds, and names the first three with the worst reason.
 func condition(kind string, shards map[string]verdict, of func(verdict) decide.Verdict, order []reason.Code, well reason.Code) metav1.Condition {
 	var bad []string
-	for _, shard := range slices.Sorted(maps.Keys(shards)) {
-		if of(shards[shard]).True {
+	for shard, v := range shards {
+		if of(v).True {
 			bad = append(bad, shard)
 		}
 	}
+	slices.Sort(bad)
 	c := metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Reason: well.Name(), Message: well.Message()}
 	if len(bad) == 0 {
 		return c

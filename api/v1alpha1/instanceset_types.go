@@ -151,7 +151,7 @@ type RoleService string
 const (
 	// RoleServiceNone makes no Service.
 	RoleServiceNone RoleService = "None"
-	// RoleServicePerShard makes one for each shard, named <set>-<shard>-<role>, which selects the pods with the label of
+	// RoleServicePerShard makes one for each shard, named <set>-<i>-<role> for shard i, which selects the pods with the label of
 	// the role.
 	RoleServicePerShard RoleService = "PerShard"
 )
@@ -199,7 +199,8 @@ type RoleProvider struct {
 
 // SentinelProvider says where the Sentinels of a set are.
 type SentinelProvider struct {
-	// addresses are host:port of all Sentinels. Most of them must name a master before it gets its label.
+	// addresses are host:port of all Sentinels. Most of them must name a master before it gets its label. Names are looked up
+	// in the manager's namespace: give them with their own, as sentinel-0.sentinel.shop.svc:26379.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=15
 	// +kubebuilder:validation:items:MinLength=3

@@ -189,5 +189,12 @@ var bugs = []bug{
 	{name: "roles-new-addresses-forget", file: "roles/providers.go", is: "before.spec.Monitor == s.spec.Monitor", becomes: "before.spec.Monitor == \"\"", scenarios: ofRoleWrites, apart: true, why: noRoles},
 	{name: "roles-closed-line-connects", file: "roles/line.go", is: "\tcase l.closed:\n\t\treturn nil, errClosed\n", becomes: "", scenarios: ofRoleWrites, apart: true, why: noRoles},
 	{name: "roles-closed-line-keeps", file: "roles/line.go", is: "\tif l.closed { // while", becomes: "\tif false { // while", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "roles-news-dropped", file: "roles/bell.go", is: "\tb.keys[key] = true\n", becomes: "\tif b.keys[key] = true; len(b.keys) > 1024 {\n\t\tdelete(b.keys, key)\n\t}\n", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "roles-standby-listens", file: "roles/ledger.go", is: "if !l.leads() {", becomes: "if false {", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "roles-dead-never-swept", file: "roles/ledger.go", is: "pod.UID != uid {", becomes: "false {", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "roles-services-never-repaired", file: "roles/services.go", is: "\tif same {\n", becomes: "\tif same || found != nil {\n", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "roles-services-without-end", file: "roles/services.go", is: "first[:min(len(first), maxServices)]", becomes: "first", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "roles-conflict-forgotten", file: "roles/sets.go", is: "\t\treturn true, nil\n", becomes: "\t\treturn false, nil\n", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "roles-set-looked-through-always", file: "roles/sets.go", is: "\tif whole {\n\t\tfor shard", becomes: "\tif whole && len(judged) == 0 {\n\t\tfor shard", scenarios: ofRoleWrites, apart: true, why: noRoles},
 	{name: "roles-minority-agrees", file: "roles/sentinel.go", is: "known = max(known, a.view.Peers+1)", becomes: "known += 0", scenarios: ofRoleWrites, apart: true, why: noRoles},
 }
