@@ -4,7 +4,6 @@ package realredis
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -37,7 +36,7 @@ func (s *shard) checked(writers *load, w *witnesses, master int, orders ...[]int
 func (s *shard) one() int {
 	s.t.Helper()
 	var masters []int
-	if err := until(30*time.Second, func() bool { masters = s.masters(); return len(masters) == 1 }); err != nil {
+	if err := until(healing, func() bool { masters = s.masters(); return len(masters) == 1 }); err != nil {
 		s.t.Fatalf("masters are %v", masters)
 	}
 	return masters[0]
@@ -110,7 +109,7 @@ func killedEverywhere(t *testing.T, within bool) {
 func goesOn(t testing.TB, l *load) {
 	t.Helper()
 	have := l.acknowledged()
-	if err := until(60*time.Second, func() bool { return l.acknowledged() > have+20 }); err != nil {
+	if err := until(healing, func() bool { return l.acknowledged() > have+20 }); err != nil {
 		t.Error("writes do not go on")
 	}
 }
@@ -130,38 +129,34 @@ const back = 2 * time.Second
 
 // interrupted hands over to server 1, and has something happen to it just before a step. It is undone again afterwards.
 func interrupted(t *testing.T, at decide.Action, happens, undone func(s *shard)) {
-	inTime(t, func(t *testing.T) time.Duration { return interruptedOnce(t, at, happens, undone) })
+	inTime(t, func(t *testing.T) (time.Duration, bool) { return interruptedOnce(t, at, happens, undone) })
 }
 
-// inTime tries something in which no write is acknowledged for some time. It may be once by chance that this is long, and not
-// three times; unless the machine does so much else that it wakes nobody in time, which is seen by one who wants nothing else.
-// Where the tests are required, one of six has to be in time even so.
-func inTime(t *testing.T, once func(t *testing.T) time.Duration) {
-	calm, tries, done := 0, 3, false
-	if os.Getenv(requireVariable) == "1" {
-		tries = 6
-	}
-	for try := 1; try <= tries && calm < 3 && !done && !t.Failed(); try++ {
+// inTime tries something in which no write is acknowledged for some time, which is to be at most back. It may be once by chance
+// that this is long, and not three times. Where the machine does much else, and wakes somebody late who wants nothing else, each
+// of the answers that a switchover waits for may come that late, one after the other: there are a dozen of them. What was given
+// up before it could be seen, as is right there, says nothing, and is tried again.
+func inTime(t *testing.T, once func(t *testing.T) (gap time.Duration, seen bool)) {
+	const answers = 12
+	judged, done := 0, false
+	for try := 1; try <= 12 && judged < 3 && !done && !t.Failed(); try++ {
 		t.Run(fmt.Sprint("try ", try), func(t *testing.T) {
 			stalled := stalls(t)
-			gap := once(t)
+			gap, seen := once(t)
 			late := stalled()
-			if done = gap <= back; !done && late < 100*time.Millisecond {
-				calm++
+			if seen {
+				judged, done = judged+1, gap <= back+answers*late
 			}
-			t.Logf("no write was acknowledged for %s, and the machine woke somebody %s late", gap, late)
+			t.Logf("no write was acknowledged for %s, and the machine woke somebody %s late; it counts: %t", gap, late, seen)
 		})
 	}
-	switch {
-	case t.Failed() || done:
-	case calm > 0 || tries > 3:
-		t.Errorf("no write was acknowledged for more than %s, each time", back)
-	default:
-		t.Skipf("whether writes are back within %s cannot be said here", back)
+	if !t.Failed() && !done {
+		t.Errorf("of %d times that were seen, no write was acknowledged for more than %s each time", judged, back)
 	}
 }
 
-func interruptedOnce(t *testing.T, at decide.Action, happens, undone func(s *shard)) time.Duration {
+// interruptedOnce is not seen if it was given up before that step, or left open because the master did not answer.
+func interruptedOnce(t *testing.T, at decide.Action, happens, undone func(s *shard)) (gap time.Duration, seen bool) {
 	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
 	writers, w := s.write(2), s.witness()
 	atLeast(t, writers, 50)
@@ -173,11 +168,12 @@ func interruptedOnce(t *testing.T, at decide.Action, happens, undone func(s *sha
 			happens(s)
 		}
 	})
-	if end.Result != decide.Refused || !happened && !overloaded(end) {
+	seen = happened && end.Result == decide.Refused
+	if !seen && !overloaded(end) {
 		t.Errorf("it ends with %+v", end)
 	}
 	goesOn(t, writers)
-	gap := writers.gap()
+	gap = writers.gap()
 	t.Logf("writes were back after %s: %s", gap, end.Code)
 	undone(s)
 	pass(300 * time.Millisecond) // orders that wait are carried out
@@ -190,10 +186,7 @@ func interruptedOnce(t *testing.T, at decide.Action, happens, undone func(s *sha
 	if state, err := s.state(master); err != nil || state.MinReplicas != 0 {
 		t.Errorf("the master still needs %d replicas to take writes; %v", state.MinReplicas, err)
 	}
-	if !happened {
-		return 2 * back // it was given up before that
-	}
-	return gap
+	return gap, seen
 }
 
 // overloaded: it was given up as is right when a machine does much else.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shoal-dev/shoal/reason"
 	"github.com/shoal-dev/shoal/redis"
 	"github.com/shoal-dev/shoal/switchover"
 	"github.com/shoal-dev/shoal/switchover/decide"
@@ -127,13 +128,17 @@ func TestLockLost(t *testing.T) {
 			s := newShard(t, shape{servers: 4, sentinels: 3, downAfter: downAfter})
 			writers, w := s.write(2), s.witness()
 			atLeast(t, writers, 50)
-			began, goOn, ended := make(chan decide.Action), make(chan bool), make(chan error, 1)
+			type end struct {
+				step decide.Step
+				err  error
+			}
+			began, goOn, ended := make(chan decide.Action), make(chan bool), make(chan end, 1)
 			old, later, request := s.described(), s.described(), s.wanted(0)
 			later.Lock = 7
 			request.To = name(1)
 			go func() {
 				blocked := false
-				_, err := switchover.Run(t.Context(), old, request, switchover.Options{Before: func(_ context.Context, step decide.Step) error {
+				step, err := switchover.Run(t.Context(), old, request, switchover.Options{Before: func(_ context.Context, step decide.Step) error {
 					if !blocked && (step.Do == at || step.Do == decide.End) {
 						blocked = true
 						began <- step.Do
@@ -141,29 +146,33 @@ func TestLockLost(t *testing.T) {
 					}
 					return nil
 				}})
-				ended <- err
+				ended <- end{step, err}
 			}()
 			tooEarly := <-began == decide.End // it was given up, as is right on a machine that does much else
 			request.To = name(2)
 			met := false
-			end := s.handOverOf(later, request, func(decide.Step) {
-				if !met {
-					met = true
-					goOn <- true
-					if err := <-ended; !errors.Is(err, redis.ErrLater) && !tooEarly {
-						t.Errorf("the one without the lock: %v", err)
-					}
+			won := s.handOverOf(later, request, func(decide.Step) {
+				if met {
+					return
+				}
+				met = true
+				goOn <- true
+				// It meets the later one as soon as it has a connection. Before that, its own time may be over on a machine that does
+				// much else: then it says that nobody answers.
+				lost := <-ended
+				if silent := lost.err == nil && lost.step.Code == reason.MasterUnreachable; !errors.Is(lost.err, redis.ErrLater) && !tooEarly && !silent {
+					t.Errorf("the one without the lock: %+v, %v", lost.step, lost.err)
 				}
 			})
-			if !met || end.Result != decide.HandedOver && !overloaded(end) {
-				t.Errorf("the one with the lock ends with %+v", end)
+			if !met || won.Result != decide.HandedOver && !overloaded(won) && !s.excused(won) {
+				t.Errorf("the one with the lock ends with %+v", won)
 			}
 			s.decides(request)
 			master := s.one()
 			goesOn(t, writers)
 			s.settled(master)
 			s.checked(writers, w, master, []int{0}, []int{0, master})
-			t.Logf("%s %s, and server %d is master", end.Result, end.Code, master)
+			t.Logf("%s %s, and server %d is master", won.Result, won.Code, master)
 		})
 	}
 }
@@ -175,7 +184,7 @@ func TestSentinelsChoiceStands(t *testing.T) {
 	freeze(t, s.servers[0])
 	chosen := s.chosenInsteadOf(0)
 	third := 3 - chosen
-	if err := until(60*time.Second, func() bool {
+	if err := until(healing, func() bool {
 		state, err := s.state(third)
 		return err == nil && state.LinkUp && state.Master == s.fronts[chosen].addr()
 	}); err != nil {
@@ -196,7 +205,7 @@ func TestSentinelsChoiceStands(t *testing.T) {
 		t.Errorf("it has done %v", did)
 	}
 	thaw(t, s.servers[chosen])
-	if err := until(90*time.Second, func() bool { masters := s.masters(); return len(masters) == 1 && masters[0] != 0 }); err != nil {
+	if err := until(healing, func() bool { masters := s.masters(); return len(masters) == 1 && masters[0] != 0 }); err != nil {
 		t.Fatalf("masters are %v", s.masters())
 	}
 	master := s.one()
@@ -210,7 +219,7 @@ func TestSentinelsChoiceStands(t *testing.T) {
 // chosenInsteadOf waits until all Sentinels name another one, which is master.
 func (s *shard) chosenInsteadOf(master int) (chosen int) {
 	s.t.Helper()
-	if err := until(90*time.Second, func() bool {
+	if err := until(healing, func() bool {
 		names := map[string]bool{}
 		for _, addr := range s.sentinels {
 			if v, err := s.view(addr); err == nil {

@@ -141,13 +141,13 @@ func TestMasterDies(t *testing.T) {
 	for _, at := range []decide.Action{decide.Promote, decide.Tell, decide.Follow} {
 		for _, servers := range []int{3, 2} {
 			t.Run(fmt.Sprintf("before %s, of %d", at, servers), func(t *testing.T) {
-				inTime(t, func(t *testing.T) time.Duration { return masterDies(t, at, servers) })
+				inTime(t, func(t *testing.T) (time.Duration, bool) { return masterDies(t, at, servers) })
 			})
 		}
 	}
 }
 
-func masterDies(t *testing.T, at decide.Action, servers int) time.Duration {
+func masterDies(t *testing.T, at decide.Action, servers int) (gap time.Duration, seen bool) {
 	s := newShard(t, shape{servers: servers, sentinels: 3, downAfter: downAfter})
 	writers, w := s.write(2), s.witness()
 	atLeast(t, writers, 50)
@@ -162,17 +162,17 @@ func masterDies(t *testing.T, at decide.Action, servers int) time.Duration {
 	if !died && overloaded(end) {
 		writers.end()
 		w.end()
-		return 2 * back
+		return 0, false
 	}
 	if end.Result != decide.HandedOver || end.Code != reason.HandedOverInPart || !end.MayGoOn(decide.Strict) {
 		t.Errorf("it ends with %+v", end)
 	}
 	goesOn(t, writers)
-	gap := writers.gap()
+	gap = writers.gap()
 	s.named(1)
 	s.checked(writers, w, 1, []int{0, 1})
 	t.Logf("writes were back after %s: %s", gap, end.Code)
-	return gap
+	return gap, true
 }
 
 // TestRestarted kills the one that hands over, the one that takes over or another, just before a step, and starts it again soon

@@ -4,6 +4,7 @@ package realredis
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -25,6 +26,15 @@ import (
 )
 
 const monitor = "shard"
+
+// failoverTimeout is that of the Sentinels, where a test does not wait for them to promote somebody.
+const failoverTimeout = 20 * time.Second
+
+// healing is within which Sentinels bring a shard in order whose processes all run. They find its master down after downAfter.
+// One that gave its vote, or was not elected, calls no election for twice their failover-timeout, and votes may be split: that
+// has happened twice in a row here, and is given three times. Then they ask for roles every ten seconds, and correct a replica
+// that follows somebody else when it has done so, and nobody was down, for a failover-timeout.
+const healing = downAfter + 3*2*failoverTimeout + failoverTimeout + 20*time.Second
 
 // shard is servers behind fronts, and three Sentinels. Everybody has an address of 127.0.0.0/8 of their own.
 type shard struct {
@@ -78,6 +88,8 @@ type shape struct {
 	sentinels int
 	downAfter time.Duration
 	settings  []string
+	// failoverTimeout is failoverTimeout if it is not set.
+	failoverTimeout time.Duration
 	// entrypoint: servers are started by shoal-redis, so that they can start again.
 	entrypoint bool
 	// user is a user of an ACL for servers and Sentinels, beside the default one: its words.
@@ -207,8 +219,8 @@ func (s *shard) addSentinel(n int, is shape) {
 	port := freePort(s.t, ip)
 	file := filepath.Join(s.dir, "sentinel"+strconv.Itoa(n)+".conf")
 	host, master, _ := net.SplitHostPort(s.fronts[0].addr())
-	text := fmt.Sprintf("port %s\nbind %s\nbind-source-addr %s\nprotected-mode no\ndir %s\nsentinel announce-ip %s\nsentinel monitor %s %s %s 2\nsentinel down-after-milliseconds %s %d\nsentinel failover-timeout %s 20000\n",
-		port, ip, ip, s.dir, ip, monitor, host, master, monitor, is.downAfter.Milliseconds(), monitor)
+	text := fmt.Sprintf("port %s\nbind %s\nbind-source-addr %s\nprotected-mode no\ndir %s\nsentinel announce-ip %s\nsentinel monitor %s %s %s 2\nsentinel down-after-milliseconds %s %d\nsentinel failover-timeout %s %d\n",
+		port, ip, ip, s.dir, ip, monitor, host, master, monitor, is.downAfter.Milliseconds(), monitor, cmp.Or(is.failoverTimeout, failoverTimeout).Milliseconds())
 	if is.sentinelUser != "" {
 		text += "user " + is.sentinelUser + "\n"
 	}
@@ -277,7 +289,7 @@ func (s *shard) masters() (out []int) {
 // settled: everybody follows the master and is in sync.
 func (s *shard) settled(master int) {
 	s.t.Helper()
-	if err := until(60*time.Second, func() bool {
+	if err := until(healing, func() bool {
 		for n := range s.servers {
 			state, err := s.state(n)
 			if err != nil || (state.Kind == redis.Master) != (n == master) || n != master && (!state.LinkUp || state.Master != s.fronts[master].addr() && state.Master != s.fronts[master].server) {
@@ -297,7 +309,7 @@ func (s *shard) settled(master int) {
 // named: all Sentinels say so.
 func (s *shard) named(master int) {
 	s.t.Helper()
-	if err := until(30*time.Second, func() bool {
+	if err := until(healing, func() bool {
 		for _, addr := range s.sentinels {
 			if v, err := s.view(addr); err != nil || v.Master != s.fronts[master].addr() {
 				return false
