@@ -4,6 +4,7 @@ package realredis
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -26,18 +27,27 @@ import (
 	"github.com/shoal-dev/shoal/switchover"
 )
 
+// agentVariable is the path of the program that `make test-redis` has built: compiling it is no part of any test's time.
+const agentVariable = "SHOAL_AGENT"
+
 // agentFile is not in memory: programs may not be run from there.
 func agentFile() string {
 	return filepath.Join(os.TempDir(), fmt.Sprintf("shoal-agent-%d", os.Getpid()))
 }
 
-// agentProgram is built once, when the first test needs it.
+// agentProgram is built here, once, where the tests are run without make.
 var agentProgram = sync.OnceValues(func() (string, error) {
-	name := agentFile()
-	out, err := exec.Command("go", "build", "-o", name, "../../cmd/agent").CombinedOutput()
+	if name := os.Getenv(agentVariable); name != "" {
+		return name, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // for all that it is made of, on a busy machine
+	defer cancel()
+	name, begun := agentFile(), time.Now()
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", name, "../../cmd/agent").CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("%w: %s", err, out)
 	}
+	fmt.Printf("building the agent took %s\n", time.Since(begun))
 	return name, err
 })
 
@@ -69,9 +79,13 @@ func newSidecar(t testing.TB, addr string, flags ...string) *sidecar {
 	s := &sidecar{t: t, ca: mtlstest.New(t), folder: scratch(t), log: &printed{}, reports: make(chan reported, 1000)}
 	s.identity = agent.Identity{Namespace: "shop", Pod: "orders-0", UID: "8d7f1c1e-2c5b-4a53-9d0e-0a1b2c3d4e5f"}.String()
 	bundle, roots := s.ca.Write(t, s.folder, s.ca.Sign(t, s.identity, nil))
-	s.actions, s.metrics = net.JoinHostPort(executor, freePort(t, executor)), net.JoinHostPort(executor, freePort(t, executor))
+	own := network(t) // on 127.0.0.1, a port that is free now may be taken by anybody who connects meanwhile
+	for n, address := range []*string{&s.actions, &s.metrics} {
+		ip := fmt.Sprintf("127.%d.5.%d", own, n+1)
+		*address = net.JoinHostPort(ip, freePort(t, ip))
+	}
 	s.Cmd = exec.Command(program, append([]string{"--manager", s.manager(), "--address", addr, "--credential-bundle-file", bundle, "--trust-bundle-file", roots,
-		"--actions-bind-address", s.actions, "--metrics-bind-address", s.metrics, "-v", "9"}, flags...)...)
+		"--actions-bind-address", s.actions, "--metrics-bind-address", s.metrics, "--timeout", "2s", "-v", "9"}, flags...)...)
 	s.Stdout, s.Stderr = s.log, s.log
 	s.Env = []string{} // it needs nothing
 	start(t, s.Cmd)
@@ -106,12 +120,7 @@ func (s *sidecar) manager() string {
 
 func (s *sidecar) until(what string, wanted func(agent.Report) bool) reported {
 	s.t.Helper()
-	return s.untilIn(60*time.Second, what, wanted)
-}
-
-func (s *sidecar) untilIn(long time.Duration, what string, wanted func(agent.Report) bool) reported {
-	s.t.Helper()
-	deadline := time.After(long)
+	deadline := time.After(60 * time.Second)
 	for {
 		select {
 		case r := <-s.reports:
@@ -204,11 +213,22 @@ func TestAgentNoticesWithinASecond(t *testing.T) {
 // have told by the time of the next look, or not: one report has both, or one follows the other. Who waits for the promotion,
 // and then for a report of the epoch, waits for a heartbeat in the first case.
 func TestAgentSeesAFailover(t *testing.T) {
+	t.Parallel()
 	s := newShard(t, shape{servers: 2, sentinels: 3, downAfter: 2 * time.Second, failoverTimeout: shortly})
 	a := newSidecar(t, s.direct[1].Options().Addr, "--sentinels", strings.Join(s.sentinels, ","), "--sentinel-shard", monitor, "--announced-address", s.fronts[1].addr())
 	a.until("a replica in sync", inSync)
 	kill(t, s.servers[0])
-	r := a.untilIn(healing, "the promotion, with its epoch", func(r agent.Report) bool { return isMaster(r) && r.Epoch > 0 })
+	var r agent.Report
+	if err := s.heal(func() bool {
+		select {
+		case next := <-a.reports:
+			r = next.Report
+		default:
+		}
+		return isMaster(r) && r.Epoch > 0
+	}); err != nil {
+		t.Fatalf("the promotion, with its epoch, is not reported: %+v", r)
+	}
 	if view, err := s.view(s.sentinels[0]); err != nil || view.Master != s.fronts[1].addr() || int64(view.Epoch) != r.Epoch {
 		t.Errorf("the Sentinel says %+v, %v; the agent says epoch %d", view, err, r.Epoch)
 	}
@@ -216,6 +236,7 @@ func TestAgentSeesAFailover(t *testing.T) {
 
 // A Redis that is frozen or dead is unknown, and known again when it is back.
 func TestAgentOfARedisThatFails(t *testing.T) {
+	t.Parallel()
 	s := newShard(t, shape{servers: 1})
 	a := newSidecar(t, s.direct[0].Options().Addr)
 	first := a.until("a master", isMaster)
@@ -235,6 +256,7 @@ func TestAgentOfARedisThatFails(t *testing.T) {
 
 // With a wrong password, or TLS on one side only, an agent reports why it knows nothing, and no password is anywhere.
 func TestAgentIsRefusedByRedis(t *testing.T) {
+	t.Parallel()
 	const password, wrong = "correct-horse-battery", "staple-of-the-battery"
 	file := filepath.Join(scratch(t), "password")
 	write := func(text string) {
@@ -284,11 +306,15 @@ func TestAgentIsRefusedByRedis(t *testing.T) {
 
 // The actions that change a master keep its data; what would lose it is refused.
 func TestAgentActs(t *testing.T) {
+	t.Parallel()
 	s := newShard(t, shape{servers: 2})
 	s.do(0, "SET", "key", "value")
-	s.do(0, "WAIT", 1, 60_000)
+	if err := until(60*time.Second, func() bool { return s.do(1, "EXISTS", "key") == int64(1) }); err != nil {
+		t.Fatal("the replica does not get it")
+	}
 	a, master := newSidecar(t, s.direct[1].Options().Addr), s.fronts[0].addr()
 	a.until("a replica in sync", inSync)
+	var last agent.Report
 	for _, c := range []struct {
 		request agent.Request
 		refused agent.Refusal
@@ -315,6 +341,7 @@ func TestAgentActs(t *testing.T) {
 		{agent.Request{Action: agent.Follow, Master: master}, "", true},
 	} {
 		answer := a.ask(c.request)
+		last = answer.Report
 		if answer.Refused != c.refused || answer.Changed != c.changed {
 			t.Errorf("%+v: %+v", c.request, answer)
 		}
@@ -328,7 +355,9 @@ func TestAgentActs(t *testing.T) {
 			t.Fatalf("after %+v the key is %v", c.request, value)
 		}
 	}
-	a.until("a replica in sync", inSync)
+	if !inSync(last) { // a report of before tells nothing of the last order
+		a.until("a replica in sync", func(r agent.Report) bool { return r.Sequence > last.Sequence && inSync(r) })
+	}
 	answer := a.ask(agent.Request{Action: agent.ConfigSet, Parameters: []agent.Parameter{{Name: "maxmemory", Value: "100mb"}, {Name: "hz", Value: "11"}}})
 	want := []agent.Parameter{{Name: "maxmemory", Value: "104857600"}, {Name: "hz", Value: "11"}}
 	if fmt.Sprint(answer.Parameters) != fmt.Sprint(want) || !answer.Changed {
@@ -342,6 +371,7 @@ func TestAgentActs(t *testing.T) {
 // Who has lost the lock of a shard changes nothing through the agent while somebody with a later one is at work, and who has got it
 // ends what came before.
 func TestAgentActsUnderTheLock(t *testing.T) {
+	t.Parallel()
 	s := newShard(t, shape{servers: 1})
 	addr := s.direct[0].Options().Addr
 	a := newSidecar(t, addr)
@@ -367,6 +397,7 @@ func TestAgentActsUnderTheLock(t *testing.T) {
 
 // A certificate and roots that were rotated hold at once.
 func TestAgentRotates(t *testing.T) {
+	t.Parallel()
 	s := newShard(t, shape{servers: 1})
 	a := newSidecar(t, s.direct[0].Options().Addr)
 	a.until("a master", isMaster)
@@ -384,7 +415,7 @@ func TestAgentRotates(t *testing.T) {
 func TestAgentIsIdle(t *testing.T) {
 	s := newShard(t, shape{servers: 1})
 	server := s.servers[0].Process.Pid
-	const long = 20 * time.Second
+	const long = 10 * time.Second // as many looks
 	before := spent(t, server, long)
 	a := newSidecar(t, s.direct[0].Options().Addr)
 	a.until("a master", isMaster)

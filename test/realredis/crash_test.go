@@ -36,7 +36,7 @@ func (s *shard) checked(writers *load, w *witnesses, master int, orders ...[]int
 func (s *shard) one() int {
 	s.t.Helper()
 	var masters []int
-	if err := until(healing, func() bool { masters = s.masters(); return len(masters) == 1 }); err != nil {
+	if err := s.heal(func() bool { masters = s.masters(); return len(masters) == 1 }); err != nil {
 		s.t.Fatalf("masters are %v", masters)
 	}
 	return masters[0]
@@ -109,17 +109,23 @@ func killedEverywhere(t *testing.T, within bool) {
 func goesOn(t testing.TB, l *load) {
 	t.Helper()
 	have := l.acknowledged()
-	if err := until(healing, func() bool { return l.acknowledged() > have+20 }); err != nil {
+	if err := l.s.heal(func() bool { return l.acknowledged() > have+20 }); err != nil {
 		t.Error("writes do not go on")
 	}
 }
 
 // TestKilledBetweenSteps kills whoever hands over before each step in turn. Nobody comes until the pause has ended; then the
 // next one does.
-func TestKilledBetweenSteps(t *testing.T) { killedEverywhere(t, false) }
+func TestKilledBetweenSteps(t *testing.T) {
+	t.Parallel()
+	killedEverywhere(t, false)
+}
 
 // TestKilledWithinSteps kills it when the order is on its way, and the next one is there at once.
-func TestKilledWithinSteps(t *testing.T) { killedEverywhere(t, true) }
+func TestKilledWithinSteps(t *testing.T) {
+	t.Parallel()
+	killedEverywhere(t, true)
+}
 
 // before are the steps that come before the one that takes over takes writes.
 var before = []decide.Action{decide.SetFence, decide.Pause, decide.Elect, decide.Demote, decide.Promote, decide.Tell}

@@ -123,12 +123,7 @@ func (s *shard) decides(request decide.Request) (step decide.Step) {
 // excused: it was left open as is right where an answer took too long, though nobody is stopped, or where Sentinels took such an
 // instance for down: then they may promote somebody, and are left to it.
 func (s *shard) excused(end decide.Step) bool {
-	for name, log := range s.logs {
-		if strings.HasPrefix(name, "sentinel") && (strings.Contains(log.String(), "+sdown master") || strings.Contains(log.String(), "+try-failover")) {
-			return true
-		}
-	}
-	return end.Code == reason.MasterUnreachable || strings.Contains(end.Text, "timeout") || strings.Contains(end.Text, "deadline exceeded")
+	return s.said("+sdown master")+s.said("+try-failover")+s.said("+tilt") > 0 || end.Code == reason.MasterUnreachable || strings.Contains(end.Text, "timeout") || strings.Contains(end.Text, "deadline exceeded")
 }
 
 // handsOver is handOver, again if it was given up as is right on a machine that does much else: by whoever did it, or in the

@@ -60,6 +60,7 @@ func TestReplicationLink(t *testing.T) {
 
 // TestSentinelsMissing: with one of three away it works, and asking again holds no vote; with two away nothing is begun.
 func TestSentinelsMissing(t *testing.T) {
+	t.Parallel()
 	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
 	kill(t, s.monitors[2])
 	writers, w := s.write(2), s.witness()
@@ -86,6 +87,7 @@ func TestSentinelsMissing(t *testing.T) {
 // TestSentinelsGo: two of three Sentinels stop when nobody takes writes any more. The new master takes them all the same, and
 // the next run tells the Sentinels, when they are back.
 func TestSentinelsGo(t *testing.T) {
+	t.Parallel()
 	done := false
 	for try := 1; try <= 5 && !done && !t.Failed(); try++ {
 		t.Run(fmt.Sprint("try ", try), func(t *testing.T) { done = sentinelsGo(t) })
@@ -109,7 +111,7 @@ func sentinelsGo(t *testing.T) bool {
 			freeze(t, s.monitors[2])
 		}
 	})
-	if !stopped && overloaded(end) {
+	if overloaded(end) {
 		return false
 	}
 	if end.Result != decide.HandedOver || end.Code != reason.HandedOverInPart {
@@ -134,13 +136,14 @@ const shortly = 6 * time.Second
 // TestVotersPromoteLater: the master dies just after the vote, and so does whoever hands over. Sentinels replace it, after twice
 // their failover-timeout.
 func TestVotersPromoteLater(t *testing.T) {
+	t.Parallel()
 	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: 2 * time.Second, failoverTimeout: shortly})
 	request := s.wanted(0)
 	request.To = name(1)
 	s.crashes(request, decide.Demote)
 	kill(t, s.servers[0])
 	begun := time.Now()
-	if err := until(healing, func() bool { return len(s.masters()) == 1 }); err != nil {
+	if err := s.heal(func() bool { return len(s.masters()) == 1 }); err != nil {
 		t.Fatal("Sentinel promotes nobody")
 	}
 	if took := time.Since(begun); took < shortly {
@@ -152,6 +155,7 @@ func TestVotersPromoteLater(t *testing.T) {
 
 // TestSentinelLeavesItAsItIs: long after a switchover, no Sentinel has tried to promote anybody.
 func TestSentinelLeavesItAsItIs(t *testing.T) {
+	t.Parallel()
 	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: 2 * time.Second})
 	s.handsOver(s.wanted(0))
 	master := s.one()
@@ -167,6 +171,7 @@ func TestSentinelLeavesItAsItIs(t *testing.T) {
 
 // TestSentinelStillPromotes: after one that was refused, and after a switchover, a master that dies is replaced as ever.
 func TestSentinelStillPromotes(t *testing.T) {
+	t.Parallel()
 	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: 2 * time.Second, failoverTimeout: shortly})
 	s.fronts[0].set(s.server(1), answer, fault{frozen: true})
 	request := s.wanted(0)
@@ -184,7 +189,7 @@ func TestSentinelStillPromotes(t *testing.T) {
 	s.named(1)
 	kill(t, s.servers[1])
 	begun := time.Now()
-	if err := until(healing, func() bool { return len(s.masters()) == 1 }); err != nil {
+	if err := s.heal(func() bool { return len(s.masters()) == 1 }); err != nil {
 		t.Fatal("Sentinel promotes nobody")
 	}
 	t.Logf("Sentinel has promoted another one after %s", time.Since(begun))
@@ -208,6 +213,7 @@ func (s *shard) asThatUser() switchover.Shard {
 
 // TestLeastRights hands over as a user of an ACL that may do what docs/switchover.md lists and nothing else.
 func TestLeastRights(t *testing.T) {
+	t.Parallel()
 	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter, user: user, sentinelUser: sentinelUser})
 	described := s.asThatUser()
 	end := s.handOverOf(described, s.wanted(0), nil)
@@ -232,6 +238,7 @@ func TestLeastRights(t *testing.T) {
 
 // TestEachRightIsNeeded takes them away, one at a time, from servers and Sentinels: then it does not end well.
 func TestEachRightIsNeeded(t *testing.T) {
+	t.Parallel()
 	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter, user: user, sentinelUser: sentinelUser})
 	described := s.asThatUser()
 	one := func(addrs []string, right string) {
@@ -257,7 +264,7 @@ func TestEachRightIsNeeded(t *testing.T) {
 			for _, other := range others {
 				_ = other.Close() // it may have been ended
 			}
-			if err := until(healing, func() bool { return s.handOverOf(described, s.wanted(from), nil).Result == decide.HandedOver }); err != nil {
+			if err := s.heal(func() bool { return s.handOverOf(described, s.wanted(from), nil).Result == decide.HandedOver }); err != nil {
 				t.Fatal("with it again it does not end well either")
 			}
 		})
@@ -290,6 +297,7 @@ func acl(t *testing.T, addrs []string, rule string) {
 
 // TestManyServers: nine of them, and the configuration wants two replicas that follow.
 func TestManyServers(t *testing.T) {
+	t.Parallel()
 	s := newShard(t, shape{servers: 9, sentinels: 3, downAfter: downAfter, settings: []string{"--min-replicas-to-write", "2"}})
 	writers, w := s.write(2), s.witness()
 	atLeast(t, writers, 50)

@@ -38,6 +38,7 @@ func TestOthersFrozen(t *testing.T) {
 		{"Sentinel", sentinel, decide.Tell, false},
 	} {
 		t.Run(fmt.Sprintf("%s before %s", c.who, c.at), func(t *testing.T) {
+			t.Parallel()
 			s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
 			writers, w := s.write(2), s.witness()
 			atLeast(t, writers, 50)
@@ -69,6 +70,7 @@ func TestOthersFrozen(t *testing.T) {
 
 // TestTwoAtOnce: two who hand over the same shard at the same time, to different replicas, as nobody who holds a lock does.
 func TestTwoAtOnce(t *testing.T) {
+	t.Parallel()
 	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
 	writers, w := s.write(2), s.witness()
 	atLeast(t, writers, 50)
@@ -96,6 +98,7 @@ func TestTwoAtOnce(t *testing.T) {
 // TestAnOldLookIsNotActedOn: another replica stops, and a look waits for it. What the others have said by then may be so no more:
 // somebody makes the old master one again meanwhile. Nobody else is promoted then, before it is demoted again.
 func TestAnOldLookIsNotActedOn(t *testing.T) {
+	t.Parallel()
 	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
 	request := s.wanted(0)
 	request.To, s.io = name(1), time.Second
@@ -125,6 +128,7 @@ func TestAnOldLookIsNotActedOn(t *testing.T) {
 func TestLockLost(t *testing.T) {
 	for _, at := range []decide.Action{decide.Pause, decide.Demote, decide.Promote, decide.Tell, decide.Follow} {
 		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			t.Parallel()
 			s := newShard(t, shape{servers: 4, sentinels: 3, downAfter: downAfter})
 			writers, w := s.write(2), s.witness()
 			atLeast(t, writers, 50)
@@ -180,11 +184,12 @@ func TestLockLost(t *testing.T) {
 // TestSentinelsChoiceStands: the master stops, and Sentinels promote a replica, which takes writes. It stops, and the one that
 // was master goes on, and still says that it is. Whoever wants to hand over from that one takes nothing back.
 func TestSentinelsChoiceStands(t *testing.T) {
+	t.Parallel()
 	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
 	freeze(t, s.servers[0])
 	chosen := s.chosenInsteadOf(0)
 	third := 3 - chosen
-	if err := until(healing, func() bool {
+	if err := s.heal(func() bool {
 		state, err := s.state(third)
 		return err == nil && state.LinkUp && state.Master == s.fronts[chosen].addr()
 	}); err != nil {
@@ -205,7 +210,7 @@ func TestSentinelsChoiceStands(t *testing.T) {
 		t.Errorf("it has done %v", did)
 	}
 	thaw(t, s.servers[chosen])
-	if err := until(healing, func() bool { masters := s.masters(); return len(masters) == 1 && masters[0] != 0 }); err != nil {
+	if err := s.heal(func() bool { masters := s.masters(); return len(masters) == 1 && masters[0] != 0 }); err != nil {
 		t.Fatalf("masters are %v", s.masters())
 	}
 	master := s.one()
@@ -219,7 +224,7 @@ func TestSentinelsChoiceStands(t *testing.T) {
 // chosenInsteadOf waits until all Sentinels name another one, which is master.
 func (s *shard) chosenInsteadOf(master int) (chosen int) {
 	s.t.Helper()
-	if err := until(healing, func() bool {
+	if err := s.heal(func() bool {
 		names := map[string]bool{}
 		for _, addr := range s.sentinels {
 			if v, err := s.view(addr); err == nil {

@@ -81,6 +81,7 @@ func (s *shard) crashes(request decide.Request, at decide.Action) {
 // TestTargetRestartsUntold: the one that takes over was promoted, and whoever handed over is gone. It starts again just when
 // the next run gives the writes back to the other one, as the fence that it had is gone.
 func TestTargetRestartsUntold(t *testing.T) {
+	t.Parallel()
 	s := restartable(t)
 	writers, w := s.write(2), s.witness()
 	atLeast(t, writers, 50)
@@ -110,6 +111,7 @@ func TestTargetRestartsUntold(t *testing.T) {
 
 // TestReplicasByName: shoal-redis has started the replicas again, and they call the master by another name than Sentinels do.
 func TestReplicasByName(t *testing.T) {
+	t.Parallel()
 	s := restartable(t)
 	for _, n := range []int{1, 2} {
 		kill(t, s.servers[n])
@@ -178,6 +180,7 @@ func masterDies(t *testing.T, at decide.Action, servers int) (gap time.Duration,
 // TestRestarted kills the one that hands over, the one that takes over or another, just before a step, and starts it again soon
 // after, as a kubelet does. Whoever hands over lives, and knows nothing of it.
 func TestRestarted(t *testing.T) {
+	t.Parallel()
 	s := restartable(t)
 	for _, c := range []struct {
 		who string

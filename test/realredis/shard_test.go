@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	crand "crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -36,6 +38,30 @@ const failoverTimeout = 20 * time.Second
 // that follows somebody else when it has done so, and nobody was down, for a failover-timeout.
 const healing = downAfter + 3*2*failoverTimeout + failoverTimeout + 20*time.Second
 
+// tilt is for how long a Sentinel does nothing that was not woken for two seconds: it does not trust what it has seen.
+const tilt = 30 * time.Second
+
+// heal waits for what Sentinels bring about, from when the machine last let all of them act.
+func (s *shard) heal(is func() bool) (err error) {
+	for range 4 {
+		before := s.said("+tilt")
+		if err = until(healing+tilt, is); err == nil || s.said("+tilt") == before {
+			break
+		}
+	}
+	return err
+}
+
+// said counts how often Sentinels have printed something.
+func (s *shard) said(what string) (n int) {
+	for name, log := range s.logs {
+		if strings.HasPrefix(name, "sentinel") {
+			n += strings.Count(log.String(), what)
+		}
+	}
+	return n
+}
+
 // shard is servers behind fronts, and three Sentinels. Everybody has an address of 127.0.0.0/8 of their own.
 type shard struct {
 	t         testing.TB
@@ -51,6 +77,8 @@ type shard struct {
 	logs      map[string]*printed
 	// io bounds each answer that whoever hands over waits for.
 	io time.Duration
+	// pace is between two writes of a writer, which are not to have all cores to themselves.
+	pace time.Duration
 }
 
 // printed is what a process has printed so far; it may print while that is read.
@@ -99,7 +127,7 @@ type shape struct {
 func newShard(t testing.TB, is shape) *shard {
 	t.Helper()
 	needRedis(t)
-	s := &shard{t: t, dir: scratch(t), net: 2 + rand.IntN(250), logs: map[string]*printed{}, io: 3 * time.Second, is: is}
+	s := &shard{t: t, dir: scratch(t), net: network(t), logs: map[string]*printed{}, io: 3 * time.Second, pace: time.Millisecond, is: is}
 	for n := range is.servers {
 		s.ports = append(s.ports, freePort(t, s.server(n)))
 	}
@@ -110,9 +138,7 @@ func newShard(t testing.TB, is shape) *shard {
 		s.do(n, "REPLICAOF", s.hostPort(0)...)
 	}
 	s.settled(0)
-	for n := range is.sentinels {
-		s.addSentinel(n, is)
-	}
+	s.addSentinels(is)
 	s.sentinelsKnowEachOther(is.sentinels)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -147,6 +173,46 @@ func scratch(t testing.TB) string {
 	return dir
 }
 
+// network is the second byte of 127.0.0.0/8, for the caller alone until its test has ended, on the whole machine: whoever has an
+// abstract socket of its name. Two shards in one would reach each other's servers.
+func network(t testing.TB) int {
+	t.Helper()
+	const first, count = 2, 250
+	begin := rand.IntN(count)
+	for n := range count {
+		at := first + (begin+n)%count
+		if listener, err := net.Listen("unix", fmt.Sprintf("@shoal-realredis-127.%d", at)); err == nil {
+			t.Cleanup(func() { _ = listener.Close() })
+			return at
+		}
+	}
+	t.Fatal("all networks are in use")
+	return 0
+}
+
+// Two shards are never in one network, and one that has ended leaves its own to others.
+func TestNetworksAreApart(t *testing.T) {
+	all := map[int]bool{}
+	if t.Run("all at once", func(t *testing.T) {
+		for range 100 { // others may have some too
+			n := network(t)
+			if all[n] {
+				t.Fatalf("%d is there twice", n)
+			}
+			all[n] = true
+		}
+	}); len(all) != 100 {
+		t.Fatal(len(all))
+	}
+	for range 3 {
+		t.Run("again", func(t *testing.T) {
+			for range 100 {
+				network(t)
+			}
+		})
+	}
+}
+
 func freePort(t testing.TB, ip string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
@@ -173,7 +239,7 @@ func (s *shard) addServer(n int) {
 	if err := os.Mkdir(s.folder(n), 0o755); err != nil {
 		s.t.Fatal(err)
 	}
-	client := goredis.NewClient(&goredis.Options{Addr: net.JoinHostPort(ip, port), Protocol: 2, DisableIdentity: true, ReadTimeout: 5 * time.Second, MaxRetries: -1})
+	client := goredis.NewClient(&goredis.Options{Addr: net.JoinHostPort(ip, port), Protocol: 2, DisableIdentity: true, ReadTimeout: 30 * time.Second, MaxRetries: -1})
 	s.t.Cleanup(func() { _ = client.Close() })
 	s.direct = append(s.direct, client)
 	s.servers = append(s.servers, nil)
@@ -206,29 +272,48 @@ func (s *shard) startServer(n int) {
 	s.servers[n] = s.run("server "+strconv.Itoa(n), c)
 }
 
-// answers waits until a server does.
+// answers waits until a server does. One that shoal-redis starts waits for a master, and that may be for Sentinels to promote one.
 func (s *shard) answers(n int) {
 	s.t.Helper()
-	if err := until(60*time.Second, func() bool { return s.direct[n].Ping(context.Background()).Err() == nil }); err != nil {
+	if err := s.heal(func() bool { return s.direct[n].Ping(context.Background()).Err() == nil }); err != nil {
 		s.t.Fatalf("server %d does not start: %v", n, err)
 	}
 }
 
-func (s *shard) addSentinel(n int, is shape) {
+// addSentinels starts Sentinels that know each other from the beginning, as they do when they start again: to find each other
+// would take them the seconds between two messages.
+func (s *shard) addSentinels(is shape) {
+	var ids, ports []string
+	for n := range is.sentinels {
+		id := make([]byte, 20)
+		_, _ = crand.Read(id) // it never fails
+		ids, ports = append(ids, hex.EncodeToString(id)), append(ports, freePort(s.t, s.sentinel(n)))
+	}
+	for n := range is.sentinels {
+		text := s.sentinelConfig(n, is, ports[n]) + "sentinel myid " + ids[n] + "\n"
+		for other := range is.sentinels {
+			if other != n {
+				text += fmt.Sprintf("sentinel known-sentinel %s %s %s %s\n", monitor, s.sentinel(other), ports[other], ids[other])
+			}
+		}
+		file := filepath.Join(s.dir, "sentinel"+strconv.Itoa(n)+".conf")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+		s.monitors = append(s.monitors, s.run("sentinel "+strconv.Itoa(n), exec.Command("redis-sentinel", file)))
+		s.sentinels = append(s.sentinels, net.JoinHostPort(s.sentinel(n), ports[n]))
+	}
+}
+
+func (s *shard) sentinelConfig(n int, is shape, port string) string {
 	ip := s.sentinel(n)
-	port := freePort(s.t, ip)
-	file := filepath.Join(s.dir, "sentinel"+strconv.Itoa(n)+".conf")
 	host, master, _ := net.SplitHostPort(s.fronts[0].addr())
 	text := fmt.Sprintf("port %s\nbind %s\nbind-source-addr %s\nprotected-mode no\ndir %s\nsentinel announce-ip %s\nsentinel monitor %s %s %s 2\nsentinel down-after-milliseconds %s %d\nsentinel failover-timeout %s %d\n",
 		port, ip, ip, s.dir, ip, monitor, host, master, monitor, is.downAfter.Milliseconds(), monitor, cmp.Or(is.failoverTimeout, failoverTimeout).Milliseconds())
 	if is.sentinelUser != "" {
 		text += "user " + is.sentinelUser + "\n"
 	}
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
-	s.monitors = append(s.monitors, s.run("sentinel "+strconv.Itoa(n), exec.Command("redis-sentinel", file)))
-	s.sentinels = append(s.sentinels, net.JoinHostPort(ip, port))
+	return text
 }
 
 func (s *shard) sentinelsKnowEachOther(n int) {
@@ -289,7 +374,7 @@ func (s *shard) masters() (out []int) {
 // settled: everybody follows the master and is in sync.
 func (s *shard) settled(master int) {
 	s.t.Helper()
-	if err := until(healing, func() bool {
+	if err := s.heal(func() bool {
 		for n := range s.servers {
 			state, err := s.state(n)
 			if err != nil || (state.Kind == redis.Master) != (n == master) || n != master && (!state.LinkUp || state.Master != s.fronts[master].addr() && state.Master != s.fronts[master].server) {
@@ -309,7 +394,7 @@ func (s *shard) settled(master int) {
 // named: all Sentinels say so.
 func (s *shard) named(master int) {
 	s.t.Helper()
-	if err := until(healing, func() bool {
+	if err := s.heal(func() bool {
 		for _, addr := range s.sentinels {
 			if v, err := s.view(addr); err != nil || v.Master != s.fronts[master].addr() {
 				return false

@@ -33,6 +33,7 @@ func percentile(of []time.Duration, p int) time.Duration {
 // TestPlanned hands over again and again while writers write, and loses nothing that was acknowledged.
 func TestPlanned(t *testing.T) {
 	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
+	s.pace = 0
 	master, n := 0, count(t, 10)
 	var gaps, took []time.Duration
 	acked, waited, full := 0, 0, s.fullSyncs()

@@ -80,6 +80,9 @@ func (l *load) writer(ctx context.Context, w int, prefix string) {
 			delete(clients, at)
 			at = l.s.resolve(ctx, w)
 		}
+		if l.s.pace > 0 {
+			pass(l.s.pace)
+		}
 	}
 }
 
