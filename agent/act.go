@@ -12,11 +12,17 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/net/netutil"
 
 	"github.com/shoal-dev/shoal/agent/mtls"
 	"github.com/shoal-dev/shoal/agent/probe"
 	"github.com/shoal-dev/shoal/api/agent"
+	"github.com/shoal-dev/shoal/redis"
 )
+
+// MaxConnections is how many connections each port of an agent has at the same time; others wait. Whoever reaches the pod can
+// make some, and the memory of a sidecar is small. One that says nothing is ended after two seconds.
+const MaxConnections = 16
 
 // Serve serves the actions to the manager, and to nobody else, until ctx ends.
 func (a *Agent) Serve(ctx context.Context, listener net.Listener) error {
@@ -26,7 +32,7 @@ func (a *Agent) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler:     mux,
 		BaseContext: func(net.Listener) context.Context { return ctx },
-		TLSConfig: mtls.Server(a.own, isManager, func(r *mtls.Refused) {
+		TLSConfig: mtls.Server(mtls.Recent(a.own), isManager, func(r *mtls.Refused) {
 			a.metrics.strangers.WithLabelValues(r.Reason).Inc()
 		}),
 		ReadHeaderTimeout: 2 * time.Second, ReadTimeout: 3 * time.Second, WriteTimeout: 3*time.Second + 3*maxLook, IdleTimeout: 5 * time.Second,
@@ -37,7 +43,7 @@ func (a *Agent) Serve(ctx context.Context, listener net.Listener) error {
 	server.Protocols.SetHTTP1(true)
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // an action that is under way may be done, or not
 	defer stop()
-	if err := server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.ServeTLS(netutil.LimitListener(listener, MaxConnections), "", ""); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving actions: %w", err)
 	}
 	return nil
@@ -79,9 +85,13 @@ func (a *Agent) serveAction(w http.ResponseWriter, r *http.Request) {
 
 // act does one action after the other.
 func (a *Agent) act(ctx context.Context, request agent.Request) agent.Answer {
-	a.acting.Lock()
-	defer a.acting.Unlock()
 	answer := agent.Answer{Version: agent.Version}
+	if err := a.turn(ctx); err != nil {
+		answer.Refused, answer.Problem = agent.Failed, agent.Clip(err.Error())
+		answer.Report = a.next()
+		return answer
+	}
+	defer func() { <-a.acting }()
 	if refusal, text := a.late(request); refusal != "" {
 		answer.Refused, answer.Problem = refusal, text
 	} else if engine, can := a.o.Engine.(actor); !can {
@@ -92,10 +102,7 @@ func (a *Agent) act(ctx context.Context, request agent.Request) agent.Answer {
 		answer.Changed, answer.Parameters, err = engine.Act(bounded, request)
 		cancel()
 		if err != nil {
-			answer.Refused, answer.Problem = agent.Failed, agent.Clip(err.Error())
-			if refusal := (*probe.Refusal)(nil); errors.As(err, &refusal) {
-				answer.Refused = agent.RefusedState
-			}
+			answer.Refused, answer.Problem = refusalOf(err), agent.Clip(err.Error())
 		} else {
 			a.obeyed(request)
 		}
@@ -105,16 +112,56 @@ func (a *Agent) act(ctx context.Context, request agent.Request) agent.Answer {
 	return answer
 }
 
-// late says why a request that was under way for long must not be carried out any more.
+// maxWait is for how long an action waits for those before it.
+const maxWait = maxLook
+
+// turn waits until no other action is done. Whoever asked may have given up by then: somebody else may have been asked instead,
+// and this one must not be done any more.
+func (a *Agent) turn(ctx context.Context) error {
+	timer := time.NewTimer(maxWait)
+	defer timer.Stop()
+	select {
+	case a.acting <- struct{}{}:
+		if ctx.Err() == nil {
+			return nil
+		}
+		<-a.acting
+	case <-ctx.Done():
+	case <-timer.C:
+		return fmt.Errorf("other actions have taken %s: nothing was done", maxWait)
+	}
+	return fmt.Errorf("waiting for other actions: %w", ctx.Err())
+}
+
+func refusalOf(err error) agent.Refusal {
+	refusal := (*probe.Refusal)(nil)
+	switch {
+	case errors.As(err, &refusal):
+		return agent.RefusedState
+	case errors.Is(err, redis.ErrLater):
+		return agent.RefusedLock
+	}
+	return agent.Failed
+}
+
+// late says why a request that was under way for long must not be carried out any more. What it asks for is remembered as
+// tried: whether it is done or fails, nothing older is done after it.
 func (a *Agent) late(r agent.Request) (agent.Refusal, string) {
 	if r.BootID != "" && r.BootID != a.boot {
 		return agent.RefusedBoot, "the request is for another boot of the agent"
 	}
+	if r.Action == agent.ConfigGet {
+		return "", ""
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if r.Epoch != 0 && r.Epoch < a.election.Epoch {
-		return agent.RefusedEpoch, fmt.Sprintf("the request is of epoch %d, and epoch %d is known", r.Epoch, a.election.Epoch)
+	if known := max(a.election.Epoch, a.tried.epoch); r.Epoch != 0 && r.Epoch < known {
+		return agent.RefusedEpoch, fmt.Sprintf("the request is of epoch %d, and epoch %d is known", r.Epoch, known)
 	}
+	if r.Lock < a.tried.lock {
+		return agent.RefusedLock, fmt.Sprintf("the request is of lock %d, and lock %d is known", r.Lock, a.tried.lock)
+	}
+	a.tried.epoch, a.tried.lock = max(a.tried.epoch, r.Epoch), r.Lock
 	return "", ""
 }
 

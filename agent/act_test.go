@@ -2,13 +2,17 @@ package agent
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +21,7 @@ import (
 	"github.com/shoal-dev/shoal/agent/mtls/mtlstest"
 	"github.com/shoal-dev/shoal/agent/probe"
 	"github.com/shoal-dev/shoal/api/agent"
+	"github.com/shoal-dev/shoal/redis"
 )
 
 func isPod(c *x509.Certificate) error {
@@ -44,6 +49,9 @@ func (w *world) post(t *testing.T, own mtls.Own, path, body string) (int, string
 func (w *world) ask(t *testing.T, r agent.Request) agent.Answer {
 	t.Helper()
 	r.Version = agent.Version
+	if r.BootID == "" && r.Action != agent.ConfigGet {
+		r.BootID = w.agent.boot
+	}
 	body, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
@@ -68,8 +76,7 @@ func (w *world) done() int {
 
 func TestTheManagerAloneActs(t *testing.T) {
 	w := start(t, nil)
-	w.next(t)
-	body := `{"version":1,"action":"promote"}`
+	body := `{"version":1,"action":"promote","bootID":"` + w.next(t).BootID + `"}`
 	trusting := func(c tls.Certificate) mtls.Own { return mtls.Own{Certificate: c, Roots: w.ca.Roots()} }
 	for reason, own := range map[string]mtls.Own{
 		"none":     trusting(tls.Certificate{}),
@@ -87,7 +94,7 @@ func TestTheManagerAloneActs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _ = io.WriteString(conn, "POST /v1/action HTTP/1.1\r\nHost: x\r\nContent-Length: 32\r\n\r\n"+body)
+	_, _ = io.WriteString(conn, "POST /v1/action HTTP/1.1\r\nHost: x\r\nContent-Length: "+strconv.Itoa(len(body))+"\r\n\r\n"+body)
 	_ = conn.Close()
 	w.counted(t, "shoal_agent_refused_connections_total", "handshake")
 	if n := w.done(); n != 0 {
@@ -150,6 +157,101 @@ func TestLateRequests(t *testing.T) {
 	}
 }
 
+// What was tried is remembered, whatever it was and however it ended: an order of before, held up on its way, is not carried out
+// after it. Without that, a promotion of somebody who has lost the lock would make a second master.
+func TestWhatCameBeforeIsNotDoneAfter(t *testing.T) {
+	for name, c := range map[string]struct {
+		first   agent.Request
+		fails   bool
+		then    agent.Request
+		refused agent.Refusal
+	}{
+		"a lock of before":        {agent.Request{Action: agent.Demote, Lock: 8}, false, agent.Request{Action: agent.Promote, Lock: 7}, agent.RefusedLock},
+		"no lock":                 {agent.Request{Action: agent.Demote, Lock: 8}, false, agent.Request{Action: agent.Promote}, agent.RefusedLock},
+		"a lock, after a failure": {agent.Request{Action: agent.Protect, Lock: 8}, true, agent.Request{Action: agent.Promote, Lock: 7}, agent.RefusedLock},
+		"a fence of before":       {agent.Request{Action: agent.Pause, Milliseconds: 1, Lock: 8}, false, agent.Request{Action: agent.ConfigSet, Lock: 7, Parameters: []agent.Parameter{{Name: "hz", Value: "9"}}}, agent.RefusedLock},
+		"an election of before":   {agent.Request{Action: agent.Demote, Epoch: 8}, false, agent.Request{Action: agent.Promote, Epoch: 7}, agent.RefusedEpoch},
+		"one, after a failure":    {agent.Request{Action: agent.Leave, Epoch: 8}, true, agent.Request{Action: agent.Promote, Epoch: 7}, agent.RefusedEpoch},
+		"the same lock":           {agent.Request{Action: agent.Demote, Lock: 8, Epoch: 8}, false, agent.Request{Action: agent.Promote, Lock: 8, Epoch: 8}, ""},
+		"of no election":          {agent.Request{Action: agent.Demote, Epoch: 8}, false, agent.Request{Action: agent.Promote}, ""},
+		"a look":                  {agent.Request{Action: agent.Demote, Lock: 8, Epoch: 8}, false, agent.Request{Action: agent.ConfigGet, Parameters: []agent.Parameter{{Name: "hz"}}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, nil)
+			w.next(t)
+			fails := func(err error) {
+				w.engine.mu.Lock()
+				defer w.engine.mu.Unlock()
+				w.engine.actErr = err
+			}
+			if c.fails {
+				fails(&probe.Failure{Reason: "timeout", Err: errors.New("it may have been done")})
+			}
+			if a := w.ask(t, c.first); (a.Refused == agent.Failed) != c.fails {
+				t.Fatalf("%+v", a)
+			}
+			fails(nil)
+			if a := w.ask(t, c.then); a.Refused != c.refused || a.Refused == "" != (w.done() == 2) {
+				t.Errorf("%+v, and %d were done", a, w.done())
+			}
+		})
+	}
+}
+
+// Whoever has given up waiting may have asked somebody else by now: nothing is done for them any more.
+func TestNothingIsDoneForWhoHasGivenUp(t *testing.T) {
+	w := start(t, nil)
+	w.next(t)
+	gone, stop := context.WithCancel(t.Context())
+	stop()
+	request := agent.Request{Version: agent.Version, Action: agent.Promote, BootID: w.agent.boot}
+	for range 50 { // whether it is free, or the caller is gone, is seen first by chance
+		if a := w.agent.act(gone, request); a.Refused != agent.Failed {
+			t.Fatalf("%+v", a)
+		}
+	}
+	w.agent.acting <- struct{}{} // somebody acts
+	waiting, stop := context.WithCancel(t.Context())
+	answers := make(chan agent.Answer)
+	go func() { answers <- w.agent.act(waiting, request) }()
+	stop()
+	if a := <-answers; a.Refused != agent.Failed {
+		t.Errorf("%+v", a)
+	}
+	<-w.agent.acting
+	if a := w.ask(t, agent.Request{Action: agent.Promote}); a.Refused != "" || w.done() != 1 {
+		t.Errorf("%+v, and %d were done", a, w.done())
+	}
+}
+
+// Who connects and says nothing takes a place for two seconds; there are no more places than that.
+func TestConnectionsAreFew(t *testing.T) {
+	w := start(t, nil)
+	w.next(t)
+	var silent []net.Conn
+	for range MaxConnections {
+		conn, err := net.Dial("tcp", w.actions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		silent = append(silent, conn)
+	}
+	begun := time.Now()
+	if a := w.ask(t, agent.Request{Action: agent.Promote}); a.Refused != "" {
+		t.Errorf("%+v", a)
+	}
+	if took := time.Since(begun); took < time.Second {
+		t.Errorf("after %s there was a place for another one", took)
+	}
+	for _, conn := range silent {
+		_ = conn.SetReadDeadline(time.Now().Add(patience))
+		if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("one that says nothing is still there: %v", err)
+		}
+	}
+}
+
 func TestActionsThatFail(t *testing.T) {
 	w := start(t, nil)
 	w.engine.actErr = &probe.Refusal{Text: "it is a master"}
@@ -160,6 +262,12 @@ func TestActionsThatFail(t *testing.T) {
 	w.engine.actErr = &probe.Failure{Reason: "timeout", Err: errors.New("two\nlines " + strings.Repeat("x", 1000))}
 	w.engine.mu.Unlock()
 	if a := w.ask(t, agent.Request{Action: agent.Leave, Epoch: 3}); a.Refused != agent.Failed || len(a.Problem) > agent.MaxProblem || a.Report.Epoch != 0 {
+		t.Errorf("%+v", a)
+	}
+	w.engine.mu.Lock()
+	w.engine.actErr = fmt.Errorf("evicting others: %w", redis.ErrLater)
+	w.engine.mu.Unlock()
+	if a := w.ask(t, agent.Request{Action: agent.Leave, Epoch: 3}); a.Refused != agent.RefusedLock || w.count(t, "shoal_agent_actions_total", "leave", "lock") != 1 {
 		t.Errorf("%+v", a)
 	}
 	other := start(t, func(w *world, o *Options) { o.Engine = mute{w.engine} })

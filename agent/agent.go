@@ -37,8 +37,9 @@ type Options struct {
 	Manager string
 	// Own reads the agent's certificate and roots; it is called for each connection.
 	Own func() (mtls.Own, error)
-	// Elections asks the HA system who was elected; nil if there is none. Self is how the HA system calls this instance, host:port.
-	Elections func(context.Context) (probe.Election, error)
+	// Elections asks the HA system who was elected; nil if there is none. One asks any one member, whose word decides nothing;
+	// otherwise all are asked, and it is what most of them name. Self is how the HA system calls this instance, host:port.
+	Elections func(ctx context.Context, one bool) (probe.Election, error)
 	Self      string
 	// Poll is between two looks at the engine, Heartbeat between two reports of the same.
 	Poll, Heartbeat time.Duration
@@ -58,14 +59,20 @@ type Agent struct {
 	// whoever asks about elections.
 	changed, moved chan struct{}
 
-	acting  sync.Mutex // one action after the other
-	looking sync.Mutex // and one look: a probe has one connection
+	acting  chan struct{} // has room for one action after the other
+	looking sync.Mutex    // and one look: a probe has one connection
 
 	mu       sync.Mutex // of what is known:
 	known    agent.Report
 	reason   string // of the failure that known tells of, or notLooked
 	failures int
 	election probe.Election // the latest
+	lower    lower
+	// tried are the highest epoch and lock of the actions that were tried in this boot.
+	tried struct {
+		epoch int64
+		lock  uint64
+	}
 	sequence uint64
 	looked   time.Time // when the last look ended
 }
@@ -83,7 +90,7 @@ func New(o Options) (*Agent, error) {
 		o.Self = "self" // the address of nobody: what is promoted by an action is known all the same
 	}
 	a := &Agent{
-		o: o, boot: hex.EncodeToString(id), changed: make(chan struct{}, 1), moved: make(chan struct{}, 1),
+		o: o, boot: hex.EncodeToString(id), acting: make(chan struct{}, 1), changed: make(chan struct{}, 1), moved: make(chan struct{}, 1),
 		known: agent.Report{Role: agent.RoleUnknown, Problem: "the engine was not looked at yet"}, reason: notLooked,
 	}
 	var err error
@@ -237,6 +244,29 @@ func (a *Agent) elect(e probe.Election) {
 	if a.epoch() != before {
 		signal(a.changed)
 	}
+}
+
+// lower is an election that most members of the HA system name, before the one that is known, and since when they do.
+type lower struct {
+	probe.Election
+	since time.Time
+}
+
+// hear is elect of what most members name. If they name an earlier election than the one that is known for a heartbeat, the
+// known one is lost: they have all started anew without what they knew, and count from the beginning. To wait for it to come
+// back would be to refuse whatever follows for ever. Until then they may be the ones who have yet to hear of it.
+func (a *Agent) hear(e probe.Election, now time.Time) {
+	a.mu.Lock()
+	switch {
+	case e.Epoch >= a.election.Epoch:
+		a.lower = lower{}
+	case a.lower.Election != e:
+		a.lower = lower{e, now}
+	case now.Sub(a.lower.since) >= a.o.Heartbeat:
+		a.lower, a.election, a.tried.epoch = lower{}, probe.Election{}, e.Epoch
+	}
+	a.mu.Unlock()
+	a.elect(e)
 }
 
 // isManager is for mtls.

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/shoal-dev/shoal/agent/mtls"
 	"github.com/shoal-dev/shoal/agent/mtls/mtlstest"
 	"github.com/shoal-dev/shoal/agent/probe"
@@ -67,7 +69,7 @@ func TestHeartbeat(t *testing.T) {
 
 // One look that fails is not an engine that is gone; some in a row are, and what was known is not repeated then.
 func TestAnEngineThatFails(t *testing.T) {
-	w := start(t, func(_ *world, o *Options) { o.Failures = 400 })
+	w := start(t, func(_ *world, o *Options) { o.Failures = 100 })
 	w.next(t)
 	failure := &probe.Failure{Reason: "timeout", Err: errors.New("read tcp 127.0.0.1:40001: two\nlines")}
 	w.engine.is(agent.Report{}, failure)
@@ -86,7 +88,7 @@ func TestAnEngineThatFails(t *testing.T) {
 	if r := w.next(t); r.Role != agent.RoleReplica || r.Problem != "" {
 		t.Errorf("%+v", r)
 	}
-	if w.count(t, "shoal_agent_look_failures_total", "timeout") < 400 {
+	if w.count(t, "shoal_agent_look_failures_total", "timeout") < 100 {
 		t.Error("failures are not counted")
 	}
 	if err := w.agent.Healthy(); err != nil {
@@ -152,10 +154,13 @@ func TestReportsAreRetried(t *testing.T) {
 		w.engine.is(agent.Report{Role: agent.RoleMaster, Offset: 77}, nil)
 		w.counted(t, "shoal_agent_reports_total", result)
 		w.answers(http.StatusNoContent)
-		if r := w.next(t); r.Sequence != 2 || r.Offset != 77 {
+		if r := w.next(t); r.Sequence < 2 || r.Offset != 77 { // on a busy machine another try may have been before
 			t.Errorf("after status %d: %+v", status, r)
 		}
 		w.counted(t, "shoal_agent_reports_total", "accepted")
+		for len(w.reports) > 0 {
+			<-w.reports
+		}
 		w.silent(t, 50*time.Millisecond)
 	}
 }
@@ -169,7 +174,7 @@ func TestAChangeDoesNotWait(t *testing.T) {
 	w.engine.is(agent.Report{Role: agent.RoleReplica}, nil)
 	begun := time.Now()
 	w.until(t, "the change", func(r agent.Report) bool { return r.Role == agent.RoleReplica })
-	if took := time.Since(begun); took > time.Second {
+	if took := time.Since(begun); took > 3*time.Second { // the next try would be after four
 		t.Errorf("it took %s", took)
 	}
 }
@@ -185,7 +190,7 @@ func TestEpochs(t *testing.T) {
 	}
 	w := start(t, func(_ *world, o *Options) {
 		o.Self, o.Heartbeat = "self:1", 200*time.Millisecond
-		o.Elections = func(context.Context) (probe.Election, error) {
+		o.Elections = func(context.Context, bool) (probe.Election, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			return election, failure
@@ -197,12 +202,6 @@ func TestEpochs(t *testing.T) {
 	}
 	says(probe.Election{Epoch: 4, Master: "self:1"}, nil)
 	w.until(t, "the epoch", epoch(4))
-	says(probe.Election{Epoch: 3, Master: "other:1"}, nil) // a Sentinel that has not heard
-	for range 4 {
-		if r := w.next(t); r.Epoch != 4 {
-			t.Errorf("an older election counts: %+v", r)
-		}
-	}
 	says(probe.Election{Epoch: 5, Master: "other:1"}, nil)
 	w.until(t, "that another was elected", epoch(0))
 	w.engine.is(agent.Report{Role: agent.RoleReplica, MasterAddr: "other:1"}, nil)
@@ -211,5 +210,90 @@ func TestEpochs(t *testing.T) {
 	w.counted(t, "shoal_agent_election_failures_total")
 	if r := w.next(t); r.Epoch != 5 {
 		t.Errorf("without Sentinels: %+v", r)
+	}
+}
+
+// Sentinels that start anew count from the beginning. An earlier election that most of them name is believed when they have named
+// it for a heartbeat, and no sooner: they may have yet to hear of the last one.
+func TestALostElection(t *testing.T) {
+	a, err := New(Options{Heartbeat: time.Minute, Self: "self:1", Registry: prometheus.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.known = agent.Report{Role: agent.RoleMaster}
+	promote := func(epoch int64) agent.Refusal {
+		refusal, _ := a.late(agent.Request{Action: agent.Promote, BootID: a.boot, Epoch: epoch})
+		return refusal
+	}
+	now := time.Now()
+	hear := func(after time.Duration, epoch int64, master string, want int64) {
+		t.Helper()
+		now = now.Add(after)
+		if a.hear(probe.Election{Epoch: epoch, Master: master}, now); a.next().Epoch != want {
+			t.Errorf("after election %d of %s the epoch is %d, want %d", epoch, master, a.next().Epoch, want)
+		}
+	}
+	hear(0, 7, "self:1", 7)
+	hear(time.Second, 1, "self:1", 7)
+	hear(50*time.Second, 1, "self:1", 7)
+	hear(time.Second, 2, "self:1", 7) // another one: it begins again
+	hear(30*time.Second, 2, "self:1", 7)
+	hear(time.Second, 7, "self:1", 7) // they had yet to hear of it
+	hear(time.Second, 2, "self:1", 7)
+	hear(59*time.Second, 2, "self:1", 7)
+	if refusal := promote(2); refusal != agent.RefusedEpoch {
+		t.Errorf("of an election before the last: %q", refusal)
+	}
+	if refusal := promote(9); refusal != "" {
+		t.Errorf("of a later one: %q", refusal)
+	}
+	hear(time.Second, 2, "self:1", 2)
+	if refusal := promote(2); refusal != "" {
+		t.Errorf("of the last one, after those before were lost: %q", refusal)
+	}
+	if refusal := promote(1); refusal != agent.RefusedEpoch {
+		t.Errorf("of one before: %q", refusal)
+	}
+	hear(time.Hour, 3, "other:1", 0)
+}
+
+// While nothing changes one member of the HA system is asked, and all when it says something else, or the role moves.
+func TestOneIsAskedWhileNothingChanges(t *testing.T) {
+	var mu sync.Mutex
+	election, one, all := probe.Election{Epoch: 4, Master: "self:1"}, 0, 0
+	w := start(t, func(_ *world, o *Options) {
+		o.Self, o.Heartbeat = "self:1", 20*time.Millisecond
+		o.Elections = func(_ context.Context, any bool) (probe.Election, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if any {
+				one++
+			} else {
+				all++
+			}
+			return election, nil
+		}
+	})
+	asked := func() (int, int) {
+		mu.Lock()
+		defer mu.Unlock()
+		return one, all
+	}
+	w.until(t, "the epoch", func(r agent.Report) bool { return r.Epoch == 4 })
+	before, before2 := asked()
+	for now := before; now < before+10; now, _ = asked() {
+		w.next(t)
+	}
+	if _, now := asked(); now > before2+1 { // it may have moved just now
+		t.Errorf("all were asked %d times while nothing has changed", now-before2)
+	}
+	mu.Lock()
+	election = probe.Election{Epoch: 5, Master: "self:1"}
+	mu.Unlock()
+	w.until(t, "another epoch", func(r agent.Report) bool { return r.Epoch == 5 })
+	_, before2 = asked()
+	w.engine.is(agent.Report{Role: agent.RoleReplica, MasterAddr: "self:1"}, nil)
+	for _, now := asked(); now == before2; _, now = asked() {
+		w.next(t)
 	}
 }

@@ -29,7 +29,7 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 		}, []string{"cause"}),
 		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "shoal_agent_actions_total",
-			Help: "Requests of the manager, by action and result: done, failed, invalid (not understood), or why it was refused: boot, epoch, state, engine.",
+			Help: "Requests of the manager, by action and result: done, failed, invalid (not understood), or why it was refused: boot, epoch, lock, state, engine.",
 		}, []string{"action", "result"}),
 		strangers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "shoal_agent_refused_connections_total",
@@ -37,7 +37,7 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 		}, []string{"cause"}),
 		elections: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "shoal_agent_election_failures_total",
-			Help: "Times that no Sentinel said who was elected.",
+			Help: "Times that most Sentinels did not name the same master by the same election.",
 		}),
 		expiry: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "shoal_agent_certificate_expiry_timestamp_seconds",

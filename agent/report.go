@@ -14,6 +14,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/shoal-dev/shoal/agent/mtls"
+	"github.com/shoal-dev/shoal/agent/probe"
 	"github.com/shoal-dev/shoal/api/agent"
 )
 
@@ -122,29 +123,40 @@ func (a *Agent) own() (mtls.Own, error) {
 }
 
 // follow asks who was elected: when the role has changed, soon again while the answer does not fit the role, and once per
-// heartbeat. It has nothing to do with noticing a role: a report without an epoch is under way already.
+// heartbeat. It has nothing to do with noticing a role: a report without an epoch is under way already. All members of the HA
+// system are asked when there is something to learn; otherwise one tells that there is not, or ten thousand agents would be
+// most of what they hear.
 func (a *Agent) follow(ctx context.Context) {
 	log := logr.FromContextOrDiscard(ctx)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	wait := retryFirst
+	wait, heard := retryFirst, probe.Election{}
 	for {
+		news := heard == probe.Election{} || wait < a.o.Heartbeat
 		select {
 		case <-ctx.Done():
 			return
 		case <-a.moved:
-			wait = retryFirst
+			wait, news = retryFirst, true
 		case <-timer.C:
 		}
-		election, err := a.o.Elections(ctx)
+		if !news {
+			one, err := a.o.Elections(ctx, true)
+			news = err != nil || one != heard
+		}
+		err := error(nil)
+		if news {
+			heard, err = a.o.Elections(ctx, false)
+		}
 		if ctx.Err() != nil {
 			return
 		}
 		if err != nil {
 			a.metrics.elections.Inc()
 			log.V(2).Info("The HA system does not answer", "problem", agent.Clip(err.Error()))
+			heard = probe.Election{}
 		} else {
-			a.elect(election)
+			a.hear(heard, time.Now())
 		}
 		a.mu.Lock()
 		fits := err == nil && a.epoch() != 0

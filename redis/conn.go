@@ -60,21 +60,9 @@ var ErrLater = errors.New("another one with a later lock is at work")
 // generation, it ends none and returns ErrLater. What was sent on one of them and not yet carried out never will be: whoever
 // evicts knows that no late order of a predecessor follows.
 func (c *Conn) Evict(ctx context.Context) (int, error) {
-	if c.access.Name == "" {
-		return 0, fmt.Errorf("evicting others from %s: the connection has no name", c.addr)
-	}
-	own, err := c.do(ctx, "CLIENT", "ID")
+	ids, err := c.others(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("asking %s for the number of the connection: %w", c.addr, err)
-	}
-	list, err := c.do(ctx, "CLIENT", "LIST", "TYPE", "normal")
-	if err != nil {
-		return 0, fmt.Errorf("listing the connections of %s: %w", c.addr, err)
-	}
-	text, _ := list.(string)
-	ids, later := c.access.namesakes(text, fmt.Sprint(own))
-	if later {
-		return 0, fmt.Errorf("evicting others from %s: %w", c.addr, ErrLater)
+		return 0, fmt.Errorf("evicting others from %s: %w", c.addr, err)
 	}
 	for n, id := range ids {
 		if _, err := c.do(ctx, "CLIENT", "KILL", "ID", id); err != nil {
@@ -82,6 +70,33 @@ func (c *Conn) Evict(ctx context.Context) (int, error) {
 		}
 	}
 	return len(ids), nil
+}
+
+// Yield returns ErrLater if somebody of a later generation has a connection with the name of this one, and ends none.
+func (c *Conn) Yield(ctx context.Context) error {
+	_, err := c.others(ctx)
+	return err
+}
+
+// others are the connections with the name of this one. The error is ErrLater if one of them is of a later generation.
+func (c *Conn) others(ctx context.Context) (ids []string, err error) {
+	if c.access.Name == "" {
+		return nil, errors.New("the connection has no name")
+	}
+	own, err := c.do(ctx, "CLIENT", "ID")
+	if err != nil {
+		return nil, fmt.Errorf("asking %s for the number of the connection: %w", c.addr, err)
+	}
+	list, err := c.do(ctx, "CLIENT", "LIST", "TYPE", "normal")
+	if err != nil {
+		return nil, fmt.Errorf("listing the connections of %s: %w", c.addr, err)
+	}
+	text, _ := list.(string)
+	ids, later := c.access.namesakes(text, fmt.Sprint(own))
+	if later {
+		return nil, ErrLater
+	}
+	return ids, nil
 }
 
 // namesakes reads CLIENT LIST: one client per line, of fields key=value. A name without a generation is of the first.

@@ -1,8 +1,8 @@
 // Package mtls makes the connections between agents and the manager: TLS 1.3 with a certificate on both sides.
 //
 // Whom a certificate speaks of is its URI (api/agent), and not a name of DNS: an agent is called by the address of its pod.
-// Material is read anew for each connection, of which there is one a minute: so there is nothing to watch, and a certificate
-// that was rotated is used at once, as are roots. A connection that is resumed would not show its certificate again: there
+// Material is read anew for each connection that is made, of which there is one a minute, and once a second at the most for
+// those that are accepted: so there is nothing to watch, and a certificate that was rotated is used at once, as are roots. A connection that is resumed would not show its certificate again: there
 // are none.
 package mtls
 
@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
+	"time"
 )
 
 // Own is what one side shows, and whom it trusts.
@@ -42,6 +44,25 @@ func ReadFiles(bundle, roots string) (Own, error) {
 		return Own{}, fmt.Errorf("reading the roots from %s: there is no certificate in it", roots)
 	}
 	return own, nil
+}
+
+// Recent is read, whose answer counts for a second: whoever connects makes a server read and parse its files before anything is
+// known of them.
+func Recent(read func() (Own, error)) func() (Own, error) {
+	const fresh = time.Second
+	var mu sync.Mutex
+	var at time.Time
+	var own Own
+	var err error
+	return func() (Own, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if now := time.Now(); at.IsZero() || now.Sub(at) >= fresh {
+			own, err = read()
+			at = now
+		}
+		return own, err
+	}
 }
 
 func readFile(name string) ([]byte, error) {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/shoal-dev/shoal/agent/mtls"
@@ -222,4 +223,27 @@ func TestGarbageEndsNothing(t *testing.T) {
 	if err := call(t, s.addr, mtls.Client(ca.Own(t, manager), only(pod))); err != nil {
 		t.Error(err)
 	}
+}
+
+// However many connect, files are read once a second; a certificate that was rotated is used within one.
+func TestRecent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reads, failing := 0, errors.New("no file")
+		recent := mtls.Recent(func() (mtls.Own, error) { reads++; return mtls.Own{Roots: x509.NewCertPool()}, failing })
+		for range 100 {
+			if _, err := recent(); !errors.Is(err, failing) {
+				t.Error(err)
+			}
+		}
+		failing = nil
+		<-time.After(time.Second)
+		for range 100 {
+			if own, err := recent(); err != nil || own.Roots == nil {
+				t.Error(err)
+			}
+		}
+		if reads != 2 {
+			t.Errorf("files were read %d times", reads)
+		}
+	})
 }

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,23 +18,27 @@ func (r *Refusal) Error() string { return r.Text }
 
 // Act does what a valid request asks for, over a connection of its own, and reports whether anything was changed. The
 // connection has the name of those who hand over masters, and ends theirs and those of earlier actions: an order that was
-// given up, and is still under way, is not carried out after this one. Those of a later lock are left alone, and it fails. The error is a *Refusal, or a *Failure after which it
-// is not known whether it was done.
+// given up, and is still under way, is not carried out after this one. Those of a later lock are left alone, and the error is
+// redis.ErrLater. ConfigSet yields to them too, and ends nobody; ConfigGet has no part in it. Another error is a *Refusal, or a
+// *Failure after which it is not known whether it was done.
 func (r *Redis) Act(ctx context.Context, request agent.Request) (changed bool, found []agent.Parameter, err error) {
 	conn, err := r.connect(ctx, switchover.ConnectionName, request.Lock)
 	if err != nil {
 		return false, nil, fail(err)
 	}
 	defer func() { _ = conn.Close() }() // whatever it says, what was asked for is done or not
-	if request.Action == agent.ConfigGet || request.Action == agent.ConfigSet {
+	switch request.Action {
+	case agent.ConfigGet:
 		found, err = configure(ctx, conn, request)
-		if err != nil {
-			return false, nil, fail(err)
+		return false, found, trouble(err)
+	case agent.ConfigSet: // a fence may be among it, on which what a later one does rests
+		if err = conn.Yield(ctx); err == nil {
+			found, err = configure(ctx, conn, request)
 		}
-		return request.Action == agent.ConfigSet, found, nil
+		return err == nil, found, trouble(err)
 	}
 	if _, err := conn.Evict(ctx); err != nil {
-		return false, nil, fail(err)
+		return false, nil, trouble(err)
 	}
 	state, err := conn.State(ctx)
 	if err != nil {
@@ -50,6 +55,14 @@ func (r *Redis) Act(ctx context.Context, request agent.Request) (changed bool, f
 		return false, nil, fail(err)
 	}
 	return true, nil, nil
+}
+
+// trouble is a *Failure, unless it is that of somebody later, or none.
+func trouble(err error) error {
+	if err == nil || errors.Is(err, redis.ErrLater) {
+		return err
+	}
+	return fail(err)
 }
 
 // judge says whether there is anything to do, or why it must not be done.

@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"errors"
 
 	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/redis"
@@ -68,40 +67,4 @@ func reportOf(s redis.State) agent.Report {
 		r.Role, r.MasterAddr, r.LinkUp, r.Protected = agent.RoleReplica, s.Master, s.LinkUp, s.Master == redis.Nobody
 	}
 	return r
-}
-
-// Election is what Sentinels say of a shard: who is master, and since which election.
-type Election struct {
-	Epoch  int64
-	Master string // host:port
-}
-
-// Sentinels asks all Sentinels of a shard, and returns what the one says that knows of the latest election. It fails if none
-// of them answers.
-func Sentinels(ctx context.Context, addrs []string, shard string, access redis.Access) (Election, error) {
-	var latest Election
-	var errs []error
-	for _, addr := range addrs {
-		view, err := view(ctx, addr, shard, access)
-		switch {
-		case err != nil:
-			errs = append(errs, err)
-		case int64(view.Epoch) >= latest.Epoch:
-			latest = Election{Epoch: int64(view.Epoch), Master: view.Master}
-		}
-	}
-	if len(errs) == len(addrs) {
-		return Election{}, fail(errors.Join(errs...))
-	}
-	return latest, nil
-}
-
-func view(ctx context.Context, addr, shard string, access redis.Access) (redis.View, error) {
-	access.Name = "shoal-agent"
-	conn, err := redis.Connect(ctx, addr, access)
-	if err != nil {
-		return redis.View{}, err
-	}
-	defer func() { _ = conn.Close() }() // it has answered
-	return conn.View(ctx, shard)
 }

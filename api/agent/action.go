@@ -82,13 +82,14 @@ const (
 type Request struct {
 	Version int    `json:"version"`
 	Action  Action `json:"action"`
-	// BootID is the boot of the agent that the manager has in mind; another one refuses. "" is any.
+	// BootID is the boot of the agent that the manager has in mind; another one refuses, as it does not know what came before. It
+	// is that of the last report. ConfigGet alone goes to any boot, with "".
 	BootID string `json:"bootID,omitempty"`
-	// Epoch is that of the election because of which the manager asks; an agent that knows of a later one refuses, for then
-	// the request was under way for too long. 0 is not of an election.
+	// Epoch is that of the election because of which the manager asks; an agent that knows of a later one, or has tried an action
+	// of a later one, refuses: the request was under way for too long. 0 is not of an election.
 	Epoch int64 `json:"epoch,omitempty"`
-	// Lock is how many times the lock of the shard had changed hands when the manager got it. Whoever got it later is not
-	// disturbed: the request fails.
+	// Lock is how many times the lock of the shard had changed hands when the manager got it. Once an agent has tried an action
+	// of whoever got it later, or meets their connection, it refuses. ConfigGet needs no lock.
 	Lock uint64 `json:"lock,omitempty"`
 	// Master is host:port, for Join and Follow.
 	Master string `json:"master,omitempty"`
@@ -103,9 +104,11 @@ type Refusal string
 
 // The refusals.
 const (
-	// RefusedBoot: the request is for another boot of the agent. RefusedEpoch: it is of an election before the last.
+	// RefusedBoot: the request is for another boot of the agent. RefusedEpoch: it is of an election before the last. RefusedLock:
+	// somebody got the lock of the shard later. Nothing was done.
 	RefusedBoot  Refusal = "boot"
 	RefusedEpoch Refusal = "epoch"
+	RefusedLock  Refusal = "lock"
 	// RefusedState: the instance is not what the action needs.
 	RefusedState Refusal = "state"
 	// RefusedEngine: the engine has no such action.
@@ -120,7 +123,8 @@ type Answer struct {
 	// Refused is empty if it was done.
 	Refused Refusal `json:"refused,omitempty"`
 	Problem string  `json:"problem,omitempty"`
-	// Changed: it was not so before.
+	// Changed: it was not so before. Whether there was a pause, and what a parameter was, is not looked at: Pause, Unpause and
+	// ConfigSet have changed something whenever they were done.
 	Changed bool `json:"changed,omitempty"`
 	// Parameters answer ConfigGet, and ConfigSet with what was read back.
 	Parameters []Parameter `json:"parameters,omitempty"`
@@ -139,7 +143,7 @@ func (r Request) Validate() error {
 	if err := firstOf(validVersion(r.Version), validAddress("master", r.Master)); err != nil {
 		return err
 	}
-	if r.BootID != "" {
+	if r.BootID != "" || r.Action != ConfigGet {
 		if err := validBoot(r.BootID); err != nil {
 			return err
 		}

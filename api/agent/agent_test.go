@@ -188,11 +188,14 @@ func TestRequests(t *testing.T) {
 		t.Error("the names of parameters are searched as if they were sorted")
 	}
 	for _, r := range []Request{
-		{Action: Protect}, {Action: Demote}, {Action: Leave, BootID: boot}, {Action: Join, Master: "orders-1.orders:6379"}, {Action: Follow, Master: "[fd00::1]:6379"},
+		{Action: Protect}, {Action: Demote}, {Action: Leave}, {Action: Join, Master: "orders-1.orders:6379"}, {Action: Follow, Master: "[fd00::1]:6379"},
 		{Action: Promote, Epoch: 3}, {Action: Pause, Milliseconds: MaxPause}, {Action: Unpause}, {Action: ConfigGet, Parameters: []Parameter{{Name: "maxmemory"}}},
 		{Action: ConfigSet, Parameters: []Parameter{{"maxmemory", "1gb"}, {"save", ""}}},
 	} {
 		r.Version = Version
+		if r.Action != ConfigGet {
+			r.BootID = boot
+		}
 		text, _ := json.Marshal(r)
 		got, err := DecodeRequest(strings.NewReader(string(text)))
 		if again, _ := json.Marshal(got); err != nil || string(again) != string(text) {
@@ -214,12 +217,34 @@ func TestRequests(t *testing.T) {
 		"there are 33":               {Action: ConfigGet, Parameters: make([]Parameter, 33)},
 	} {
 		r.Version = Version
+		if r.BootID == "" {
+			r.BootID = boot
+		}
 		if err := r.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", r, err, want)
 		}
 	}
-	if err := (Request{Action: Protect}).Validate(); err == nil {
+	if err := (Request{Action: Protect, BootID: boot}).Validate(); err == nil {
 		t.Error("a request without a version is valid")
+	}
+}
+
+// What changes anything is for one boot of the agent: another one knows of no lock and no election before it.
+func TestRequestsAreForOneBoot(t *testing.T) {
+	for _, a := range Actions() {
+		r := Request{Version: Version, Action: a}
+		switch a {
+		case Join, Follow:
+			r.Master = "a:1"
+		case Pause:
+			r.Milliseconds = 1
+		case ConfigGet, ConfigSet:
+			r.Parameters = []Parameter{{Name: "hz"}}
+		}
+		err := r.Validate()
+		if refused := err != nil && strings.Contains(err.Error(), "bootID"); refused != (a != ConfigGet) {
+			t.Errorf("%s for any boot: %v", a, err)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/klog/v2/textlogger"
 
@@ -29,11 +30,21 @@ func run(ctx context.Context, o *options) error {
 	ctx = logr.NewContext(ctx, textlogger.NewLogger(textlogger.NewConfig(textlogger.Verbosity(o.verbosity))))
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	a, err := agent.New(agent.Options{
-		Engine: o.engine(), Manager: o.manager, Elections: o.elections(), Self: o.self,
+	options := agent.Options{
+		Engine: o.engine(), Manager: o.manager, Self: o.self,
 		Own:  func() (mtls.Own, error) { return mtls.ReadFiles(o.bundle, o.roots) },
 		Poll: o.poll, Heartbeat: o.heartbeat, Failures: o.failures, Revision: o.revision, Registry: registry,
-	})
+	}
+	if s := o.haSystem(); s != nil {
+		options.Elections = func(ctx context.Context, one bool) (probe.Election, error) {
+			if one {
+				return s.One(ctx)
+			}
+			return s.Most(ctx)
+		}
+		defer s.Close()
+	}
+	a, err := agent.New(options)
 	if err != nil {
 		return err
 	}
@@ -66,20 +77,18 @@ func (o *options) engine() agent.Engine {
 	return probe.NewRedis(o.address, func() (redis.Access, error) { return o.access(o.username, o.passwordFile) })
 }
 
-func (o *options) elections() func(context.Context) (probe.Election, error) {
+// haSystem is nil if there is none.
+func (o *options) haSystem() *probe.Sentinels {
 	if len(o.sentinels) == 0 {
 		return nil
 	}
-	return func(ctx context.Context) (probe.Election, error) {
+	return probe.NewSentinels(o.sentinels, o.shard, func() (redis.Access, error) {
 		access, err := o.access(o.sentinelUser, o.sentinelPassword)
-		if err != nil {
-			return probe.Election{}, err
-		}
-		if access.TLS != nil {
+		if err == nil && access.TLS != nil {
 			access.TLS.ServerName = "" // each Sentinel has its own
 		}
-		return probe.Sentinels(ctx, o.sentinels, o.shard, access)
-	}
+		return access, err
+	})
 }
 
 func serveMetrics(ctx context.Context, listener net.Listener, registry *prometheus.Registry, healthy func() error) error {
@@ -97,7 +106,7 @@ func serveMetrics(ctx context.Context, listener net.Listener, registry *promethe
 		MaxHeaderBytes: 8 << 10,
 	}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(netutil.LimitListener(listener, agent.MaxConnections)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving metrics: %w", err)
 	}
 	return nil

@@ -26,6 +26,8 @@ var (
 	ofSlots      = []string{"./slots ^TestScenarios$"}
 	ofRoles      = []string{"./roles/decide"}
 	ofRoleWrites = []string{"./roles"}
+	ofAgent      = []string{"./agent"}
+	ofProbe      = []string{"./agent/probe"}
 )
 
 const (
@@ -197,4 +199,18 @@ var bugs = []bug{
 	{name: "roles-conflict-forgotten", file: "roles/sets.go", is: "\t\treturn true, nil\n", becomes: "\t\treturn false, nil\n", scenarios: ofRoleWrites, apart: true, why: noRoles},
 	{name: "roles-set-looked-through-always", file: "roles/sets.go", is: "\tif whole {\n\t\tfor shard", becomes: "\tif whole && len(judged) == 0 {\n\t\tfor shard", scenarios: ofRoleWrites, apart: true, why: noRoles},
 	{name: "roles-minority-agrees", file: "roles/sentinel.go", is: "known = max(known, a.view.Peers+1)", becomes: "known += 0", scenarios: ofRoleWrites, apart: true, why: noRoles},
+
+	// What an agent must not do any more, or for anybody.
+	{name: "agent-forgets-lock", file: "agent/act.go", is: "if r.Lock < a.tried.lock {", becomes: "if false {", scenarios: ofAgent, onRedis: "^TestAgentActsUnderTheLock$", apart: true, why: noRoles},
+	{name: "agent-forgets-epoch", file: "agent/act.go", is: "known := max(a.election.Epoch, a.tried.epoch);", becomes: "known := a.election.Epoch;", scenarios: ofAgent, apart: true, why: noRoles},
+	{name: "agent-any-boot", file: "api/agent/action.go", is: "if r.BootID != \"\" || r.Action != ConfigGet {", becomes: "if r.BootID != \"\" {", scenarios: []string{"./api/agent"}, apart: true, why: noRoles},
+	{name: "agent-former-boot", file: "agent/act.go", is: "if r.BootID != \"\" && r.BootID != a.boot {", becomes: "if false {", scenarios: ofAgent, apart: true, why: noRoles},
+	{name: "agent-serves-who-is-gone", file: "agent/act.go", is: "if ctx.Err() == nil {", becomes: "if true {", scenarios: ofAgent, apart: true, why: noRoles},
+	{name: "agent-settings-without-lock", file: "agent/probe/act.go", is: "if err = conn.Yield(ctx); err == nil {", becomes: "if err == nil {", scenarios: ofProbe, apart: true, why: noRoles},
+	{name: "agent-one-sentinel-is-enough", file: "agent/probe/sentinels.go", is: "votes[one.Election] > len(s.addrs)/2", becomes: "votes[one.Election] > 0", scenarios: ofProbe, apart: true, why: noRoles},
+	{name: "agent-lost-election-for-ever", file: "agent/agent.go", is: "a.lower, a.election, a.tried.epoch = lower{}, probe.Election{}, e.Epoch", becomes: "a.lower = lower{}", scenarios: ofAgent, apart: true, why: noRoles},
+	{name: "agent-lower-election-at-once", file: "agent/agent.go", is: "case a.lower.Election != e:", becomes: "case false:", scenarios: ofAgent, apart: true, why: noRoles},
+	{name: "agent-serves-anybody", file: "agent/agent.go", is: "if !agent.IsManager(c) {", becomes: "if false {", scenarios: ofAgent, apart: true, why: noRoles},
+	{name: "agent-joins-as-master", file: "agent/probe/act.go", is: "\t\tif master {\n\t\t\treturn false, \"it is a master: its data would be replaced\"\n\t\t}\n", becomes: "", scenarios: ofProbe, apart: true, why: noRoles},
+	{name: "agent-promotes-half-a-copy", file: "agent/probe/act.go", is: "if !master && (s.Syncing || s.Loading) {", becomes: "if false {", scenarios: ofProbe, apart: true, why: noRoles},
 }

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,6 +68,7 @@ type sidecar struct {
 	actions, metrics string
 	log              *printed
 	reports          chan reported
+	boot             atomic.Value // of the last report
 }
 
 // newSidecar starts an agent for the Redis at host:port, and waits for nothing.
@@ -110,6 +112,7 @@ func (s *sidecar) manager() string {
 			s.t.Error(err)
 			return
 		}
+		s.boot.Store(report.BootID)
 		s.reports <- reported{report, time.Now()}
 		w.WriteHeader(http.StatusNoContent)
 	})}
@@ -147,6 +150,9 @@ func failing(reason string) func(agent.Report) bool {
 func (s *sidecar) ask(r agent.Request) agent.Answer {
 	s.t.Helper()
 	r.Version = agent.Version
+	if r.Action != agent.ConfigGet {
+		r.BootID, _ = s.boot.Load().(string)
+	}
 	body, err := json.Marshal(r)
 	if err != nil {
 		s.t.Fatal(err)
@@ -381,8 +387,15 @@ func TestAgentActsUnderTheLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = other.Close() }) // the agent has ended it
-	if answer := a.ask(agent.Request{Action: agent.Demote, Lock: 6}); answer.Refused != agent.Failed || answer.Changed || answer.Report.Role != agent.RoleMaster {
+	if answer := a.ask(agent.Request{Action: agent.Demote, Lock: 6}); answer.Refused != agent.RefusedLock || answer.Changed || answer.Report.Role != agent.RoleMaster {
 		t.Errorf("with the lock of before: %+v", answer)
+	}
+	setting := []agent.Parameter{{Name: "min-replicas-to-write", Value: "0"}}
+	if answer := a.ask(agent.Request{Action: agent.ConfigSet, Lock: 6, Parameters: setting}); answer.Refused != agent.RefusedLock {
+		t.Errorf("a fence, with the lock of before: %+v", answer)
+	}
+	if answer := a.ask(agent.Request{Action: agent.ConfigSet, Lock: 7, Parameters: setting}); answer.Refused != "" {
+		t.Errorf("a fence, with the lock: %+v", answer)
 	}
 	if _, err := other.State(t.Context()); err != nil {
 		t.Errorf("the later one was disturbed: %v", err)
@@ -393,9 +406,12 @@ func TestAgentActsUnderTheLock(t *testing.T) {
 	if _, err := other.State(t.Context()); err == nil {
 		t.Error("the earlier one can go on")
 	}
+	if answer := a.ask(agent.Request{Action: agent.Promote, Lock: 7}); answer.Refused != agent.RefusedLock || answer.Report.Role != agent.RoleReplica {
+		t.Errorf("when the later one is gone: %+v", answer)
+	}
 }
 
-// A certificate and roots that were rotated hold at once.
+// A certificate and roots that were rotated hold within a second.
 func TestAgentRotates(t *testing.T) {
 	t.Parallel()
 	s := newShard(t, shape{servers: 1})
@@ -406,6 +422,7 @@ func TestAgentRotates(t *testing.T) {
 	}
 	a.ca = mtlstest.New(t)
 	a.ca.Write(t, a.folder, a.ca.Sign(t, a.identity, nil))
+	pass(1100 * time.Millisecond) // files are read once a second at the most
 	if answer := a.ask(agent.Request{Action: agent.Unpause}); answer.Refused != "" {
 		t.Errorf("%+v", answer)
 	}
