@@ -11,14 +11,19 @@ import (
 )
 
 // A cluster of 20,000 nodes needs about 4 MiB and 20,000 elements per answer. What is far beyond is a mistake in a
-// query, and is not read to its end.
+// query, and is not read to its end. Of an answer one element is in memory at a time, so that the four that a measurement reads
+// at once need some hundred KiB together, however large they are.
 const (
-	maxAnswerBytes = 32 << 20
-	maxElements    = 50000
-	maxErrorBytes  = 512
+	maxAnswerBytes  = 16 << 20
+	maxElementBytes = 64 << 10 // also of what stands before the list
+	maxElements     = 50000
+	maxErrorBytes   = 512
 )
 
-var errTooLarge = fmt.Errorf("the answer is larger than %d MiB", maxAnswerBytes>>20)
+var (
+	errTooLarge     = fmt.Errorf("the answer is larger than %d MiB", maxAnswerBytes>>20)
+	errGiantElement = fmt.Errorf("an element of the answer is larger than %d KiB", maxElementBytes>>10)
+)
 
 // elements asks for url and hands every element of the array at path in the JSON answer to each, one at a time, so that
 // the answer is never in memory as a whole. An error of each ends it.
@@ -37,7 +42,9 @@ func elements(ctx context.Context, client *http.Client, url string, path []strin
 		text, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorBytes)) // the status says enough without it
 		return fmt.Errorf("%s: %s", response.Status, strings.Join(strings.Fields(string(text)), " "))
 	}
-	decoder := json.NewDecoder(&bounded{from: response.Body, left: maxAnswerBytes})
+	body := &bounded{from: response.Body}
+	decoder := json.NewDecoder(body)
+	body.used = decoder.InputOffset
 	if err := array(decoder, path); err != nil {
 		return fmt.Errorf("reading %s: %w", response.Header.Get("Content-Type"), err)
 	}
@@ -94,19 +101,25 @@ func expect(decoder *json.Decoder, want json.Delim) error {
 	return nil
 }
 
-// bounded reads at most so many bytes, and more are an error, not an end: a list that is cut off would look complete to a
-// reader of other formats.
+// bounded reads at most so many bytes, and no more than one element ahead of what was used: a decoder keeps what it has read
+// until it has the whole element. More are an error, not an end: a list that is cut off would look complete to a reader of
+// other formats.
 type bounded struct {
 	from io.Reader
-	left int
+	read int64
+	used func() int64
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
-	if b.left == 0 {
+	all, one := maxAnswerBytes-b.read, b.used()+maxElementBytes-b.read
+	switch {
+	case all <= 0:
 		return 0, errTooLarge
+	case one <= 0:
+		return 0, errGiantElement
 	}
-	n, err := b.from.Read(p[:min(len(p), b.left)])
-	b.left -= n
+	n, err := b.from.Read(p[:min(int64(len(p)), all, one)])
+	b.read += int64(n)
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("reading the answer: %w", err)
 	}

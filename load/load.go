@@ -39,8 +39,8 @@ type Value struct {
 // Known reports whether it was ever measured.
 func (v Value) Known() bool { return !v.At.IsZero() }
 
-// Reading is the load of one node. Each dimension has an age of its own: one that could not be measured again gets older
-// while the others stay fresh.
+// Reading is the load of one node. Each dimension keeps the age that its source gave it: one that could not be measured again
+// gets older while the others stay fresh. The source may have one age for all that it measures of a node at a time.
 type Reading [Dimensions]Value
 
 // amount is a value of the source in the unit of the dimension; false if it is no amount of load (NaN, infinite, negative).
@@ -69,7 +69,8 @@ type Snapshot struct {
 // NewSnapshot makes a snapshot of readings by the names of Nodes.
 func NewSnapshot(nodes map[string]Reading) *Snapshot { return &Snapshot{nodes: nodes} }
 
-// Of returns the reading of a node; false if it was never measured. Of a nil snapshot there is none.
+// Of returns the reading of a node; false if its source has never named it. One that it has named, and of which it gave no amounts,
+// has the zero Reading, in which nothing is Known. Of a nil snapshot there is none.
 func (s *Snapshot) Of(node string) (Reading, bool) {
 	if s == nil {
 		return Reading{}, false

@@ -100,8 +100,11 @@ func (o PrometheusOptions) fill(text string) (string, error) {
 func (p *Prometheus) Measures() []Dimension { return []Dimension{CPU, Memory, Ingress, Egress} }
 
 // Measure asks for the age of the metrics, which decides which nodes there are: a percentile goes on to exist for a whole
-// window after a node fell silent. Then it asks one query per dimension, all at once: one that is late has cost only itself
-// when the time is over.
+// window after a node fell silent. Without it nothing is measured. Then it asks one query per dimension, all at once: one of these
+// that is late has cost only itself when the time is over.
+//
+// One age stands for all four dimensions of a node: by default, that of node_memory_MemAvailable_bytes. Of a collector that falls
+// silent while the others of its node go on, the percentile stays, and counts as fresh, for up to Window.
 func (p *Prometheus) Measure(ctx context.Context) (map[string]Reading, error) {
 	ages, err := p.ages(ctx)
 	if err != nil {
@@ -111,7 +114,7 @@ func (p *Prometheus) Measure(ctx context.Context) (map[string]Reading, error) {
 	var errs [Dimensions]error
 	var asked sync.WaitGroup
 	for _, d := range p.Measures() {
-		asked.Go(func() { amounts[d], errs[d] = p.amounts(ctx, d) })
+		asked.Go(func() { amounts[d], errs[d] = p.amounts(ctx, d, ages) })
 	}
 	asked.Wait()
 	nodes := make(map[string]Reading, len(ages))
@@ -146,12 +149,12 @@ func (p *Prometheus) ages(ctx context.Context) (map[string]time.Time, error) {
 
 // amounts says of each node how much of a dimension is in use: the highest of several values, so that a node that is named
 // twice is not taken for emptier than it is. With an error there are none: the nodes that half an answer leaves out are not
-// chance.
-func (p *Prometheus) amounts(ctx context.Context, d Dimension) (map[string]int64, error) {
+// chance. Of nodes without an age nothing is kept: a query by pod and container would fill the memory with their names.
+func (p *Prometheus) amounts(ctx context.Context, d Dimension, ages map[string]time.Time) (map[string]int64, error) {
 	amounts := map[string]int64{}
 	err := p.query(ctx, p.queries[d], func(node string, sample *model.Sample) bool {
 		amount, ok := d.amount(float64(sample.Value))
-		if ok {
+		if _, there := ages[node]; ok && there {
 			amounts[node] = max(amounts[node], amount)
 		}
 		return ok

@@ -155,6 +155,29 @@ func aMillion(w http.ResponseWriter, _ *http.Request) {
 	_, _ = fmt.Fprintf(w, `%s{"metric":{"instance":"last"},"value":[%s,"1"]}]}}`, text, now)
 }
 
+// aGiant is one series whose name does not end.
+func aGiant(w http.ResponseWriter, _ *http.Request) {
+	_, _ = io.WriteString(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"instance":"`)
+	long := strings.Repeat("x", 64<<10)
+	for range 2048 {
+		if _, err := io.WriteString(w, long); err != nil {
+			return
+		}
+	}
+}
+
+// aged answers as it should where the age is asked for, so that all four resources are asked for too, at the same time.
+func aged(answers http.HandlerFunc) http.HandlerFunc {
+	of := &monitor{nodes: named("")}
+	return func(w http.ResponseWriter, r *http.Request) {
+		if query := r.FormValue("query"); query == "age" {
+			of.well(w, query, nil)
+			return
+		}
+		answers(w, r)
+	}
+}
+
 // machines is what the node-exporters of nodes with 8 CPUs serve, each below a path of its name.
 type machines struct {
 	*httptest.Server
