@@ -29,7 +29,9 @@ type Loss struct {
 	// Groups that lose instances, the one that loses shards first, then by name.
 	Groups []GroupLoss `json:"groups"`
 	// OtherPods is how many pods of no group run there.
-	OtherPods  int      `json:"otherPods"`
+	OtherPods int `json:"otherPods"`
+	// Rivals want the room at the same time in which instances could be rebuilt.
+	Rivals     Rivals   `json:"rivals"`
 	Scheduler  string   `json:"scheduler"`
 	Incomplete []string `json:"incomplete,omitempty"`
 }
@@ -79,8 +81,8 @@ func (l *Loss) Bad() bool {
 	return slices.ContainsFunc(l.Groups, func(g GroupLoss) bool { return g.ShardsGone+g.ShardsDown > 0 || g.CanReturn < g.Lost })
 }
 
-// Partial reports whether something could not be read on which the answer may depend.
-func (l *Loss) Partial() bool { return len(l.Incomplete) > 0 }
+// Partial reports whether something could not be read, or was not tried, on which the answer may depend.
+func (l *Loss) Partial() bool { return len(l.Incomplete) > 0 || l.Rivals.Untried > 0 }
 
 // LoseNodes says what the loss of nodes takes, and where the instances could be rebuilt.
 func LoseNodes(ctx context.Context, c *snapshot.Cluster, config *trial.Config, names []string) (*Loss, error) {
@@ -269,87 +271,6 @@ func claimsOf(c *snapshot.Cluster, s slots.Slot) []*corev1.PersistentVolumeClaim
 		}
 	}
 	return claims
-}
-
-// returning places what may be rebuilt, on the cluster without the nodes.
-func (l *Loss) returning(ctx context.Context, c *snapshot.Cluster, config *trial.Config, groups []slots.Group) error {
-	after := c.Clone()
-	for _, name := range l.Nodes {
-		node := snapshot.Find(after.Nodes, "", name).DeepCopy()
-		if node == nil {
-			continue // it was deleted
-		}
-		node.Spec.Taints = append(node.Spec.Taints, corev1.Taint{Key: corev1.TaintNodeOutOfService, Effect: corev1.TaintEffectNoExecute})
-		after.Put(node)
-	}
-	var back []replacement
-	for g := range l.Groups {
-		group := &l.Groups[g]
-		for i := range group.Losses {
-			lost := &group.Losses[i]
-			if lost.LastCopy {
-				lost.Why = "it may hold the last copy of its data: it is not given up without a person"
-				continue
-			}
-			pod := replaced(after, groups[g].Namespace, lost)
-			if pod == nil {
-				lost.Why = "it has no pod that could be placed"
-				continue
-			}
-			back = append(back, replacement{group, lost, pod})
-		}
-	}
-	s, err := trial.New(ctx, config, after)
-	if err != nil {
-		return err
-	}
-	for _, r := range back {
-		v, err := s.Place(ctx, r.pod)
-		if err != nil {
-			return err
-		}
-		if r.lost.Returns = v.Node; v.Node == "" {
-			r.lost.Why = whyNot(v, l.Nodes)
-		} else {
-			r.group.CanReturn++
-		}
-	}
-	for g := range l.Groups {
-		l.Groups[g].RoomLeft = roomLeft(after, groups[g], l.Groups[g].Losses)
-	}
-	return nil
-}
-
-// replacement is a pod in the place of a lost instance.
-type replacement struct {
-	group *GroupLoss
-	lost  *LostInstance
-	pod   *corev1.Pod
-}
-
-// replaced puts a fresh pod in the place of a lost one, with claims that are not bound where they were local.
-func replaced(c *snapshot.Cluster, namespace string, lost *LostInstance) *corev1.Pod {
-	old := snapshot.Find(c.Pods, namespace, lost.Instance)
-	if old == nil {
-		return nil
-	}
-	pod := old.DeepCopy()
-	pod.UID, pod.Spec.NodeName, pod.Status, pod.DeletionTimestamp = old.UID+"-again", "", corev1.PodStatus{Phase: corev1.PodPending}, nil
-	for _, name := range slots.ClaimNames(pod) {
-		claim := snapshot.Find(c.Claims, namespace, name)
-		if claim == nil || claim.Spec.VolumeName != "" && !slices.Contains(lost.Volumes, claim.Spec.VolumeName) {
-			continue
-		}
-		claim = claim.DeepCopy()
-		c.Volumes = snapshot.Without(c.Volumes, func(v *corev1.PersistentVolume) bool { return v.Name == claim.Spec.VolumeName })
-		claim.UID, claim.Spec.VolumeName, claim.Status = claim.UID+"-again", "", corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimPending}
-		for _, key := range []string{slots.SelectedNode, "pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller"} {
-			delete(claim.Annotations, key)
-		}
-		c.Put(claim)
-	}
-	c.Put(pod)
-	return pod
 }
 
 // roomLeft is how many instances like the lost ones fit on what is left, those that want to return included.

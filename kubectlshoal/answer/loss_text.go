@@ -28,6 +28,9 @@ func (l *Loss) Print(out io.Writer, p Paint, wide bool) error {
 	}
 	fmt.Fprintf(out, "Losing %s takes %s of %s, and %s of no group: %s\n",
 		strings.Join(l.Nodes, ", "), count(lost, "instance"), count(len(l.Groups), "group"), count(l.OtherPods, "pod"), verdict)
+	if text := l.Rivals.String(); text != "" {
+		fmt.Fprintln(out, text)
+	}
 	for _, g := range l.Groups {
 		fmt.Fprintln(out)
 		if err := g.print(out, p, wide); err != nil {
@@ -35,6 +38,26 @@ func (l *Loss) Print(out io.Writer, p Paint, wide bool) error {
 		}
 	}
 	return printIncomplete(out, l.Incomplete)
+}
+
+// String is "" without rivals.
+func (r Rivals) String() string {
+	var who []string
+	if r.Waiting > 0 {
+		who = append(who, count(r.Waiting, "pod")+map[bool]string{true: " that waits", false: " that wait"}[r.Waiting == 1]+" already")
+	}
+	if r.Evicted > 0 {
+		who = append(who, count(r.Evicted, "pod")+" of no group from the lost nodes")
+	}
+	if len(who) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("What can be rebuilt is counted after %s, of which %d %s a node", strings.Join(who, " and "), r.Placed,
+		map[bool]string{true: "finds", false: "find"}[r.Placed == 1])
+	if r.Untried > 0 {
+		text += fmt.Sprintf("; %d more were not tried, and may take more room", r.Untried)
+	}
+	return text + "."
 }
 
 func (g GroupLoss) print(out io.Writer, p Paint, wide bool) error {
