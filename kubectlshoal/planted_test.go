@@ -22,6 +22,7 @@ import (
 	"github.com/shoal-dev/shoal/kubectlshoal/answer"
 	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
 	"github.com/shoal-dev/shoal/kubectlshoal/trial"
+	"github.com/shoal-dev/shoal/reason"
 )
 
 // planted is a reason that was put into a cluster of three nodes with 8 CPUs (a, b, c), in which the pod x waits.
@@ -270,6 +271,42 @@ var plants = []planted{
 		p.other("full", "c", "8")
 		p.policy(1, 1, 0)
 	}, answer.Waiting, "SHOAL1113", 2, "free on c 1 more cpu (asked 1, free 0)"},
+	{"the network bandwidth is taken, by pods and by this one in annotations alone", func(p *planting) {
+		p.eachNode(func(n *corev1.Node) {
+			n.Status.Allocatable[v1alpha1.ResourceNetIngress] = resource.MustParse("1000")
+			p.other("o"+n.Name, n.Name, "1").Annotations = map[string]string{"kubernetes.io/ingress-bandwidth": "900M"}
+		})
+		p.x.Annotations = map[string]string{"kubernetes.io/ingress-bandwidth": "200M"}
+	}, answer.Waiting, "SHOAL1116", 3, "add a node like a"},
+}
+
+// notPlanted are reasons against a pod that no snapshot of a cluster can give, and why.
+var notPlanted = map[reason.Code]string{
+	reason.Held:          "a pod that is tried hears what its spokesman heard: see the reason that is planted for one that waits behind another",
+	reason.NodeBusy:      "thresholds are about measured load, which is left out",
+	reason.ClaimReplaced: "the scheduler's cache and the API server have to differ, and there is one snapshot",
+}
+
+// Whatever reason Shoal has against a pod or a node, explain is tried with it.
+func TestEveryReasonAgainstAPodIsPlanted(t *testing.T) {
+	found := map[string]bool{}
+	for _, p := range plants {
+		found[p.rule] = true
+	}
+	against := 0
+	for _, code := range reason.All() {
+		if code < 1100 || code >= 1200 {
+			continue
+		}
+		against++
+		why, excused := notPlanted[code]
+		if found[code.String()] == excused {
+			t.Errorf("%s: planted %t, and not to be planted because %q", code, found[code.String()], why)
+		}
+	}
+	if against < 18 {
+		t.Errorf("the catalogue has only %d of them", against)
+	}
 }
 
 func request(p *corev1.Pod, name corev1.ResourceName, amount string) {
@@ -299,7 +336,7 @@ func (p planted) world() *planting {
 // Each reason is found under its code or plugin, on as many nodes as it was planted on; the change that helps is the first of
 // those that are offered; and a redacted dump gives the same answer.
 func TestExplainFindsPlantedReasons(t *testing.T) {
-	if len(plants) < 30 {
+	if len(plants) < 39 {
 		t.Errorf("only %d reasons are planted", len(plants))
 	}
 	schema := schemaOf(t, "explanation.v1.json")
