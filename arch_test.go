@@ -34,6 +34,7 @@ var rooms = []string{
 	"agent",
 	"policy",
 	"bandwidth",
+	"signer",
 	"roles/decide",
 	"roles",
 	"instanceset/decide",

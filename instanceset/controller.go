@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/shoal-dev/shoal/instanceset/decide"
+	"github.com/shoal-dev/shoal/podspec"
 	"github.com/shoal-dev/shoal/redis"
 )
 
@@ -29,6 +30,7 @@ type reconciler struct {
 	now     func() time.Time
 	ask     func(ctx context.Context, addr string) (redis.Role, error)
 	planned func(decide.Plan)
+	agent   podspec.Agent
 }
 
 // Reconcile brings one set closer to what its spec says.

@@ -20,7 +20,7 @@ var shared = client.UnsafeDisableDeepCopy
 // load reads what the cache has of a set: pods and claims by index, volumes by name or by index, nodes when they are
 // asked for. Set is nil when there is no such set.
 func (r *reconciler) load(ctx context.Context, name types.NamespacedName) (decide.Objects, error) {
-	o := decide.Objects{Nodes: &cachedNodes{ctx: ctx, cache: r.cache, byName: map[string]*corev1.Node{}}}
+	o := decide.Objects{Agent: r.agent, Nodes: &cachedNodes{ctx: ctx, cache: r.cache, byName: map[string]*corev1.Node{}}}
 	var set v1alpha1.InstanceSet
 	if err := r.cache.Get(ctx, name, &set); err != nil {
 		return o, client.IgnoreNotFound(err)

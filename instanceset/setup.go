@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/shoal-dev/shoal/podspec"
 	"github.com/shoal-dev/shoal/redis"
 )
 
@@ -19,6 +20,8 @@ type Options struct {
 	MaxConcurrentReconciles int
 	// WriteWorkers is how many instances of one set are written at the same time; 0 means 32.
 	WriteWorkers int
+	// Agent is what the agents of sets with roles are made of; without an image there are none.
+	Agent podspec.Agent
 	// SkipNameValidation lets one process set up the controller more than once, as tests do.
 	SkipNameValidation bool
 }
@@ -45,6 +48,7 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	r, err := NewReconciler(Deps{
 		Cache: mgr.GetCache(), Live: mgr.GetAPIReader(), Writer: mgr.GetClient(), Events: mgr.GetEventRecorder(FieldOwner),
 		Metrics: ctrlmetrics.Registry, Workers: o.WriteWorkers, Now: time.Now, Ask: redis.AskRole,
+		Agent: o.Agent,
 	})
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/instanceset/decide"
+	"github.com/shoal-dev/shoal/podspec"
 	"github.com/shoal-dev/shoal/redis"
 )
 
@@ -30,6 +31,7 @@ type Deps struct {
 	Workers int // instances of one set that are written at the same time
 	Now     func() time.Time
 	Ask     func(ctx context.Context, addr string) (redis.Role, error)
+	Agent   podspec.Agent     // what agents are made of
 	Planned func(decide.Plan) // is told each plan before it is carried out; nil tells nobody
 }
 
@@ -41,7 +43,7 @@ func NewReconciler(d Deps) (reconcile.Reconciler, error) {
 	}
 	return &reconciler{
 		cache: d.Cache, live: d.Live, writer: client.WithFieldOwner(d.Writer, FieldOwner), events: d.Events,
-		metrics: m, own: newOwnWrites(d.Now), workers: d.Workers, now: d.Now, ask: d.Ask, planned: d.Planned,
+		metrics: m, own: newOwnWrites(d.Now), workers: d.Workers, now: d.Now, ask: d.Ask, planned: d.Planned, agent: d.Agent,
 	}, nil
 }
 

@@ -21,6 +21,8 @@ type Instance struct {
 	Policy string
 	// PolicyVersion is the resourceVersion of the policy under which the pod is created.
 	PolicyVersion string
+	// Agent is what its agent is made of, if the set wants one.
+	Agent Agent
 	// RebuildGeneration counts how often the instance's data was replaced.
 	RebuildGeneration int64
 	// TerminalFailures counts the pods of this instance that ended one soon after the other before this one.

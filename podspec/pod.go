@@ -43,6 +43,9 @@ func Pod(set *v1alpha1.InstanceSet, i Instance) *corev1.Pod {
 	}
 	pod.Spec.Volumes = withClaims(set, i.Ordinal, pod.Spec.Volumes)
 	pod.Spec.Tolerations = withTolerations(pod.Spec.Tolerations)
+	if i.Agent.Image != "" && WantsAgent(set) {
+		withAgent(&pod.Spec, set, i)
+	}
 	return pod
 }
 

@@ -236,6 +236,27 @@ const (
 	ServiceNeedsPort Code = 2423
 	// TooManyServices: a set has more shards than have Services.
 	TooManyServices Code = 2424
+
+	// IssueCertificate: the pod is an instance with an agent, and gets a certificate.
+	IssueCertificate Code = 2501
+	// DenyPod: the pod of the request is not there, or is another one.
+	DenyPod Code = 2502
+	// DenyEnded: the pod has ended, or its instance is declared lost.
+	DenyEnded Code = 2503
+	// DenyNode: the pod is not on the node of the request.
+	DenyNode Code = 2504
+	// DenyAccount: the pod does not have the ServiceAccount of the request.
+	DenyAccount Code = 2505
+	// DenyOwner: the pod is no instance of an InstanceSet.
+	DenyOwner Code = 2506
+	// DenyWithoutAgent: the pod has no agent.
+	DenyWithoutAgent Code = 2507
+	// UnsupportedKeyType: the key is of a sort that is not signed. The name is Kubernetes' own.
+	UnsupportedKeyType Code = 2508
+	// UnverifiedAnnotations: the request has annotations. The name is Kubernetes' own.
+	UnverifiedAnnotations Code = 2509
+	// RefuseReports: reports of agents are refused.
+	RefuseReports Code = 2510
 )
 
 type row struct {
@@ -947,6 +968,66 @@ func catalogue() []row {
 			Text:    "the set has more than 100 shards, and Services for the first 100",
 			Meaning: "Ordinals that leave gaps put fewer than shardSize instances into a shard, so that there are more shards than replicas / shardSize.",
 			Advice:  "Name ordinals that fill shards, or set service to None and have clients ask Sentinel or a proxy.",
+		}},
+		{IssueCertificate, Entry{
+			Name:    "IssueCertificate",
+			Text:    "the pod is an instance with an agent",
+			Meaning: "Pod, node, ServiceAccount and InstanceSet are what the request says. The certificate names the pod, and is valid for a day at most.",
+			Advice:  "Nothing.",
+		}},
+		{DenyPod, Entry{
+			Name:    "DenyPod",
+			Text:    "the pod of the request for a certificate is not there, or is another one",
+			Meaning: "The API server was asked, not only a cache. A pod that was deleted while its kubelet asked for a certificate looks like that.",
+			Advice:  "Nothing, if the pod is gone. Otherwise somebody who is no kubelet makes such requests: see who may create podcertificaterequests.",
+		}},
+		{DenyEnded, Entry{
+			Name:    "DenyEnded",
+			Text:    "the pod has ended, or its instance is declared lost",
+			Meaning: "Nothing of it may speak for the instance any more.",
+			Advice:  "Nothing.",
+		}},
+		{DenyNode, Entry{
+			Name:    "DenyNode",
+			Text:    "the pod is not on the node of the request for a certificate",
+			Meaning: "Only the kubelet of a pod's node may ask for its certificate.",
+			Advice:  "See who may create podcertificaterequests. A Node that was deleted and came back has another UID: restart its kubelet, then delete the pod.",
+		}},
+		{DenyAccount, Entry{
+			Name:    "DenyAccount",
+			Text:    "the pod does not have the ServiceAccount of the request for a certificate",
+			Meaning: "The ServiceAccount was deleted and made anew while the pod ran, or somebody else made the request.",
+			Advice:  "Delete the pod: the next one has the ServiceAccount as it is now.",
+		}},
+		{DenyOwner, Entry{
+			Name:    "DenyOwner",
+			Text:    "the pod is no instance of an InstanceSet",
+			Meaning: "Its controller, by kind, name and UID, its name and its labels must be those that Shoal gives to an instance.",
+			Advice:  "Pods that Shoal did not create get no certificate of shoal.dev/agent. Remove the volume from them.",
+		}},
+		{DenyWithoutAgent, Entry{
+			Name:    "DenyWithoutAgent",
+			Text:    "the pod has no agent",
+			Meaning: "The certificate is for the container that Shoal puts into pods of sets with roles.",
+			Advice:  "Remove the podCertificate volume with the signer shoal.dev/agent from the template.",
+		}},
+		{UnsupportedKeyType, Entry{
+			Name:    "UnsupportedKeyType",
+			Text:    "the key is of a sort that is not signed",
+			Meaning: "Keys are ECDSAP256, ECDSAP384 or ED25519; those of the agents that Shoal puts into pods are.",
+			Advice:  "Remove the podCertificate volume with the signer shoal.dev/agent from the template.",
+		}},
+		{UnverifiedAnnotations, Entry{
+			Name:    "InvalidUnverifiedUserAnnotations",
+			Text:    "the request for a certificate has annotations",
+			Meaning: "This signer takes none: what a certificate says is found out, and not asked for.",
+			Advice:  "Remove userAnnotations from the podCertificate volume.",
+		}},
+		{RefuseReports, Entry{
+			Name:    "RefuseReports",
+			Text:    "reports of agents are refused",
+			Meaning: "Somebody connects to the manager's endpoint who has no certificate of an agent, or sends what is no report. The message says why; shoal_receive_refusals_total counts each.",
+			Advice:  "Who scans ports looks like that. If agents are refused, compare their clock with the manager's, and see docs/agent.md.",
 		}},
 	}
 }

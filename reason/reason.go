@@ -12,6 +12,7 @@ import "fmt"
 //	22xx  the state of an InstanceSet
 //	23xx  how a planned switchover ended
 //	24xx  roles: who carries the label, and why
+//	25xx  agents: their certificates, and who is refused
 type Code int
 
 // Entry is what the catalogue knows about a code.

@@ -37,6 +37,9 @@ const (
 	// by shoal-manager alone (an admission policy enforces it): a Service would send writes to whoever has it. A hint:
 	// nothing destructive rests on it.
 	LabelRole = GroupName + "/role"
+	// LabelLeads stands on the pod of the manager that leads: the Service for agents selects it. Written by the manager that
+	// leads, which takes it from the others.
+	LabelLeads = GroupName + "/leads"
 )
 
 // RetiredValue is the value of LabelRetired.

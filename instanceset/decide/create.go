@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -130,7 +131,24 @@ func (p *planner) build(i *instance) podspec.Instance {
 	if i.template != plain {
 		b.Template = &p.spec.Templates[i.template]
 	}
+	if b.Agent = p.Agent; b.Agent.Image != "" {
+		b.Agent.Image = cmp.Or(p.agentImages()[b.Revision], b.Agent.Image)
+	}
 	return b
+}
+
+// agentImages are the images of the agents that there are, by revision. The instances of a revision have one agent, as they have
+// one Redis: a new manager brings a new image to those that are rolled out after it, and to no others.
+func (v *view) agentImages() map[string]string {
+	if v.agents == nil {
+		v.agents = map[string]string{}
+		for n := range v.instances { // ascending: the same answer each time
+			if pod := v.instances[n].pod; pod != nil && pod.AgentImage != "" && v.agents[pod.Revision] == "" {
+				v.agents[pod.Revision] = pod.AgentImage
+			}
+		}
+	}
+	return v.agents
 }
 
 func (p *planner) createClaims(i *instance) {

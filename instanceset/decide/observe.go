@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
 	"github.com/shoal-dev/shoal/slots"
 )
 
@@ -24,11 +25,13 @@ type Objects struct {
 	Claims  []*corev1.PersistentVolumeClaim
 	Volumes []*corev1.PersistentVolume
 	Nodes   slots.Nodes
+	// Agent is what agents are made of today.
+	Agent podspec.Agent
 }
 
 // Observe makes the snapshot. Pods and claims whose names are not those of an instance of the set are left out.
 func Observe(now time.Time, o Objects) Snapshot {
-	s := Snapshot{Now: now, Set: o.Set, Service: presenceOf(o.Set, o.Service), Policy: observePolicy(o.Set, o.Policy)}
+	s := Snapshot{Now: now, Set: o.Set, Agent: o.Agent, Service: presenceOf(o.Set, o.Service), Policy: observePolicy(o.Set, o.Policy)}
 	nodes, pods := map[string]bool{}, make(map[int32]*corev1.Pod, len(o.Pods))
 	for _, pod := range o.Pods {
 		if p, ok := observePod(o.Set, pod); ok {
@@ -113,6 +116,7 @@ func observePod(set *v1alpha1.InstanceSet, pod *corev1.Pod) (Pod, bool) {
 		Lost:        pod.Labels[v1alpha1.LabelLost] != "",
 		Template:    pod.Labels[v1alpha1.LabelTemplate],
 		Revision:    pod.Labels[v1alpha1.LabelRevision],
+		AgentImage:  podspec.AgentImage(pod),
 		Generation:  number(pod.Annotations[v1alpha1.AnnotationRebuildGeneration]),
 		Failures:    int(number(pod.Annotations[v1alpha1.AnnotationTerminalFailures])),
 		Created:     pod.CreationTimestamp.Time,

@@ -7,12 +7,15 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
 )
 
 // Snapshot is all that Decide knows. Decide reads it and changes nothing in it.
 type Snapshot struct {
-	Now     time.Time
-	Set     *v1alpha1.InstanceSet
+	Now time.Time
+	Set *v1alpha1.InstanceSet
+	// Agent is what agents are made of today.
+	Agent   podspec.Agent
 	Service Presence
 	Policy  Policy
 	Pods    []Pod
@@ -62,8 +65,9 @@ type Pod struct {
 	Lost        bool
 	Template    string // "" for spec.template
 	Revision    string
-	Generation  int64 // rebuild generation
-	Failures    int   // pods of the instance that ended one soon after the other before this one
+	AgentImage  string // "" without an agent
+	Generation  int64  // rebuild generation
+	Failures    int    // pods of the instance that ended one soon after the other before this one
 	Created     time.Time
 	Ended       time.Time // when it reached a terminal phase, as well as it can be told
 	// Unscheduled is why it has no node, in the scheduler's words.

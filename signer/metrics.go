@@ -1,0 +1,54 @@
+package signer
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics of the signer. Labels are codes of reasons and steps, of which there are a few.
+type metrics struct {
+	requests *prometheus.CounterVec
+	steps    *prometheus.CounterVec
+	failures prometheus.Counter
+	expiry   prometheus.Gauge
+}
+
+func newMetrics(registry prometheus.Registerer) (metrics, error) {
+	m := metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "shoal_signer_requests_total",
+			Help: "Requests for certificates of agents that were answered, by the code of the reason: SHOAL2501 are those that were signed, all others were refused.",
+		}, []string{"reason"}),
+		steps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "shoal_signer_rotation_steps_total",
+			Help: "Changes of the authority of agents: began, prepared, settling, replaced, dropped.",
+		}, []string{"step"}),
+		failures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "shoal_signer_keep_failures_total",
+			Help: "Looks at the authority of agents that failed: its Secret or its ClusterTrustBundle could not be read or written.",
+		}),
+		expiry: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "shoal_signer_authority_expiry_timestamp_seconds",
+			Help: "When the authority that signs ends. It is replaced 28 days before. 0 in a manager that does not lead.",
+		}),
+	}
+	var err error
+	m.requests, err = register(registry, m.requests, err)
+	m.steps, err = register(registry, m.steps, err)
+	m.failures, err = register(registry, m.failures, err)
+	m.expiry, err = register(registry, m.expiry, err)
+	return m, err
+}
+
+// register returns the collector that is there already when a process sets the signer up a second time.
+func register[C prometheus.Collector](registry prometheus.Registerer, c C, before error) (C, error) {
+	err := registry.Register(c)
+	var there prometheus.AlreadyRegisteredError
+	if errors.As(err, &there) {
+		if old, same := there.ExistingCollector.(C); same {
+			return old, before
+		}
+	}
+	return c, errors.Join(before, err)
+}
