@@ -179,7 +179,7 @@ func (o Options) files() []string {
 		list = append(list, o.binary(component))
 	}
 	if o.inCluster() {
-		for _, program := range []string{shoalScheduler, shoalManager} {
+		for _, program := range []string{shoalScheduler, shoalManager, "shoal-agent"} {
 			list = append(list, filepath.Join(o.images(), program+".tar"))
 		}
 	}

@@ -1,5 +1,5 @@
-// Command shoal-manager runs Shoal's controllers: instanceset, which manages pods and claims, and policy, which writes
-// the status of PlacementPolicies.
+// Command shoal-manager runs Shoal's controllers: instanceset, which manages pods and claims, policy, which writes the status of
+// PlacementPolicies, roles, which says who is master, with the endpoint for agents and their certificates, and bandwidth.
 package main
 
 import (

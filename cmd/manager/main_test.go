@@ -31,6 +31,9 @@ func TestMistakesInFlags(t *testing.T) {
 		"an argument":                {[]string{"now"}, `unknown command "now" for "shoal-manager"`},
 		"an unknown controller":      {[]string{"--controllers=policy,instancesets"}, `--controllers: unknown controller "instancesets": want * or some of instanceset, policy`},
 		"no controller":              {[]string{"--controllers="}, "--controllers: it is empty: want * or some of instanceset, policy"},
+		"an image with a blank":      {[]string{"--agent-image=a b"}, `--agent-image: "a b" is no image`},
+		"no port for agents":         {[]string{"--agent-image=a", "--agent-bind-address=x"}, `--agent-bind-address: "x" is not host:port`},
+		"no address for agents":      {[]string{"--agent-image=a", "--agent-manager-address=x"}, `--agent-manager-address: "x" is not host:port`},
 		"no requests":                {[]string{"--kube-api-qps=0"}, "--kube-api-qps: 0: must be greater than 0"},
 		"no burst":                   {[]string{"--kube-api-burst=0"}, "--kube-api-burst: 0: must be at least 1"},
 		"no workers":                 {[]string{"--concurrent-policies=0"}, "--concurrent-policies: 0: must be at least 1"},
@@ -80,7 +83,7 @@ func TestInstalledFlags(t *testing.T) {
 	if flags.NArg() > 0 || !o.leaderElect || len(installed(t).Spec.Template.Spec.Containers) != 1 {
 		t.Errorf("arguments %v, leader election %v", flags.Args(), o.leaderElect)
 	}
-	for name, address := range map[string]string{"metrics": o.metricsAddress, "health": o.probeAddress} {
+	for name, address := range map[string]string{"metrics": o.metricsAddress, "health": o.probeAddress, "agents": o.agentAddress} {
 		serves := func(p corev1.ContainerPort) bool {
 			return p.Name == name && ":"+strconv.Itoa(int(p.ContainerPort)) == address
 		}

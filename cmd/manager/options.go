@@ -12,7 +12,6 @@ import (
 	"github.com/shoal-dev/shoal/bandwidth"
 	"github.com/shoal-dev/shoal/instanceset"
 	"github.com/shoal-dev/shoal/policy"
-	"github.com/shoal-dev/shoal/roles"
 )
 
 // options are the flags.
@@ -27,6 +26,8 @@ type options struct {
 	nodeBandwidth     []string
 	bandwidthHeadroom int
 
+	agentImage, agentAddress, agentManager, podName string
+
 	leaderElect                  bool
 	leaseNamespace, leaseName    string
 	leaseDuration, renewDeadline time.Duration
@@ -38,7 +39,7 @@ type options struct {
 func defaults() *options {
 	return &options{
 		qps: 200, burst: 400, controllers: []string{"*"},
-		instanceSets: 8, policies: 4, shards: 16, writers: 32,
+		instanceSets: 8, policies: 4, shards: 16, writers: 32, agentAddress: ":9722",
 		leaderElect: true, leaseName: "shoal-manager",
 		leaseDuration: 15 * time.Second, renewDeadline: 10 * time.Second, retryPeriod: 2 * time.Second,
 		metricsAddress: ":8080", probeAddress: ":8081",
@@ -57,6 +58,11 @@ func (o *options) addFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.nodeBandwidth, "node-bandwidth", o.nodeBandwidth,
 		"SELECTOR=MBPS or SELECTOR=INGRESS/EGRESS: bandwidth of the nodes with these labels (* for all), in Mbit/s, where no annotation says it; may be repeated, the first that matches holds")
 	f.IntVar(&o.bandwidthHeadroom, "bandwidth-headroom-percent", o.bandwidthHeadroom, "part of each node's bandwidth that is not advertised, for rebuilds")
+	f.StringVar(&o.agentImage, "agent-image", o.agentImage,
+		"image of the agent that is put into pods of sets with roles; it holds for revisions that have no pods yet. Without it there are no agents, and no labels of roles")
+	f.StringVar(&o.agentAddress, "agent-bind-address", o.agentAddress, "address for reports of agents, while this process leads")
+	f.StringVar(&o.agentManager, "agent-manager-address", o.agentManager, "host:port under which agents find the leader; by default the Service shoal-manager of the manager's namespace")
+	f.StringVar(&o.podName, "pod-name", o.podName, "pod that this process runs in; it gets the label shoal.dev/leads, which that Service selects, while this process leads")
 	f.BoolVar(&o.leaderElect, "leader-elect", o.leaderElect, "work only while holding the lease; switch off only if there is one manager for sure")
 	f.StringVar(&o.leaseNamespace, "leader-election-namespace", o.leaseNamespace, "namespace of the lease; in a pod, the pod's by default")
 	f.StringVar(&o.leaseName, "leader-election-id", o.leaseName, "name of the lease")
@@ -78,15 +84,16 @@ type controllerSetup struct {
 func allControllers() []controllerSetup {
 	return []controllerSetup{
 		{"instanceset", func(m ctrl.Manager, o *options) error {
-			return instanceset.Setup(m, instanceset.Options{MaxConcurrentReconciles: o.instanceSets, WriteWorkers: o.writers})
+			agent, err := o.agent()
+			if err != nil {
+				return err
+			}
+			return instanceset.Setup(m, instanceset.Options{MaxConcurrentReconciles: o.instanceSets, WriteWorkers: o.writers, Agent: agent})
 		}},
 		{"policy", func(m ctrl.Manager, o *options) error {
 			return policy.Setup(m, policy.Options{Concurrency: o.policies})
 		}},
-		{"roles", func(m ctrl.Manager, o *options) error {
-			_, err := roles.Setup(m, roles.Options{MaxConcurrentReconciles: o.shards})
-			return err
-		}},
+		{"roles", setupRoles},
 		{"bandwidth", func(m ctrl.Manager, o *options) error {
 			rules, err := o.bandwidthRules()
 			if err != nil {
@@ -131,6 +138,9 @@ func (o *options) validate() error {
 	}
 	if o.bandwidthHeadroom < 0 || o.bandwidthHeadroom > bandwidth.MaxHeadroomPercent {
 		return fmt.Errorf("--bandwidth-headroom-percent: %d: must be between 0 and %d", o.bandwidthHeadroom, bandwidth.MaxHeadroomPercent)
+	}
+	if err := o.validateAgents(); err != nil {
+		return err
 	}
 	if o.qps <= 0 {
 		return fmt.Errorf("--kube-api-qps: %g: must be greater than 0", o.qps)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	appsv1 "k8s.io/api/apps/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -27,6 +28,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/signer"
 )
 
 // run starts the manager and returns when ctx ends.
@@ -47,6 +49,11 @@ func run(ctx context.Context, o *options) error {
 	}
 	if err := crdsServed(config); err != nil {
 		return err
+	}
+	if o.agentImage != "" {
+		if err := errors.Join(free(o.agentAddress), certificatesServed(config)); err != nil {
+			return err
+		}
 	}
 	mgr, err := o.manager(config)
 	if err != nil {
@@ -138,6 +145,8 @@ func (o *options) manager(config *rest.Config) (ctrl.Manager, error) {
 				&corev1.Pod{}:         {Transform: stripPod},
 				&corev1.Node{}:        {Transform: stripNode},
 				&appsv1.StatefulSet{}: {Transform: stripStatefulSet},
+
+				&certificatesv1.PodCertificateRequest{}: signer.Requests(),
 			},
 		},
 		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddress},

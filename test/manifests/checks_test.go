@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	psa "k8s.io/pod-security-admission/api"
 	psapolicy "k8s.io/pod-security-admission/policy"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 )
 
 // check returns what is wrong, a sentence each.
@@ -80,11 +83,22 @@ func accounts(all objects) (wrong []string) {
 	return wrong
 }
 
-// rights: nobody reads Secrets, and no rule of ours is a wildcard.
+// ownSecret: a rule of a namespace about Secrets that have names, which neither lists nor deletes, or which only creates.
+func ownSecret(rule rbacv1.PolicyRule) bool {
+	if slices.Equal(rule.Verbs, []string{"create"}) {
+		return true
+	}
+	return len(rule.ResourceNames) == 1 && slices.Equal(rule.Verbs, []string{"get", "update"})
+}
+
+// rights: nobody reads Secrets but one of its own by its name, and no rule of ours is a wildcard.
 func rights(all objects) (wrong []string) {
 	look := func(where string, rules []rbacv1.PolicyRule) {
 		for _, rule := range rules {
 			for _, resource := range rule.Resources {
+				if resource == "secrets" && strings.HasPrefix(where, "Role ") && ownSecret(rule) {
+					continue
+				}
 				if name, _, _ := strings.Cut(resource, "/"); name == "secrets" || name == "*" {
 					wrong = append(wrong, fmt.Sprintf("%s has rights on %s", where, resource))
 				}
@@ -101,6 +115,51 @@ func rights(all objects) (wrong []string) {
 		look("Role "+r.Name, r.Rules)
 	}
 	return wrong
+}
+
+// services: each selects pods of ours, leaves it to nobody but the leader where its label says so, names a port that they have,
+// and a NetworkPolicy lets it in.
+func services(all objects) (wrong []string) {
+	for _, s := range of[*corev1.Service](all) {
+		selector := maps.Clone(s.Spec.Selector)
+		delete(selector, v1alpha1.LabelLeads)
+		if len(selector) == len(s.Spec.Selector) {
+			wrong = append(wrong, fmt.Sprintf("Service %s selects who does not lead", s.Name))
+		}
+		ports := map[string]int32{}
+		containers(all, func(_ string, d *appsv1.Deployment, c *corev1.Container) {
+			if labels.SelectorFromSet(selector).Matches(labels.Set(d.Spec.Template.Labels)) {
+				for _, p := range c.Ports {
+					ports[p.Name] = p.ContainerPort
+				}
+			}
+		})
+		for _, p := range s.Spec.Ports {
+			number, is := ports[p.TargetPort.StrVal]
+			if !is {
+				wrong = append(wrong, fmt.Sprintf("Service %s leads to the port %q, which its pods have not", s.Name, p.TargetPort.StrVal))
+			} else if !admitted(all, selector, number) {
+				wrong = append(wrong, fmt.Sprintf("no NetworkPolicy admits the port %d of the Service %s", number, s.Name))
+			}
+		}
+	}
+	return wrong
+}
+
+func admitted(all objects, pods map[string]string, port int32) bool {
+	for _, policy := range of[*networkingv1.NetworkPolicy](all) {
+		if !maps.Equal(policy.Spec.PodSelector.MatchLabels, pods) {
+			continue
+		}
+		for _, rule := range policy.Spec.Ingress {
+			for _, p := range rule.Ports {
+				if p.Port != nil && p.Port.IntVal == port {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // healthy: each container has its three probes, on a port that it has.

@@ -16,7 +16,7 @@ import (
 
 var checks = map[string]check{
 	"podSecurity": podSecurity, "accounts": accounts, "rights": rights, "healthy": healthy,
-	"resources": resources, "images": images, "selectors": selectors, "references": references,
+	"resources": resources, "images": images, "selectors": selectors, "references": references, "services": services,
 }
 
 func TestInstall(t *testing.T) {
@@ -64,21 +64,27 @@ func TestChecksCanFail(t *testing.T) {
 		"a share for nobody": {"accounts", func(o objects) {
 			of[*flowcontrolv1.FlowSchema](o)[0].Spec.Rules[0].Subjects[0].ServiceAccount.Name = "x"
 		}, "shoal-system/x"},
-		"Secrets":             {"rights", func(o objects) { of[*rbacv1.ClusterRole](o)[0].Rules[0].Resources = []string{"secrets"} }, "has rights on secrets"},
-		"all resources":       {"rights", func(o objects) { of[*rbacv1.Role](o)[0].Rules[0].Resources = []string{"*"} }, "has rights on *"},
-		"all verbs":           {"rights", func(o objects) { of[*rbacv1.ClusterRole](o)[0].Rules[0].Verbs = []string{"*"} }, "has a wildcard"},
-		"no readiness":        {"healthy", func(o objects) { container(o).ReadinessProbe = nil }, "no readiness probe"},
-		"another port":        {"healthy", func(o objects) { container(o).LivenessProbe.HTTPGet.Port = intstr.FromString("web") }, "asks port web"},
-		"no request":          {"resources", func(o objects) { delete(container(o).Resources.Requests, corev1.ResourceMemory) }, "lacks a request"},
-		"no limit":            {"resources", func(o objects) { container(o).Resources.Limits = nil }, "lacks a request, or a limit"},
-		"throttled":           {"resources", func(o objects) { container(o).Resources.Limits[corev1.ResourceCPU] = resource.MustParse("1") }, "has a limit of CPU"},
-		"no tag":              {"images", func(o objects) { container(o).Image = "registry:5000/shoal-manager" }, "has no tag"},
-		"latest":              {"images", func(o objects) { container(o).Image = "shoal-manager:latest" }, "has no tag"},
-		"always pulled":       {"images", func(o objects) { container(o).ImagePullPolicy = corev1.PullAlways }, "loaded by hand"},
-		"a budget of nothing": {"selectors", func(o objects) { of[*policyv1.PodDisruptionBudget](o)[0].Spec.Selector.MatchLabels["a"] = "b" }, "selects no pod"},
-		"a policy of nothing": {"selectors", func(o objects) { policy(o).Spec.PodSelector.MatchLabels["a"] = "b" }, "selects no pod"},
-		"one replica":         {"selectors", func(o objects) { *first(o).Spec.Replicas = 1 }, "does not survive"},
-		"another ConfigMap":   {"references", func(o objects) { volume(o).ConfigMap.Name = "x" }, "which is not there"},
+		"Secrets":                {"rights", func(o objects) { of[*rbacv1.ClusterRole](o)[0].Rules[0].Resources = []string{"secrets"} }, "has rights on secrets"},
+		"Secrets of a namespace": {"rights", func(o objects) { authority(o).Rules[1].ResourceNames = nil }, "has rights on secrets"},
+		"a list of Secrets":      {"rights", func(o objects) { authority(o).Rules[1].Verbs = []string{"get", "update", "list"} }, "has rights on secrets"},
+		"a standby":              {"services", func(o objects) { delete(service(o).Spec.Selector, "shoal.dev/leads") }, "selects who does not lead"},
+		"a Service of nobody":    {"services", func(o objects) { service(o).Spec.Selector["a"] = "b" }, "which its pods have not"},
+		"no such port":           {"services", func(o objects) { service(o).Spec.Ports[0].TargetPort = intstr.FromString("web") }, "which its pods have not"},
+		"a port that is shut":    {"services", func(o objects) { manager(o).Spec.Ingress = nil }, "no NetworkPolicy admits"},
+		"all resources":          {"rights", func(o objects) { of[*rbacv1.Role](o)[0].Rules[0].Resources = []string{"*"} }, "has rights on *"},
+		"all verbs":              {"rights", func(o objects) { of[*rbacv1.ClusterRole](o)[0].Rules[0].Verbs = []string{"*"} }, "has a wildcard"},
+		"no readiness":           {"healthy", func(o objects) { container(o).ReadinessProbe = nil }, "no readiness probe"},
+		"another port":           {"healthy", func(o objects) { container(o).LivenessProbe.HTTPGet.Port = intstr.FromString("web") }, "asks port web"},
+		"no request":             {"resources", func(o objects) { delete(container(o).Resources.Requests, corev1.ResourceMemory) }, "lacks a request"},
+		"no limit":               {"resources", func(o objects) { container(o).Resources.Limits = nil }, "lacks a request, or a limit"},
+		"throttled":              {"resources", func(o objects) { container(o).Resources.Limits[corev1.ResourceCPU] = resource.MustParse("1") }, "has a limit of CPU"},
+		"no tag":                 {"images", func(o objects) { container(o).Image = "registry:5000/shoal-manager" }, "has no tag"},
+		"latest":                 {"images", func(o objects) { container(o).Image = "shoal-manager:latest" }, "has no tag"},
+		"always pulled":          {"images", func(o objects) { container(o).ImagePullPolicy = corev1.PullAlways }, "loaded by hand"},
+		"a budget of nothing":    {"selectors", func(o objects) { of[*policyv1.PodDisruptionBudget](o)[0].Spec.Selector.MatchLabels["a"] = "b" }, "selects no pod"},
+		"a policy of nothing":    {"selectors", func(o objects) { policy(o).Spec.PodSelector.MatchLabels["a"] = "b" }, "selects no pod"},
+		"one replica":            {"selectors", func(o objects) { *first(o).Spec.Replicas = 1 }, "does not survive"},
+		"another ConfigMap":      {"references", func(o objects) { volume(o).ConfigMap.Name = "x" }, "which is not there"},
 		"no quota": {"references", func(o objects) {
 			of[*corev1.ResourceQuota](o)[0].Spec.ScopeSelector.MatchExpressions[0].Values[0] = "x"
 		}, "no quota admits"},
@@ -98,6 +104,28 @@ func TestChecksCanFail(t *testing.T) {
 func policy(all objects) *networkingv1.NetworkPolicy {
 	for _, p := range of[*networkingv1.NetworkPolicy](all) {
 		if len(p.Spec.PodSelector.MatchLabels) > 0 {
+			return p
+		}
+	}
+	return nil
+}
+
+func service(all objects) *corev1.Service { return of[*corev1.Service](all)[0] }
+
+// authority is the Role about the manager's own Secret.
+func authority(all objects) *rbacv1.Role {
+	for _, r := range of[*rbacv1.Role](all) {
+		if r.Name == "shoal-manager-authority" {
+			return r
+		}
+	}
+	return nil
+}
+
+// manager is the NetworkPolicy of the managers.
+func manager(all objects) *networkingv1.NetworkPolicy {
+	for _, p := range of[*networkingv1.NetworkPolicy](all) {
+		if p.Name == "shoal-manager" {
 			return p
 		}
 	}

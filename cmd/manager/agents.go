@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/roles"
+	"github.com/shoal-dev/shoal/roles/receive"
+	"github.com/shoal-dev/shoal/signer"
+)
+
+// ownNamespace is where a pod finds the name of its namespace.
+const ownNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+// namespace is the manager's own: that of its lease, or of its pod.
+func (o *options) namespace() (string, error) {
+	if o.leaseNamespace != "" {
+		return o.leaseNamespace, nil
+	}
+	text, err := os.ReadFile(ownNamespace)
+	if err != nil {
+		return "", fmt.Errorf("--agent-image: give --leader-election-namespace, or run in a pod: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+// agent is what agents are made of; without an image it is nothing.
+func (o *options) agent() (podspec.Agent, error) {
+	if o.agentImage == "" {
+		return podspec.Agent{}, nil
+	}
+	namespace, err := o.namespace()
+	if err != nil {
+		return podspec.Agent{}, err
+	}
+	a := podspec.Agent{Image: o.agentImage, Manager: o.agentManager}
+	if a.Manager == "" {
+		_, port, err := net.SplitHostPort(o.agentAddress)
+		if err != nil {
+			return a, fmt.Errorf("--agent-bind-address: %w", err)
+		}
+		a.Manager = net.JoinHostPort(receive.ServiceName+"."+namespace+".svc", port)
+	}
+	return a, nil
+}
+
+func (o *options) validateAgents() error {
+	if o.agentImage == "" {
+		return nil
+	}
+	if strings.ContainsAny(o.agentImage, " \t\n") {
+		return fmt.Errorf("--agent-image: %q is no image", o.agentImage)
+	}
+	for flag, address := range map[string]string{"agent-bind-address": o.agentAddress, "agent-manager-address": o.agentManager} {
+		if address == "" && flag == "agent-manager-address" {
+			continue
+		}
+		if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+			return fmt.Errorf("--%s: %q is not host:port", flag, address)
+		}
+	}
+	return nil
+}
+
+// setupRoles adds the controllers of roles and, if there are agents, those who sign for them and hear them.
+func setupRoles(mgr ctrl.Manager, o *options) error {
+	ledger, err := roles.Setup(mgr, roles.Options{MaxConcurrentReconciles: o.shards})
+	if err != nil || o.agentImage == "" {
+		return err
+	}
+	namespace, err := o.namespace()
+	if err != nil {
+		return err
+	}
+	keeper, err := signer.Setup(mgr, signer.Options{Namespace: namespace})
+	if err != nil {
+		return err
+	}
+	return receive.Setup(mgr, receive.Place{Address: o.agentAddress, Namespace: namespace, Pod: o.podName}, keeper.Own, ledger)
+}
+
+// certificatesServed fails with one sentence where the API server has no certificates for pods: their volumes would wait for ever.
+func certificatesServed(config *rest.Config) error {
+	d, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return fmt.Errorf("making a client: %w", err)
+	}
+	list, err := d.ServerResourcesForGroupVersion(certificatesv1.SchemeGroupVersion.String())
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("asking the API server for the kinds of %s: %w", certificatesv1.SchemeGroupVersion, err)
+	}
+	var served []string
+	if list != nil {
+		for _, r := range list.APIResources {
+			served = append(served, r.Name)
+		}
+	}
+	if !slices.Contains(served, "podcertificaterequests") || !slices.Contains(served, "clustertrustbundles") {
+		return errors.New("--agent-image: the API server serves no podcertificaterequests or clustertrustbundles in " +
+			certificatesv1.SchemeGroupVersion.String() + ", as Kubernetes does from 1.37 on; without --agent-image there are no agents, and no labels of roles")
+	}
+	return nil
+}

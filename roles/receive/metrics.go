@@ -1,0 +1,48 @@
+package receive
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics of the endpoint. Causes are a few.
+type metrics struct {
+	accepted     prometheus.Counter
+	refusals     *prometheus.CounterVec
+	leadFailures prometheus.Counter
+}
+
+func newMetrics(registry prometheus.Registerer) (metrics, error) {
+	m := metrics{
+		accepted: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "shoal_receive_reports_total",
+			Help: "Reports of agents that were taken.",
+		}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "shoal_receive_refusals_total",
+			Help: "Connections and reports of agents that were refused, by cause: none, expired, forged, invalid or identity (the certificate), busy, path, report, stranger, old or unavailable.",
+		}, []string{"cause"}),
+		leadFailures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "shoal_receive_lead_failures_total",
+			Help: "Tries to have the Service shoal-manager select the leader that failed. Until it does, agents do not find it.",
+		}),
+	}
+	var err error
+	m.accepted, err = register(registry, m.accepted, err)
+	m.refusals, err = register(registry, m.refusals, err)
+	m.leadFailures, err = register(registry, m.leadFailures, err)
+	return m, err
+}
+
+// register returns the collector that is there already when a process sets the endpoint up a second time.
+func register[C prometheus.Collector](registry prometheus.Registerer, c C, before error) (C, error) {
+	err := registry.Register(c)
+	var there prometheus.AlreadyRegisteredError
+	if errors.As(err, &there) {
+		if old, same := there.ExistingCollector.(C); same {
+			return old, before
+		}
+	}
+	return c, errors.Join(before, err)
+}

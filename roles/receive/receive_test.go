@@ -1,0 +1,286 @@
+package receive
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/shoal-dev/shoal/agent/mtls"
+	"github.com/shoal-dev/shoal/agent/mtls/mtlstest"
+	"github.com/shoal-dev/shoal/api/agent"
+	"github.com/shoal-dev/shoal/roles"
+)
+
+const pod = "shoal://shop/pod/orders-0/8d7f1c1e-2c5b-4a53-9d0e-0a1b2c3d4e5f"
+
+// endpoint is a server under test, and what it was given and told.
+type endpoint struct {
+	*Server
+	ca      *mtlstest.Authority
+	address string
+
+	mu       sync.Mutex
+	accepted []agent.Identity
+	told     []string
+	answer   error
+	now      time.Time
+}
+
+func start(t *testing.T) *endpoint {
+	t.Helper()
+	e := &endpoint{ca: mtlstest.New(t), now: time.Unix(1000, 0)}
+	own := e.ca.Own(t, agent.ManagerURI)
+	s, err := New(Options{
+		Own: func() (mtls.Own, error) { return own, nil },
+		Accept: func(_ context.Context, id agent.Identity, _ agent.Report) error {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.accepted = append(e.accepted, id)
+			return e.answer
+		},
+		Tell: func(cause, text string) {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.told = append(e.told, cause+": "+text)
+		},
+		Now: func() time.Time { e.mu.Lock(); defer e.mu.Unlock(); return e.now },
+	}, prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Server, e.address = s, l.Addr().String()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.serve(ctx, l) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+func (e *endpoint) refusals(cause string) float64 {
+	return testutil.ToFloat64(e.metrics.refusals.WithLabelValues(cause))
+}
+
+func (e *endpoint) events() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]string(nil), e.told...)
+}
+
+func report(t *testing.T) []byte {
+	t.Helper()
+	text, err := json.Marshal(agent.Report{Version: agent.Version, Role: agent.RoleMaster, BootID: strings.Repeat("a", 32), Sequence: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// send is one request; the status is 0 if the connection failed.
+func (e *endpoint) send(t *testing.T, own mtls.Own, method, path string, body []byte) (int, string) {
+	t.Helper()
+	any := func(*x509.Certificate) error { return nil }
+	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{TLSClientConfig: mtls.Client(own, any), DisableKeepAlives: true}}
+	request, err := http.NewRequestWithContext(t.Context(), method, "https://"+e.address+path, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	text, _ := io.ReadAll(response.Body)
+	return response.StatusCode, string(text)
+}
+
+func TestReports(t *testing.T) {
+	e := start(t)
+	good := e.ca.Own(t, pod)
+	long := append(report(t), bytes.Repeat([]byte(" "), agent.MaxReportBytes)...)
+	for _, c := range []struct {
+		name, method, path string
+		body               []byte
+		answer             error
+		status             int
+		cause              string
+	}{
+		{"a report", "POST", agent.ReportPath, report(t), nil, 204, ""},
+		{"of a stranger", "POST", agent.ReportPath, report(t), roles.ErrStranger, 403, "stranger"},
+		{"an old one", "POST", agent.ReportPath, report(t), roles.ErrOld, 409, "old"},
+		{"while the cache cannot tell", "POST", agent.ReportPath, report(t), errors.New("no"), 503, "unavailable"},
+		{"nonsense", "POST", agent.ReportPath, []byte("{}"), nil, 400, "report"},
+		{"too long", "POST", agent.ReportPath, long, nil, 400, "report"},
+		{"another path", "POST", "/v1/other", report(t), nil, 404, "path"},
+		{"another method", "GET", agent.ReportPath, nil, nil, 404, "path"},
+	} {
+		e.mu.Lock()
+		e.answer, e.accepted = c.answer, nil
+		e.mu.Unlock()
+		before := 0.0
+		if c.cause != "" {
+			before = e.refusals(c.cause)
+		}
+		if status, text := e.send(t, good, c.method, c.path, c.body); status != c.status {
+			t.Errorf("%s: status %d %q, want %d", c.name, status, text, c.status)
+		}
+		if c.cause != "" && e.refusals(c.cause) != before+1 {
+			t.Errorf("%s: it is not counted as %s", c.name, c.cause)
+		}
+		if n := len(e.accepted); (c.status == 204) != (n == 1 && e.answer == nil) {
+			t.Errorf("%s: %d reports were handed on", c.name, n)
+		}
+	}
+	if n := testutil.ToFloat64(e.metrics.accepted); n != 1 {
+		t.Errorf("%v reports are counted", n)
+	}
+}
+
+// Whoever connects is who the certificate says, and a report is of nobody else.
+func TestTheIdentityIsThatOfTheCertificate(t *testing.T) {
+	e := start(t)
+	if status, text := e.send(t, e.ca.Own(t, pod), "POST", agent.ReportPath, report(t)); status != 204 {
+		t.Fatalf("%d %s", status, text)
+	}
+	if len(e.accepted) != 1 || e.accepted[0].String() != pod {
+		t.Errorf("%v", e.accepted)
+	}
+}
+
+func TestStrangersAreRefused(t *testing.T) {
+	e := start(t)
+	other := mtlstest.New(t)
+	own := func(c tls.Certificate) mtls.Own { return mtls.Own{Certificate: c, Roots: e.ca.Roots()} }
+	for name, c := range map[string]struct {
+		own   mtls.Own
+		cause string
+	}{
+		"no certificate":     {mtls.Own{Roots: e.ca.Roots()}, "none"},
+		"another authority":  {own(other.Sign(t, pod, nil)), "forged"},
+		"expired":            {own(e.ca.Sign(t, pod, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Second) })), "expired"},
+		"for servers alone":  {own(e.ca.Sign(t, pod, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} })), "invalid"},
+		"the manager itself": {own(e.ca.Sign(t, agent.ManagerURI, nil)), "identity"},
+		"somebody else":      {own(e.ca.Sign(t, "spiffe://shop/pod", nil)), "identity"},
+	} {
+		if status, _ := e.send(t, c.own, "POST", agent.ReportPath, report(t)); status != 0 {
+			t.Errorf("%s: status %d", name, status)
+		}
+		if e.refusals(c.cause) < 1 {
+			t.Errorf("%s: it is not counted as %s", name, c.cause)
+		}
+	}
+	if len(e.accepted) > 0 {
+		t.Errorf("reports were handed on: %v", e.accepted)
+	}
+}
+
+// One event of each cause, however often: whoever scans ports must not fill the event log.
+func TestRefusalsAreToldOnce(t *testing.T) {
+	e := start(t)
+	for range 20 {
+		e.send(t, mtls.Own{Roots: e.ca.Roots()}, "POST", agent.ReportPath, nil)
+	}
+	if told := e.events(); len(told) != 1 || e.refusals("none") != 20 {
+		t.Errorf("%d events, %v refusals", len(told), e.refusals("none"))
+	}
+	e.mu.Lock()
+	e.now = e.now.Add(tellEvery)
+	e.mu.Unlock()
+	e.send(t, mtls.Own{Roots: e.ca.Roots()}, "POST", agent.ReportPath, nil)
+	if told := e.events(); len(told) != 2 {
+		t.Errorf("%d events after an hour", len(told))
+	}
+}
+
+// One address that holds connections open does not keep the others out, and all together have a bound.
+func TestConnectionsAreBounded(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	busy := make(chan struct{}, 10)
+	b := bound(l, 3, 2, func() { busy <- struct{}{} })
+	accepted := make(chan net.Conn, 10)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			c, err := b.Accept()
+			if err != nil {
+				return
+			}
+			accepted <- c
+		}
+	}()
+	dial := func(from string) net.Conn {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		c, err := d.DialContext(t.Context(), "tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		return c
+	}
+	dial("127.0.0.2")
+	dial("127.0.0.2")
+	first, second := <-accepted, <-accepted
+	dial("127.0.0.2")
+	<-busy
+	dial("127.0.0.3")
+	third := <-accepted
+	dial("127.0.0.4") // waits: three are open
+	select {
+	case <-accepted:
+		t.Fatal("a fourth connection is served")
+	case <-time.After(50 * time.Millisecond):
+	}
+	if err := errors.Join(first.Close(), third.Close()); err != nil {
+		t.Fatal(err)
+	}
+	_ = first.Close() // twice counts once
+	<-accepted
+	dial("127.0.0.2")
+	<-accepted
+	if err := errors.Join(second.Close(), b.Close()); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+}
+
+// While there is no authority nobody is served, and nobody is let in.
+func TestWithoutACertificateNobodyIsServed(t *testing.T) {
+	e := start(t)
+	e.o.Own = func() (mtls.Own, error) { return mtls.Own{}, errors.New("not there yet") }
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go func() { _ = e.serve(ctx, l) }()
+	e.address = l.Addr().String()
+	if status, _ := e.send(t, e.ca.Own(t, pod), "POST", agent.ReportPath, report(t)); status != 0 {
+		t.Errorf("status %d", status)
+	}
+}
