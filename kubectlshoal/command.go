@@ -56,7 +56,9 @@ type Environment struct {
 	Version string
 	// Color says that the output is a terminal whose owner has nothing against colours.
 	Color bool
-	Now   func() time.Time
+	// Terminal says that errors go to a terminal, on which a line may show that a command goes on.
+	Terminal bool
+	Now      func() time.Time
 }
 
 // options are the flags that the commands share.
@@ -66,6 +68,7 @@ type options struct {
 	dump    string
 	config  string
 	output  string
+	progress
 }
 
 const pluginUse = "kubectl shoal"
@@ -73,6 +76,9 @@ const pluginUse = "kubectl shoal"
 // New makes the command.
 func New(e Environment) *cobra.Command {
 	o := &options{Environment: e, cluster: genericclioptions.NewConfigFlags(true)}
+	if o.progress.now = e.Now; e.Terminal {
+		o.progress.out = e.Streams.ErrOut
+	}
 	cmd := &cobra.Command{
 		Use:   "kubectl-shoal",
 		Short: "Answers about placement: why a pod waits, what a node's loss takes, how many more fit",
@@ -101,6 +107,11 @@ func New(e Environment) *cobra.Command {
 	_ = cmd.MarkPersistentFlagFilename("cluster-dump", "json", "yaml", "gz")
 	for _, one := range commands(o) {
 		one.Long += "\n\n" + exitCodes
+		run := one.RunE
+		one.RunE = func(cmd *cobra.Command, args []string) error {
+			defer o.clear() // before the error is printed
+			return run(cmd, args)
+		}
 		cmd.AddCommand(one)
 	}
 	return cmd
@@ -120,7 +131,13 @@ func (o *options) withConfig(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-func (o *options) schedulerConfig() (*trial.Config, error) { return trial.LoadConfig(o.config) }
+func (o *options) schedulerConfig() (*trial.Config, error) {
+	config, err := trial.LoadConfig(o.config)
+	if err == nil {
+		config.Tried = o.tick
+	}
+	return config, err
+}
 
 // withScheduler is the cluster, and the configuration of the scheduler that is tried on it. A wrong configuration is told
 // before anything is read.

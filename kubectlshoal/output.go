@@ -40,6 +40,7 @@ func (o *options) print(a printable) error {
 	default:
 		return fmt.Errorf("unknown output %q: json, yaml, wide, or none", o.output)
 	}
+	o.clear()
 	if err == nil {
 		_, err = o.Streams.Out.Write(text.Bytes())
 	}

@@ -78,10 +78,15 @@ type GroupSpace struct {
 // Bad reports whether of a group not even the instances fit that are wanted already.
 func (h *Headroom) Bad() bool { return slices.ContainsFunc(h.Groups, GroupRoom.bad) }
 
-func (r GroupRoom) bad() bool { return r.Fits < r.Outstanding }
+func (r GroupRoom) bad() bool { return r.Fits < r.Outstanding && !r.open() }
 
-// Partial reports whether something could not be read on which the answer may depend.
-func (h *Headroom) Partial() bool { return len(h.Incomplete) > 0 }
+// open reports whether all that were tried of those that are wanted already fit, and the others were not tried.
+func (r GroupRoom) open() bool { return r.Fits < r.Outstanding && r.AtLeast && r.Refusal == "" }
+
+// Partial reports whether something could not be read, or was not tried, on which the answer may depend.
+func (h *Headroom) Partial() bool {
+	return len(h.Incomplete) > 0 || slices.ContainsFunc(h.Groups, GroupRoom.open)
+}
 
 // HeadroomFor says how many more instances of the sets of a file fit, group by group, each as if it were alone. It counts on the
 // room that is free now, with the limits of the group, and places instances like those of the set's own template one by one
@@ -129,7 +134,7 @@ func roomOf(ctx context.Context, n *counting, groupBy string) (*GroupRoom, error
 		if r.Fits, r.AtLeast, refused, err = n.fits(ctx, r.RoomFor); err != nil {
 			return nil, err
 		}
-		if refused != nil && r.Fits < r.RoomFor {
+		if refused != nil && (r.Fits < r.RoomFor || r.AtLeast) {
 			r.Refusal = whyNot(*refused, nil)
 		}
 	}
@@ -235,7 +240,10 @@ func (r *GroupRoom) print(out io.Writer, p Paint, wide bool) error {
 		answer = p.bad(answer)
 	}
 	fmt.Fprintf(out, "%s: %s", strings.Join(r.Sets, ", "), answer)
-	if r.Outstanding > 0 {
+	switch {
+	case r.open():
+		fmt.Fprintf(out, "; %d of the set are still to come, of which no more were tried", r.Outstanding)
+	case r.Outstanding > 0:
 		fmt.Fprintf(out, "; %d of the set are still to come, so %d beyond those", r.Outstanding, max(0, r.Fits-r.Outstanding))
 	}
 	fmt.Fprintf(out, "\nEach asks for %s. %s may be used, %d may not (cordoned, tainted, or excluded by affinity).\n", r.AskEach, count(r.Usable, "node"), r.Unusable)

@@ -230,24 +230,26 @@ func (n *counting) place(ctx context.Context, c *snapshot.Cluster, pods []*corev
 	return placed, refused, nil
 }
 
-// fits is how many instances find a node: the outstanding ones and, if all of these do, copies until the first that does not.
-// more says that there may be others: no more were tried.
-func (n *counting) fits(ctx context.Context, room int) (fits int, more bool, refused *trial.Verdict, err error) {
+// fits is how many instances find a node: the outstanding ones and, if all of these do, copies until the first that does not. No more than
+// tries are tried, and atLeast says that there may be others.
+func (n *counting) fits(ctx context.Context, room int) (fits int, atLeast bool, refused *trial.Verdict, err error) {
 	for _, claim := range n.wanted.claims {
 		n.after.Put(claim)
 	}
-	fits, refused, err = n.place(ctx, n.after, n.outstanding, false)
-	if err != nil || refused != nil {
-		return fits, false, refused, err
+	tried := n.outstanding[:min(len(n.outstanding), max(n.step(), n.tries-n.tries%n.step()))]
+	rest := len(n.outstanding) - len(tried)
+	fits, refused, err = n.place(ctx, n.after, tried, false)
+	if err != nil || refused != nil || rest > 0 {
+		return fits, rest > 0, refused, err
 	}
 	// No more than there is room for by arithmetic: of a group that cannot fit as a whole the scheduler may refuse the first
 	// copies for the sake of later ones.
 	step := n.step()
-	tried := min(max(0, room-fits), max(step, n.tries-fits))
-	if tried -= tried % step; tried == 0 {
+	more := min(max(0, room-fits), max(step, n.tries-fits))
+	if more -= more % step; more == 0 {
 		return fits, false, nil, nil
 	}
-	with, pods, err := n.copies(tried, n.replicas()+tried)
+	with, pods, err := n.copies(more, n.replicas()+more)
 	if err != nil {
 		return 0, false, nil, err
 	}

@@ -25,7 +25,9 @@ type Config struct {
 	// Source is Shipped, or the name of a file.
 	Source string
 	// Load is where LoadBalance would measure load; nil where requests decide.
-	Load    *config.LoadSource
+	Load *config.LoadSource
+	// Tried is called after each pod that a Scheduler has tried, for who shows that it goes on; nil for nobody.
+	Tried   func()
 	profile schedulerconfig.KubeSchedulerProfile
 }
 

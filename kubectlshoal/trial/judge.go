@@ -63,6 +63,12 @@ func (s *Scheduler) Place(ctx context.Context, pod *corev1.Pod) (Verdict, error)
 }
 
 func (s *Scheduler) try(ctx context.Context, pod *corev1.Pod, bind bool) (Verdict, error) {
+	if err := ctx.Err(); err != nil { // the plugins would take it for a verdict
+		return Verdict{}, fmt.Errorf("trying %s: %w", pod.Name, err)
+	}
+	if s.tried != nil {
+		defer s.tried()
+	}
 	for _, p := range s.framework.PreEnqueuePlugins() {
 		if status := p.PreEnqueue(ctx, pod); !status.IsSuccess() {
 			r := refusal(status)

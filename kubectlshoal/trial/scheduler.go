@@ -41,27 +41,28 @@ type Scheduler struct {
 	replicas  map[reflect.Type]*replica.Informer
 	trying    string // namespace and name of the pod
 	again     bool   // a plugin wants it to be tried once more
+	tried     func()
 }
 
 // New makes a scheduler that knows a cluster.
 func New(ctx context.Context, config *Config, c *snapshot.Cluster) (*Scheduler, error) {
-	s := &Scheduler{replicas: map[reflect.Type]*replica.Informer{}}
+	s := &Scheduler{replicas: map[reflect.Type]*replica.Informer{}, tried: config.Tried}
 	kube := fake.NewClientset()
 	factory := informers.NewSharedInformerFactory(kube, 0)
 	for _, o := range []client.Object{
 		&corev1.Pod{}, &corev1.Node{}, &corev1.PersistentVolume{}, &corev1.PersistentVolumeClaim{}, &storagev1.StorageClass{}, &v1alpha1.PlacementPolicy{},
 		&corev1.Service{}, &appsv1.StatefulSet{}, // whose pods one of the scores spreads over zones and nodes
 	} {
-		s.replicas[reflect.TypeOf(o)] = replica.New(nil)
+		r := replica.New(nil)
+		if err := r.AddIndexers(cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}); err != nil {
+			return nil, fmt.Errorf("indexing what the scheduler knows: %w", err)
+		}
+		s.replicas[reflect.TypeOf(o)] = r
 		if _, ours := o.(*v1alpha1.PlacementPolicy); !ours {
 			factory.InformerFor(o, func(kubernetes.Interface, time.Duration) cache.SharedIndexInformer {
 				return s.replicas[reflect.TypeOf(o)]
 			})
 		}
-	}
-	pods := s.replicas[reflect.TypeFor[*corev1.Pod]()]
-	if err := pods.AddIndexers(cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}); err != nil {
-		return nil, fmt.Errorf("indexing pods: %w", err)
 	}
 	if err := s.assemble(ctx, config, kube, factory); err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ const settling, glance = time.Minute, 5 * time.Second
 // TestPlanOfWholeSetsComesTrue asks `kubectl shoal plan` about random sets, many of which do not fit, and then applies them: the
 // manager creates all pods of a set at once, in any order, and the scheduler has the parallelism that it ships with. How many nodes are
 // used, how many of them hold one instance, two and so on, how many instances wait, and what the scheduler advises for the group, is what was
-// said. Four sets grow beside one another. Of sets whose instances ask for different amounts the plan says itself that it may come
+// said; of sets whose instances are all alike, also why, with all numbers of nodes. Four sets grow beside one another. Of sets whose instances ask for different amounts the plan says itself that it may come
 // otherwise: which of them the scheduler knows when it places the first, is chance.
 func TestPlanOfWholeSetsComesTrue(t *testing.T) {
 	k := start(t, playground.Options{Nodes: plannedNodes(), Install: true, Managers: 1})
@@ -40,7 +40,7 @@ func TestPlanOfWholeSetsComesTrue(t *testing.T) {
 		config["leaderElection"] = map[string]any{"leaderElect": false}
 	})
 	random := rand.New(rand.NewSource(5))
-	mixed, otherwise := 0, 0
+	mixed, otherwise, exact := 0, 0, 0
 	for i := 0; i-mixed < plannedGroups; i++ {
 		set := p.draw(random, i, false)
 		plan := p.ask(t, set)
@@ -57,13 +57,19 @@ func TestPlanOfWholeSetsComesTrue(t *testing.T) {
 			text, _ := yaml.Marshal(set.Spec)
 			t.Fatalf("group %d: %v\nThe plan is %+v\nof\n%s", i, err, plan, text)
 		}
+		if plan.Refused > 0 && alike(set) {
+			exact++
+			if err := p.becauseOf(t, set, plan); err != nil {
+				t.Errorf("group %d: %v", i, err)
+			}
+		}
 		if i%besideEach == besideEach-1 {
 			k.clear(t, plannedNS)
 		}
 	}
-	t.Logf("%d instances, %d of them refused for the reasons %v; of %d sets with instances of two sizes %d came otherwise",
-		p.instances, p.refused, p.reasons, mixed, otherwise)
-	if p.refused == 0 || p.refused > p.instances/2 || len(p.reasons) < 6 {
+	t.Logf("%d instances, %d of them refused for the reasons %v, to the word for %d sets; of %d sets with instances of two sizes %d came otherwise",
+		p.instances, p.refused, p.reasons, exact, mixed, otherwise)
+	if p.refused == 0 || p.refused > p.instances/2 || len(p.reasons) < 6 || exact < 3 {
 		t.Error("groups like these prove little")
 	}
 }
@@ -111,6 +117,51 @@ func differsFrom(plan *answer.Plan, pods []corev1.Pod) error {
 	}
 	if !advised {
 		return fmt.Errorf("%d wait, and none hears: %s", waiting, plan.Advice)
+	}
+	return nil
+}
+
+// alike reports whether the instances of a set differ in nothing but their names: no shards, and one size. Then whichever of them come first
+// leave the same room, up to nodes that are alike, and those that wait hear the same. The instances of a shard differ in where their siblings
+// are: which of them have come decides whether a node refuses the next for its shard, for maxNodes, or because it is planned for another.
+func alike(set *v1alpha1.InstanceSet) bool {
+	return set.Spec.ShardSize == nil && len(set.Spec.Templates) == 0
+}
+
+// becauseOf waits for the reasons of those that wait, and says where they are not what the plan said.
+func (p *prediction) becauseOf(t *testing.T, set *v1alpha1.InstanceSet, plan *answer.Plan) error {
+	t.Helper()
+	var differs error
+	err := wait.PollUntilContextTimeout(t.Context(), 250*time.Millisecond, settling, true, func(ctx context.Context) (bool, error) {
+		pods, err := p.pods(ctx, set.Namespace, set.Name)
+		if ctx.Err() == nil {
+			differs = cmp.Or(err, reasonsDiffer(plan, pods))
+		}
+		return differs == nil, nil
+	})
+	return cmp.Or(differs, err)
+}
+
+// reasonsDiffer says where the reasons for which pods wait, and how many wait for each, are not what the plan said; nil when they are. Which
+// of the pods of a set hears which, the order decides in which they come.
+func reasonsDiffer(plan *answer.Plan, pods []corev1.Pod) error {
+	planned, real := map[string]int{}, map[string]int{}
+	for _, r := range plan.Refusals {
+		planned[told(r.Why, plannedTotal())] += len(r.Instances)
+	}
+	for i := range pods {
+		if node, message := outcome(&pods[i]); node == "" {
+			why, _, _ := strings.Cut(message, ". ")
+			for text := range planned {
+				if strings.HasPrefix(message, text) {
+					why = text
+				}
+			}
+			real[why]++
+		}
+	}
+	if !maps.Equal(planned, real) {
+		return fmt.Errorf("so many wait for each reason: %v\nand in the plan: %v", real, planned)
 	}
 	return nil
 }
