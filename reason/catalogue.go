@@ -432,13 +432,13 @@ func catalogue() []row {
 		{LoadUnknown, Entry{
 			Name:    "LoadUnknown",
 			Text:    "the load of too many nodes could not be measured, so that requests decide",
-			Meaning: "For more than 30 % of the nodes there is no reading of the resource that the event names, or none that is young enough. What pods request stands in for it on those nodes, and a threshold for it closes no node. The other resources count as they are measured. Pods are scheduled as before.",
+			Meaning: "For more than 30 % of the nodes there is no reading of the resources that the event names, or none that is young enough. Each resource that is lost has an event; those that are lost at the same time share one. What pods request stands in for them on those nodes, and a threshold for them closes no node. The other resources count as they are measured. Pods are scheduled as before.",
 			Advice:  "The event says what went wrong last. Look whether the source in the arguments of LoadBalance answers, and whether its series name the nodes by the label nodeLabel. The metrics shoal_load_fresh_nodes and shoal_load_failures_total show since when.",
 		}},
 		{LoadKnown, Entry{
 			Name:    "LoadKnown",
 			Text:    "the load of nodes is measured again",
-			Meaning: "At least 70 % of the nodes have a reading of each resource that is young enough.",
+			Meaning: "At least 70 % of the nodes have a reading of the resources that the event names that is young enough.",
 			Advice:  "Nothing.",
 		}},
 		{BandwidthInvalid, Entry{

@@ -32,6 +32,7 @@ type lab struct {
 	names    []string // nodes of the cluster
 	clock    time.Time
 	events   []string
+	actions  []string
 	woken    map[string]*corev1.Pod
 }
 
@@ -54,8 +55,9 @@ type recorder struct {
 	lab *lab
 }
 
-func (r recorder) Eventf(about, _ runtime.Object, kind, why, _, format string, args ...any) {
+func (r recorder) Eventf(about, _ runtime.Object, kind, why, action, format string, args ...any) {
 	lease := about.(*corev1.ObjectReference)
+	r.lab.actions = append(r.lab.actions, action)
 	r.lab.events = append(r.lab.events, fmt.Sprintf("%s/%s %s %s "+format, append([]any{lease.Namespace, lease.Name, kind, why}, args...)...))
 }
 
@@ -301,7 +303,7 @@ func TestOneEventWhenLoadIsLostAndOneWhenItIsBack(t *testing.T) {
 	for range 3 {
 		l.refresh()
 	}
-	const lost = "shoal-system/shoal-scheduler Warning LoadUnknown cpu is known of 0 of 2 nodes, for the others requests decide: connection refused (SHOAL1301)"
+	const lost = "shoal-system/shoal-scheduler Warning LoadUnknown cpu is known of 0 of 2 nodes, memory of 0, for the others requests decide: connection refused (SHOAL1301)"
 	if len(l.events) != 1 || l.events[0] != lost {
 		t.Errorf("got %q", l.events)
 	}
@@ -311,7 +313,7 @@ func TestOneEventWhenLoadIsLostAndOneWhenItIsBack(t *testing.T) {
 	for range 3 {
 		l.refresh()
 	}
-	if len(l.events) != 2 || l.events[1] != "shoal-system/shoal-scheduler Normal LoadKnown load is known of 2 of 2 nodes (SHOAL1302)" {
+	if len(l.events) != 2 || l.events[1] != "shoal-system/shoal-scheduler Normal LoadKnown cpu is known of 2 of 2 nodes, memory of 2 (SHOAL1302)" {
 		t.Errorf("got %q", l.events)
 	}
 	// A single failure is no loss: the readings are still young.

@@ -2,6 +2,7 @@ package loadbalance
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,5 +98,35 @@ func TestAnErrorDoesNotKeepPodsWaiting(t *testing.T) {
 	}
 	if l.losesMemory(1000); l.woken["ns/p"] == nil {
 		t.Error("the node is idle, and the pod waits for the queue's own time")
+	}
+}
+
+// Memory is lost, and CPU some time later: each has an event of its own, and so has its return.
+func TestEachDimensionHasItsEvents(t *testing.T) {
+	l := newLab(t, "a")
+	l.active.Store(true)
+	const lost = ", for the others requests decide: the readings are too old (SHOAL1301)"
+	for i, step := range []struct {
+		ofCPU, ofMemory time.Duration // ages
+		want            string        // empty: nothing new
+	}{
+		{0, 0, ""},
+		{0, 4 * time.Minute, "Warning LoadUnknown memory is known of 0 of 1 nodes" + lost},
+		{0, 5 * time.Minute, ""},
+		{4 * time.Minute, 6 * time.Minute, "Warning LoadUnknown cpu is known of 0 of 1 nodes" + lost},
+		{0, 6 * time.Minute, "Normal LoadKnown cpu is known of 1 of 1 nodes (SHOAL1302)"},
+		{0, 0, "Normal LoadKnown memory is known of 1 of 1 nodes (SHOAL1302)"},
+	} {
+		l.reads("a", 1000, gib)
+		r := l.readings["a"]
+		r[load.CPU].At, r[load.Memory].At = l.clock.Add(-step.ofCPU), l.clock.Add(-step.ofMemory)
+		l.readings["a"], l.events = r, nil
+		l.refresh()
+		if got := strings.TrimPrefix(strings.Join(l.events, "\n"), "shoal-system/shoal-scheduler "); got != step.want {
+			t.Errorf("step %d: %q, want %q", i, got, step.want)
+		}
+	}
+	if want := []string{"Measuring:memory", "Measuring:cpu", "Measuring:cpu", "Measuring:memory"}; !slices.Equal(l.actions, want) {
+		t.Errorf("the actions are %q: events that differ in the text alone are counted as one", l.actions)
 	}
 }

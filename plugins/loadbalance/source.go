@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -90,12 +91,13 @@ func (p *Plugin) measured() *load.Snapshot {
 	return p.refresher.Latest()
 }
 
-// teller says what becomes of the measurements: one event when requests take over, one when load is known again.
+// teller says what becomes of the measurements: one event when requests take over for a resource, one when its load is known again.
+// Resources that are lost at the same time share one.
 type teller struct {
 	handle fwk.Handle
 	plugin *Plugin
 	logger klog.Logger
-	lost   bool // an event said so
+	lost   [load.Dimensions]bool // an event said so
 }
 
 // scheduler is what the events are about: the lease, as for those about who leads.
@@ -105,46 +107,77 @@ var scheduler = &corev1.ObjectReference{
 // report is called after each refresh, by one goroutine.
 func (t *teller) report(r load.Report) {
 	record(r)
-	worst, fewest := load.CPU, r.Nodes
+	var lost, back []load.Dimension
 	for _, d := range r.Measures {
-		t.plugin.wide[d].Store(r.Nodes > 0 && wide(r.Fresh[d], r.Nodes))
-		if r.Fresh[d] < fewest {
-			worst, fewest = d, r.Fresh[d]
+		enough := wide(r.Fresh[d], r.Nodes)
+		t.plugin.wide[d].Store(r.Nodes > 0 && enough)
+		if enough != t.lost[d] || !t.plugin.active.Load() { // in a scheduler that only stands by, the one that schedules will say it
+			continue
+		}
+		if t.lost[d] = !enough; enough {
+			back = append(back, d)
+		} else {
+			lost = append(lost, d)
 		}
 	}
 	if r.Err != nil {
 		t.logger.V(2).Info("Measuring load failed", "error", r.Err.Error(), "nodes", r.Nodes)
 	}
-	t.say(wide(fewest, r.Nodes), worst, fewest, r)
+	t.sayLost(lost, r)
+	t.sayBack(back, r)
 	t.wake() // also after an error: what was measured in spite of it may have opened a node, and so may a reading that got too old
 }
 
 // wide reports whether so many of the nodes are enough.
 func wide(known, nodes int) bool { return (nodes-known)*100 <= failOpenPercent*nodes }
 
-// say is silent in a scheduler that only stands by: the one that schedules will say it.
-func (t *teller) say(enough bool, worst load.Dimension, fewest int, r load.Report) {
-	if enough == !t.lost || !t.plugin.active.Load() {
-		return
-	}
-	t.lost = !enough
-	if enough {
-		t.logger.Info("Load is measured again", "nodes", r.Nodes)
-		t.event(corev1.EventTypeNormal, reason.LoadKnown, reason.LoadKnown.Because("load is known of %d of %d nodes", fewest, r.Nodes))
+func (t *teller) sayLost(lost []load.Dimension, r load.Report) {
+	if len(lost) == 0 {
 		return
 	}
 	why := "the readings are too old"
 	if r.Err != nil {
 		why = r.Err.Error()
 	}
-	t.logger.Info("Load is not measured, so that requests decide", "dimension", worst.String(), "known", fewest, "nodes", r.Nodes, "why", why)
-	t.event(corev1.EventTypeWarning, reason.LoadUnknown, reason.LoadUnknown.Because(
-		"%s is known of %d of %d nodes, for the others requests decide: %.500s", worst, fewest, r.Nodes, why))
+	t.logger.Info("Load is not measured, so that requests decide", "dimensions", joined(lost), "known", known(lost, r), "why", why)
+	t.event(corev1.EventTypeWarning, reason.LoadUnknown, lost, reason.LoadUnknown.Because(
+		"%s, for the others requests decide: %.500s", known(lost, r), why))
 }
 
-func (t *teller) event(kind string, code reason.Code, text string) {
+func (t *teller) sayBack(back []load.Dimension, r load.Report) {
+	if len(back) == 0 {
+		return
+	}
+	t.logger.Info("Load is measured again", "dimensions", joined(back), "known", known(back, r))
+	t.event(corev1.EventTypeNormal, reason.LoadKnown, back, reason.LoadKnown.Because("%s", known(back, r)))
+}
+
+// known is of how many nodes the load is known, in words.
+func known(of []load.Dimension, r load.Report) string {
+	text := ""
+	for i, d := range of {
+		if i == 0 {
+			text = fmt.Sprintf("%s is known of %d of %d nodes", d, r.Fresh[d], r.Nodes)
+			continue
+		}
+		text += fmt.Sprintf(", %s of %d", d, r.Fresh[d])
+	}
+	return text
+}
+
+func joined(of []load.Dimension) string {
+	var all []string
+	for _, d := range of {
+		all = append(all, d.String())
+	}
+	return strings.Join(all, ",")
+}
+
+// event says of which resources it is in its action: events that differ in their text alone are counted as one that occurs again, and
+// the second text is never read.
+func (t *teller) event(kind string, code reason.Code, about []load.Dimension, text string) {
 	if recorder := t.handle.EventRecorder(); recorder != nil {
-		recorder.Eventf(scheduler, nil, kind, code.Name(), "Measuring", "%s", text)
+		recorder.Eventf(scheduler, nil, kind, code.Name(), "Measuring:"+joined(about), "%s", text)
 	}
 }
 
