@@ -60,8 +60,13 @@ func TestASlowSentinelHoldsUpNobody(t *testing.T) {
 	if got := f.p.of(other).Naming(t.Context(), shardKey{"ns", "q", "r-0"}); !got.Heard {
 		t.Errorf("another set: %+v", got)
 	}
-	if got := <-first; !got.Agreed || got.Epoch != 3 {
-		t.Errorf("%+v", got)
+	select {
+	case got := <-first:
+		if !got.Agreed || got.Epoch != 3 {
+			t.Errorf("%+v", got)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the shard waits for it")
 	}
 	for range 5 {
 		if got := f.p.of(set).Naming(t.Context(), shardZero); !got.Agreed {
@@ -244,8 +249,9 @@ func TestWhatOneSentinelSays(t *testing.T) {
 	if got := ask(); got.Epoch != 6 || got.Floor != 1<<62 {
 		t.Errorf("%+v", got)
 	}
+	f.by["c"].err = errors.New("timeout") // not all say so
 	f.clock = f.clock.Add(settled)
-	if got := ask(); got.Floor != 6 || !got.Agreed {
+	if got := ask(); got.Floor != 6 || !got.Agreed || got.Sure {
 		t.Errorf("%+v: what nobody confirmed still counts", got)
 	}
 }
