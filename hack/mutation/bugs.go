@@ -28,6 +28,8 @@ var (
 	ofRoleWrites = []string{"./roles"}
 	ofAgent      = []string{"./agent"}
 	ofProbe      = []string{"./agent/probe"}
+	ofSigner     = []string{"./signer"}
+	ofReceive    = []string{"./roles/receive"}
 )
 
 const (
@@ -213,4 +215,27 @@ var bugs = []bug{
 	{name: "agent-serves-anybody", file: "agent/agent.go", is: "if !agent.IsManager(c) {", becomes: "if false {", scenarios: ofAgent, apart: true, why: noRoles},
 	{name: "agent-joins-as-master", file: "agent/probe/act.go", is: "\t\tif master {\n\t\t\treturn false, \"it is a master: its data would be replaced\"\n\t\t}\n", becomes: "", scenarios: ofProbe, apart: true, why: noRoles},
 	{name: "agent-promotes-half-a-copy", file: "agent/probe/act.go", is: "if !master && (s.Syncing || s.Loading) {", becomes: "if false {", scenarios: ofProbe, apart: true, why: noRoles},
+
+	// Who gets a certificate, and who is heard.
+	{name: "signs-for-another-pod", file: "signer/judge.go", is: "case f.pod.UID != r.Spec.PodUID:", becomes: "case false:", scenarios: ofSigner, apart: true, why: noRoles},
+	{name: "signs-for-the-dead", file: "signer/judge.go", is: "\t{reason.DenyEnded, endedPod},\n", becomes: "", scenarios: ofSigner, apart: true, why: noRoles},
+	{name: "signs-for-another-node", file: "signer/judge.go", is: "case f.pod.Spec.NodeName != string(r.Spec.NodeName):", becomes: "case false:", scenarios: ofSigner, apart: true, why: noRoles},
+	{name: "signs-for-another-account", file: "signer/judge.go", is: "\t{reason.DenyAccount, wrongAccount},\n", becomes: "", scenarios: ofSigner, apart: true, why: noRoles},
+	{name: "signs-for-any-owner", file: "signer/judge.go", is: "case f.set.UID != owner.UID:", becomes: "case false:", scenarios: ofSigner, apart: true, why: noRoles},
+	{name: "signs-for-any-group", file: "signer/judge.go", is: "version.Group != v1alpha1.GroupName || ", becomes: "version.Empty() || ", scenarios: ofSigner, apart: true, why: noRoles},
+	{name: "signs-for-any-name", file: "signer/judge.go", is: "\tcase f.pod.Labels[v1alpha1.LabelInstanceSet] != name || ", becomes: "\tcase name == \"\" && ", scenarios: ofSigner, apart: true, why: noRoles},
+	{name: "signs-without-agent", file: "signer/judge.go", is: "\t{reason.DenyWithoutAgent, withoutAgent},\n", becomes: "", scenarios: ofSigner, apart: true, why: noRoles},
+	{name: "signs-any-key", file: "signer/judge.go", is: "case csr.CheckSignature() != nil:", becomes: "case false:", scenarios: ofSigner, apart: true, why: noRoles},
+	{name: "cache-denies", file: "signer/reconcile.go", is: "range []client.Reader{r.cache, r.live}", becomes: "range []client.Reader{r.cache}", scenarios: ofSigner, apart: true, why: noRoles},
+	{name: "signs-before-published", file: "signer/rotation.go", is: "!now.Before(s.published.Add(settle))", becomes: "!now.Before(s.published)", scenarios: ofSigner, apart: true, why: noRoles},
+	{name: "signs-though-taken-from-the-bundle", file: "signer/rotation.go", is: "case s.next != nil && !inBundle(s.next.certificate):", becomes: "case false:", scenarios: ofSigner, apart: true, why: noRoles},
+	{name: "old-authority-forgotten", file: "signer/rotation.go", is: "afterglow = leafLife + time.Hour", becomes: "afterglow = time.Hour", scenarios: ofSigner, apart: true, why: noRoles},
+	{name: "signs-past-its-own-end", file: "signer/rotation.go", is: "!now.Add(leafLife).After(a.certificate.NotAfter)", becomes: "!now.After(a.certificate.NotAfter)", scenarios: ofSigner, apart: true, why: noRoles},
+	{name: "authority-overwritten", file: "signer/keeper.go", is: "\tif err != nil {\n\t\treturn nil, state{}, fmt.Errorf(\"reading the authority of agents from", becomes: "\tif err != nil && len(secret.Data) == 0 {\n\t\treturn nil, state{}, fmt.Errorf(\"reading the authority of agents from", scenarios: ofSigner, apart: true, why: noRoles},
+	{name: "signs-for-authorities-of-its-own", file: "signer/issue.go", is: "BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,", becomes: "BasicConstraintsValid: true, IsCA: true, KeyUsage: x509.KeyUsageDigitalSignature,", scenarios: ofSigner, apart: true, why: noRoles},
+	{name: "hears-managers", file: "roles/receive/server.go", is: "_, err := agent.IdentityOf(c); return err", becomes: "return nil", scenarios: ofReceive, apart: true, why: noRoles},
+	{name: "one-pod-keeps-others-out", file: "roles/receive/listener.go", is: "if b.open[from] >= b.perAddress {", becomes: "if b.perAddress < 0 {", scenarios: ofReceive, apart: true, why: noRoles},
+	{name: "two-lead", file: "roles/receive/setup.go", is: "if pod.Name != at.Pod {", becomes: "if pod.Name == \"\" {", scenarios: ofReceive, apart: true, why: noRoles},
+	{name: "every-refusal-is-told", file: "roles/receive/server.go", is: "due := !told || now.Sub(at) >= tellEvery", becomes: "due := !told || now.Sub(at) >= 0", scenarios: ofReceive, apart: true, why: noRoles},
+	{name: "managers-image-at-once", file: "instanceset/decide/create.go", is: "cmp.Or(p.agentImages()[b.Revision], b.Agent.Image)", becomes: "cmp.Or(b.Agent.Image)", scenarios: []string{"./instanceset/decide NewManager"}, apart: true, why: noRoles},
 }

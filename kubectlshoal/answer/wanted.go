@@ -90,7 +90,8 @@ func (w *wanted) instanceSet(c *snapshot.Cluster, set *v1alpha1.InstanceSet) err
 	w.shardSize = int(ptr.Deref(set.Spec.ShardSize, 0))
 	c.Put(podspec.Service(set))
 	ordinals := slices.DeleteFunc(decide.WantedOrdinals(&set.Spec), func(o int32) bool { return slices.Contains(set.Spec.OfflineInstances, o) })
-	instance := podspec.Instance{}
+	// Sets with roles have an agent, which asks for room too; which image it has changes nothing.
+	instance := podspec.Instance{Agent: podspec.Agent{Image: "shoal-agent"}}
 	switch {
 	case set.Spec.PlacementPolicyRef != nil:
 		instance.Policy = set.Spec.PlacementPolicyRef.Name

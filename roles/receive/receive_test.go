@@ -246,7 +246,11 @@ func TestConnectionsAreBounded(t *testing.T) {
 	dial("127.0.0.2")
 	first, second := <-accepted, <-accepted
 	dial("127.0.0.2")
-	<-busy
+	select {
+	case <-busy:
+	case <-accepted:
+		t.Fatal("a third connection of one address is served")
+	}
 	dial("127.0.0.3")
 	third := <-accepted
 	dial("127.0.0.4") // waits: three are open
