@@ -26,6 +26,7 @@ type reconciler struct {
 	events events.EventRecorder
 	metrics
 	own     *ownWrites
+	refused refusals
 	workers int
 	now     func() time.Time
 	ask     func(ctx context.Context, addr string) (redis.Role, error)

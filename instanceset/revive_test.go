@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -65,5 +66,47 @@ func TestAClaimGetsItsSlotBackForAPodThatIsThere(t *testing.T) {
 		if done != c.done || again != c.again || (err != nil) != (!done && !again) {
 			t.Errorf("%s: again %v, %v, written: %q", what, again, err, h.rebuildWrites())
 		}
+	}
+}
+
+// Who refuses is not asked again at once: a set is looked at with each event of its pods.
+func TestARefusedClaimWaits(t *testing.T) {
+	h := newHarness(t, testSet(3), &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "ns", Name: "data-r-1", UID: "c1", Labels: map[string]string{v1alpha1.LabelRetired: "true"},
+	}})
+	asked, clock := 0, h.now()
+	h.now = func() time.Time { return clock }
+	h.live = livePod{h.client, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r-1", UID: "u"}}, nil}
+	refused := errors.New("a webhook says no")
+	h.refuse = func(verb string, o client.Object) error {
+		if verb == "patch" && o.GetName() == "data-r-1" {
+			asked++
+			return refused
+		}
+		return nil
+	}
+	try := func() error {
+		_, err := h.carryOut(t, decide.Change{
+			Kind: decide.UnlabelClaim, Ordinal: 1, Object: "data-r-1", UID: "c1", Reason: reason.ReviveClaim,
+			Label: v1alpha1.LabelRetired, Pod: "r-1", PodUID: "u",
+		})
+		return err
+	}
+	for range 10 {
+		if err := try(); !errors.Is(err, refused) {
+			t.Errorf("it says %v", err)
+		}
+	}
+	if asked != 1 {
+		t.Errorf("asked %d times at one moment", asked)
+	}
+	clock = clock.Add(refusedFor)
+	if err := try(); !errors.Is(err, refused) || asked != 2 {
+		t.Errorf("after a while: %v, asked %d times", err, asked)
+	}
+	h.refuse = nil
+	clock = clock.Add(refusedFor)
+	if err := try(); err != nil {
+		t.Error(err)
 	}
 }

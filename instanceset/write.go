@@ -154,6 +154,15 @@ func (r *reconciler) patch(ctx context.Context, o decide.Objects, c decide.Chang
 // unlabelClaim gives a claim its slot back, if the pod is still there for whose sake it is. When that goes, the scheduler asks whether the
 // claim is still retired, and gives the slot away if it is: with a pod that the cache alone still has, there would be one slot too many.
 func (r *reconciler) unlabelClaim(ctx context.Context, o decide.Objects, c decide.Change) error {
+	if err := r.refused.lately(c.UID, r.now()); err != nil {
+		return err
+	}
+	err := r.giveBack(ctx, o, c)
+	r.refused.note(c.UID, err, r.now())
+	return err
+}
+
+func (r *reconciler) giveBack(ctx context.Context, o decide.Objects, c decide.Change) error {
 	var pod corev1.Pod
 	switch err := r.live.Get(ctx, types.NamespacedName{Namespace: o.Set.Namespace, Name: c.Pod}, &pod); {
 	case apierrors.IsNotFound(err):

@@ -70,8 +70,8 @@ func engineAddress(set *v1alpha1.InstanceSet) string {
 // withAgent adds the agent to a pod, as the last of the containers that run beside the others. What the template has under its
 // name is replaced.
 //
-// No probe makes the pod wait for it or unready: an instance serves without its agent. Requests are limits, so that a pod that
-// was Guaranteed still is.
+// No probe makes the pod wait for it. The kubelet does: a pod whose sidecar does not run is not ready, and starts nothing before its
+// sidecars have started (docs/agent.md, Known gaps). Requests are limits, so that a pod that was Guaranteed still is.
 func withAgent(spec *corev1.PodSpec, set *v1alpha1.InstanceSet, i Instance) {
 	spec.InitContainers = slices.DeleteFunc(spec.InitContainers, func(c corev1.Container) bool { return c.Name == AgentContainer })
 	spec.Volumes = slices.DeleteFunc(spec.Volumes, func(v corev1.Volume) bool { return v.Name == AgentContainer })

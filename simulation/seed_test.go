@@ -94,6 +94,7 @@ var pinned = map[int64]string{
 	10212: "the scheduler: a retired claim got its slot back, its pod went before that was seen, and a node too many was taken",
 	18022: "the scheduler: a place was kept for an instance that was offline, and a sibling of another size waited for it",
 	19875: "the scheduler: the same, for an instance of a set of which others were scaled in and taken offline",
+	8434:  "the manager: a webhook that refuses to give claims their slots back was asked a thousand times a minute",
 	5070:  "the model: nobody lifted the limits that all sets share, because the only set was just being made again",
 }
 
