@@ -43,12 +43,11 @@ var agentProgram = sync.OnceValues(func() (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // for all that it is made of, on a busy machine
 	defer cancel()
-	name, begun := agentFile(), time.Now()
+	name := agentFile()
 	out, err := exec.CommandContext(ctx, "go", "build", "-o", name, "../../cmd/agent").CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("%w: %s", err, out)
 	}
-	fmt.Printf("building the agent took %s\n", time.Since(begun))
 	return name, err
 })
 
