@@ -63,7 +63,7 @@ const secret = "(hidden)"
 
 // Diff compares a pod that exists with the one that is wanted. Was is the pod as it would be made today from the template of its
 // revision, with the same Agent and the same Instance as the one that is wanted. The result is in the order of a plan, and
-// empty when nothing has to be done. It costs some hundred microseconds: call it once per instance that is out of date.
+// empty when nothing has to be done. It copies and takes apart all three: call it only for instances that are out of date.
 //
 // Only what differs between was and want is the template's doing. So a default or an image of the manager, which is in both,
 // changes no pod that runs (a pod keeps what its revision was made with), and neither does what the scheduler, admission

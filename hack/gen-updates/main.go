@@ -23,7 +23,9 @@ const head = `# Updates
 
 What it takes to bring a change of a template to an instance that runs. Nothing does so yet: a changed template reaches new pods only.
 The page is generated from the table in package ` + "`podspec`" + ` by ` + "`make generate`" + `, and the rows are tried on a real API server
-(` + "`TestTableOfUpdates`" + `): the change must be accepted by the verb of its class, and what takes a new pod must be refused.
+(` + "`TestTableOfUpdates`" + `): the change must be accepted by the verb of its class, and what takes a new pod must be refused. Not
+tried are rows with nothing to do (but for gates), labels that hold a slot (an admission policy of Shoal refuses them), and of claims
+the source of data and the removal of a VolumeAttributesClass.
 
 Three pods are compared: the one that the template of the instance's revision makes today, the one that exists, and the one that is
 wanted. Only what differs between the first and the last is the template's doing. So:
