@@ -198,6 +198,7 @@ func (p *prediction) oneByOne(t *testing.T, set *v1alpha1.InstanceSet, plan *ans
 			p.create(t, claim)
 		}
 	}
+	manager := p.manager(t) // nobody else may create pods of a set
 	for ordinal := range replicas {
 		instance.Ordinal, instance.Template = ordinal, nil
 		if of := set.Spec.Templates; len(of) > 0 && ordinal < *of[0].Replicas {
@@ -205,7 +206,9 @@ func (p *prediction) oneByOne(t *testing.T, set *v1alpha1.InstanceSet, plan *ans
 		}
 		pod := podspec.Pod(set, instance)
 		pod.OwnerReferences = nil
-		p.create(t, pod)
+		if err := manager.Create(t.Context(), pod); err != nil {
+			t.Fatal(err)
+		}
 		p.comesTrue(t, pod, plan, int(ordinal))
 	}
 	for i, said := range plan.Instances { // also of those that were refused first, and tried again since
