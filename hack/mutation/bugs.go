@@ -213,7 +213,7 @@ var bugs = []bug{
 	{name: "agent-lost-election-for-ever", file: "agent/agent.go", is: "a.lower, a.election, a.tried.epoch = lower{}, probe.Election{}, e.Epoch", becomes: "a.lower = lower{}", scenarios: ofAgent, apart: true, why: noRoles},
 	{name: "agent-lower-election-at-once", file: "agent/agent.go", is: "case a.lower.Election != e:", becomes: "case false:", scenarios: ofAgent, apart: true, why: noRoles},
 	{name: "agent-serves-anybody", file: "agent/agent.go", is: "if !agent.IsManager(c) {", becomes: "if false {", scenarios: ofAgent, apart: true, why: noRoles},
-	{name: "agent-joins-as-master", file: "agent/probe/act.go", is: "\t\tif master {\n\t\t\treturn false, \"it is a master: its data would be replaced\"\n\t\t}\n", becomes: "", scenarios: ofProbe, apart: true, why: noRoles},
+	{name: "agent-joins-as-master", file: "agent/probe/act.go", is: "\t\tif master {\n\t\t\treturn false, \"it is a master: its data would be replaced\"\n\t\t}\n\t\tif !protected && s.Master != r.Master {", becomes: "\t\tif !master && !protected && s.Master != r.Master {", scenarios: ofProbe, apart: true, why: noRoles},
 	{name: "agent-promotes-half-a-copy", file: "agent/probe/act.go", is: "if !master && (s.Syncing || s.Loading) {", becomes: "if false {", scenarios: ofProbe, apart: true, why: noRoles},
 
 	// Who gets a certificate, and who is heard.
