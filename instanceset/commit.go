@@ -67,7 +67,9 @@ func (r *reconciler) commit(ctx context.Context, o decide.Objects, s decide.Snap
 		}
 	}
 	r.count(succeeded, failures)
-	err = r.writeStatus(ctx, o, decide.Report(s, plan, failures))
+	status := decide.Report(s, plan, failures)
+	unproven := r.keepRecord(ctx, o.Set, &status)
+	err = errors.Join(unproven, r.writeStatus(ctx, o, status))
 	r.tell(o.Set, succeeded, failures)
 	return again, errors.Join(err, summary(errs))
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -76,7 +77,7 @@ func (a *access) do(verb string, o client.Object, sub string, send func() error)
 	if a != a.w.system && a != a.w.user && !preempting {
 		a.w.checker.doing(a.process, " calls", callsPerMinute)
 	}
-	if fate.before == nil && verb != "get" {
+	if fate.before == nil && verb != "get" && verb != "list" {
 		fate.before, fate.after = a.told(fate.after)
 	}
 	if fate.before != nil {
@@ -287,9 +288,11 @@ func (l live) Get(ctx context.Context, key client.ObjectKey, o client.Object, _ 
 	return l.get(ctx, key, o)
 }
 
-// List is not offered: nobody lists past the cache.
-func (l live) List(context.Context, client.ObjectList, ...client.ListOption) error {
-	return errors.New("lists past the cache are not simulated")
+// List reads objects from what is stored. It is one call, whatever there is.
+func (l live) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	element, _ := reflect.TypeOf(list).Elem().FieldByName("Items")
+	one := reflect.New(element.Type.Elem()).Interface().(client.Object)
+	return l.do("list", one, "", func() error { return reader{l.w.truth}.List(ctx, list, opts...) })
 }
 
 // reader reads from replicas, as a controller's cache does.
@@ -351,6 +354,9 @@ func (r reader) List(_ context.Context, list client.ObjectList, opts ...client.L
 	for _, o := range found {
 		object := o.(client.Object)
 		if options.Namespace != "" && object.GetNamespace() != options.Namespace {
+			continue
+		}
+		if options.LabelSelector != nil && !options.LabelSelector.Matches(labels.Set(object.GetLabels())) {
 			continue
 		}
 		if copies {

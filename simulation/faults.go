@@ -113,7 +113,7 @@ func (w *World) struck(kind string, a *access, r request) fate {
 		switch r.verb {
 		case "create":
 			ways = refusals
-		case "get":
+		case "get", "list":
 		default:
 			ways = refusals[:refusalsOfWrites]
 		}
