@@ -152,7 +152,13 @@ func (r *reconciler) patch(ctx context.Context, o decide.Objects, c decide.Chang
 }
 
 // unlabelClaim gives a claim its slot back, if the pod is still there for whose sake it is. When that goes, the scheduler asks whether the
-// claim is still retired, and gives the slot away if it is: with a pod that the cache alone still has, there would be one slot too many.
+// claim is still retired, and gives the slot away if it is: with a pod that went before, there would be one slot too many.
+//
+// A look at the pod alone leaves a moment until the write. So the claim is marked as returning first, and the pod is looked for
+// after that. A claim so marked keeps the place of a pod that goes: a pod that went before the mark is not found, and with one that goes
+// after it the place is not given away. Each write is on the version that the one before has made, so that of two managers, one
+// of which was suspended in between, one alone gets through. If nobody finishes what was begun, the next decision takes the mark
+// back (decide.stopReturning).
 func (r *reconciler) unlabelClaim(ctx context.Context, o decide.Objects, c decide.Change) error {
 	if err := r.refused.lately(c.UID, r.now()); err != nil {
 		return err
@@ -163,6 +169,19 @@ func (r *reconciler) unlabelClaim(ctx context.Context, o decide.Objects, c decid
 }
 
 func (r *reconciler) giveBack(ctx context.Context, o decide.Objects, c decide.Change) error {
+	var claim corev1.PersistentVolumeClaim
+	if err := r.patch(ctx, o, c, &claim, labels(c, v1alpha1.ReturningValue)); err != nil {
+		return err
+	}
+	c.Version = claim.ResourceVersion
+	if err := r.podIsThere(ctx, o, c); err != nil {
+		return err
+	}
+	return r.patch(ctx, o, c, &corev1.PersistentVolumeClaim{}, labels(c, nil))
+}
+
+// podIsThere asks the API server for the pod of the change: the cache may have it still.
+func (r *reconciler) podIsThere(ctx context.Context, o decide.Objects, c decide.Change) error {
 	var pod corev1.Pod
 	switch err := r.live.Get(ctx, types.NamespacedName{Namespace: o.Set.Namespace, Name: c.Pod}, &pod); {
 	case apierrors.IsNotFound(err):
@@ -173,8 +192,10 @@ func (r *reconciler) giveBack(ctx context.Context, o decide.Objects, c decide.Ch
 		return &lateError{"its pod is another one now"}
 	case slots.Ended(&pod):
 		return &lateError{"its pod has ended"}
+	case pod.Spec.NodeName == "", slots.Lost(pod.Labels, nil):
+		return &lateError{"its pod holds no place"}
 	}
-	return r.patch(ctx, o, c, &corev1.PersistentVolumeClaim{}, labels(c, nil))
+	return nil
 }
 
 // isOtherUID recognizes how the API server refuses a patch for an object of another UID: as a change of the UID.

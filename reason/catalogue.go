@@ -480,7 +480,7 @@ func catalogue() []row {
 		{ReviveClaim, Entry{
 			Name:    "ReviveClaim",
 			Text:    "the ordinal is wanted again: its volume counts again",
-			Meaning: "The label shoal.dev/retired is removed once the pod is placed. Until then the volume holds no slot, and the scheduler lets the pod back to it only within the limits.",
+			Meaning: "The label shoal.dev/retired is removed once the pod is placed: the manager sets it to returning, looks whether the pod is still there, and removes it or sets it back. Until then the volume holds no slot, and the scheduler lets the pod back to it only within the limits.",
 			Advice:  "Nothing.",
 		}},
 		{DeleteClaim, Entry{

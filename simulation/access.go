@@ -115,6 +115,21 @@ func (a *access) get(ctx context.Context, key types.NamespacedName, into client.
 	return a.do("get", into, "", func() error { return a.received(a.w.api.Get(ctx, key, into))(into) })
 }
 
+// listClaims are all claims of a namespace. Whoever asks picks those with the labels that it wants.
+func (a *access) listClaims(namespace string) (*corev1.PersistentVolumeClaimList, error) {
+	list, kind := &corev1.PersistentVolumeClaimList{}, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace}}
+	err := a.do("get", kind, "", func() error {
+		list.Items = nil
+		for _, claim := range all[*corev1.PersistentVolumeClaim](a.w) {
+			if claim.Namespace == namespace {
+				list.Items = append(list.Items, *claim.DeepCopy())
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
 // received hands a result over to who asked for it.
 func (a *access) received(from client.Object, err error) func(client.Object) error {
 	return func(into client.Object) error {

@@ -274,6 +274,10 @@ func (p *placer) react(a clienttesting.Action) (runtime.Object, error) {
 	case clienttesting.DeleteAction:
 		o.SetName(a.GetName())
 		return o, p.remove(p.ctx, o, a.GetDeleteOptions())
+	case clienttesting.ListAction:
+		if _, claims := o.(*corev1.PersistentVolumeClaim); claims {
+			return p.listClaims(a.GetNamespace())
+		}
 	case clienttesting.GetAction:
 		return o, p.get(p.ctx, types.NamespacedName{Namespace: a.GetNamespace(), Name: a.GetName()}, o)
 	}

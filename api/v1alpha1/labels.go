@@ -31,7 +31,7 @@ const (
 	// of a rebuild, and never taken back.
 	LabelLost = GroupName + "/lost"
 	// LabelRetired marks a retained claim whose ordinal is no longer wanted. It holds no slot. Written and removed by
-	// shoal-manager alone (an admission policy enforces it). The value is always RetiredValue.
+	// shoal-manager alone (an admission policy enforces it). The value is RetiredValue, or ReturningValue before it is removed.
 	LabelRetired = GroupName + "/retired"
 	// LabelRole is what the instance is in its shard: master, replica, or absent while that is not known. Pods only. Written
 	// by shoal-manager alone (an admission policy enforces it): a Service would send writes to whoever has it. A hint:
@@ -42,8 +42,14 @@ const (
 	LabelLeads = GroupName + "/leads"
 )
 
-// RetiredValue is the value of LabelRetired.
-const RetiredValue = "true"
+// Values of LabelRetired. Two objects cannot be changed at once: while shoal-manager takes the label from a claim, the pod may go for
+// whose sake it does. So it writes ReturningValue first, and looks for the pod after that. A claim with either value holds no slot.
+const (
+	RetiredValue = "true"
+	// ReturningValue says that the claim is about to hold its slot again: while it stands there, the scheduler gives the place of
+	// a pod that goes to nobody. It is removed with the label if the pod is there, and becomes RetiredValue again if not.
+	ReturningValue = "returning"
+)
 
 // Annotations.
 const (

@@ -31,6 +31,7 @@ func (p *planner) create() {
 		if i.online() && i.pod == nil {
 			p.missing++
 		}
+		p.stopReturning(i)
 		if p.spec.Paused || i.pod != nil && i.pod.ended() || i.offline && i.pod == nil && i.gone() {
 			continue
 		}
@@ -113,16 +114,38 @@ func notHeld(p *planner, _ *instance) (reason.Code, string, bool) { return 0, ""
 // before: meanwhile the slot may have been given to another instance, and only the scheduler knows whether the limits
 // still have a place for this one.
 func (p *planner) reviveClaims(i *instance) {
-	if i.pod == nil || i.pod.Node == "" {
+	if i.pod == nil || i.pod.Node == "" || i.pod.Lost {
 		return
 	}
 	for _, c := range i.claims {
 		if c != nil && c.Retired {
 			change := p.claimChange(UnlabelClaim, c, reason.ReviveClaim)
-			change.Label, change.Pod, change.PodUID = v1alpha1.LabelRetired, p.name(i.ordinal), i.pod.UID
+			change.Label, change.Version, change.Pod, change.PodUID = v1alpha1.LabelRetired, c.Version, p.name(i.ordinal), i.pod.UID
 			p.add(change)
 		}
 	}
+}
+
+// stopReturning retires claims again whose pod went before it was seen with them, or whose manager did. Until then the scheduler
+// keeps their places.
+func (p *planner) stopReturning(i *instance) {
+	if p.spec.Paused || i.foreign != "" || i.pod != nil && i.pod.Node != "" && !i.pod.ended() {
+		return
+	}
+	for _, c := range i.claims {
+		if c != nil && c.Returning && !c.Lost && !c.Terminating {
+			p.retireAgain(c)
+		}
+	}
+}
+
+// retireAgain writes onto the version that was seen: whoever else is about to give the claim its slot back is refused by that, or has
+// given it before.
+func (p *planner) retireAgain(c *Claim) {
+	change := p.claimChange(LabelClaim, c, reason.ReviveClaim)
+	change.Words = reason.ReviveClaim.Because("its pod went before its volume counted again")
+	change.Label, change.Value, change.Version = v1alpha1.LabelRetired, v1alpha1.RetiredValue, c.Version
+	p.add(change)
 }
 
 func (p *planner) build(i *instance) podspec.Instance {

@@ -43,9 +43,15 @@ func (w *world) forbids(c Change) string {
 		if i.pod == nil || i.pod.Node == "" {
 			return "the volume would take a slot that nobody has checked"
 		}
+		if c.Version == "" {
+			return "nobody says of which version of the claim it is"
+		}
 	case LabelClaim, LabelPod:
 		if c.Label == v1alpha1.LabelLost {
 			return w.forbidsLabel(v, i)
+		}
+		if claim := w.claims[c.Object]; claim != nil && claim.Returning && (i.pod == nil || i.pod.Node == "" || i.pod.ended()) {
+			return ""
 		}
 		if i.wanted || i.pod != nil {
 			return "a claim is retired that is in use"

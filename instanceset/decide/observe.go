@@ -181,6 +181,7 @@ func observeClaim(set *v1alpha1.InstanceSet, claim *corev1.PersistentVolumeClaim
 			Version:     claim.ResourceVersion,
 			Terminating: claim.DeletionTimestamp != nil,
 			Retired:     labels[v1alpha1.LabelRetired] != "",
+			Returning:   labels[v1alpha1.LabelRetired] == v1alpha1.ReturningValue,
 			Lost:        labels[v1alpha1.LabelLost] != "",
 			Volume:      claim.Spec.VolumeName,
 			Template:    labels[v1alpha1.LabelTemplate],

@@ -69,8 +69,8 @@ type Change struct {
 
 	Label, Value string // LabelPod, LabelClaim, UnlabelClaim
 
-	// Pod is the pod for whose sake a claim gets its slot back (UnlabelClaim). The change must not be made unless it is there at that
-	// moment, and has not ended.
+	// Pod is the pod for whose sake a claim gets its slot back (UnlabelClaim). The change must not be made unless it is there, and has
+	// not ended, after the claim was marked as returning.
 	Pod    string
 	PodUID types.UID
 

@@ -116,7 +116,7 @@ func (p *planner) wantedCount() int32 {
 // surplusGone reports whether no instance that is no longer wanted can hold a slot.
 func (p *planner) surplusGone() bool {
 	return !slices.ContainsFunc(p.instances, func(i instance) bool {
-		counts := func(c *Claim) bool { return c != nil && !c.Retired }
+		counts := func(c *Claim) bool { return c != nil && (!c.Retired || c.Returning) }
 		return !i.wanted && (i.pod != nil || slices.ContainsFunc(i.claims, counts))
 	})
 }

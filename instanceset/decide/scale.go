@@ -44,10 +44,14 @@ func (p *planner) removeAll(condemned func(*instance) bool, retention v1alpha1.R
 func (p *planner) removeClaims(i *instance, retention v1alpha1.RetentionType) int {
 	left := 0
 	for _, c := range i.claims {
-		if c == nil || c.Retired || c.Terminating {
+		if c == nil || c.Retired && !c.Returning || c.Terminating {
 			continue
 		}
 		left++
+		if c.Returning {
+			p.retireAgain(c)
+			continue
+		}
 		if retention == v1alpha1.DeleteClaims {
 			p.add(p.claimChange(DeleteClaim, c, reason.DeleteClaim))
 			continue

@@ -246,6 +246,8 @@ func setClaim(t *testing.T, w *world, d *datadriven.TestData) string {
 			claim.Foreign = true
 		case "retired":
 			claim.Retired = true
+		case "returning":
+			claim.Retired, claim.Returning = true, true
 		case "promised":
 			claim.Node = a.Vals[0]
 		case "gone":

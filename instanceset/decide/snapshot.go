@@ -85,6 +85,7 @@ type Claim struct {
 	Version     string // resourceVersion
 	Terminating bool
 	Retired     bool
+	Returning   bool // retired, and about to hold its slot again
 	Lost        bool
 	Volume      string // the PersistentVolume that it is bound to, "" while unbound
 	Node        string // the node that it pins its pod to, "" if none

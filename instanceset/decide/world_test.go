@@ -172,9 +172,11 @@ func (w *world) applyToClaim(c Change) error {
 	switch c.Kind {
 	case LabelClaim:
 		claim.Lost = claim.Lost || c.Label == v1alpha1.LabelLost
-		claim.Retired = claim.Retired || c.Label == v1alpha1.LabelRetired
+		if c.Label == v1alpha1.LabelRetired {
+			claim.Retired, claim.Returning = true, c.Value == v1alpha1.ReturningValue
+		}
 	case UnlabelClaim:
-		claim.Retired = false
+		claim.Retired, claim.Returning = false, false
 	case DeleteClaim:
 		claim.Terminating = true
 		w.protect(c.Object)

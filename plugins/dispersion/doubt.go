@@ -48,7 +48,7 @@ const (
 	// none (the promise is written onto the version that was seen, or refused), or the claim is gone. The pod says nothing about
 	// it: pods and claims come by different watches.
 	promising
-	// returning is a retired claim whose pod was on a node: see departs.
+	// returning is a retired claim whose pod was on a node, or may have been: see departs.
 	returning
 )
 
@@ -68,6 +68,7 @@ type doubt struct {
 	// server says that it holds the slot, and empty before it was asked.
 	version string
 	slot    slots.Slot // of a returning claim
+	listed  bool       // a returning claim was asked about together with others
 }
 
 func doubtOf(pod *corev1.Pod, nodes ...string) doubt {

@@ -72,6 +72,11 @@ func (p *Plugin) slotIsThere(ctx context.Context, cs fwk.CycleState, pod *corev1
 	return nil
 }
 
+// isReturning reports whether a claim is about to hold its slot again.
+func isReturning(labels map[string]string) bool {
+	return labels[v1alpha1.LabelLost] == "" && labels[v1alpha1.LabelRetired] == v1alpha1.ReturningValue
+}
+
 // givenUp reports whether a claim with these labels holds no slot any more.
 func givenUp(labels map[string]string) bool {
 	return labels[v1alpha1.LabelLost] != "" || labels[v1alpha1.LabelRetired] != ""

@@ -49,6 +49,7 @@ type index struct {
 	hosts map[string][]string
 	stir  stir
 
+	departed  map[types.UID]departure // by claim: see departs
 	sightings map[types.UID]*sighting
 	informed  map[string]*corev1.Pod // pods of groups that the informer has, by key
 	former    []*corev1.Pod          // that were on nodes when all was forgotten
@@ -66,7 +67,7 @@ type index struct {
 type sighting struct{ snapshot, informer, counted *corev1.Pod }
 
 func newIndex(pods, claims cache.Indexer, volumes corelisters.PersistentVolumeLister) *index {
-	x := &index{pods: pods, claims: claims, volumes: volumes}
+	x := &index{pods: pods, claims: claims, volumes: volumes, departed: map[types.UID]departure{}}
 	x.doubts.init()
 	x.reset()
 	return x
@@ -114,7 +115,6 @@ func (x *index) update(list []fwk.NodeInfo, assumes, quick bool) {
 	}
 	x.assumes = assumes
 	if !x.primed { // no hole after a restart: the informers are in sync, although not all of their events have come
-		x.primed = true
 		x.notes.drain()
 		for _, key := range x.pods.ListKeys() {
 			x.readPod(key)
@@ -122,6 +122,7 @@ func (x *index) update(list []fwk.NodeInfo, assumes, quick bool) {
 		for _, key := range x.claims.ListKeys() {
 			x.readClaim(key)
 		}
+		x.primed = true
 		x.departFormer()
 	}
 	pods, claims, volumes := x.notes.drain()

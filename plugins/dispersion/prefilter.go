@@ -71,7 +71,7 @@ func (p *Plugin) stateFor(group slots.Group, rules policy, pod *corev1.Pod, news
 			refused(reason.VolumeLost)
 			return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, reason.VolumeLost.Message())
 		}
-		if node := p.nodeOfClaim(claim); node != "" {
+		if node := p.index.pinnedBy(claim); node != "" {
 			s.pinned = node
 		}
 	}
@@ -326,12 +326,4 @@ func (p *Plugin) claimsOfPod(pod *corev1.Pod) []*corev1.PersistentVolumeClaim {
 		}
 	}
 	return claims
-}
-
-func (p *Plugin) nodeOfClaim(claim *corev1.PersistentVolumeClaim) string {
-	var volume *corev1.PersistentVolume
-	if claim.Spec.VolumeName != "" {
-		volume = p.index.volume(claim.Spec.VolumeName)
-	}
-	return slots.NodeOfClaim(claim, volume, p.index)
 }

@@ -268,12 +268,17 @@ func (x *index) readClaim(key string) *corev1.PersistentVolumeClaim {
 	}
 	o, _, err := x.claims.GetByKey(key)
 	claim, ok := o.(*corev1.PersistentVolumeClaim)
+	before := x.ledger.Claim(namespace, name)
+	if before != nil && (!ok || claim.UID != before.UID) {
+		delete(x.departed, before.UID)
+	}
 	switch {
 	case err != nil || !ok:
 		x.ledger.DropClaim(namespace, name)
 		return nil
-	case x.ledger.Claim(namespace, name) != claim:
+	case before != claim:
 		x.ledger.PutClaim(claim)
+		x.sees(claim)
 	}
 	return claim
 }
