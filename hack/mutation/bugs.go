@@ -53,6 +53,7 @@ var bugs = []bug{
 	// What counts.
 	{name: "slot-not-proven", file: "plugins/dispersion/homecoming.go", is: "if !s.holds || s.mode == v1alpha1.PlacementBestEffort || !s.over(node) {", becomes: "if !s.holds || s.mode == v1alpha1.PlacementBestEffort || s.total >= 0 {", scenarios: []string{"./plugins/dispersion ComesBack"}, seed: 1600},
 	{name: "absent-as-good-as-there", file: "plugins/dispersion/pack.go", is: "out > 0 && known < len(wanted) {", becomes: "out < 0 {", scenarios: []string{"./plugins/dispersion ThatIsThere"}, seed: 18022},
+	{name: "known-not-preferred", file: "plugins/dispersion/pack.go", is: "\ts.preferKnown(wanted, all.Node, known)\n", becomes: "", scenarios: []string{"./plugins/dispersion ThatIsThere"}, why: "it takes a group of several sizes that is larger than what fits, with instances that never come"},
 	{name: "slot-given-back-unseen", file: "plugins/dispersion/sightings.go", is: "\t\tx.departs(before, before.Spec.NodeName)\n", becomes: "", scenarios: []string{"./plugins/dispersion ComesBack"}, seed: 10212},
 	{name: "forgotten-on-the-word-of-the-cache", file: "instanceset/forget.go", is: "if left || err != nil {", becomes: "if _ = left; err != nil {", scenarios: []string{"./instanceset WordOfTheCache"}, seed: 16331},
 	{name: "slot-back-for-a-pod-that-went", file: "instanceset/write.go", is: "\treturn &lateError{\"its pod is gone\"}\n", becomes: "", scenarios: []string{"./instanceset ForAPodThatIsThere"}, why: "it takes a pod that goes between two moments in which scheduler and manager ask the API server"},

@@ -87,6 +87,23 @@ func TestAPodThatIsThereComesBeforeOneThatMayCome(t *testing.T) {
 	}
 }
 
+// TestAPodThatIsThereTakesThePlaceOfOneLikeIt: three nodes, each with room for one large instance. Of four large ones one is there, and
+// has a shard; of the others nothing is known. It is one of those that are placed, whichever the packing would have left out.
+func TestAPodThatIsThereTakesThePlaceOfOneLikeIt(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("p", 5, placement.Limits{MaxNodes: 3, MaxPerShard: 1})
+	for i := range 3 {
+		w.node(fmt.Sprintf("n-%d", i), 4, 20)
+	}
+	small, large := sized("r-0", "s-0", "1"), sized("r-1", "s-0", "4")
+	w.arrive(small, large)
+	for _, pod := range []*corev1.Pod{large, small} {
+		if node, refused := w.schedule(pod); node == "" {
+			t.Errorf("%s has no node: %v", pod.Name, refused)
+		}
+	}
+}
+
 // sizesOf are the different requests of the pods.
 func sizesOf(pods []*corev1.Pod) map[string]bool {
 	sizes := map[string]bool{}

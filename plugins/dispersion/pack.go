@@ -55,6 +55,7 @@ func (s *state) pack(pod *corev1.Pod, pods []*corev1.Pod) *mixture {
 // alone, if no fewer are placed then.
 func (s *state) packed(wanted []spot, known int) (placement.Packing, int) {
 	all := placement.Pack(s.mixedGroup(wanted))
+	s.preferKnown(wanted, all.Node, known)
 	if out := leftOut(all, known); out > 0 && known < len(wanted) {
 		alone := placement.Pack(s.mixedGroup(wanted[:known]))
 		if n := leftOut(alone, known); n < out && known-n >= len(wanted)-leftOut(all, len(wanted)) {
@@ -62,6 +63,44 @@ func (s *state) packed(wanted []spot, known int) (placement.Packing, int) {
 		}
 	}
 	return all, all.Bound.Unplaceable
+}
+
+// preferKnown gives those of the first known instances that have no node the nodes of instances like them that are not there: those
+// may never come. As many are placed as before. The last of those loses its node first: the first pod that comes takes the place of
+// the first.
+func (s *state) preferKnown(wanted []spot, nodes []int, known int) {
+	if known == len(wanted) {
+		return
+	}
+	size, next := wanted[known].size, len(wanted)-1 // they are all alike, and of no shard
+	for i := range known {
+		if nodes[i] >= 0 || !wanted[i].size.Equal(size) {
+			continue
+		}
+		for next >= known && nodes[next] < 0 {
+			next--
+		}
+		for j := next; j >= known; j-- {
+			if nodes[j] >= 0 && s.mayJoin(wanted[i].shard, nodes[j], wanted[:known], nodes) {
+				nodes[i], nodes[j] = nodes[j], -1
+				break
+			}
+		}
+	}
+}
+
+// mayJoin reports whether the shard rule allows one more instance of the shard on a node, beside those that are packed there.
+func (s *state) mayJoin(shard string, number int, known []spot, nodes []int) bool {
+	if shard == "" || s.limits.MaxPerShard == 0 {
+		return true
+	}
+	there := s.tally.PerShard[shard][s.index.nodes[number].name]
+	for k := range known {
+		if nodes[k] == number && known[k].shard == shard {
+			there++
+		}
+	}
+	return there < s.limits.MaxPerShard
 }
 
 // leftOut is how many of the first so many instances have no node.
