@@ -15,7 +15,7 @@ import (
 
 // Filter judges one node in constant time.
 func (p *Plugin) Filter(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, info fwk.NodeInfo) *fwk.Status {
-	s, status := stateOf(cs)
+	s, status := p.stateOf(cs)
 	if !status.IsSuccess() {
 		return status
 	}

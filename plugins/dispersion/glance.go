@@ -1,8 +1,11 @@
 package dispersion
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	"github.com/shoal-dev/shoal/slots"
 )
@@ -25,16 +28,26 @@ const (
 	// glances is how many cycles may glance between two that look at all nodes. A look at 5,000 nodes takes 110 to 230 us of the running
 	// scheduler, since the caches hold none of them any more: the 64th part of that is 2 to 4 us for each pod.
 	glances = 63
-	// askFor is for how many cycles a node is asked that was noted.
-	askFor = 30
+	// askFor is for how many cycles at least a node is asked that was noted, and sweepAfter how often those are dropped that were asked
+	// for longer.
+	askFor     = 30
+	sweepAfter = 8
 )
 
 // stir is what may have changed.
 type stir struct {
 	first  *fwk.NodeInfo // of the list that was scanned: one with other nodes is a new list
 	nodes  int
-	cycles int   // since then
-	noted  []int // numbers of the nodes that are asked
+	cycles int // since then
+	noted  []asked
+}
+
+// asked is a node that is asked, with all that is needed to see that it is as it was: what else is known of it lies elsewhere in the
+// memory, and every pod asks some dozens.
+type asked struct {
+	info       *framework.NodeInfo // nil for a node that is not in the snapshot
+	generation int64               // in which it was seen to be taken in
+	number     int
 }
 
 // scanned begins a new round.
@@ -53,7 +66,7 @@ func (x *index) note() {
 			continue
 		}
 		if n := x.nodes[number]; n.noted == 0 {
-			x.stir.noted = append(x.stir.noted, number)
+			x.stir.noted = append(x.stir.noted, asked{n.info, -1, number})
 		}
 		x.nodes[number].noted = x.cycle
 	}
@@ -66,19 +79,35 @@ func (x *index) glance(list []fwk.NodeInfo) bool {
 		return false
 	}
 	s.cycles++
-	asked := s.noted[:0]
-	for _, number := range s.noted {
-		if !x.current(number) {
-			x.look(x.nodes[number].at)
+	for i := range s.noted {
+		a := &s.noted[i]
+		if a.info == nil || a.info.Generation == a.generation {
+			continue
 		}
-		if n := x.nodes[number]; x.cycle < n.noted+askFor {
-			asked = append(asked, number)
-		} else {
-			n.noted = 0
+		at := x.nodes[a.number].at
+		if !x.current(a.number) {
+			x.look(at)
 		}
+		a.generation = x.seen[at].generation
 	}
-	s.noted = asked
+	if s.cycles%sweepAfter == 0 {
+		s.noted = slices.DeleteFunc(s.noted, func(a asked) bool {
+			n := x.nodes[a.number]
+			if x.cycle < n.noted+askFor {
+				return false
+			}
+			n.noted = 0
+			return true
+		})
+	}
 	return true
+}
+
+// askAnew is called when nodes came or went.
+func (s *stir) askAnew(nodes []*node) {
+	for i, a := range s.noted {
+		s.noted[i] = asked{nodes[a.number].info, -1, a.number}
+	}
 }
 
 // current reports whether a node is as it was looked at.

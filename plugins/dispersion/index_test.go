@@ -299,6 +299,7 @@ func (c *drifting) compare(done string) {
 		if got.used != want.used || got.left != want.left || got.closed.Guard(l.MaxNodes, got.used, got.left, 9) != want.closed.Guard(l.MaxNodes, want.used, want.left, 9) {
 			c.T.Fatalf("after %s the sums of %s differ: got %+v, want %+v", done, name, got.sums, want.sums)
 		}
+		ranked(c.T, got)
 		for node, number := range x.names {
 			s, other := got.seats[number], seat{lowest: math.MaxInt32}
 			if n, there := fresh.names[node]; there {

@@ -76,14 +76,15 @@ func TestWhoStarvesIsFedWhenWaitingPodsAreDeleted(t *testing.T) {
 // of them were named.
 func TestTheLeastLoadedOfManyNodesAreNamed(t *testing.T) {
 	const idle = 10
-	s := &state{base: &base{cutTo: cutToNodes, view: &view{seats: make([]seat, 40000)}}}
+	s := &state{base: &base{cutTo: cutToNodes, view: &view{seats: make([]seat, 40000), ranks: make([]rank, 40000)}}}
 	for number := range s.view.seats {
 		s.view.seats[number] = seat{capacity: 1, load: 500}
 		if number%4000 == 0 {
 			s.view.seats[number].load = 1
 		}
+		s.view.ranks[number] = s.view.seats[number].rank()
 	}
-	named := s.lowest(s.view.all(), func(int) bool { return true })
+	named := s.lowest(s.view.all(), s.view.ranks)
 	least := 0
 	for _, number := range named {
 		if s.view.seats[number].load == 1 {

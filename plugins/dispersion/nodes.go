@@ -105,6 +105,7 @@ func (x *index) relist(list []fwk.NodeInfo) {
 			x.look(i)
 		}
 	}
+	x.stir.askAnew(x.nodes)
 }
 
 // renumber starts anew when most numbers belong to nodes that are long gone.

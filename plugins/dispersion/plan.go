@@ -14,6 +14,8 @@ import (
 type plan struct {
 	quota     []int            // of each node; those that came later have none
 	opened    []int            // the nodes that have a quota
+	ranks     []rank           // of opened, for the view that the plan was made for; nil for a packing, which several share
+	at        []int32          // the place of each node in opened, -1 for those that are not there
 	rows      map[string][]int // of each shard, the nodes of its instances that are still to come; nil without rows
 	unnamed   [][]int          // rows of shards of which nothing is known yet
 	level     int
@@ -63,8 +65,33 @@ func (p *plan) check(number int, before, now seat) {
 		return
 	}
 	p.grown = p.grown || now.capacity > before.capacity
+	p.rerank(number, &now)
 	if number < len(p.quota) && p.quota[number]-int(now.held) > int(now.capacity) {
 		p.broken = true
+	}
+}
+
+// rerank brings the rank of a node up to date. One that has all that is planned for it has none.
+func (p *plan) rerank(number int, s *seat) {
+	if p.ranks == nil || number >= len(p.at) || p.at[number] < 0 {
+		return
+	}
+	r := noRank
+	if p.more(number, *s) > 0 {
+		r = s.rank()
+	}
+	p.ranks[p.at[number]] = r
+}
+
+// rankAll ranks the nodes of the plan.
+func (p *plan) rankAll(seats []seat) {
+	p.ranks, p.at = make([]rank, len(p.opened)), make([]int32, len(p.quota))
+	for number := range p.at {
+		p.at[number] = -1
+	}
+	for i, number := range p.opened {
+		p.at[number] = int32(i)
+		p.rerank(number, &seats[number])
 	}
 }
 
@@ -78,6 +105,10 @@ func (p *plan) more(number int, s seat) int {
 
 // follow takes in what has moved since, and breaks the plan when it did not foresee that.
 func (p *plan) follow(moves []move, seats []seat) {
+	if len(moves) == 1 { // most often one pod came
+		p.take(moves[0], seats)
+		return
+	}
 	type at struct {
 		shard  string
 		number int
@@ -87,24 +118,32 @@ func (p *plan) follow(moves []move, seats []seat) {
 		count(net, at{m.shard, m.number}, m.by)
 	}
 	for where, by := range net { // the order does not matter: each is a place of its own
-		if by < 0 || p.more(where.number, seats[where.number]) < 0 {
-			p.broken = true
+		if !p.take(move{where.shard, where.number, by}, seats) {
 			return
 		}
-		p.remaining -= by
-		if p.rows == nil {
-			continue
-		}
-		for range by {
-			row := p.row(where.shard)
-			i := slices.Index(row, where.number)
-			if i < 0 {
-				p.broken = true
-				return
-			}
-			p.rows[where.shard] = slices.Delete(row, i, i+1)
-		}
 	}
+}
+
+// take takes in what has moved at one place, and reports false, with the plan broken, if it did not foresee that.
+func (p *plan) take(m move, seats []seat) bool {
+	if m.by < 0 || p.more(m.number, seats[m.number]) < 0 {
+		p.broken = true
+		return false
+	}
+	p.remaining -= m.by
+	if p.rows == nil {
+		return true
+	}
+	for range m.by {
+		row := p.row(m.shard)
+		i := slices.Index(row, m.number)
+		if i < 0 {
+			p.broken = true
+			return false
+		}
+		p.rows[m.shard] = slices.Delete(row, i, i+1)
+	}
+	return true
 }
 
 // outgrown reports whether the plan has no node for an instance of the shard, and might have one by now. Numbers alone do not
@@ -141,6 +180,7 @@ func (x *index) planOf(v *view, tight bool, shard string, shards, replicas, rema
 			p.opened = append(p.opened, number)
 		}
 	}
+	p.rankAll(v.seats)
 	if g.Rows != nil {
 		p.rows = make(map[string][]int, len(names)+len(full))
 		for _, name := range full { // a pod too many of it takes no other shard's row

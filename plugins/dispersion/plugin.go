@@ -3,6 +3,7 @@ package dispersion
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -35,6 +36,7 @@ type Plugin struct {
 	index    *index
 	holds    holds
 	wishes   wishes
+	latest   atomic.Pointer[latest]
 	now      func() time.Time
 
 	cutAbove, cutTo int

@@ -56,6 +56,7 @@ func (p *Plugin) PreFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.P
 func (p *Plugin) decided(cs fwk.CycleState, s *state, result *fwk.PreFilterResult) (*fwk.PreFilterResult, *fwk.Status) {
 	p.index.known(s.group).memo.cut = result != nil && s.mix == nil
 	cs.Write(stateKey, s)
+	p.latest.Store(&latest{cs, s})
 	return result, nil
 }
 
@@ -244,9 +245,9 @@ func (p *Plugin) cut(s *state, pod *corev1.Pod) *fwk.PreFilterResult {
 	case s.fixed, len(s.row) > 0:
 		numbers = s.row
 	case s.plan != nil:
-		numbers = s.lowest(s.plan.opened, func(number int) bool { return s.plan.more(number, s.view.seats[number]) > 0 })
+		numbers = s.lowest(s.plan.opened, s.plan.ranks)
 	case s.limits.MaxNodes == 0 && !prefersNodes(pod):
-		numbers = s.lowest(s.view.all(), func(int) bool { return true })
+		numbers = s.lowest(s.view.all(), s.view.ranks)
 	}
 	var result *fwk.PreFilterResult
 	for _, number := range numbers {
@@ -268,36 +269,35 @@ func (p *Plugin) cut(s *state, pod *corev1.Pod) *fwk.PreFilterResult {
 	return result
 }
 
-// lowest are those of the wanted nodes that have room and hold the fewest, the least loaded of them.
-func (s *state) lowest(of []int, wanted func(number int) bool) []int {
-	seats, fewest := s.view.seats, int32(math.MaxInt32)
-	best := s.view.best[:0]
-	for _, number := range of {
-		if seats[number].held > fewest || seats[number].capacity <= 0 || !wanted(number) {
+// lowest are those of the nodes with these ranks that have room and hold the fewest, the least loaded of them.
+func (s *state) lowest(of []int, ranks []rank) []int {
+	fewest, best := noRank.held(), s.view.best[:0] // places in of
+	for i, r := range ranks {
+		if r.held() > fewest || r == noRank {
 			continue
 		}
-		if seats[number].held < fewest {
-			fewest, best = seats[number].held, best[:0]
+		if r.held() < fewest {
+			fewest, best = r.held(), best[:0]
 		}
-		best = append(best, number)
+		best = append(best, i)
 	}
 	s.view.best = best
 	var byLoad [mostLoad + 1]int32
-	for _, number := range best {
-		byLoad[seats[number].load]++
+	for _, i := range best {
+		byLoad[ranks[i].load()]++
 	}
 	less, top := 0, 0 // nodes with less than the highest load that is still taken, and that load
 	for ; top < len(byLoad)-1 && less+int(byLoad[top]) < s.cutTo; top++ {
 		less += int(byLoad[top])
 	}
 	numbers, left := make([]int, 0, s.cutTo), s.cutTo-less
-	for _, number := range best {
-		switch load := int(seats[number].load); {
+	for _, i := range best {
+		switch load := ranks[i].load(); {
 		case load < top:
-			numbers = append(numbers, number)
+			numbers = append(numbers, of[i])
 		case load == top && left > 0:
 			left--
-			numbers = append(numbers, number)
+			numbers = append(numbers, of[i])
 		}
 	}
 	return numbers

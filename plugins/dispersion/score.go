@@ -24,7 +24,7 @@ const wantedMore = fwk.MaxScore
 // Score prefers nodes that hold fewer instances of the group; where there is a plan, first among those that it still wants to use.
 // NormalizeScore brings it into its range.
 func (p *Plugin) Score(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, info fwk.NodeInfo) (int64, *fwk.Status) {
-	s, status := stateOf(cs)
+	s, status := p.stateOf(cs)
 	if !status.IsSuccess() {
 		return 0, status
 	}

@@ -144,6 +144,21 @@ func (s *state) used() int {
 	return n
 }
 
+// latest is the state of the last cycle. Filter and Score ask for it once for each node, and looking it up in the CycleState costs
+// more than they do.
+type latest struct {
+	cs fwk.CycleState
+	s  *state
+}
+
+// stateOf is the state of a cycle. One that is tried on a copy of the CycleState has its own.
+func (p *Plugin) stateOf(cs fwk.CycleState) (*state, *fwk.Status) {
+	if l := p.latest.Load(); l != nil && l.cs == cs {
+		return l.s, nil
+	}
+	return stateOf(cs)
+}
+
 func stateOf(cs fwk.CycleState) (*state, *fwk.Status) {
 	data, err := cs.Read(stateKey)
 	if err != nil {

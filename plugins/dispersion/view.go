@@ -71,6 +71,7 @@ type view struct {
 	total  int // cap over all groups
 
 	seats []seat // by the number of the node
+	ranks []rank // of the seats
 	sums
 	peak int // the largest capacity that a node ever had
 
@@ -89,6 +90,27 @@ type view struct {
 
 	numbers, best []int // of lowest: those of all seats, and room to work in
 }
+
+// rank orders seats for lowest, and is all that it reads of them: by how many instances they hold, and then by load. The seats of
+// thousands of nodes would be fetched from memory for each pod.
+type rank uint32
+
+const (
+	// noRank is that of a node which can take nothing more, or from which nothing more is wanted.
+	noRank   rank = math.MaxUint32
+	loadBits      = 10 // mostLoad has as many
+	mostHeld      = 1<<(32-loadBits) - 2
+)
+
+func (s *seat) rank() rank {
+	if s.capacity <= 0 {
+		return noRank
+	}
+	return rank(min(s.held, mostHeld))<<loadBits | rank(s.load)
+}
+
+func (r rank) held() uint32 { return uint32(r) >> loadBits }
+func (r rank) load() int    { return int(r & (1<<loadBits - 1)) }
 
 // all are the numbers of all seats.
 func (v *view) all() []int {
@@ -209,7 +231,7 @@ func (x *index) evictGroup() bool {
 
 // fill makes all seats of a view.
 func (x *index) fill(v *view) {
-	v.seats = make([]seat, len(x.nodes))
+	v.seats, v.ranks = make([]seat, len(x.nodes)), make([]rank, len(x.nodes))
 	v.sums, v.peak = sums{}, 0
 	held := x.ledger.Group(v.group)
 	for number := range x.nodes {
@@ -224,7 +246,7 @@ func (x *index) sync(v *view) {
 		return
 	}
 	for len(v.seats) < len(x.nodes) {
-		v.seats = append(v.seats, seat{})
+		v.seats, v.ranks = append(v.seats, seat{}), append(v.ranks, noRank)
 	}
 	held := x.ledger.Group(v.group)
 	if changed := x.changes.entries[v.read-x.changes.dropped:]; len(changed) < len(x.nodes) {
@@ -272,7 +294,7 @@ func (v *view) seat(number int, s seat) {
 	s, before := v.worked(s), v.seats[number]
 	v.book(before, -1)
 	v.book(s, +1)
-	v.seats[number] = s
+	v.seats[number], v.ranks[number] = s, s.rank()
 	v.peak = max(v.peak, int(s.capacity))
 	v.plan.check(number, before, s)
 }

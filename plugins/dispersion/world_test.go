@@ -169,6 +169,9 @@ func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 		w.plugin.PostFilter(w.t.Context(), cs, pod, framework.NewDefaultNodeToStatus())
 		return "", map[string]*fwk.Status{"": status}
 	}
+	if s, failed := stateOf(cs); failed.IsSuccess() {
+		ranked(w.t, s.view)
+	}
 	if s, failed := stateOf(cs); w.unplanned && failed.IsSuccess() {
 		s.plan, s.fixed, s.level = nil, false, s.limits.MaxPerNode
 	} else if w.unguarded && failed.IsSuccess() {
@@ -323,4 +326,29 @@ func fewest(free []int, m, replicas int) int {
 		}
 	}
 	return 0
+}
+
+// ranked fails unless the ranks of a view and of its plan are those of its seats.
+func ranked(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, v *view) {
+	t.Helper()
+	for number := range v.seats {
+		if want := v.seats[number].rank(); v.ranks[number] != want {
+			t.Fatalf("node %d has rank %d, and its seat %d", number, v.ranks[number], want)
+		}
+	}
+	if v.plan == nil || v.plan.ranks == nil {
+		return
+	}
+	for i, number := range v.plan.opened {
+		want := noRank
+		if v.plan.more(number, v.seats[number]) > 0 {
+			want = v.seats[number].rank()
+		}
+		if v.plan.ranks[i] != want {
+			t.Fatalf("node %d has rank %d in the plan, and its seat %d", number, v.plan.ranks[i], want)
+		}
+	}
 }
