@@ -12,6 +12,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
@@ -58,7 +59,9 @@ type Environment struct {
 	Color bool
 	// Terminal says that errors go to a terminal, on which a line may show that a command goes on.
 	Terminal bool
-	Now      func() time.Time
+	// Height is how many lines the terminal has to which the output goes, 0 for none. It is asked whenever something is drawn; nil is 0.
+	Height func() int
+	Now    func() time.Time
 }
 
 // options are the flags that the commands share.
@@ -82,13 +85,14 @@ func New(e Environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "kubectl-shoal",
 		Short: "Answers about placement: why a pod waits, what a node's loss takes, how many more fit",
-		Long: `Answers questions about the placement of instances. Every command reads the cluster once, or a file that
-'kubectl shoal dump' wrote (--cluster-dump), and changes nothing.
+		Long: `Answers questions about instances and their placement. Every command reads the cluster once, or a file that
+'kubectl shoal dump' wrote (--cluster-dump), and changes nothing; 'status -w' goes on watching.
 
 ` + exitCodes,
 		Example: `  kubectl shoal explain pod cache-5 -n redis     # why is this pod pending?
   kubectl shoal whatif node node-7 --lost        # what dies with node 7?
   kubectl shoal nodes                            # how full are we?
+  kubectl shoal status cache -w                  # what does this set wait for?
   kubectl shoal check                            # does Shoal work here?`,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: pluginUse},
 		Version:       e.Version,
@@ -179,22 +183,13 @@ func (o *options) snapshot(ctx context.Context) (*snapshot.Cluster, error) {
 		}
 		return c, nil
 	}
-	config, err := o.cluster.ToRESTConfig()
-	if err != nil {
-		return nil, fmt.Errorf("finding the cluster: %w (set KUBECONFIG or --kubeconfig, or read a file with --cluster-dump)", err)
-	}
-	config.QPS, config.Burst = -1, -1 // a handful of lists
-	scheme, err := snapshot.Scheme()
+	config, reader, err := o.connect()
 	if err != nil {
 		return nil, err
 	}
-	reader, err := client.New(config, client.Options{Scheme: scheme})
-	if err != nil {
-		return nil, fmt.Errorf("connecting to %s: %w (is the cluster up, and the kubeconfig the right one?)", config.Host, err)
-	}
 	c, err := snapshot.Read(ctx, reader, o.Now())
 	if err != nil {
-		return nil, fmt.Errorf("reading the cluster at %s: %w; is it the right one (KUBECONFIG, --context)? A file does as well: --cluster-dump", config.Host, err)
+		return nil, unread(config, err)
 	}
 	if d, err := discovery.NewDiscoveryClientForConfig(config); err == nil {
 		if version, err := d.ServerVersion(); err == nil {
@@ -202,6 +197,28 @@ func (o *options) snapshot(ctx context.Context) (*snapshot.Cluster, error) {
 		}
 	}
 	return c, nil
+}
+
+// connect makes a client for the cluster.
+func (o *options) connect() (*rest.Config, client.WithWatch, error) {
+	config, err := o.cluster.ToRESTConfig()
+	if err != nil {
+		return nil, nil, fmt.Errorf("finding the cluster: %w (set KUBECONFIG or --kubeconfig, or read a file with --cluster-dump)", err)
+	}
+	config.QPS, config.Burst = -1, -1 // a handful of lists
+	scheme, err := snapshot.Scheme()
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, nil, fmt.Errorf("connecting to %s: %w (is the cluster up, and the kubeconfig the right one?)", config.Host, err)
+	}
+	return config, c, nil
+}
+
+func unread(config *rest.Config, err error) error {
+	return fmt.Errorf("reading the cluster at %s: %w; is it the right one (KUBECONFIG, --context)? A file does as well: --cluster-dump", config.Host, err)
 }
 
 // open opens a file; "-" is standard input.

@@ -56,6 +56,11 @@ const blindDump = `{"apiVersion":"dump.shoal.dev/v1","kind":"ClusterDump","unrea
 {"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"default","name":"p"},"spec":{"schedulerName":"shoal-scheduler","nodeName":"n1"}},
 {"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"default","name":"big"},"spec":{"schedulerName":"shoal-scheduler","containers":[{"name":"c","resources":{"requests":{"cpu":"9"}}}]}}]}`
 
+const wellSet = `{"apiVersion":"dump.shoal.dev/v1","kind":"ClusterDump","unreadable":[BLIND],"items":[
+{"apiVersion":"shoal.dev/v1alpha1","kind":"InstanceSet","metadata":{"namespace":"default","name":"s","generation":1},"spec":{"replicas":1},"status":{"observedGeneration":1}},
+{"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"default","name":"s-0","labels":{"shoal.dev/instance-set":"s"}},"spec":{"nodeName":"n1"},
+"status":{"conditions":[{"type":"Ready","status":"True"}]}}]}`
+
 const someSet = `
 apiVersion: apps/v1
 kind: StatefulSet
@@ -65,8 +70,11 @@ spec: {replicas: 1, template: {spec: {schedulerName: shoal-scheduler, containers
 
 func TestExitCodes(t *testing.T) {
 	dir := t.TempDir()
+	well := strings.Replace(wellSet, "BLIND", "", 1)
 	for name, text := range map[string]string{
-		"blind.json": blindDump, "full.json": strings.Replace(blindDump, `"persistentvolumeclaims: you may not list them"`, "", 1), "set.yaml": someSet,
+		"well.json": well, "ill.json": strings.Replace(well, `"observedGeneration":1`, `"observedGeneration":0`, 1),
+		"blindwell.json": strings.Replace(wellSet, "BLIND", `"nodes: you may not list them"`, 1),
+		"blind.json":     blindDump, "full.json": strings.Replace(blindDump, `"persistentvolumeclaims: you may not list them"`, "", 1), "set.yaml": someSet,
 		"right.yaml": "apiVersion: shoal.dev/v1alpha1\nkind: PlacementPolicy\nmetadata: {name: p}\nspec: {replicas: 1}\n",
 		"wrong.yaml": "apiVersion: shoal.dev/v1alpha1\nkind: PlacementPolicy\nmetadata: {name: p}\nspec: {replica: 1}\n",
 	} {
@@ -88,6 +96,12 @@ func TestExitCodes(t *testing.T) {
 		"headroom -f set.yaml --cluster-dump blind.json":                    ExitPartial,
 		"plan -f set.yaml --cluster-dump blind.json -o yaml":                ExitPartial,
 		"plan -f set.yaml --cluster-dump full.json":                         ExitFine,
+		"status s --cluster-dump well.json":                                 ExitFine,
+		"status s --cluster-dump well.json --all -o wide":                   ExitFine,
+		"status s --cluster-dump ill.json -o yaml":                          ExitBad,
+		"status s --cluster-dump blindwell.json":                            ExitPartial,
+		"status t --cluster-dump well.json":                                 ExitError,
+		"status s --cluster-dump well.json -w":                              ExitError,
 		"dump --cluster-dump full.json":                                     ExitFine,
 		"dump --cluster-dump blind.json":                                    ExitPartial,
 		"dump --cluster-dump blind.json -f copy.json":                       ExitPartial,

@@ -11,7 +11,7 @@ import (
 
 // commands are all of them, in the order of the help.
 func commands(o *options) []*cobra.Command {
-	return []*cobra.Command{newExplain(o), newWhatIf(o), newHeadroom(o), newPlan(o), newNodes(o), newGroup(o), newLint(o), newCheck(o), newDump(o)}
+	return []*cobra.Command{newStatus(o), newExplain(o), newWhatIf(o), newHeadroom(o), newPlan(o), newNodes(o), newGroup(o), newLint(o), newCheck(o), newDump(o)}
 }
 
 // complete offers the kind, and then the names of a cluster's objects, of which at most that many are wanted; 0 is no bound.
@@ -55,6 +55,31 @@ func (o *options) completeGroup(cmd *cobra.Command, args []string, typed string)
 	for _, p := range c.Policies {
 		if p.Namespace == namespace && strings.HasPrefix(p.Name, typed) {
 			names = append(names, p.Name)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeSet offers the InstanceSets of the namespace.
+func (o *options) completeSet(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	namespace, err := o.namespace()
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	c, err := o.ofSet(cmd.Context(), namespace, "")
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	kind, name, joined := strings.Cut(typed, "/")
+	if !joined {
+		kind, name = "", typed
+	} else {
+		kind += "/"
+	}
+	var names []string
+	for _, set := range c.Sets {
+		if set.Namespace == namespace && strings.HasPrefix(set.Name, name) {
+			names = append(names, kind+set.Name)
 		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp

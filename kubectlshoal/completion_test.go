@@ -15,6 +15,8 @@ func TestCompletion(t *testing.T) {
 		"apiVersion: v1\nkind: Pod\nmetadata: {name: queue-0, namespace: default}",
 		"apiVersion: shoal.dev/v1alpha1\nkind: PlacementPolicy\nmetadata: {name: cache, namespace: default}",
 		"apiVersion: shoal.dev/v1alpha1\nkind: PlacementPolicy\nmetadata: {name: other, namespace: elsewhere}",
+		"apiVersion: shoal.dev/v1alpha1\nkind: InstanceSet\nmetadata: {name: orders, namespace: default}",
+		"apiVersion: shoal.dev/v1alpha1\nkind: InstanceSet\nmetadata: {name: others, namespace: elsewhere}",
 	}, "\n---\n")
 	if err := os.WriteFile(file, []byte(objects), 0o600); err != nil {
 		t.Fatal(err)
@@ -28,6 +30,9 @@ func TestCompletion(t *testing.T) {
 		"group ":        "cache",
 		"group x":       "",
 		"group cache ":  "",
+		"status ":       "orders",
+		"status iset/o": "iset/orders",
+		"status x":      "",
 	} {
 		words := strings.Split(typed, " ")
 		args := append([]string{"__complete", words[0], "--cluster-dump", file}, words[1:]...)

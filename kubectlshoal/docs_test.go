@@ -30,6 +30,7 @@ func TestDocumentedOutputsAreReal(t *testing.T) {
 	for _, name := range scenarios {
 		real += read(t, name)
 	}
+	real += read(t, "status_test.go")
 	measured := strings.ReplaceAll(read(t, "measured_test.go"), "` + url + `", "http://localhost:9090")
 	shown := 0
 	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(read(t, "../docs/kubectl-shoal.md"), -1) {

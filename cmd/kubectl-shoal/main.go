@@ -38,6 +38,7 @@ func main() {
 		Version:  version,
 		Color:    term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
 		Terminal: term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("TERM") != "dumb",
+		Height:   height,
 		Now:      time.Now,
 	})
 	if filepath.Base(os.Args[0]) == completer {
@@ -51,4 +52,16 @@ func main() {
 		fmt.Fprintln(os.Stderr, "kubectl shoal:", strings.Join(strings.Fields(err.Error()), " "))
 	}
 	os.Exit(code)
+}
+
+// height is how many lines the terminal on standard output has, 0 where there is none that can be drawn on.
+func height() int {
+	if os.Getenv("TERM") == "dumb" {
+		return 0
+	}
+	_, lines, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil {
+		return 0
+	}
+	return lines
 }

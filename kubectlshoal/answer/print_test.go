@@ -29,6 +29,8 @@ func TestPrintTellsThatATableWasNotWritten(t *testing.T) {
 		"REBUILT ON":   &Loss{Groups: []GroupLoss{{}}},
 		"LIMITS FIRST": &Headroom{Groups: []GroupRoom{{}}},
 		"MEMORY":       &Fleet{Nodes: []NodeHeat{{}}},
+		"CONDITION":    &SetStatus{Conditions: []SetCondition{{}}},
+		"RESTARTS":     &SetStatus{Shards: []ShardStatus{{Instances: []InstanceStatus{{}}}}},
 		"Not read":     &Fleet{Incomplete: []string{"pods"}},
 	} {
 		if err := a.Print(refusing{word}, false, true); err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,7 +36,8 @@ type world struct {
 	objects       map[string]*unstructured.Unstructured
 	refused       func(verb, resource string) bool // the caller's rights
 	hides         func(kind string) bool           // kinds that may not be read
-	asked         map[request]bool                 // what the check asked for
+	mu            sync.Mutex
+	asked         map[request]bool // what the check asked for
 	server        version.Info
 }
 

@@ -1,6 +1,7 @@
 package installation
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -8,10 +9,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
@@ -37,6 +41,8 @@ func (w *world) record(verb string, o runtime.Object, name string) {
 	}
 	gvk.Kind = strings.TrimSuffix(gvk.Kind, "List")
 	resource, _ := meta.UnsafeGuessKindToResource(gvk)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.asked[request{verb, gvk.Group, resource.Resource, name}] = true
 }
 
@@ -50,6 +56,7 @@ func TestRoleHasTheRightsThatAreUsed(t *testing.T) {
 	w.check(true)
 	w.snapshot()
 	w.measure()
+	w.follow()
 	var granted []string
 	for _, rule := range w.role().Rules {
 		for _, r := range expanded(rule) {
@@ -87,6 +94,39 @@ func (w *world) snapshot() {
 	w.t.Helper()
 	if _, err := snapshot.Read(w.t.Context(), w, now); err != nil {
 		w.t.Fatal(err)
+	}
+}
+
+// watcher tells which kinds are watched, and has nothing to say of them.
+type watcher struct {
+	*world
+	kinds chan client.ObjectList
+}
+
+// Watch waits for the end.
+func (w watcher) Watch(ctx context.Context, list client.ObjectList, _ ...client.ListOption) (watch.Interface, error) {
+	select {
+	case w.kinds <- list:
+		<-ctx.Done()
+	case <-ctx.Done():
+	}
+	return nil, ctx.Err()
+}
+
+// follow watches a set until each kind is watched.
+func (w *world) follow() {
+	w.t.Helper()
+	ctx, stop := context.WithCancel(w.t.Context())
+	kinds := make(chan client.ObjectList)
+	go func() {
+		defer stop()
+		for range 3 {
+			w.record("watch", <-kinds, "")
+		}
+	}()
+	quiet := func(*snapshot.Cluster) error { return nil }
+	if err := snapshot.Follow(ctx, watcher{w, kinds}, func() time.Time { return now }, "ns", "s", quiet); err != nil {
+		w.t.Error(err)
 	}
 }
 

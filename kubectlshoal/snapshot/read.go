@@ -63,10 +63,10 @@ func Read(ctx context.Context, c client.Reader, now time.Time) (*Cluster, error)
 	return s, nil
 }
 
-func (c *Cluster) read(ctx context.Context, from client.Reader, list client.ObjectList) error {
+func (c *Cluster) read(ctx context.Context, from client.Reader, list client.ObjectList, narrow ...client.ListOption) error {
 	next := ""
 	for {
-		if err := from.List(ctx, list, client.Limit(page), client.Continue(next)); err != nil {
+		if err := from.List(ctx, list, append(narrow[:len(narrow):len(narrow)], client.Limit(page), client.Continue(next))...); err != nil {
 			return err
 		}
 		err := meta.EachListItem(list, func(o runtime.Object) error {

@@ -113,7 +113,31 @@ func redactedPod(o *corev1.Pod) *corev1.Pod {
 		}
 		p.Status.Conditions = append(p.Status.Conditions, keep)
 	}
+	p.Status.InitContainerStatuses, p.Status.ContainerStatuses = redactedStatuses(o.Status.InitContainerStatuses), redactedStatuses(o.Status.ContainerStatuses)
 	return p
+}
+
+// plainReason is what the kubelet's words for the state of a container look like, such as CrashLoopBackOff. Messages are not kept.
+var plainReason = regexp.MustCompile(`^[A-Z][A-Za-z]{1,40}$`)
+
+func redactedStatuses(all []corev1.ContainerStatus) []corev1.ContainerStatus {
+	var keep []corev1.ContainerStatus
+	for _, s := range all {
+		k := corev1.ContainerStatus{Name: s.Name, Ready: s.Ready, Started: s.Started, RestartCount: s.RestartCount}
+		switch {
+		case s.State.Waiting != nil:
+			k.State.Waiting = &corev1.ContainerStateWaiting{}
+			if plainReason.MatchString(s.State.Waiting.Reason) {
+				k.State.Waiting.Reason = s.State.Waiting.Reason
+			}
+		case s.State.Running != nil:
+			k.State.Running = &corev1.ContainerStateRunning{StartedAt: s.State.Running.StartedAt}
+		case s.State.Terminated != nil:
+			k.State.Terminated = &corev1.ContainerStateTerminated{ExitCode: s.State.Terminated.ExitCode, FinishedAt: s.State.Terminated.FinishedAt}
+		}
+		keep = append(keep, k)
+	}
+	return keep
 }
 
 func redactedTemplate(t corev1.PodTemplateSpec) corev1.PodTemplateSpec {

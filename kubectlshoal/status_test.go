@@ -1,0 +1,116 @@
+package kubectlshoal
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
+)
+
+// stage is a set of three in a cluster, to be changed, and who watches it.
+type stage struct {
+	set  *v1alpha1.InstanceSet
+	pods map[string]*corev1.Pod
+	out  bytes.Buffer
+	*watched
+}
+
+func newStage(height int) *stage {
+	s := &stage{pods: map[string]*corev1.Pod{}, set: &v1alpha1.InstanceSet{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "s", Generation: 1}}}
+	s.set.Spec.Replicas, s.set.Status.ObservedGeneration = new(int32(3)), 1
+	for _, name := range []string{"s-0", "s-1", "s-2"} {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, Labels: map[string]string{v1alpha1.LabelInstanceSet: "s"}}}
+		pod.Spec.NodeName, pod.Status.Conditions = "n1", []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+		s.pods[name] = pod
+	}
+	s.watched = &watched{question: &statusQuestion{namespace: "ns", name: "s", options: &options{Environment: Environment{
+		Streams: genericiooptions.IOStreams{Out: &s.out}, Now: func() time.Time { return time.Unix(1_700_000_000, 0) }, Height: func() int { return height },
+	}}}}
+	return s
+}
+
+// next shows the cluster as it is now, and gives back what was written.
+func (s *stage) next(t *testing.T) string {
+	t.Helper()
+	c := &snapshot.Cluster{}
+	c.Put(s.set.DeepCopy())
+	for _, pod := range s.pods {
+		c.Put(pod.DeepCopy())
+	}
+	s.out.Reset()
+	if err := s.show(c); err != nil {
+		t.Fatal(err)
+	}
+	return s.out.String()
+}
+
+// Where nobody draws, the set is told once, and then each change in a line; nothing where nothing has changed.
+func TestWatchPrintsChanges(t *testing.T) {
+	s := newStage(0)
+	if got := s.next(t); !strings.HasPrefix(got, "InstanceSet ns/s: 3 of 3 instances ready") {
+		t.Errorf("at first: %s", got)
+	}
+	if got := s.next(t); got != "" {
+		t.Errorf("without a change: %s", got)
+	}
+	s.pods["s-1"].Status.Conditions[0].Status = corev1.ConditionFalse
+	s.pods["s-1"].Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "c", RestartCount: 1}}
+	s.pods["s-2"].Labels[v1alpha1.LabelRole] = "replica"
+	s.set.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: "False", Reason: "NotAllReady", Message: "not: s-1 (SHOAL2202)"}}
+	want := `
+22:13:20  condition Ready is False, NotAllReady: not: s-1 (SHOAL2202)
+22:13:20  s-1: not ready (was ready), restarted, 1 times in all, waits: the pod is not Ready (SHOAL2212)
+22:13:20  s-2: role replica (was none)
+`
+	if got := "\n" + s.next(t); got != want {
+		t.Errorf("got:%s\nwant:%s", got, want)
+	}
+	delete(s.pods, "s-1")
+	s.set.Generation = 2
+	want = `22:13:20  s: waits: the manager has not seen generation 2 yet: its conditions are about 1
+22:13:20  s-1: no pod (was not ready), waits: it has no pod yet (SHOAL2001)
+`
+	if got := s.next(t); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	if err := verdict(s.last); !errors.Is(err, errBad) {
+		t.Errorf("the exit code is that of what was shown last: %v", err)
+	}
+}
+
+// On a terminal all is drawn anew, when it has changed, and no more than it has lines for.
+func TestWatchDraws(t *testing.T) {
+	s := newStage(100)
+	if got := s.next(t); !strings.HasPrefix(got, "\x1b[H\x1b[2JInstanceSet ns/s: 3 of 3 instances ready") {
+		t.Errorf("at first: %q", got)
+	}
+	if got := s.next(t); got != "" {
+		t.Errorf("without a change: %q", got)
+	}
+	delete(s.pods, "s-1")
+	if got := s.next(t); !strings.HasPrefix(got, "\x1b[H\x1b[2JInstanceSet ns/s: 2 of 3") || !strings.Contains(got, "\ns-1 ") {
+		t.Errorf("changed: %q", got)
+	}
+	s = newStage(5)
+	s.pods = nil
+	if got := s.next(t); strings.Count(got, "\n") != 4 || !strings.Contains(got, "more lines: a taller terminal") {
+		t.Errorf("on a low terminal: %q", got)
+	}
+}
+
+// A set that is deleted is no answer.
+func TestWatchEndsWithTheSet(t *testing.T) {
+	s := newStage(0)
+	s.next(t)
+	if err := s.show(&snapshot.Cluster{}); err == nil || s.failed == nil || !strings.Contains(err.Error(), "there is no InstanceSet s") {
+		t.Errorf("got %v", err)
+	}
+}
