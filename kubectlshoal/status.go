@@ -174,9 +174,12 @@ func (w *watched) draw(s *answer.SetStatus, height int) error {
 	if room := height - 2; len(lines) > room && room > 0 {
 		lines = append(lines[:room], fmt.Sprintf("... and %d more lines: a taller terminal, or without -w", len(lines)-room))
 	}
-	_, err := io.WriteString(q.Streams.Out, "\x1b[H\x1b[2J"+strings.Join(lines, "\n")+"\n")
+	_, err := io.WriteString(q.Streams.Out, cleared+strings.Join(lines, "\n")+"\n"+wrapping)
 	return err
 }
+
+// cleared is an empty terminal on which long lines are cut at its edge: they would take two lines and more. After wrapping they do again.
+const cleared, wrapping = "\x1b[?7l\x1b[H\x1b[2J", "\x1b[?7h"
 
 // tell prints what has changed.
 func (w *watched) tell(s *answer.SetStatus) error {

@@ -89,14 +89,14 @@ func TestWatchPrintsChanges(t *testing.T) {
 // On a terminal all is drawn anew, when it has changed, and no more than it has lines for.
 func TestWatchDraws(t *testing.T) {
 	s := newStage(100)
-	if got := s.next(t); !strings.HasPrefix(got, "\x1b[H\x1b[2JInstanceSet ns/s: 3 of 3 instances ready") {
+	if got := s.next(t); !strings.HasPrefix(got, cleared+"InstanceSet ns/s: 3 of 3 instances ready") || !strings.HasSuffix(got, "\n"+wrapping) {
 		t.Errorf("at first: %q", got)
 	}
 	if got := s.next(t); got != "" {
 		t.Errorf("without a change: %q", got)
 	}
 	delete(s.pods, "s-1")
-	if got := s.next(t); !strings.HasPrefix(got, "\x1b[H\x1b[2JInstanceSet ns/s: 2 of 3") || !strings.Contains(got, "\ns-1 ") {
+	if got := s.next(t); !strings.HasPrefix(got, cleared+"InstanceSet ns/s: 2 of 3") || !strings.Contains(got, "\ns-1 ") {
 		t.Errorf("changed: %q", got)
 	}
 	s = newStage(5)
