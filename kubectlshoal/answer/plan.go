@@ -63,6 +63,9 @@ const (
 	equalNodes = "Some nodes are equally good: others may be taken than those named here, with the same numbers."
 	hasBegun   = "A part of %s is placed: the scheduler goes on with the plan that it made when the group began, and one that has just started " +
 		"makes a new one, as here. Nodes may be others, and their numbers too."
+	ofOrder  = "Instances of %s come at once, in any order: others may wait than those named here, as many and for the same reasons."
+	ofShards = "Instances of %s come at once, in any order, which decides where siblings are: others may wait than those named here, and for other " +
+		"rules, and other nodes may be taken, with the same numbers."
 	ofSizes = "Instances of %s ask for different amounts, and which of them the scheduler knows when it places the first depends on how fast they " +
 		"come. Nodes and numbers may be others, and also how many wait."
 )
@@ -121,9 +124,15 @@ func PlanSets(ctx context.Context, c *snapshot.Cluster, config *trial.Config, fi
 		}
 	}
 	p.foresee(c, after, w, oneByOne)
-	if err := p.placeAll(ctx, s, after, w, oneByOne); err != nil {
+	waiters, err := p.placeAll(ctx, s, after, w, oneByOne)
+	if err == nil && !oneByOne {
+		waiters, err = p.settle(ctx, s, after, waiters)
+		p.doubtOrder(after, w)
+	}
+	if err != nil {
 		return nil, err
 	}
+	p.refuse(waiters)
 	p.Certain = len(p.Uncertain) == 0
 	p.PerNode = fills(before, heldOf(after, w))
 	for _, n := range p.PerNode {
@@ -132,73 +141,6 @@ func PlanSets(ctx context.Context, c *snapshot.Cluster, config *trial.Config, fi
 		}
 	}
 	return p, nil
-}
-
-// placeAll finds nodes for the pods that wait, and for those that are to be created.
-func (p *Plan) placeAll(ctx context.Context, s *trial.Scheduler, after *snapshot.Cluster, w *wanted, oneByOne bool) error {
-	if !oneByOne {
-		for _, pod := range w.pods {
-			if err := create(s, after, pod); err != nil {
-				return err
-			}
-		}
-	}
-	for _, pod := range w.waiting {
-		if err := p.place(ctx, s, after, pod); err != nil {
-			return err
-		}
-	}
-	for _, pod := range w.pods {
-		if oneByOne {
-			if err := create(s, after, pod); err != nil {
-				return err
-			}
-		}
-		if err := p.place(ctx, s, after, pod); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// create makes a pod, in place of the one of its name.
-func create(s *trial.Scheduler, after *snapshot.Cluster, pod *corev1.Pod) error {
-	if old := snapshot.Find(after.Pods, pod.Namespace, pod.Name); old != nil {
-		if err := s.Remove(old); err != nil {
-			return err
-		}
-		pod.UID = old.UID + "-again"
-	}
-	after.Put(pod)
-	return s.Put(pod)
-}
-
-// place finds a node for one pod.
-func (p *Plan) place(ctx context.Context, s *trial.Scheduler, after *snapshot.Cluster, pod *corev1.Pod) error {
-	v, err := s.Place(ctx, pod)
-	if err != nil {
-		return err
-	}
-	p.Instances = append(p.Instances, PlanInstance{Instance: pod.Name, Shard: pod.Labels[shardLabel], Node: v.Node})
-	if v.Node == "" {
-		p.Refused++
-		p.Advice = cmp.Or(v.Advice, p.Advice)
-		why := whyNot(v, nil)
-		i := slices.IndexFunc(p.Refusals, func(r PlanRefusal) bool { return r.Why == why })
-		if i < 0 {
-			i, p.Refusals = len(p.Refusals), append(p.Refusals, PlanRefusal{Why: why})
-		}
-		p.Refusals[i].Instances = append(p.Refusals[i].Instances, pod.Name)
-		return nil
-	}
-	p.Placed++
-	if v.Equals > 1 {
-		p.doubt(equalNodes)
-	}
-	bound := pod.DeepCopy()
-	bound.Spec.NodeName = v.Node
-	after.Put(bound)
-	return nil
 }
 
 // doubt notes, once, why the plan may come otherwise.
@@ -217,7 +159,7 @@ func (p *Plan) foresee(before, after *snapshot.Cluster, w *wanted, oneByOne bool
 		if !grouped || policy == nil {
 			continue
 		}
-		name, asked := "group "+g.Namespace+"/"+g.Policy, slots.RequestOf(pod)
+		name, asked := nameOf(g), slots.RequestOf(pod)
 		other, seen := first[g]
 		switch {
 		case seen && !oneByOne && !asked.Equal(other):
@@ -229,6 +171,8 @@ func (p *Plan) foresee(before, after *snapshot.Cluster, w *wanted, oneByOne bool
 		}
 	}
 }
+
+func nameOf(g slots.Group) string { return "group " + g.Namespace + "/" + cmp.Or(g.Policy, g.Cluster) }
 
 // plans reports whether the scheduler may keep a plan for a group: it does not where only the number of instances per node limits, and the
 // emptiest node is as good as any.

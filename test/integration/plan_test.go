@@ -10,7 +10,6 @@ import (
 	"math/rand"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +26,7 @@ import (
 	"github.com/shoal-dev/shoal/kubectlshoal/answer"
 	"github.com/shoal-dev/shoal/playground"
 	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/simulation/fidelity"
 )
 
 const (
@@ -231,7 +231,7 @@ func (p *prediction) comesTrue(t *testing.T, pod *corev1.Pod, plan *answer.Plan,
 	said, why := plan.Instances[i], ""
 	for _, r := range plan.Refusals {
 		if slices.Contains(r.Instances, said.Instance) {
-			why = told(r.Why, plannedTotal())
+			why = fidelity.Told(r.Why, plannedTotal())
 		}
 	}
 	if said.Instance != pod.Name {
@@ -263,34 +263,6 @@ func outcome(pod *corev1.Pod) (node, message string) {
 		}
 	}
 	return pod.Spec.NodeName, message
-}
-
-var upstreamPlugin = regexp.MustCompile(`^[A-Z][A-Za-z]+: `)
-
-// told is how kube-scheduler's message begins for what the plan says: it has no names of plugins, and counts each reason of a
-// node that has several.
-func told(why string, nodes int) string {
-	counts := map[string]int{}
-	for _, part := range strings.Split(why, "; ") {
-		n := 0
-		if _, err := fmt.Sscanf(part, "%d ", &n); err != nil {
-			return fmt.Sprintf("0/%d nodes are available: %s.", nodes, upstreamPlugin.ReplaceAllString(why, "")) // before any node was looked at
-		}
-		text := strings.TrimLeft(part, "0123456789 ")
-		texts := []string{text}
-		if upstreamPlugin.MatchString(text) {
-			texts = strings.Split(upstreamPlugin.ReplaceAllString(text, ""), ", ")
-		}
-		for _, text := range texts {
-			counts[text] += n
-		}
-	}
-	var reasons []string
-	for text, n := range counts {
-		reasons = append(reasons, fmt.Sprintf("%d %s", n, text))
-	}
-	slices.Sort(reasons)
-	return fmt.Sprintf("0/%d nodes are available: %s.", nodes, strings.Join(reasons, ", "))
 }
 
 func plannedTotal() int {
