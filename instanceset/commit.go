@@ -27,6 +27,7 @@ type writing struct {
 	o       decide.Objects
 	fences  *fences
 	current *current
+	agents  *agents
 }
 
 // enoughFailures ends a commit. When so many instances in a row were refused, a quota or an outage is the cause, and the
@@ -38,7 +39,7 @@ const enoughFailures = 100
 func (r *reconciler) commit(ctx context.Context, o decide.Objects, s decide.Snapshot, plan decide.Plan) (again bool, err error) {
 	var done []outcome
 	var instances [][]decide.Change
-	w := writing{r, o, newFences(r.live, r.now), &current{live: r.live, now: r.now, set: o.Set}}
+	w := writing{r, o, newFences(r.live, r.now), &current{live: r.live, now: r.now, set: o.Set}, &agents{live: r.live, namespace: o.Set.Namespace}}
 	for _, c := range plan.Changes {
 		switch last := len(instances) - 1; {
 		case c.Ordinal == decide.SetWide:

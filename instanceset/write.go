@@ -40,6 +40,9 @@ func (w writing) write(ctx context.Context, c decide.Change) error {
 		err = w.current.prove(ctx, c)
 	}
 	if err == nil {
+		c.Instance.Agent.Like, err = w.agents.like(ctx, c)
+	}
+	if err == nil {
 		err = w.apply(ctx, w.o, c)
 	}
 	if err != nil {

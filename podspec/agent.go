@@ -3,6 +3,7 @@ package podspec
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -40,6 +41,9 @@ type Agent struct {
 	Image string
 	// Manager is host:port of the manager's endpoint.
 	Manager string
+	// Like is an instance of the same revision that gives its agent, nil for an agent of today. Image and arguments belong together:
+	// an older image may not know an argument of today.
+	Like *corev1.PodSpec
 }
 
 // WantsAgent reports whether the pods of a set have an agent: those with roles, as nobody else would say what they are.
@@ -50,10 +54,8 @@ func HasAgent(pod *corev1.Pod) bool { return AgentImage(pod) != "" }
 
 // AgentImage is the image of the pod's agent, "" if it has none.
 func AgentImage(pod *corev1.Pod) string {
-	for _, c := range pod.Spec.InitContainers {
-		if c.Name == AgentContainer && c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			return c.Image
-		}
+	if at := slices.IndexFunc(pod.Spec.InitContainers, isAgent); at >= 0 {
+		return pod.Spec.InitContainers[at].Image
 	}
 	return ""
 }
@@ -70,13 +72,43 @@ func engineAddress(set *v1alpha1.InstanceSet) string {
 // withAgent adds the agent to a pod, as the last of the containers that run beside the others. What the template has under its
 // name is replaced.
 //
-// No probe makes the pod wait for it. The kubelet does: a pod whose sidecar does not run is not ready, and starts nothing before its
-// sidecars have started (docs/agent.md, Known gaps). Requests are limits, so that a pod that was Guaranteed still is.
+// No probe makes the pod wait for it. The kubelet does: it starts nothing before the sidecars have started, and takes a pod whose
+// sidecar does not run for not ready (EngineReady does not). Requests are limits, so that a pod that was Guaranteed still is.
 func withAgent(spec *corev1.PodSpec, set *v1alpha1.InstanceSet, i Instance) {
 	spec.InitContainers = slices.DeleteFunc(spec.InitContainers, func(c corev1.Container) bool { return c.Name == AgentContainer })
-	spec.Volumes = slices.DeleteFunc(spec.Volumes, func(v corev1.Volume) bool { return v.Name == AgentContainer })
+	spec.Volumes = slices.DeleteFunc(spec.Volumes, func(v corev1.Volume) bool { return agents(v.Name) })
+	if c, volumes, ok := agentLike(i.Agent.Like); ok {
+		spec.InitContainers, spec.Volumes = append(spec.InitContainers, c), append(spec.Volumes, volumes...)
+		return
+	}
 	spec.InitContainers = append(spec.InitContainers, agentContainer(set, i))
 	spec.Volumes = append(spec.Volumes, agentVolume())
+}
+
+// agents reports whether a volume of that name is the agent's.
+func agents(volume string) bool {
+	return volume == AgentContainer || strings.HasPrefix(volume, AgentContainer+"-")
+}
+
+// agentLike is the agent of another instance: what is of its pod alone stands in no agent. What others have added to the container,
+// as the API server does with the token of a ServiceAccount, goes with volumes that are not the agent's.
+func agentLike(like *corev1.PodSpec) (corev1.Container, []corev1.Volume, bool) {
+	if like == nil {
+		return corev1.Container{}, nil, false
+	}
+	like = like.DeepCopy()
+	at := slices.IndexFunc(like.InitContainers, isAgent)
+	if at < 0 {
+		return corev1.Container{}, nil, false
+	}
+	c := like.InitContainers[at]
+	c.VolumeMounts = slices.DeleteFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return !agents(m.Name) })
+	return c, slices.DeleteFunc(like.Volumes, func(v corev1.Volume) bool { return !agents(v.Name) }), true
+}
+
+// isAgent: a container of that name that does not run beside the others is none.
+func isAgent(c corev1.Container) bool {
+	return c.Name == AgentContainer && c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
 func agentContainer(set *v1alpha1.InstanceSet, i Instance) corev1.Container {

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 )
@@ -23,6 +24,9 @@ type Instance struct {
 	PolicyVersion string
 	// Agent is what its agent is made of, if the set wants one.
 	Agent Agent
+	// AgentOf is the instance whose agent it gets (Agent.Like), with this UID; "" for an agent of today.
+	AgentOf    string
+	AgentOfUID types.UID
 	// RebuildGeneration counts how often the instance's data was replaced.
 	RebuildGeneration int64
 	// TerminalFailures counts the pods of this instance that ended one soon after the other before this one.

@@ -73,8 +73,9 @@ func Policy(set *v1alpha1.InstanceSet, replicas, shards int32) *v1alpha1.Placeme
 	return policy
 }
 
-// RoleService builds the Service of a role in a shard: whoever carries the label of the role is behind it. The API server
-// refuses one without ports: containers have to name theirs.
+// RoleService builds the Service of a role in a shard: whoever carries the label of the role is behind it, whatever
+// the kubelet says of the pod: it counts the agent too (docs/adr/0017). The API server refuses one without ports: containers have to
+// name theirs.
 func RoleService(set *v1alpha1.InstanceSet, shard, role string) *corev1.Service {
 	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{
@@ -86,6 +87,7 @@ func RoleService(set *v1alpha1.InstanceSet, shard, role string) *corev1.Service 
 			OwnerReferences: []metav1.OwnerReference{owner(set)},
 		},
 		Spec: corev1.ServiceSpec{
+			PublishNotReadyAddresses: true,
 			Selector: map[string]string{
 				v1alpha1.LabelInstanceSet: set.Name, v1alpha1.LabelShard: shard, v1alpha1.LabelRole: role,
 			},

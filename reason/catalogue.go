@@ -257,6 +257,12 @@ const (
 	UnverifiedAnnotations Code = 2509
 	// RefuseReports: reports of agents are refused.
 	RefuseReports Code = 2510
+	// AgentNotRunning: the agent of an instance does not run. The instance does.
+	AgentNotRunning Code = 2511
+	// CertificateWaits: a request for a certificate is left open.
+	CertificateWaits Code = 2512
+	// ReplicaNotServing: a replica loses its label because it is not ready, or out of sync.
+	ReplicaNotServing Code = 2513
 )
 
 type row struct {
@@ -1028,6 +1034,24 @@ func catalogue() []row {
 			Text:    "reports of agents are refused",
 			Meaning: "Somebody connects to the manager's endpoint who has no certificate of an agent, or sends what is no report. The message says why; shoal_receive_refusals_total counts each.",
 			Advice:  "Who scans ports looks like that. If agents are refused, compare their clock with the manager's, and see docs/agent.md.",
+		}},
+		{AgentNotRunning, Entry{
+			Name:    "AgentNotRunning",
+			Text:    "the agent of the instance does not run",
+			Meaning: "The engine runs and is ready, and the instance counts as ready. The kubelet counts the agent's container, so that the pod is not Ready. What the engine is now is not known.",
+			Advice:  "kubectl describe pod NAME and kubectl logs NAME -c shoal-agent say why. An image that is not there: correct --agent-image, and delete the pods that never had one that ran.",
+		}},
+		{CertificateWaits, Entry{
+			Name:    "CertificateWaits",
+			Text:    "the request for a certificate is left open",
+			Meaning: "The Node or the ServiceAccount of the pod is not there, or is another one of that name: it may just be made anew. It is looked for again, and nothing is signed meanwhile. After 15 minutes Kubernetes removes the request, and the kubelet makes another one.",
+			Advice:  "Nothing, if it passes. Otherwise the message says what is missing: restart the kubelet of a Node that was deleted, or make the ServiceAccount.",
+		}},
+		{ReplicaNotServing, Entry{
+			Name:    "ReplicaNotServing",
+			Text:    "the replica is not ready, or out of sync with its master",
+			Meaning: "Its engine's containers are not ready, its pod is being deleted, its node is silent, it reads its data from the disk, or it has not been in sync for a minute with a master that serves. Services of the role replica lead to whoever has the label.",
+			Advice:  "Nothing, if it comes back. Otherwise see the pod, its node, and the engine's log.",
 		}},
 	}
 }

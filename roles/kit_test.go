@@ -72,6 +72,7 @@ func aPod(name string) *corev1.Pod {
 	}}
 	pod.Spec.NodeName, pod.Spec.Subdomain = "node-"+name, "r"
 	pod.Status.Phase, pod.Status.PodIP = corev1.PodRunning, "10.0.0.1"+name[len(name)-1:]
+	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 	return pod
 }
 

@@ -43,6 +43,8 @@ type entry struct {
 	order  agent.Order
 	report agent.Report
 	at     time.Time
+	// unlinked is since when it says that it is out of sync, zero if it does not.
+	unlinked time.Time
 }
 
 func newLedger(cache client.Reader, now func() time.Time, wake func(shardKey), took func(string)) *Ledger {
@@ -112,21 +114,30 @@ func (l *Ledger) note(pod *corev1.Pod, r agent.Report) (news bool, err error) {
 		return false, err
 	}
 	after.report, after.at = r, l.now()
+	switch {
+	case !said(r).Unlinked:
+		after.unlinked = time.Time{}
+	case before.unlinked.IsZero():
+		after.unlinked = after.at
+	}
 	l.entries[uid] = after
 	return !known || said(before.report) != said(r) || after.at.Sub(before.at) >= silence, nil
 }
 
-// said is what decisions are made from.
+// said is what decisions are made from. An engine that names no master says nothing of a link.
 func said(r agent.Report) decide.Report {
-	return decide.Report{Role: decide.Role(r.Role), Epoch: r.Epoch, Loading: r.Loading, Protected: r.Protected}
+	return decide.Report{
+		Role: decide.Role(r.Role), Epoch: r.Epoch, Loading: r.Loading, Protected: r.Protected,
+		Unlinked: r.Role == agent.RoleReplica && r.MasterAddr != "" && !r.LinkUp,
+	}
 }
 
-// heard is the latest report of a pod, and when it came.
-func (l *Ledger) heard(uid types.UID) (decide.Report, time.Time, bool) {
+// heard is the latest report of a pod, when it came, and since when it says that it is out of sync.
+func (l *Ledger) heard(uid types.UID) (report decide.Report, at, unlinked time.Time, heard bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entries[uid]
-	return said(e.report), e.at, !e.at.IsZero()
+	return said(e.report), e.at, e.unlinked, !e.at.IsZero()
 }
 
 // forget is for a pod that is gone.

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
 	"github.com/shoal-dev/shoal/roles/decide"
 	"github.com/shoal-dev/shoal/slots"
 )
@@ -29,7 +30,7 @@ const (
 	silence = 150 * time.Second
 	// unseenRecheck is when to look again whether the cache shows what was written.
 	unseenRecheck = 200 * time.Millisecond
-	// hushFor is for how long it is remembered whether most of a set are silent: that costs a look at all its pods.
+	// hushFor is for how long it is remembered whether most of a set are silent, or their nodes: that costs a look at all its pods.
 	hushFor = 5 * time.Second
 )
 
@@ -52,9 +53,10 @@ type reconciler struct {
 	hushes map[types.NamespacedName]hush
 }
 
+// hush is how it is with a set as a whole: most of its agents are silent, or most of its nodes.
 type hush struct {
-	at  time.Time
-	yes bool
+	at           time.Time
+	agents, dark bool
 }
 
 // Reconcile brings the labels of one shard closer to what is known of it.
@@ -144,65 +146,86 @@ func (r *reconciler) observe(ctx context.Context, set *v1alpha1.InstanceSet, sha
 			s.Complete = false
 		}
 	}
-	s.Hushed = r.hushed(ctx, set, s)
+	h := r.hushed(ctx, set, s)
+	s.Hushed, s.Dark = h.agents, h.dark
 	return s
 }
 
 func (r *reconciler) instance(ctx context.Context, pod *corev1.Pod) decide.Instance {
 	i := decide.Instance{
 		Name: pod.Name, UID: string(pod.UID), Version: pod.ResourceVersion, Label: decide.Role(pod.Labels[v1alpha1.LabelRole]),
-		Running: pod.Status.Phase == corev1.PodRunning, Going: pod.DeletionTimestamp != nil,
+		Running: pod.Status.Phase == corev1.PodRunning, Going: pod.DeletionTimestamp != nil, Node: r.nodeOf(ctx, pod),
 		Ended: pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded || pod.Labels[v1alpha1.LabelLost] != "",
 	}
-	if pod.Spec.NodeName != "" {
-		i.Node = decide.NodeSilent
-		var node corev1.Node
-		if err := r.cache.Get(ctx, types.NamespacedName{Name: pod.Spec.NodeName}, &node, shared); err == nil {
-			i.Node = decide.NodeHealthy
-			if slots.OutOfService(&node) {
-				i.Node = decide.NodeLost
-			}
-		}
-	}
-	i.Report, i.HeardAt, i.Heard = r.ledger.heard(pod.UID)
+	i.Ready, _ = podspec.EngineReady(pod)
+	i.Report, i.HeardAt, i.UnlinkedAt, i.Heard = r.ledger.heard(pod.UID)
 	return i
 }
 
-// hushed says whether silence means anything, which is asked only where somebody is silent.
-func (r *reconciler) hushed(ctx context.Context, set *v1alpha1.InstanceSet, s decide.Snapshot) bool {
-	listening := r.ledger.listening()
-	if listening < silence {
-		return true
+// nodeOf is what is known of the pod's node. A pod without one is nowhere yet; a Node that was deleted proves nothing.
+func (r *reconciler) nodeOf(ctx context.Context, pod *corev1.Pod) decide.NodeState {
+	if pod.Spec.NodeName == "" {
+		return decide.NodeHealthy
 	}
-	if !slices.ContainsFunc(s.Instances, func(i decide.Instance) bool { return i.Running && !i.Stranger && s.Now.Sub(i.HeardAt) >= silence }) {
-		return false
+	var node corev1.Node
+	switch err := r.cache.Get(ctx, types.NamespacedName{Name: pod.Spec.NodeName}, &node, shared); {
+	case err != nil:
+		return decide.NodeSilent
+	case slots.OutOfService(&node):
+		return decide.NodeLost
+	case silentNode(&node):
+		return decide.NodeSilent
+	}
+	return decide.NodeHealthy
+}
+
+// silentNode: its kubelet has not reported for so long that the node lifecycle controller says so, or says itself that the node is
+// not ready. A Node without the condition has yet to be judged.
+func silentNode(n *corev1.Node) bool {
+	return slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
+		return c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue
+	})
+}
+
+// hushed says whether silence means anything, which is asked only where somebody is silent, or on a silent node.
+func (r *reconciler) hushed(ctx context.Context, set *v1alpha1.InstanceSet, s decide.Snapshot) hush {
+	listening := r.ledger.listening()
+	h := hush{at: s.Now, agents: listening < silence}
+	if !slices.ContainsFunc(s.Instances, func(i decide.Instance) bool {
+		return i.Running && !i.Stranger && (i.Node == decide.NodeSilent || s.Now.Sub(i.HeardAt) >= silence)
+	}) {
+		return h
 	}
 	name := client.ObjectKeyFromObject(set)
 	r.mu.Lock()
 	known := r.hushes[name]
 	r.mu.Unlock()
 	if !known.at.IsZero() && s.Now.Sub(known.at) < hushFor {
-		return known.yes
+		known.agents = known.agents || h.agents
+		return known
 	}
 	pods, err := r.pods(ctx, client.MatchingFields{podsBySet: set.Name}, set.Namespace)
 	if err != nil {
-		return true
+		return hush{agents: true, dark: true}
 	}
-	silent, running := 0, 0
+	silent, dark, running := 0, 0, 0
 	for _, pod := range pods {
 		if pod.Status.Phase != corev1.PodRunning || !owns(set, pod) {
 			continue
 		}
 		running++
-		if _, at, _ := r.ledger.heard(pod.UID); s.Now.Sub(at) >= silence {
+		if _, at, _, _ := r.ledger.heard(pod.UID); s.Now.Sub(at) >= silence {
 			silent++
 		}
+		if r.nodeOf(ctx, pod) == decide.NodeSilent {
+			dark++
+		}
 	}
-	yes := decide.Hush(silent, running, listening, silence)
+	h.agents, h.dark = decide.Hush(silent, running, listening, silence), decide.Dark(dark, running)
 	r.mu.Lock()
-	r.hushes[name] = hush{s.Now, yes}
+	r.hushes[name] = h
 	r.mu.Unlock()
-	return yes
+	return h
 }
 
 // lateError says that the world is ahead of the decision.

@@ -30,12 +30,13 @@ func TestServicesAreRepaired(t *testing.T) {
 	s.Annotations = map[string]string{"theirs": "stays"}
 	s.Spec.Selector = map[string]string{v1alpha1.LabelInstanceSet: "r", "app": "anything"}
 	s.Spec.Ports[0].NodePort, s.Spec.ClusterIP = 30000, "10.96.0.7"
+	s.Spec.PublishNotReadyAddresses = false // as a manager from before made it
 	if err := h.client.Update(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
 	set := h.reconcileSet(t)
 	s = h.service(t, "r-0-master")
-	if fmt.Sprint(s.Spec.Selector) != fmt.Sprint(podspec.RoleService(set, "r-0", "master").Spec.Selector) || s.Annotations["theirs"] != "stays" || s.Spec.ClusterIP != "10.96.0.7" {
+	if fmt.Sprint(s.Spec.Selector) != fmt.Sprint(podspec.RoleService(set, "r-0", "master").Spec.Selector) || s.Annotations["theirs"] != "stays" || s.Spec.ClusterIP != "10.96.0.7" || !s.Spec.PublishNotReadyAddresses {
 		t.Errorf("%+v", s)
 	}
 	set.Spec.Template.Spec.Containers[0].Ports[0].ContainerPort = 6380

@@ -181,7 +181,7 @@ func TestServices(t *testing.T) {
 	if err := h.client.Get(t.Context(), client.ObjectKey{Namespace: "ns", Name: "r-0-master"}, &s); err != nil {
 		t.Fatal(err)
 	}
-	if fmt.Sprint(s.Spec.Selector) != "map[shoal.dev/instance-set:r shoal.dev/role:master shoal.dev/shard:r-0]" || s.Spec.Ports[0].Port != 6379 || s.Spec.PublishNotReadyAddresses {
+	if fmt.Sprint(s.Spec.Selector) != "map[shoal.dev/instance-set:r shoal.dev/role:master shoal.dev/shard:r-0]" || s.Spec.Ports[0].Port != 6379 || !s.Spec.PublishNotReadyAddresses {
 		t.Errorf("%+v", s.Spec)
 	}
 	// The other role too, whose Service is somebody else's; and the first none any more.

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
 	"github.com/shoal-dev/shoal/slots"
 )
 
@@ -142,7 +143,7 @@ func (r *reconciler) podChanges() predicate.Predicate {
 			after, is := e.ObjectNew.(*corev1.Pod)
 			return was && is && (before.UID != after.UID || before.Labels[v1alpha1.LabelRole] != after.Labels[v1alpha1.LabelRole] ||
 				changed(before, after) || before.Labels[v1alpha1.LabelLost] != after.Labels[v1alpha1.LabelLost] || before.Status.Phase != after.Status.Phase ||
-				before.Status.PodIP != after.Status.PodIP || (before.DeletionTimestamp == nil) != (after.DeletionTimestamp == nil))
+				ready(before) != ready(after) || before.Status.PodIP != after.Status.PodIP || (before.DeletionTimestamp == nil) != (after.DeletionTimestamp == nil))
 		},
 		DeleteFunc: func(e event.DeleteEvent) bool {
 			r.ledger.forget(e.Object.GetUID())
@@ -150,6 +151,11 @@ func (r *reconciler) podChanges() predicate.Predicate {
 			return true
 		},
 	}
+}
+
+func ready(pod *corev1.Pod) bool {
+	yes, _ := podspec.EngineReady(pod)
+	return yes
 }
 
 // changed: the pod may be one of the shard's instances now, or none any more.
@@ -164,17 +170,17 @@ func changed(before, after *corev1.Pod) bool {
 	})
 }
 
-// nodeChanges lets through what proves that a node is dead, or that it is no more.
+// nodeChanges lets through what proves that a node is dead, or that it is no more, and whether it is silent.
 func nodeChanges() predicate.Predicate {
 	return predicate.Funcs{
 		CreateFunc: func(e event.CreateEvent) bool {
 			node, is := e.Object.(*corev1.Node)
-			return is && slots.OutOfService(node)
+			return is && (slots.OutOfService(node) || silentNode(node))
 		},
 		UpdateFunc: func(e event.UpdateEvent) bool {
 			before, was := e.ObjectOld.(*corev1.Node)
 			after, is := e.ObjectNew.(*corev1.Node)
-			return was && is && slots.OutOfService(before) != slots.OutOfService(after)
+			return was && is && (slots.OutOfService(before) != slots.OutOfService(after) || silentNode(before) != silentNode(after))
 		},
 	}
 }

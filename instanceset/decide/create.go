@@ -1,7 +1,6 @@
 package decide
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -155,19 +154,26 @@ func (p *planner) build(i *instance) podspec.Instance {
 		b.Template = &p.spec.Templates[i.template]
 	}
 	if b.Agent = p.Agent; b.Agent.Image != "" {
-		b.Agent.Image = cmp.Or(p.agentImages()[b.Revision], b.Agent.Image)
+		if like := p.agentsLike()[b.Revision]; like != nil {
+			b.AgentOf, b.AgentOfUID = p.name(like.Ordinal), like.UID
+		}
 	}
 	return b
 }
 
-// agentImages are the images of the agents that there are, by revision. The instances of a revision have one agent, as they have
-// one Redis: a new manager brings a new image to those that are rolled out after it, and to no others.
-func (v *view) agentImages() map[string]string {
+// agentsLike are instances whose agent others get, by revision. The instances of a revision have one agent, as they have one Redis:
+// a new manager brings a new one to those that are rolled out after it, and to no others. An agent that never ran is no example: its
+// image may not be there, and would stay for as long as the revision. One that ended is deleted before others are made.
+func (v *view) agentsLike() map[string]*Pod {
 	if v.agents == nil {
-		v.agents = map[string]string{}
+		v.agents = map[string]*Pod{}
 		for n := range v.instances { // ascending: the same answer each time
-			if pod := v.instances[n].pod; pod != nil && pod.AgentImage != "" && v.agents[pod.Revision] == "" {
-				v.agents[pod.Revision] = pod.AgentImage
+			pod := v.instances[n].pod
+			if pod == nil || !pod.Agent || !pod.AgentProven || pod.ended() {
+				continue
+			}
+			if like := v.agents[pod.Revision]; like == nil || like.Terminating && !pod.Terminating {
+				v.agents[pod.Revision] = pod
 			}
 		}
 	}

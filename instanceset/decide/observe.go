@@ -39,6 +39,7 @@ func Observe(now time.Time, o Objects) Snapshot {
 			nodes[p.Node], pods[p.Ordinal] = true, pod
 		}
 	}
+	s.observeAgents(now, o.Nodes, pods)
 	volumes := make(map[string]*corev1.PersistentVolume, len(o.Volumes))
 	for _, v := range o.Volumes {
 		volumes[v.Name] = v
@@ -116,25 +117,42 @@ func observePod(set *v1alpha1.InstanceSet, pod *corev1.Pod) (Pod, bool) {
 		Lost:        pod.Labels[v1alpha1.LabelLost] != "",
 		Template:    pod.Labels[v1alpha1.LabelTemplate],
 		Revision:    pod.Labels[v1alpha1.LabelRevision],
-		AgentImage:  podspec.AgentImage(pod),
 		Generation:  number(pod.Annotations[v1alpha1.AnnotationRebuildGeneration]),
 		Failures:    int(number(pod.Annotations[v1alpha1.AnnotationTerminalFailures])),
 		Created:     pod.CreationTimestamp.Time,
 	}
 	for _, c := range pod.Status.Conditions {
 		switch {
-		case c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue:
-			out.Ready, out.ReadySince = true, c.LastTransitionTime.Time
 		case c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse:
 			out.Unscheduled = c.Message
 		case c.Type == corev1.PodScheduled && c.Status == corev1.ConditionTrue:
 			out.Bound = c.LastTransitionTime.Time
 		}
 	}
+	out.Ready, out.ReadySince = podspec.EngineReady(pod)
 	if out.ended() {
 		out.Ended = endOf(pod)
 	}
 	return out, true
+}
+
+// observeAgents adds what agents have to do with it. A pod that is not ready because of its agent alone is ready here, but not on a
+// node that is silent: the node lifecycle controller says so in the condition that the agent has made false before.
+func (s *Snapshot) observeAgents(now time.Time, nodes slots.Nodes, pods map[int32]*corev1.Pod) {
+	for n := range s.Pods {
+		p := &s.Pods[n]
+		pod := pods[p.Ordinal]
+		if p.Agent = podspec.AgentImage(pod) != ""; !p.Agent {
+			continue
+		}
+		p.AgentProven, p.AgentDown = podspec.AgentProven(pod, now), podspec.AgentDown(pod)
+		if !p.AgentDown {
+			continue
+		}
+		if node := nodes.Get(p.Node); node == nil || stateOf(node) != NodeHealthy {
+			p.Ready, p.ReadySince, p.AgentDown = false, time.Time{}, false
+		}
+	}
 }
 
 // endOf is the latest time that the pod's status knows. A pod that the kubelet refused (OutOfcpu) never ran a container,

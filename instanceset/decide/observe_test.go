@@ -183,3 +183,47 @@ func TestThePolicyIsCountedOnlyForItsCurrentGeneration(t *testing.T) {
 		}
 	}
 }
+
+// The agent's container alone does not run. The kubelet takes the pod for not ready, the instance is ready all the same: as long as
+// its node is heard of, since the node lifecycle controller cannot say more than the kubelet has.
+func TestAnInstanceDoesNotDependOnItsAgent(t *testing.T) {
+	set := newWorld().set
+	now := time.Unix(10_000, 0)
+	always := corev1.ContainerRestartPolicyAlways
+	node := func(ready corev1.ConditionStatus, taints ...corev1.Taint) *corev1.Node {
+		return &corev1.Node{
+			ObjectMeta: metav1.ObjectMeta{Name: "a", UID: "a"}, Spec: corev1.NodeSpec{Taints: taints},
+			Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}}},
+		}
+	}
+	for name, c := range map[string]struct {
+		engine      bool
+		node        *corev1.Node
+		ready, down bool
+	}{
+		"its node is healthy":        {true, node(corev1.ConditionTrue), true, true},
+		"its node is not ready":      {true, node(corev1.ConditionUnknown), false, false},
+		"its node is unreachable":    {true, node(corev1.ConditionTrue, corev1.Taint{Key: corev1.TaintNodeUnreachable}), false, false},
+		"its node is gone":           {true, nil, false, false},
+		"its engine does not either": {false, node(corev1.ConditionTrue), false, false},
+	} {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "r-0", Namespace: "ns", OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(set, v1alpha1.GroupVersion.WithKind("InstanceSet"))}}}
+		pod.Spec = corev1.PodSpec{
+			NodeName: "a", Containers: []corev1.Container{{Name: "redis"}},
+			InitContainers: []corev1.Container{{Name: podspec.AgentContainer, Image: "agent:v1", RestartPolicy: &always}},
+		}
+		pod.Status = corev1.PodStatus{
+			Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse}},
+			InitContainerStatuses: []corev1.ContainerStatus{{Name: podspec.AgentContainer}},
+			ContainerStatuses:     []corev1.ContainerStatus{{Name: "redis", Ready: c.engine}},
+		}
+		var nodes []*corev1.Node
+		if c.node != nil {
+			nodes = append(nodes, c.node)
+		}
+		got := Observe(now, Objects{Set: set, Pods: []*corev1.Pod{pod}, Nodes: slots.NewNodeMap(nodes)}).Pods[0]
+		if got.Ready != c.ready || got.AgentDown != c.down || !got.Agent || got.AgentProven {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}

@@ -120,6 +120,9 @@ func (c Change) String() string {
 	if c.Kind == CreatePod && c.Instance.TerminalFailures > 0 {
 		add("failures=%d", c.Instance.TerminalFailures)
 	}
+	if c.Kind == CreatePod && c.Instance.AgentOf != "" {
+		add("agentOf=%s", c.Instance.AgentOf)
+	}
 	if c.Force {
 		add("force")
 	}

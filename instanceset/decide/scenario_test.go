@@ -208,6 +208,8 @@ func setPod(t *testing.T, w *world, d *datadriven.TestData) string {
 			w.becomeReady(name)
 		case "unready":
 			pod.Ready = false
+		case "agent-down":
+			pod.Agent, pod.AgentDown = true, true
 		case "foreign":
 			pod.Foreign = true
 		case "gone":

@@ -59,15 +59,17 @@ type Pod struct {
 	Bound       time.Time
 	IP          string
 	Phase       corev1.PodPhase
-	Ready       bool
+	Ready       bool // its engine, whatever becomes of the agent
 	ReadySince  time.Time
 	Terminating bool
 	Lost        bool
 	Template    string // "" for spec.template
 	Revision    string
-	AgentImage  string // "" without an agent
-	Generation  int64  // rebuild generation
-	Failures    int    // pods of the instance that ended one soon after the other before this one
+	Agent       bool  // it has one
+	AgentProven bool  // which runs, or has run for long enough to say that it works
+	AgentDown   bool  // which alone keeps the pod from being ready: the instance is
+	Generation  int64 // rebuild generation
+	Failures    int   // pods of the instance that ended one soon after the other before this one
 	Created     time.Time
 	Ended       time.Time // when it reached a terminal phase, as well as it can be told
 	// Unscheduled is why it has no node, in the scheduler's words.

@@ -15,7 +15,8 @@ type tally struct {
 	pods, ready, available  int32
 	updated                 int32
 	unready, unplaced       []int32
-	unscheduled             string // the scheduler's words about the first pod that it could not place
+	agentless               []int32 // ready, while their agents do not run
+	unscheduled             string  // the scheduler's words about the first pod that it could not place
 	unscheduledOf           int32
 	nextAvailable           time.Duration
 	nodes, instancesPerNode int32
@@ -91,6 +92,9 @@ func (p *planner) countPod(t *tally, i *instance) {
 		return
 	}
 	t.ready++
+	if i.pod.AgentDown {
+		t.agentless = append(t.agentless, i.ordinal)
+	}
 	minimum := time.Duration(p.spec.MinReadySeconds) * time.Second
 	wait := i.pod.ReadySince.Add(minimum).Sub(p.Now)
 	if minimum == 0 || wait <= 0 {
@@ -130,7 +134,7 @@ const (
 var worst = []reason.Code{
 	reason.FencingWithdrawn, reason.VolumeUnknown, reason.RebuildHeld, reason.NoReadyPeer, reason.HolderUnproven,
 	reason.VolumeGoneNodeDeleted, reason.NodeDeleted, reason.NodeUnreachable, reason.RebuildManual, reason.RebuildNever, reason.ShardBusy, reason.JustMade,
-	reason.ForeignObject, reason.UnknownContainer, reason.ReplaceTerminal, reason.Unschedulable, reason.InstanceNotReady,
+	reason.ForeignObject, reason.UnknownContainer, reason.ReplaceTerminal, reason.Unschedulable, reason.InstanceNotReady, reason.AgentNotRunning,
 }
 
 func rank(code reason.Code) int {
@@ -152,6 +156,9 @@ func (p *planner) exceptions(t tally) []v1alpha1.InstanceException {
 		if p.at(o).pod != nil {
 			notes = append(notes, note{ordinal: o, code: reason.InstanceNotReady})
 		}
+	}
+	for _, o := range t.agentless[:min(len(t.agentless), maxExceptions)] {
+		notes = append(notes, note{ordinal: o, code: reason.AgentNotRunning})
 	}
 	slices.SortStableFunc(notes, func(a, b note) int {
 		return cmp.Or(cmp.Compare(rank(a.code), rank(b.code)), cmp.Compare(a.ordinal, b.ordinal))

@@ -38,10 +38,10 @@ type view struct {
 	shards    []shard           // of all instances, ascending; one for the whole set if it has no shards
 	shardAt   map[int32]int     // index of the shard -> position in shards
 
-	recorded     map[int32]bool    // status.bootstrapped as it was stored
-	bootstrapped map[int32]bool    // with what this snapshot shows
-	agents       map[string]string // see agentImages, nil until somebody asks
-	kept         map[int32]int64   // the highest generation on volumes that earlier rebuilds kept
+	recorded     map[int32]bool  // status.bootstrapped as it was stored
+	bootstrapped map[int32]bool  // with what this snapshot shows
+	agents       map[string]*Pod // see agentsLike, nil until somebody asks
+	kept         map[int32]int64 // the highest generation on volumes that earlier rebuilds kept
 }
 
 func newView(s Snapshot) *view {

@@ -159,17 +159,50 @@ func (p *planner) unfit(i *Instance) reason.Code {
 	return 0
 }
 
-// lesser is the label of an instance that does not get master.
+// lesser is the label of an instance that does not get master. Services publish whoever has it, ready or not: it is given to who
+// serves, and taken from who does not.
 func (p *planner) lesser(i *Instance) Role {
 	switch {
-	case i.out(), i.claims(), i.Heard && (i.Report.Role == None || i.Report.Protected):
+	case i.out(), i.claims(), i.Heard && (i.Report.Role == None || i.Report.Protected), !p.serves(i), p.leftBehind(i):
 		return NoLabel
-	case i.Heard && i.Report.Role == Replica && p.fresh(i) && !i.Going:
+	case i.Heard && i.Report.Role == Replica && p.fresh(i) && !i.Report.Unlinked && !i.Report.Loading:
 		return Replica
 	case i.Label == Master:
 		return NoLabel
 	}
 	return i.Label // nothing new is known of it
+}
+
+// serves: by all that others than its agent say, its engine takes connections. That a node is silent says so too, as long as it is not
+// most of them.
+func (p *planner) serves(i *Instance) bool {
+	return i.Running && i.Ready && !i.Going && (i.Node != NodeSilent || p.Dark)
+}
+
+// lagLimit is for how long a replica may be out of sync with a master that serves: a failover takes less.
+const lagLimit = time.Minute
+
+// leftBehind: it reads its data from the disk, or has lost its master for long while that goes on. Without a master that serves, nobody
+// is ahead of anybody: all replicas lose their link when the master dies, and some go on serving what they have.
+func (p *planner) leftBehind(i *Instance) bool {
+	if !i.Heard || i.Report.Role != Replica {
+		return false
+	}
+	if i.Report.Loading || !i.Report.Unlinked || !p.served() {
+		return i.Report.Loading
+	}
+	left := i.UnlinkedAt.Add(lagLimit).Sub(p.Now)
+	if left > 0 {
+		p.again(left)
+	}
+	return left <= 0
+}
+
+// served: somebody has the label master, says so, and runs where it can be reached.
+func (p *planner) served() bool {
+	return slices.ContainsFunc(p.Instances, func(i Instance) bool {
+		return i.Label == Master && p.unfit(&i) == 0 && i.claims() && p.fresh(&i) && i.Running && i.Ready && i.Node == NodeHealthy
+	})
 }
 
 // relabel keeps the label replica where it belongs.
@@ -183,8 +216,11 @@ func (p *planner) relabel() {
 		code := reason.LabelReplica
 		if to == NoLabel {
 			code = reason.ClearRole
-			if i.out() {
+			switch {
+			case i.out():
 				code = p.unfit(i)
+			case !p.serves(i) || p.leftBehind(i):
+				code = reason.ReplicaNotServing
 			}
 		}
 		p.step(Step{Do: Relabel, From: i.Label, To: to, Reason: code}, i)

@@ -43,14 +43,14 @@ func (p *planner) elected(i *Instance) (reason.Code, string) {
 	return 0, ""
 }
 
-// serving: it said lately that it is master, and takes writes.
+// serving: it said lately that it is master, and takes writes. Services publish it, ready or not.
 func (p *planner) serving(i *Instance) (reason.Code, string) {
 	switch {
 	case !i.claims(): // a rival only by its label
 		return reason.MasterSilent, i.Name
 	case !p.fresh(i):
 		return reason.MasterSilent, i.Name
-	case !i.Running || i.Going || i.Report.Loading:
+	case !i.Running || !i.Ready || i.Going || i.Report.Loading:
 		return reason.MasterNotServing, i.Name
 	}
 	return 0, ""

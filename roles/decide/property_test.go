@@ -245,6 +245,27 @@ func carryOut(t *rapid.T, s *Snapshot) Plan {
 	return Plan{}
 }
 
+// At rest, whoever has the label replica serves: the Services of the role lead there, whatever the kubelet says of the pod.
+func TestWhoHasTheLabelReplicaServes(t *testing.T) {
+	labelled := 0
+	rapid.Check(t, func(t *rapid.T) {
+		s := anySnapshot(t)
+		carryOut(t, &s)
+		for _, i := range s.Instances {
+			if i.Label != Replica {
+				continue
+			}
+			labelled++
+			if !i.Running || !i.Ready || i.Going || i.Node == NodeSilent && !s.Dark || i.Node == NodeLost || i.Ended || i.Heard && i.Report.Loading && i.Report.Role == Replica {
+				t.Fatalf("%+v", i)
+			}
+		}
+	})
+	if labelled < 5 {
+		t.Errorf("%d have the label: too few to prove anything", labelled)
+	}
+}
+
 // A plan that sets has nobody with the label in its snapshot, writes to each other pod before it sets, and sets last.
 func TestThePlanHasItsOrder(t *testing.T) {
 	rank := map[Kind]int{Strip: 1, Relabel: 2, Census: 3, Confirm: 4, Set: 5}
@@ -281,20 +302,22 @@ func TestThePlanHasItsOrder(t *testing.T) {
 }
 
 func anySnapshot(t *rapid.T) Snapshot {
-	s := Snapshot{Now: time.Unix(5000, 0), Silence: 150 * time.Second, Hushed: rapid.Bool().Draw(t, "hushed"), Complete: rapid.Bool().Draw(t, "complete")}
+	s := Snapshot{Now: time.Unix(5000, 0), Silence: 150 * time.Second, Hushed: rapid.Bool().Draw(t, "hushed"), Dark: rapid.IntRange(0, 4).Draw(t, "dark") == 0, Complete: rapid.Bool().Draw(t, "complete")}
 	epochs := rapid.Int64Range(0, 3)
 	roles := rapid.SampledFrom([]Role{Master, Master, Replica, Replica, None, Unknown})
 	for _, name := range []string{"r-0", "r-1", "r-2"}[:rapid.IntRange(1, 3).Draw(t, "instances")] {
 		s.Instances = append(s.Instances, Instance{
 			Name: name, UID: name, Version: name, Label: rapid.SampledFrom([]Role{NoLabel, Master, Replica}).Draw(t, "label"),
-			Running: rapid.IntRange(0, 5).Draw(t, "running") > 0, Going: rapid.IntRange(0, 5).Draw(t, "going") == 0, Ended: rapid.IntRange(0, 9).Draw(t, "ended") == 0,
+			Running: rapid.IntRange(0, 5).Draw(t, "running") > 0, Ready: rapid.IntRange(0, 5).Draw(t, "ready") > 0, Going: rapid.IntRange(0, 5).Draw(t, "going") == 0, Ended: rapid.IntRange(0, 9).Draw(t, "ended") == 0,
 			Stranger: rapid.IntRange(0, 9).Draw(t, "stranger") == 0,
 			Node:     rapid.SampledFrom([]NodeState{NodeHealthy, NodeHealthy, NodeHealthy, NodeSilent, NodeLost}).Draw(t, "node"), Heard: rapid.IntRange(0, 4).Draw(t, "heard") > 0,
 			HeardAt: s.Now.Add(-time.Duration(rapid.IntRange(0, 300).Draw(t, "ago")) * time.Second),
 			Report: Report{
 				Role: roles.Draw(t, "role"), Epoch: epochs.Draw(t, "epoch"),
 				Loading: rapid.IntRange(0, 9).Draw(t, "loading") == 0, Protected: rapid.IntRange(0, 9).Draw(t, "protected") == 0,
+				Unlinked: rapid.IntRange(0, 4).Draw(t, "unlinked") == 0,
 			},
+			UnlinkedAt: s.Now.Add(-time.Duration(rapid.IntRange(0, 120).Draw(t, "cut")) * time.Second),
 		})
 	}
 	s.HA = View{

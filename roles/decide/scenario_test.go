@@ -20,11 +20,11 @@ import (
 //	decide                      prints the plan and judges the shard
 //	do                          the same, and carries the steps out; the next snapshot shows it
 //
-// Of a pod: says=master|replica|none|unknown [epoch=N] [loading] [protected] is a report that arrives now, or arrived
-// heard=10s ago; label=master|replica|nothing; node=healthy|silent|lost; starting, going, ended, gone; unheard;
+// Of a pod: says=master|replica|none|unknown [epoch=N] [loading] [protected] [unlinked] is a report that arrives now, or arrived
+// heard=10s ago; label=master|replica|nothing; node=healthy|silent|lost; starting, unready, ready, going, ended, gone; unheard;
 // stranger is a pod with the labels of the shard that is none of its instances.
 // Of the HA system: sentinels name=r-0 epoch=6 [few|sure] [floor=N] [for=10s] | sentinels silent | static. hushed and listening
-// say whether most agents of the set are silent; unseen says that the cache may lack a pod of the shard.
+// say whether most agents of the set are silent, dark and lit whether most of its nodes are; unseen says that the cache may lack a pod of the shard.
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata/shards", func(t *testing.T, path string) {
 		var s story
@@ -70,6 +70,8 @@ func (s *story) line(words []string) error {
 		return s.sentinels(words[1:])
 	case "hushed", "listening":
 		s.Hushed = words[0] == "hushed"
+	case "dark", "lit":
+		s.Dark = words[0] == "dark"
 	case "unseen":
 		s.Complete = false
 	default:
@@ -126,7 +128,7 @@ func (s *story) find(name string) *Instance {
 func (s *story) pod(name string, words []string) error {
 	i := s.find(name)
 	if i == nil {
-		s.Instances = append(s.Instances, Instance{Name: name, UID: "uid-of-" + name, Running: true})
+		s.Instances = append(s.Instances, Instance{Name: name, UID: "uid-of-" + name, Running: true, Ready: true})
 		i = s.find(name)
 	}
 	for _, word := range words {
@@ -134,7 +136,8 @@ func (s *story) pod(name string, words []string) error {
 		var err error
 		switch key {
 		case "says":
-			i.Running, i.Heard, i.HeardAt, i.Report = true, true, s.Now, Report{Role: Role(value)}
+			i.Running, i.Ready, i.Heard, i.HeardAt = true, true, true, s.Now
+			i.Report, i.UnlinkedAt = Report{Role: Role(value)}, time.Time{}
 		case "epoch":
 			i.Report.Epoch, err = strconv.ParseInt(value, 10, 64)
 		case "heard":
@@ -152,7 +155,13 @@ func (s *story) pod(name string, words []string) error {
 		case "node":
 			i.Node = map[string]NodeState{"healthy": NodeHealthy, "silent": NodeSilent, "lost": NodeLost}[value]
 		case "starting":
-			i.Running = false
+			i.Running, i.Ready = false, false
+		case "unready":
+			i.Ready = false
+		case "ready":
+			i.Ready = true
+		case "unlinked":
+			i.Report.Unlinked, i.UnlinkedAt = true, s.Now
 		case "going":
 			i.Going = true
 		case "ended":

@@ -29,8 +29,9 @@ type Report struct {
 	Role Role
 	// Epoch is the election by which it has the role; 0 if that is not known, or if there was none yet.
 	Epoch int64
-	// Loading: the data is being read from the disk. Protected: it takes no writes on purpose.
-	Loading, Protected bool
+	// Loading: the data is being read from the disk. Protected: it takes no writes on purpose. Unlinked: it was told to follow a
+	// master, and is not in sync with it.
+	Loading, Protected, Unlinked bool
 }
 
 // Instance is one pod of the shard, as the cache shows it, with what its agent said.
@@ -41,6 +42,8 @@ type Instance struct {
 	Label        Role
 	// Running: a container may be running. Going: the pod is being deleted. Ended: nothing of it runs any more.
 	Running, Going, Ended bool
+	// Ready: the kubelet says that the engine's containers are ready, whatever it says of the agent.
+	Ready bool
 	// Stranger: the pod carries the labels of the shard and is none of its instances, as one that lost its owner or was made
 	// by somebody else. A Service would select it. Nobody hears it, and it is given no label.
 	Stranger bool
@@ -49,6 +52,8 @@ type Instance struct {
 	Heard   bool
 	HeardAt time.Time
 	Report  Report
+	// UnlinkedAt is when it was first heard that it is Unlinked, by the clock of HeardAt.
+	UnlinkedAt time.Time
 }
 
 // View is what the HA system says of the shard.
@@ -81,7 +86,9 @@ type Snapshot struct {
 	// Hushed: most instances of the set are silent, or this process has listened for less than Silence. Then silence says
 	// something of the network or of this process, and nothing of an instance.
 	Hushed bool
-	HA     View
+	// Dark: most instances of the set are on nodes that are silent. Then it is the network, or the API server, that has trouble.
+	Dark bool
+	HA   View
 	// Complete: every name that a pod of the shard can have is among the instances.
 	Complete  bool
 	Instances []Instance
@@ -92,6 +99,9 @@ type Snapshot struct {
 func Hush(silent, running int, listening, silence time.Duration) bool {
 	return listening < silence || 2*silent > running
 }
+
+// Dark reports whether so many instances are on silent nodes that it says nothing of an instance: more than half of those that run.
+func Dark(silent, running int) bool { return 2*silent > running }
 
 // out: it gets no label, whatever it says.
 func (i *Instance) out() bool { return i.Stranger || i.lost() }

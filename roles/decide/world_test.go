@@ -248,7 +248,7 @@ func (m *manager) snapshot(w *world) Snapshot {
 	for name, p := range m.cache {
 		at, heard := m.at[p.uid]
 		s.Instances = append(s.Instances, Instance{
-			Name: name, UID: p.uid, Version: fmt.Sprint(p.version), Label: p.label, Running: true, Ended: p.ended, Stranger: p.orphan,
+			Name: name, UID: p.uid, Version: fmt.Sprint(p.version), Label: p.label, Running: true, Ready: true, Ended: p.ended, Stranger: p.orphan,
 			Heard: heard, HeardAt: at, Report: m.heard[p.uid],
 		})
 	}
