@@ -112,6 +112,23 @@ func decodeAuthority(certificate, key []byte) (authority, error) {
 	return authority{certificate: c, key: private}, nil
 }
 
+// decodeCertificates reads one or more of them.
+func decodeCertificates(text []byte) ([]*x509.Certificate, error) {
+	var all []*x509.Certificate
+	for rest := text; len(bytes.TrimSpace(rest)) > 0; {
+		block, after := pem.Decode(rest)
+		if block == nil {
+			return nil, errors.New("what follows the certificates is none")
+		}
+		c, err := decodeCertificate(pem.EncodeToMemory(block))
+		if err != nil {
+			return nil, err
+		}
+		all, rest = append(all, c), after
+	}
+	return all, nil
+}
+
 func decodeCertificate(text []byte) (*x509.Certificate, error) {
 	block, rest := pem.Decode(text)
 	if block == nil || block.Type != "CERTIFICATE" || len(bytes.TrimSpace(rest)) > 0 {

@@ -65,9 +65,27 @@ func (s state) own(now time.Time) (mtls.Own, error) {
 	if err != nil {
 		return mtls.Own{}, err
 	}
-	own := mtls.Own{Certificate: tls.Certificate{Certificate: [][]byte{c.Raw}, PrivateKey: key, Leaf: c}, Roots: x509.NewCertPool()}
+	return mtls.Own{Certificate: tls.Certificate{Certificate: [][]byte{c.Raw}, PrivateKey: key, Leaf: c}, Roots: s.pool()}, nil
+}
+
+// pool is whom both sides trust.
+func (s state) pool() *x509.CertPool {
+	pool := x509.NewCertPool()
 	for _, root := range s.roots() {
-		own.Roots.AddCert(root)
+		pool.AddCert(root)
 	}
-	return own, nil
+	return pool
+}
+
+// signerOf is whom of the roots a certificate is by, nil for none.
+func (s state) signerOf(leaf *x509.Certificate) *x509.Certificate {
+	if leaf == nil {
+		return nil
+	}
+	for _, root := range s.roots() {
+		if leaf.CheckSignatureFrom(root) == nil {
+			return root
+		}
+	}
+	return nil
 }

@@ -50,6 +50,19 @@ func judge(r *certificatesv1.PodCertificateRequest, f facts) (reason.Code, strin
 	return 0, ""
 }
 
+// passing reports whether what is wrong may pass: the pod is where the request says, and as whom, and a Node or ServiceAccount of that name is
+// not there, or another one is. It may just be made anew, and the kubelet's next request will name the new one. A denial would be for
+// as long as the pod lives, and would take a certificate that it has and that is valid.
+func passing(code reason.Code, r *certificatesv1.PodCertificateRequest, f facts) bool {
+	switch code {
+	case reason.DenyNode:
+		return f.pod.Spec.NodeName == string(r.Spec.NodeName)
+	case reason.DenyAccount:
+		return f.pod.Spec.ServiceAccountName == r.Spec.ServiceAccountName
+	}
+	return false
+}
+
 // foreignAnnotations: the author of the pod asks for something in words that this signer does not know.
 func foreignAnnotations(r *certificatesv1.PodCertificateRequest, _ facts) string {
 	if n := len(r.Spec.UnverifiedUserAnnotations); n > 0 {

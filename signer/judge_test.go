@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -34,11 +35,7 @@ var strangers = []stranger{
 	{"a lost instance", func(w *world) { w.pod.Labels[v1alpha1.LabelLost] = "node" }, reason.DenyEnded},
 	{"a pod of another node", func(w *world) { w.pod.Spec.NodeName = "n2" }, reason.DenyNode},
 	{"a pod that is on no node", func(w *world) { w.pod.Spec.NodeName = "" }, reason.DenyNode},
-	{"another node of the name", func(w *world) { w.node.UID = "another" }, reason.DenyNode},
-	{"a node that is gone", func(w *world) { w.node.Name = "n3" }, reason.DenyNode},
 	{"another ServiceAccount", func(w *world) { w.pod.Spec.ServiceAccountName = "admin" }, reason.DenyAccount},
-	{"another ServiceAccount of the name", func(w *world) { w.account.UID = "another" }, reason.DenyAccount},
-	{"a ServiceAccount that is gone", func(w *world) { w.account.Name = "other" }, reason.DenyAccount},
 	{"a pod of nobody", func(w *world) { w.pod.OwnerReferences = nil }, reason.DenyOwner},
 	{"a pod that nobody controls", func(w *world) { w.pod.OwnerReferences[0].Controller = nil }, reason.DenyOwner},
 	{"a pod of a StatefulSet", func(w *world) { w.pod.OwnerReferences[0].Kind = "StatefulSet" }, reason.DenyOwner},
@@ -54,6 +51,14 @@ var strangers = []stranger{
 	{"a key of somebody else", func(w *world) { w.request.Spec.StubPKCS10Request[len(w.request.Spec.StubPKCS10Request)-1] ^= 1 }, reason.UnsupportedKeyType},
 }
 
+// absent are those whose Node or ServiceAccount may just be made anew.
+var absent = []stranger{
+	{"another node of the name", func(w *world) { w.node.UID = "another" }, reason.DenyNode},
+	{"a node that is gone", func(w *world) { w.node.Name = "n3" }, reason.DenyNode},
+	{"another ServiceAccount of the name", func(w *world) { w.account.UID = "another" }, reason.DenyAccount},
+	{"a ServiceAccount that is gone", func(w *world) { w.account.Name = "other" }, reason.DenyAccount},
+}
+
 // serve answers the request of a world. cached are the objects as the cache has them; without any, as they are.
 func serve(t *testing.T, w *world, clock *clock, cached ...client.Object) (*certificatesv1.PodCertificateRequest, *Keeper) {
 	t.Helper()
@@ -64,7 +69,7 @@ func serve(t *testing.T, w *world, clock *clock, cached ...client.Object) (*cert
 	}
 	k := newKeeper(t, live, clock)
 	keep(t, k)
-	r := &reconciler{cache: cache, live: live, writer: live, keeper: k, metrics: k.metrics, now: clock.Now}
+	r := &reconciler{cache: cache, live: live, writer: live, events: &told{}, keeper: k, metrics: k.metrics, now: clock.Now}
 	name := types.NamespacedName{Namespace: w.request.Namespace, Name: w.request.Name}
 	if _, err := r.Reconcile(t.Context(), reconcileRequest(name)); err != nil {
 		t.Fatal(err)
@@ -90,6 +95,46 @@ func TestStrangersAreDenied(t *testing.T) {
 			w.request = request(t, sort)
 			denied(t, w, reason.UnsupportedKeyType)
 		})
+	}
+}
+
+// A kubelet never asks again after a denial, and takes a certificate that it has from the pod. So nobody is denied for what may pass: the
+// request stays open, nothing is signed, and one that becomes right is signed.
+func TestWhatMayPassDeniesNobody(t *testing.T) {
+	for _, s := range absent {
+		w := newWorld(t)
+		s.change(w)
+		wrong, clock := newClient(t, w.objects()...).Build(), newClock()
+		k := newKeeper(t, wrong, clock)
+		keep(t, k)
+		events := &told{}
+		r := &reconciler{cache: wrong, live: wrong, writer: wrong, events: events, keeper: k, metrics: k.metrics, now: clock.Now}
+		name := types.NamespacedName{Namespace: "shop", Name: "req-1"}
+		result, err := r.Reconcile(t.Context(), reconcileRequest(name))
+		var got certificatesv1.PodCertificateRequest
+		if get := wrong.Get(t.Context(), name, &got); get != nil || err != nil || result.RequeueAfter != lookAgain || len(got.Status.Conditions) > 0 || got.Status.CertificateChain != "" {
+			t.Errorf("%s: %+v, %v, status %+v", s.name, result, err, got.Status)
+		}
+		if len(events.lines) != 1 || !strings.Contains(events.lines[0], reason.CertificateWaits.String()) {
+			t.Errorf("%s: %q", s.name, events.lines)
+		}
+		if n := testutil.ToFloat64(k.metrics.waits.WithLabelValues(s.want.String())); n != 1 {
+			t.Errorf("%s: %v waits are counted", s.name, n)
+		}
+		fresh := newWorld(t)
+		fresh.request = w.request
+		for _, o := range []client.Object{fresh.node, fresh.account} {
+			_ = wrong.Delete(t.Context(), o)
+			if err := wrong.Create(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := r.Reconcile(t.Context(), reconcileRequest(name)); err != nil {
+			t.Fatal(err)
+		}
+		if get := wrong.Get(t.Context(), name, &got); get != nil || len(got.Status.Conditions) != 1 || got.Status.Conditions[0].Type != "Issued" {
+			t.Errorf("%s, made anew: %+v", s.name, got.Status)
+		}
 	}
 }
 
@@ -157,7 +202,7 @@ func verifyIssued(t *testing.T, got *certificatesv1.PodCertificateRequest, k *Ke
 
 // A denial is for good. What the cache has not seen yet is no reason for one, whatever it is.
 func TestTheCacheAloneDeniesNobody(t *testing.T) {
-	for _, s := range strangers {
+	for _, s := range slices.Concat(strangers, absent) {
 		stale := newWorld(t)
 		s.change(stale)
 		if s.want == reason.UnsupportedKeyType || s.want == reason.UnverifiedAnnotations || stale.request.Spec.PodName != "r-1" || s.want == reason.DenyAccount {
@@ -175,7 +220,7 @@ func TestNothingIsSignedBeforeItIsPublished(t *testing.T) {
 	w, clock := newWorld(t), newClock()
 	live := newClient(t, w.objects()...).Build()
 	k := newKeeper(t, live, clock)
-	r := &reconciler{cache: live, live: live, writer: live, keeper: k, metrics: k.metrics, now: clock.Now}
+	r := &reconciler{cache: live, live: live, writer: live, events: &told{}, keeper: k, metrics: k.metrics, now: clock.Now}
 	name := types.NamespacedName{Namespace: "shop", Name: "req-1"}
 	result, err := r.Reconcile(t.Context(), reconcileRequest(name))
 	if err != nil || result.RequeueAfter == 0 {

@@ -48,7 +48,12 @@ type Keeper struct {
 	mu    sync.Mutex
 	state state // zero until it is published
 	own   mtls.Own
+	since time.Time // when this process first used the authority that signs
 }
+
+// spread is for how long the manager goes on showing a certificate of the authority before, as long as that is trusted: a kubelet brings
+// the roots of an agent up to date within a minute or two.
+const spread = 10 * time.Minute
 
 // Start keeps the authority until ctx ends. It is for the leader alone: the manager starts nothing else before it leads.
 func (k *Keeper) Start(ctx context.Context) error {
@@ -56,10 +61,10 @@ func (k *Keeper) Start(ctx context.Context) error {
 	defer ticker.Stop()
 	for wait := hurry; ; {
 		next := looks
-		if err := k.Keep(ctx); err != nil && ctx.Err() == nil {
+		if err := k.keepWithin(ctx, answerWithin); err != nil && ctx.Err() == nil {
 			log.FromContext(ctx).Error(err, "Could not keep the authority of agents")
 			k.metrics.failures.Inc()
-			if _, err := k.authority(); err != nil {
+			if err := k.hold(); err != nil {
 				next = hurry
 			}
 		}
@@ -75,6 +80,16 @@ func (k *Keeper) Start(ctx context.Context) error {
 	}
 }
 
+// answerWithin is for how long the API server may take for one look. One that never answers must not end the looks: what is held in
+// memory is renewed between them.
+const answerWithin = 30 * time.Second
+
+func (k *Keeper) keepWithin(ctx context.Context, limit time.Duration) error {
+	ctx, stop := context.WithTimeout(ctx, limit)
+	defer stop()
+	return k.Keep(ctx)
+}
+
 // Keep looks once: it brings Secret and bundle to where they should be by now. The Secret is written first, so that whatever
 // is published or signs can be found again; and nothing signs before it is published.
 func (k *Keeper) Keep(ctx context.Context) error {
@@ -88,6 +103,7 @@ func (k *Keeper) Keep(ctx context.Context) error {
 	}
 	there := certificatesOf(published.Spec.TrustBundle)
 	inBundle := func(c *x509.Certificate) bool { return slices.ContainsFunc(there, c.Equal) }
+	s, inherited := s.inherit(there, k.now())
 	after, steps, err := s.advance(k.now(), inBundle, func() (authority, error) { return mint(rand.Reader, k.now()) })
 	if err != nil {
 		return err
@@ -98,7 +114,7 @@ func (k *Keeper) Keep(ctx context.Context) error {
 	if err := k.publish(ctx, published, after); err != nil {
 		return err
 	}
-	for _, step := range steps {
+	for _, step := range append(inherited, steps...) {
 		log.FromContext(ctx).Info("The authority of agents has changed", "step", string(step), "signs", after.current.name())
 		k.metrics.steps.WithLabelValues(string(step)).Inc()
 	}
@@ -191,21 +207,56 @@ func (k *Keeper) bundleMeta(ctx context.Context) (metav1.ObjectMeta, error) {
 
 func ours() map[string]string { return map[string]string{"app.kubernetes.io/part-of": "shoal"} }
 
-// adopt takes a state that is published into use. The manager's own certificate is made anew at half of its life, and when
-// another authority signs or is trusted.
+// adopt takes a state that is published into use.
 func (k *Keeper) adopt(s state) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.metrics.expiry.Set(float64(s.current.certificate.NotAfter.Unix()))
-	if bundle(k.state.roots()) == bundle(s.roots()) && k.now().Before(half(k.own.Certificate.Leaf)) {
-		k.state = s
+	if before := k.state.current.certificate; before == nil || !before.Equal(s.current.certificate) {
+		k.since = k.now()
+	}
+	k.state = s
+	return k.renew()
+}
+
+// hold goes on with the last state that was published while it cannot be read or written. It is an error if there is none that signs.
+func (k *Keeper) hold() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.state.current.certificate == nil {
+		return errNotReady
+	}
+	if err := k.renew(); err != nil {
+		return err
+	}
+	if !k.state.current.signs(k.now()) {
+		return errNotReady
+	}
+	return nil
+}
+
+// renew makes the manager's own certificate anew at half of its life, and when another authority signs: a while later, as agents
+// have to hear of that, and at once if they trust the one before no more.
+func (k *Keeper) renew() error {
+	now, leaf := k.now(), k.own.Certificate.Leaf
+	var due bool
+	switch by := k.state.signerOf(leaf); {
+	case by == nil:
+		due = true
+	case by.Equal(k.state.current.certificate):
+		due = !now.Before(half(leaf))
+	default:
+		due = !now.Before(k.since.Add(spread)) || !now.Before(leaf.NotAfter.Add(-time.Hour))
+	}
+	if !due {
+		k.own.Roots = k.state.pool()
 		return nil
 	}
-	own, err := s.own(k.now())
+	own, err := k.state.own(now)
 	if err != nil {
 		return err
 	}
-	k.state, k.own = s, own
+	k.own = own
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"fmt"
 	"maps"
 	"os"
 	"testing"
@@ -145,6 +146,13 @@ func keep(t *testing.T, k *Keeper) {
 }
 
 const minute = time.Minute
+
+// told are events as lines.
+type told struct{ lines []string }
+
+func (r *told) Eventf(_, _ runtime.Object, kind, why, _, note string, args ...any) {
+	r.lines = append(r.lines, kind+" "+why+" "+fmt.Sprintf(note, args...))
+}
 
 func must[T any](v T, err error) T {
 	if err != nil {

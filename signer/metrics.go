@@ -12,6 +12,7 @@ type metrics struct {
 	steps    *prometheus.CounterVec
 	failures prometheus.Counter
 	expiry   prometheus.Gauge
+	waits    *prometheus.CounterVec
 }
 
 func newMetrics(registry prometheus.Registerer) (metrics, error) {
@@ -22,7 +23,7 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 		}, []string{"reason"}),
 		steps: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "shoal_signer_rotation_steps_total",
-			Help: "Changes of the authority of agents: began, prepared, settling, replaced, dropped.",
+			Help: "Changes of the authority of agents: began, prepared, settling, replaced, dropped, and inherited (the Secret was gone).",
 		}, []string{"step"}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "shoal_signer_keep_failures_total",
@@ -32,12 +33,17 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 			Name: "shoal_signer_authority_expiry_timestamp_seconds",
 			Help: "When the authority that signs ends. It is replaced 28 days before. 0 in a manager that does not lead.",
 		}),
+		waits: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "shoal_signer_waits_total",
+			Help: "Looks at requests for certificates that were left open, by the code of the reason: SHOAL2504 or SHOAL2505 if a Node or ServiceAccount may just be made anew, SHOAL2512 if there is no authority.",
+		}, []string{"reason"}),
 	}
 	var err error
 	m.requests, err = register(registry, m.requests, err)
 	m.steps, err = register(registry, m.steps, err)
 	m.failures, err = register(registry, m.failures, err)
 	m.expiry, err = register(registry, m.expiry, err)
+	m.waits, err = register(registry, m.waits, err)
 	return m, err
 }
 

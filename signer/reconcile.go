@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -26,6 +27,7 @@ type reconciler struct {
 	cache   client.Reader
 	live    client.Reader // straight from the API server
 	writer  client.Client
+	events  events.EventRecorder
 	keeper  *Keeper
 	metrics metrics
 	now     func() time.Time
@@ -41,12 +43,17 @@ func (r *reconciler) Reconcile(ctx context.Context, name ctrl.Request) (ctrl.Res
 		return ctrl.Result{}, nil
 	}
 	by, err := r.keeper.authority()
-	if err != nil {
-		return ctrl.Result{RequeueAfter: hurry}, nil // it has only just begun to lead
+	if err != nil { // it has only just begun to lead, or cannot keep an authority
+		r.metrics.waits.WithLabelValues(reason.CertificateWaits.String()).Inc()
+		return ctrl.Result{RequeueAfter: hurry}, nil
 	}
-	code, wrong, err := r.judge(ctx, &request)
+	code, wrong, passes, err := r.judge(ctx, &request)
 	if err != nil {
 		return ctrl.Result{}, err
+	}
+	if passes {
+		r.wait(ctx, &request, code, wrong)
+		return ctrl.Result{RequeueAfter: lookAgain}, nil
 	}
 	if code != 0 {
 		deny(&request, code, wrong, r.now())
@@ -54,6 +61,21 @@ func (r *reconciler) Reconcile(ctx context.Context, name ctrl.Request) (ctrl.Res
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{}, r.answer(ctx, &request, code)
+}
+
+// lookAgain is after how long a request that was left open is looked at again. Kubernetes removes it after a quarter of an hour, and the
+// kubelet makes another one.
+const lookAgain = 5 * time.Second
+
+// wait leaves a request open, and says so.
+func (r *reconciler) wait(ctx context.Context, request *certificatesv1.PodCertificateRequest, code reason.Code, wrong string) {
+	r.metrics.waits.WithLabelValues(code.String()).Inc()
+	log.FromContext(ctx).V(2).Info("left a request for a certificate open", "pod", request.Spec.PodName, "reason", wrong)
+	pod := &corev1.Pod{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: request.Namespace, Name: request.Spec.PodName, UID: request.Spec.PodUID},
+	}
+	r.events.Eventf(pod, nil, corev1.EventTypeWarning, reason.CertificateWaits.Name(), "SignCertificate", "%s", reason.CertificateWaits.Because("%s", wrong))
 }
 
 // answered: there is nothing to add.
@@ -64,20 +86,20 @@ func answered(r *certificatesv1.PodCertificateRequest) bool {
 	})
 }
 
-// judge asks the cache, and if that says no, the API server: a request may be here before the pod that it names.
-func (r *reconciler) judge(ctx context.Context, request *certificatesv1.PodCertificateRequest) (reason.Code, string, error) {
-	var code reason.Code
-	var wrong string
+// judge asks the cache, and if that says no, the API server: a request may be here before the pod that it names. Passes says that
+// what is wrong may pass.
+func (r *reconciler) judge(ctx context.Context, request *certificatesv1.PodCertificateRequest) (code reason.Code, wrong string, passes bool, err error) {
 	for _, from := range []client.Reader{r.cache, r.live} {
 		f, err := r.facts(ctx, from, request)
 		if err != nil {
-			return 0, "", err
+			return 0, "", false, err
 		}
 		if code, wrong = judge(request, f); code == 0 {
-			break
+			return 0, "", false, nil
 		}
+		passes = passing(code, request, f)
 	}
-	return code, wrong, nil
+	return code, wrong, passes, nil
 }
 
 // facts reads what a request is judged by. ServiceAccounts are in no cache: nothing else needs them.

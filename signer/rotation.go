@@ -33,8 +33,8 @@ type state struct {
 	// next signs later; published is since when everybody can have it, zero if not everybody can.
 	next      *authority
 	published time.Time
-	// previous signs no more, and has no key any more. It is trusted until then.
-	previous *x509.Certificate
+	// previous sign no more, and have no keys any more. They are trusted until then.
+	previous []*x509.Certificate
 	until    time.Time
 }
 
@@ -47,10 +47,27 @@ func (s state) roots() []*x509.Certificate {
 	if s.next != nil {
 		all = append(all, s.next.certificate)
 	}
-	if s.previous != nil {
-		all = append(all, s.previous)
+	return append(all, s.previous...)
+}
+
+// maxInherited bounds how many authorities of the bundle are trusted on: there are three at most in one that Shoal wrote.
+const maxInherited = 8
+
+// inherit is for a Secret that is gone. What it signed is still shown by agents, and the roots of that stand in the bundle, which
+// nobody but the manager may write: they are trusted until the last such certificate has ended.
+func (s state) inherit(published []*x509.Certificate, now time.Time) (state, []step) {
+	if s.current.certificate != nil {
+		return s, nil
 	}
-	return all
+	for _, c := range published {
+		if c.IsCA && now.Before(c.NotAfter) && len(s.previous) < maxInherited {
+			s.previous, s.until = append(s.previous, c), now.Add(afterglow)
+		}
+	}
+	if len(s.previous) == 0 {
+		return s, nil
+	}
+	return s, []step{inherited}
 }
 
 // step is one change of the state.
@@ -62,14 +79,16 @@ const (
 	prepared step = "prepared" // the next one is there, to be published
 	settling step = "settling" // the next one is published
 	replaced step = "replaced" // the next one signs
-	dropped  step = "dropped"  // the previous one is trusted no more
+	dropped  step = "dropped"  // the previous ones are trusted no more
+
+	inherited step = "inherited" // the Secret is gone, and whom the bundle has is trusted on
 )
 
 // advance is the state after now, and what changed. inBundle says whether the ClusterTrustBundle has a certificate, as it was
 // read; mint makes an authority. The same input gives the same steps.
 func (s state) advance(now time.Time, inBundle func(*x509.Certificate) bool, mint func() (authority, error)) (state, []step, error) {
 	var steps []step
-	if s.previous != nil && !now.Before(s.until) {
+	if len(s.previous) > 0 && !now.Before(s.until) {
 		s.previous, s.until = nil, time.Time{}
 		steps = append(steps, dropped)
 	}
@@ -111,9 +130,9 @@ func (a authority) signs(now time.Time) bool {
 
 // replace has another one sign from now on. What the one before has signed is still trusted.
 func (s state) replace(by authority, now time.Time) state {
-	after := state{current: by}
+	after := state{current: by, previous: s.previous, until: s.until}
 	if s.current.certificate != nil && now.Before(s.current.certificate.NotAfter) {
-		after.previous, after.until = s.current.certificate, now.Add(afterglow)
+		after.previous, after.until = append([]*x509.Certificate{s.current.certificate}, s.previous...), now.Add(afterglow)
 	}
 	return after
 }
@@ -142,8 +161,8 @@ func (s state) encode() (map[string][]byte, error) {
 			data[nextPublished] = []byte(s.published.UTC().Format(time.RFC3339))
 		}
 	}
-	if s.previous != nil {
-		data[previousCertificate] = encodeCertificate(s.previous)
+	if len(s.previous) > 0 {
+		data[previousCertificate] = []byte(bundle(s.previous))
 		data[previousUntil] = []byte(s.until.UTC().Format(time.RFC3339))
 	}
 	return data, nil
@@ -173,7 +192,7 @@ func decode(data map[string][]byte) (state, error) {
 		}
 	}
 	if text := data[previousCertificate]; len(text) > 0 {
-		if s.previous, err = decodeCertificate(text); err != nil {
+		if s.previous, err = decodeCertificates(text); err != nil {
 			return state{}, fmt.Errorf("%s: %w", previousCertificate, err)
 		}
 		if s.until, err = time.Parse(time.RFC3339, string(data[previousUntil])); err != nil {

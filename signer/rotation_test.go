@@ -156,16 +156,15 @@ func TestTheOldAuthorityGoesAfterItsLastCertificate(t *testing.T) {
 	k, _, clock := toRenewal(t)
 	clock.advance(settle)
 	keep(t, k)
-	old := k.state.previous
-	if old == nil || k.state.next != nil {
+	if len(k.state.previous) != 1 || k.state.next != nil {
 		t.Fatalf("%+v", k.state)
 	}
 	clock.advance(leafLife)
-	if keep(t, k); k.state.previous == nil {
+	if keep(t, k); len(k.state.previous) == 0 {
 		t.Error("it goes while certificates by it are valid")
 	}
 	clock.advance(time.Hour)
-	if keep(t, k); k.state.previous != nil || len(k.state.roots()) != 1 {
+	if keep(t, k); len(k.state.previous) > 0 || len(k.state.roots()) != 1 {
 		t.Error("it never goes")
 	}
 }
@@ -281,6 +280,155 @@ func leaks(text string, secret *corev1.Secret) bool {
 		}
 	}
 	return false
+}
+
+// lose deletes the Secret, and more if it is asked to.
+func lose(t *testing.T, c client.Client, more ...client.Object) {
+	t.Helper()
+	secret := &corev1.Secret{}
+	secret.Namespace, secret.Name = home, SecretName
+	for _, o := range append(more, secret) {
+		if err := c.Delete(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The Secret is lost, and agents show what it signed. They are heard for as long as that is valid, by the manager that runs and by one
+// that starts, and they trust the manager at the latest when their roots are up to date, of which a manager that runs on waits.
+func TestALostSecretCutsNobodyOff(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		clock, c := newClock(), newClient(t, newWorld(t).objects()...).Build()
+		k := newKeeper(t, c, clock)
+		a := &agents{}
+		a.round(t, k, c, clock)
+		before := must(k.authority()).name()
+		lose(t, c)
+		if restarted {
+			k = newKeeper(t, c, clock)
+		}
+		clock.advance(minute)
+		keep(t, k)
+		if must(k.authority()).name() == before {
+			t.Fatal("what is lost signs")
+		}
+		if !restarted { // roots of agents are as they were
+			a.meet(t, k, clock)
+		}
+		for range 4 * 5 { // 30 hours in steps of 90 minutes; certificates are a day old at most
+			a.round(t, k, c, clock)
+			clock.advance(90 * minute)
+		}
+		if keep(t, k); len(k.state.roots()) != 1 {
+			t.Errorf("restarted %t: %d authorities are trusted in the end", restarted, len(k.state.roots()))
+		}
+	}
+}
+
+// What was lost is trusted for 25 hours and not longer, whoever leads and whatever is lost again.
+func TestALostSecretIsForgottenInTheEnd(t *testing.T) {
+	clock, c := newClock(), newClient(t, newWorld(t).objects()...).Build()
+	k := newKeeper(t, c, clock)
+	keep(t, k)
+	lose(t, c)
+	keep(t, k)
+	clock.advance(afterglow - minute)
+	k = newKeeper(t, c, clock)
+	if keep(t, k); len(k.state.roots()) != 2 {
+		t.Errorf("%d are trusted before its last certificate has ended", len(k.state.roots()))
+	}
+	clock.advance(minute)
+	if keep(t, k); len(k.state.roots()) != 1 {
+		t.Errorf("%d are trusted after that", len(k.state.roots()))
+	}
+}
+
+// Who deletes both wants to revoke: nothing is trusted on.
+func TestSecretAndBundleThatAreLostRevoke(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		clock, c := newClock(), newClient(t, newWorld(t).objects()...).Build()
+		k := newKeeper(t, c, clock)
+		keep(t, k)
+		before := must(k.Own())
+		lose(t, c, &certificatesv1.ClusterTrustBundle{ObjectMeta: bundleName()})
+		if restarted {
+			k = newKeeper(t, c, clock)
+		}
+		keep(t, k)
+		own := must(k.Own())
+		if len(k.state.roots()) != 1 || own.Certificate.Leaf.Equal(before.Certificate.Leaf) {
+			t.Errorf("restarted %t: %d are trusted", restarted, len(k.state.roots()))
+		}
+		if err := checkManager(own, clock.now); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// What is no authority, or has ended, is not trusted because it stands in the bundle.
+func TestWhatIsInherited(t *testing.T) {
+	now := newClock().now
+	good, old := must(mint(rand.Reader, now)), must(mint(rand.Reader, now.Add(-authorityLife)))
+	leaf := must(good.issue(rand.Reader, must(url.Parse("shoal://manager")), newKey(t, "ED25519").Public(), now, leafLife))
+	all := []*x509.Certificate{old.certificate, leaf}
+	if s, steps := (state{}).inherit(all, now); len(s.previous) > 0 || len(steps) > 0 {
+		t.Errorf("%d, %v", len(s.previous), steps)
+	}
+	for range 20 {
+		all = append(all, good.certificate)
+	}
+	if s, steps := (state{}).inherit(all, now); len(s.previous) != maxInherited || !slices.Equal(steps, []step{inherited}) || !s.until.Equal(now.Add(afterglow)) {
+		t.Errorf("%d, %v", len(s.previous), steps)
+	}
+	if s, steps := (state{current: good}).inherit(all, now); len(s.previous) > 0 || len(steps) > 0 {
+		t.Errorf("with a Secret: %d, %v", len(s.previous), steps)
+	}
+}
+
+// An API server that takes a question and never answers ends no look for good.
+func TestALookEnds(t *testing.T) {
+	clock, c := newClock(), newClient(t, newWorld(t).objects()...).Build()
+	k := newKeeper(t, interceptor.NewClient(c, interceptor.Funcs{
+		Get: func(ctx context.Context, _ client.WithWatch, _ client.ObjectKey, _ client.Object, _ ...client.GetOption) error {
+			<-ctx.Done()
+			return ctx.Err()
+		},
+	}), clock)
+	if err := k.keepWithin(t.Context(), time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+}
+
+// The API server does not answer for days. The manager goes on with what it has: it signs, and its own certificate is renewed.
+func TestWhatCannotBeReadIsHeld(t *testing.T) {
+	clock, c := newClock(), newClient(t, newWorld(t).objects()...).Build()
+	down := false
+	k := newKeeper(t, interceptor.NewClient(c, interceptor.Funcs{
+		Get: func(ctx context.Context, to client.WithWatch, name client.ObjectKey, o client.Object, options ...client.GetOption) error {
+			if down {
+				return errors.New("no")
+			}
+			return to.Get(ctx, name, o, options...)
+		},
+	}), clock)
+	if err := k.hold(); err == nil {
+		t.Error("it holds what it never had")
+	}
+	keep(t, k)
+	down = true
+	for range 10 * 24 {
+		clock.advance(time.Hour)
+		if err := k.Keep(t.Context()); err == nil {
+			t.Fatal("it was read")
+		}
+		if err := k.hold(); err != nil {
+			t.Fatal(err)
+		}
+		if err := checkManager(must(k.Own()), clock.now); err != nil {
+			t.Fatal(err)
+		}
+		must(k.authority())
+	}
 }
 
 func TestTheManagersOwnCertificate(t *testing.T) {

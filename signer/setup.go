@@ -31,6 +31,9 @@ const (
 	maxBackoff = 30 * time.Second
 )
 
+// fieldOwner is who makes events.
+const fieldOwner = "shoal-manager"
+
 // Setup adds the signer to a manager. The Keeper has the manager's own certificate.
 func Setup(mgr ctrl.Manager, o Options) (*Keeper, error) {
 	if o.MaxConcurrentReconciles == 0 {
@@ -44,7 +47,7 @@ func Setup(mgr ctrl.Manager, o Options) (*Keeper, error) {
 	if err := mgr.Add(k); err != nil {
 		return nil, fmt.Errorf("adding the keeper of the authority: %w", err)
 	}
-	r := &reconciler{cache: mgr.GetCache(), live: mgr.GetAPIReader(), writer: mgr.GetClient(), keeper: k, metrics: m, now: time.Now}
+	r := &reconciler{cache: mgr.GetCache(), live: mgr.GetAPIReader(), writer: mgr.GetClient(), events: mgr.GetEventRecorder(fieldOwner), keeper: k, metrics: m, now: time.Now}
 	err = ctrl.NewControllerManagedBy(mgr).Named("signer").
 		For(&certificatesv1.PodCertificateRequest{}).
 		WithOptions(controller.Options{

@@ -59,6 +59,9 @@ func (o *options) validateAgents() error {
 	if o.agentImage == "" {
 		return nil
 	}
+	if !o.runs("roles") {
+		return errors.New("--agent-image: the controller roles signs the certificates of agents, without which their pods do not start: add roles to --controllers, or leave --agent-image out")
+	}
 	if strings.ContainsAny(o.agentImage, " \t\n") {
 		return fmt.Errorf("--agent-image: %q is no image", o.agentImage)
 	}

@@ -32,6 +32,7 @@ func TestMistakesInFlags(t *testing.T) {
 		"an unknown controller":      {[]string{"--controllers=policy,instancesets"}, `--controllers: unknown controller "instancesets": want * or some of instanceset, policy`},
 		"no controller":              {[]string{"--controllers="}, "--controllers: it is empty: want * or some of instanceset, policy"},
 		"an image with a blank":      {[]string{"--agent-image=a b"}, `--agent-image: "a b" is no image`},
+		"agents without a signer":    {[]string{"--agent-image=a", "--controllers=instanceset"}, "add roles to --controllers"},
 		"no port for agents":         {[]string{"--agent-image=a", "--agent-bind-address=x"}, `--agent-bind-address: "x" is not host:port`},
 		"no address for agents":      {[]string{"--agent-image=a", "--agent-manager-address=x"}, `--agent-manager-address: "x" is not host:port`},
 		"no requests":                {[]string{"--kube-api-qps=0"}, "--kube-api-qps: 0: must be greater than 0"},

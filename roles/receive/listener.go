@@ -3,6 +3,7 @@ package receive
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 )
 
@@ -11,9 +12,12 @@ const (
 	// maxConnections at once, of all together: more wait until some have ended, and no connection lasts longer than its
 	// timeouts.
 	maxConnections = 1024
-	// maxPerAddress at once: more are closed, so that one pod that holds connections open does not keep the others out. Where
-	// pods appear under the address of their node, they share it.
+	// maxPerAddress at once that have not shown yet who they are: where pods appear under the address of their node, or of a gateway,
+	// thousands share one. The oldest makes room for the next: an agent shows its certificate within milliseconds, and who holds
+	// connections open keeps nobody out.
 	maxPerAddress = 64
+	// maxPerIdentity at once of one pod, wherever they come from: a report that is sent again may overlap with the one before.
+	maxPerIdentity = 4
 )
 
 // bounded is a listener that keeps the bounds. busy is told of each connection that it closes.
@@ -25,14 +29,15 @@ type bounded struct {
 	done       chan struct{}
 	stop       sync.Once
 
-	mu   sync.Mutex
-	open map[netip.Addr]int
+	mu      sync.Mutex
+	unknown map[netip.Addr][]*connection // by age
+	known   map[string]int               // by identity
 }
 
 func bound(l net.Listener, all, perAddress int, busy func()) *bounded {
 	return &bounded{
 		Listener: l, perAddress: perAddress, busy: busy,
-		room: make(chan struct{}, all), done: make(chan struct{}), open: map[netip.Addr]int{},
+		room: make(chan struct{}, all), done: make(chan struct{}), unknown: map[netip.Addr][]*connection{}, known: map[string]int{},
 	}
 }
 
@@ -43,19 +48,17 @@ func (b *bounded) Accept() (net.Conn, error) {
 	case <-b.done:
 		return nil, net.ErrClosed
 	}
-	for {
-		c, err := b.Listener.Accept()
-		if err != nil {
-			<-b.room
-			return nil, err
-		}
-		from := addressOf(c)
-		if b.enter(from) {
-			return &connection{Conn: c, leave: func() { b.leave(from) }}, nil
-		}
-		_ = c.Close()
+	accepted, err := b.Listener.Accept()
+	if err != nil {
+		<-b.room
+		return nil, err
+	}
+	c := &connection{Conn: accepted, of: b, from: addressOf(accepted)}
+	if oldest := b.enter(c); oldest != nil {
+		_ = oldest.Close()
 		b.busy()
 	}
+	return c, nil
 }
 
 // Close ends Accept, also where it waits for room.
@@ -72,33 +75,61 @@ func addressOf(c net.Conn) netip.Addr {
 	return at.Addr().Unmap()
 }
 
-func (b *bounded) enter(from netip.Addr) bool {
+// enter returns the connection that has to go.
+func (b *bounded) enter(c *connection) (oldest *connection) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.open[from] >= b.perAddress {
-		return false
+	b.unknown[c.from] = append(b.unknown[c.from], c)
+	if all := b.unknown[c.from]; len(all) > b.perAddress {
+		return all[0]
 	}
-	b.open[from]++
-	return true
+	return nil
 }
 
-func (b *bounded) leave(from netip.Addr) {
+// leave is for a connection that has ended.
+func (b *bounded) leave(c *connection) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.open[from]--; b.open[from] == 0 {
-		delete(b.open, from)
+	b.forget(c)
+	if c.identity != "" {
+		if b.known[c.identity]--; b.known[c.identity] == 0 {
+			delete(b.known, c.identity)
+		}
 	}
 	<-b.room
 }
 
-type connection struct {
-	net.Conn
-	once  sync.Once
-	leave func()
+func (b *bounded) forget(c *connection) {
+	all := slices.DeleteFunc(b.unknown[c.from], func(other *connection) bool { return other == c })
+	if b.unknown[c.from] = all; len(all) == 0 {
+		delete(b.unknown, c.from)
+	}
 }
 
+type connection struct {
+	net.Conn
+	of       *bounded
+	from     netip.Addr
+	identity string // "" while it is not known
+	once     sync.Once
+}
+
+// is counts the connection as one of an identity, which has proven that it is; false if that has too many.
+func (c *connection) is(identity string) bool {
+	c.of.mu.Lock()
+	defer c.of.mu.Unlock()
+	if c.of.known[identity] >= maxPerIdentity || c.identity != "" {
+		return false
+	}
+	c.of.forget(c)
+	c.of.known[identity]++
+	c.identity = identity
+	return true
+}
+
+// Close makes room for another one.
 func (c *connection) Close() error {
 	err := c.Conn.Close()
-	c.once.Do(c.leave)
+	c.once.Do(func() { c.of.leave(c) })
 	return err
 }

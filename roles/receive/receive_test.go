@@ -213,15 +213,21 @@ func TestRefusalsAreToldOnce(t *testing.T) {
 	}
 }
 
-// One address that holds connections open does not keep the others out, and all together have a bound.
-func TestConnectionsAreBounded(t *testing.T) {
+// listening is a bounded listener, and what it accepts.
+type listening struct {
+	*bounded
+	accepted chan net.Conn
+	busy     chan struct{}
+}
+
+func listen(t *testing.T, all, perAddress int) *listening {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	busy := make(chan struct{}, 10)
-	b := bound(l, 3, 2, func() { busy <- struct{}{} })
-	accepted := make(chan net.Conn, 10)
+	b := &listening{accepted: make(chan net.Conn, 10), busy: make(chan struct{}, 10)}
+	b.bounded = bound(l, all, perAddress, func() { b.busy <- struct{}{} })
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -230,46 +236,120 @@ func TestConnectionsAreBounded(t *testing.T) {
 			if err != nil {
 				return
 			}
-			accepted <- c
+			b.accepted <- c
 		}
 	}()
-	dial := func(from string) net.Conn {
-		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
-		c, err := d.DialContext(t.Context(), "tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = c.Close() })
-		return c
+	t.Cleanup(func() {
+		_ = b.Close()
+		<-ended
+	})
+	return b
+}
+
+func (b *listening) dial(t *testing.T, from string) net.Conn {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	c, err := d.DialContext(t.Context(), "tcp", b.Addr().String())
+	if err != nil {
+		t.Fatal(err)
 	}
-	dial("127.0.0.2")
-	dial("127.0.0.2")
-	first, second := <-accepted, <-accepted
-	dial("127.0.0.2")
-	select {
-	case <-busy:
-	case <-accepted:
-		t.Fatal("a third connection of one address is served")
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// ends reports whether the other side has closed the connection.
+func ends(t *testing.T, c net.Conn) bool {
+	t.Helper()
+	if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
 	}
-	dial("127.0.0.3")
-	third := <-accepted
-	dial("127.0.0.4") // waits: three are open
+	_, err := c.Read(make([]byte, 1))
+	var slow net.Error
+	return err != nil && (!errors.As(err, &slow) || !slow.Timeout())
+}
+
+// One that holds connections open keeps nobody out, of its own address neither: the oldest that has not shown who it is makes room.
+// All together have a bound.
+func TestConnectionsAreBounded(t *testing.T) {
+	b := listen(t, 3, 2)
+	oldest := b.dial(t, "127.0.0.2")
+	<-b.accepted
+	b.dial(t, "127.0.0.2")
+	second := <-b.accepted
+	b.dial(t, "127.0.0.2")
+	third := <-b.accepted
+	if <-b.busy; !ends(t, oldest) {
+		t.Fatal("the oldest connection of an address stays")
+	}
+	b.dial(t, "127.0.0.3")
+	<-b.accepted
+	b.dial(t, "127.0.0.4") // waits: three are open
 	select {
-	case <-accepted:
+	case <-b.accepted:
 		t.Fatal("a fourth connection is served")
 	case <-time.After(50 * time.Millisecond):
 	}
-	if err := errors.Join(first.Close(), third.Close()); err != nil {
+	if err := second.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_ = first.Close() // twice counts once
-	<-accepted
-	dial("127.0.0.2")
-	<-accepted
-	if err := errors.Join(second.Close(), b.Close()); err != nil {
-		t.Fatal(err)
+	_ = second.Close() // twice counts once
+	<-b.accepted
+	select {
+	case <-b.accepted:
+		t.Fatal("a connection that was closed twice has made room twice")
+	case <-time.After(50 * time.Millisecond):
 	}
-	<-ended
+	_ = third.Close()
+}
+
+// Connections that have shown who they are count for that, and no more for their address. A pod has a few of them.
+func TestConnectionsOfAnIdentityAreBounded(t *testing.T) {
+	b := listen(t, 20, 2)
+	var of []*connection
+	for n := range maxPerIdentity + 1 {
+		b.dial(t, "127.0.0.2")
+		c, ours := (<-b.accepted).(*connection)
+		if !ours || c.is("a") != (n < maxPerIdentity) {
+			t.Fatalf("connection %d of a", n)
+		}
+		of = append(of, c)
+	}
+	b.dial(t, "127.0.0.2")
+	if c := (<-b.accepted).(*connection); !c.is("b") || c.is("b") {
+		t.Error("b has had none, and this is one")
+	}
+	if len(b.busy) > 0 {
+		t.Error("a connection was closed")
+	}
+	if err := of[0].Close(); err != nil || !of[maxPerIdentity].is("a") {
+		t.Error("one of a has ended, and there is no room for another")
+	}
+	for _, c := range of {
+		_ = c.Close()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.known["a"] != 0 || len(b.unknown) != 0 || len(b.room) != 1 {
+		t.Errorf("left: %v, %v, %d", b.known, b.unknown, len(b.room))
+	}
+}
+
+// A pod that holds connections open, after it has shown who it is, keeps nobody out who has the same address.
+func TestAPodThatHoldsConnectionsOpen(t *testing.T) {
+	e := start(t)
+	greedy := mtls.Client(e.ca.Own(t, "shoal://shop/pod/greedy/8d7f1c1e-2c5b-4a53-9d0e-0a1b2c3d4e60"), func(*x509.Certificate) error { return nil })
+	for range 3 * maxPerAddress {
+		c, err := tls.Dial("tcp", e.address, greedy)
+		if err == nil {
+			defer c.Close()
+		}
+	}
+	if status, text := e.send(t, e.ca.Own(t, pod), "POST", agent.ReportPath, report(t)); status != 204 {
+		t.Errorf("%d %s", status, text)
+	}
+	if e.refusals("busy") == 0 {
+		t.Error("it has as many as it likes")
+	}
 }
 
 // While there is no authority nobody is served, and nobody is let in.

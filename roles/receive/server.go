@@ -34,7 +34,8 @@ type Options struct {
 	Accept func(context.Context, agent.Identity, agent.Report) error
 	// Tell makes an event of a refusal; it is called rarely.
 	Tell func(cause, text string)
-	// Lead is called when the endpoint listens, and is tried again until it succeeds: it leads agents here.
+	// Lead is called when the endpoint listens, and each second for as long as it does: it leads agents here, and does nothing if they
+	// are led here already.
 	Lead func(context.Context) error
 	// Now is the clock of Tell.
 	Now func() time.Time
@@ -66,12 +67,18 @@ func (s *Server) Start(ctx context.Context) error {
 	return err
 }
 
-// lead tries until it succeeds or ctx ends. Without it agents do not find this process, and go on trying.
+// leadEvery is how often it is looked whether agents are led here.
+const leadEvery = time.Second
+
+// lead leads agents here until ctx ends: somebody may take the label away, or give it to another pod. Without it agents do not find
+// this process, and go on trying.
 func (s *Server) lead(ctx context.Context) {
-	ticker := time.NewTicker(time.Second)
+	ticker := time.NewTicker(leadEvery)
 	defer ticker.Stop()
-	for s.o.Lead(ctx) != nil {
-		s.metrics.leadFailures.Inc()
+	for {
+		if s.tryToLead(ctx) != nil {
+			s.metrics.leadFailures.Inc()
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -80,8 +87,17 @@ func (s *Server) lead(ctx context.Context) {
 	}
 }
 
+// leadWithin is for how long the API server may take to answer one try.
+const leadWithin = 10 * time.Second
+
+func (s *Server) tryToLead(ctx context.Context) error {
+	ctx, stop := context.WithTimeout(ctx, leadWithin)
+	defer stop()
+	return s.o.Lead(ctx)
+}
+
 func (s *Server) serve(ctx context.Context, l net.Listener) error {
-	bounded := bound(l, maxConnections, maxPerAddress, func() { s.refuse("busy", "an address has too many connections at once") })
+	bounded := bound(l, maxConnections, maxPerAddress, func() { s.refuse("busy", "an address has too many connections that do not show who they are") })
 	server := &http.Server{
 		Handler: s.handler(), ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, MaxHeaderBytes: 8 << 10,
 		ErrorLog: log.New(io.Discard, "", 0), // whoever scans ports would fill the log; they are counted
@@ -90,10 +106,42 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
 	admit := func(c *x509.Certificate) error { _, err := agent.IdentityOf(c); return err }
 	refused := func(r *mtls.Refused) { s.refuse(r.Reason, agent.Clip(r.Error())) }
-	if err := server.Serve(tls.NewListener(bounded, mtls.Server(s.o.Own, admit, refused))); !errors.Is(err, http.ErrServerClosed) {
+	config := mtls.Server(s.o.Own, admit, refused)
+	config.GetConfigForClient = s.counted(config.GetConfigForClient)
+	if err := server.Serve(tls.NewListener(bounded, config)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving reports of agents: %w", err)
 	}
 	return nil
+}
+
+type configure = func(*tls.ClientHelloInfo) (*tls.Config, error)
+
+var errBusy = errors.New("a pod has too many connections at once")
+
+// counted counts connections by who has made them, as soon as that is proven.
+func (s *Server) counted(of configure) configure {
+	return func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		config, err := of(hello)
+		if err != nil {
+			return nil, err
+		}
+		verify := config.VerifyConnection
+		config.VerifyConnection = func(state tls.ConnectionState) error {
+			if err := verify(state); err != nil {
+				return err
+			}
+			id, err := agent.IdentityOf(state.PeerCertificates[0])
+			if err != nil {
+				return err
+			}
+			if c, ours := hello.Conn.(*connection); ours && !c.is(id.String()) {
+				s.refuse("busy", agent.Clip(fmt.Sprintf("%s has too many connections at once", id)))
+				return errBusy
+			}
+			return nil
+		}
+		return config, nil
+	}
 }
 
 func (s *Server) handler() http.Handler {

@@ -21,6 +21,9 @@ import (
 	"github.com/shoal-dev/shoal/roles"
 )
 
+// leads is the value of the label shoal.dev/leads, which the Service selects.
+const leads = "true"
+
 // ServiceName is the Service of the endpoint, in the manager's namespace.
 const ServiceName = "shoal-manager"
 
@@ -64,13 +67,18 @@ func New(o Options, registry prometheus.Registerer) (*Server, error) {
 	return &Server{o: o, metrics: m, told: map[string]time.Time{}}, nil
 }
 
-// lead has the Service select this pod and no other. A pod that led before and runs on has nothing that listens: a report to it
-// fails, and is sent again.
+// lead has the Service select this pod and no other, and writes nothing where the cache shows that it does. A pod that led before and
+// runs on has nothing that listens: a report to it fails, and is sent again.
 func lead(ctx context.Context, cache client.Reader, writer client.Client, at Place) error {
 	if at.Pod == "" {
 		return nil
 	}
-	err := label(ctx, writer, types.NamespacedName{Namespace: at.Namespace, Name: at.Pod}, []byte(`{"metadata":{"labels":{"`+v1alpha1.LabelLeads+`":"true"}}}`))
+	name := types.NamespacedName{Namespace: at.Namespace, Name: at.Pod}
+	var own corev1.Pod
+	err := client.IgnoreNotFound(cache.Get(ctx, name, &own))
+	if err == nil && own.Labels[v1alpha1.LabelLeads] != leads {
+		err = label(ctx, writer, name, []byte(`{"metadata":{"labels":{"`+v1alpha1.LabelLeads+`":"`+leads+`"}}}`))
+	}
 	var before corev1.PodList
 	if list := cache.List(ctx, &before, client.InNamespace(at.Namespace), client.HasLabels{v1alpha1.LabelLeads}); list != nil {
 		err = errors.Join(err, fmt.Errorf("listing the managers: %w", list))
