@@ -13,6 +13,7 @@ type metrics struct {
 	failures prometheus.Counter
 	expiry   prometheus.Gauge
 	waits    *prometheus.CounterVec
+	errors   prometheus.Counter
 }
 
 func newMetrics(registry prometheus.Registerer) (metrics, error) {
@@ -38,12 +39,20 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 			Help: "Looks at requests for certificates that were left open, by the code of the reason: SHOAL2504 or SHOAL2505 if a Node or ServiceAccount may just be made anew, SHOAL2512 if there is no authority.",
 		}, []string{"reason"}),
 	}
+	m.errors = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "shoal_signer_failures_total",
+		Help: "Requests for certificates that could not be judged or answered: the API server refused to show or to write something. Each is tried again.",
+	})
 	var err error
+	m.errors, err = register(registry, m.errors, err)
 	m.requests, err = register(registry, m.requests, err)
 	m.steps, err = register(registry, m.steps, err)
 	m.failures, err = register(registry, m.failures, err)
 	m.expiry, err = register(registry, m.expiry, err)
 	m.waits, err = register(registry, m.waits, err)
+	for _, rule := range rules { // a series that begins with 1 has not grown
+		m.requests.WithLabelValues(rule.code.String())
+	}
 	return m, err
 }
 

@@ -35,6 +35,14 @@ type reconciler struct {
 
 // Reconcile answers one request, once.
 func (r *reconciler) Reconcile(ctx context.Context, name ctrl.Request) (ctrl.Result, error) {
+	result, err := r.serve(ctx, name)
+	if err != nil {
+		r.metrics.errors.Inc()
+	}
+	return result, err
+}
+
+func (r *reconciler) serve(ctx context.Context, name ctrl.Request) (ctrl.Result, error) {
 	var request certificatesv1.PodCertificateRequest
 	if err := r.cache.Get(ctx, name.NamespacedName, &request); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)

@@ -23,6 +23,7 @@ func dashboards() []dashboard {
 		{"fleet.json", "shoal-fleet", "Shoal: fleet", fleet()},
 		{"scheduler.json", "shoal-scheduler", "Shoal: scheduler", scheduler()},
 		{"rebuild.json", "shoal-rebuild", "Shoal: rebuild", rebuild()},
+		{"agents.json", "shoal-agents", "Shoal: agents", agents()},
 	}
 }
 
@@ -69,6 +70,30 @@ func fleet() []panel {
 		{"Queues of the manager", "Objects that wait to be looked at.", false, "", []query{
 			{`sum by (name) (workqueue_depth{job="shoal-manager"})`, "{{name}}"},
 		}},
+	}
+}
+
+func agents() []panel {
+	return []panel{
+		{"Agents that do not run", "Their instances do.", true, "", []query{{`sum(shoal_instanceset_exception_instances{reason="SHOAL2511"})`, "agents"}}},
+		{"Authority ends in", "It is replaced 28 days before.", true, "s", []query{{`max(shoal_signer_authority_expiry_timestamp_seconds) - time()`, "authority"}}},
+		{"Reports per second", "Of agents, that were taken.", true, "", []query{{`sum(rate(shoal_receive_reports_total[5m]))`, "reports"}}},
+		{"Certificates", "Requests that were answered, by the code of the reason: SHOAL2501 was signed.", false, "", []query{
+			{`sum by (reason) (increase(shoal_signer_requests_total[5m]))`, "{{reason}}"},
+		}},
+		{"Requests that wait", "Looks at requests that were left open, by the code of the reason, and tries that failed.", false, "", []query{
+			{`sum by (reason) (increase(shoal_signer_waits_total[5m]))`, "waits: {{reason}}"},
+			{`sum(increase(shoal_signer_failures_total[5m]))`, "failed"},
+		}},
+		{"The authority", "Steps of its replacement, and looks at it that failed.", false, "", []query{
+			{`sum by (step) (increase(shoal_signer_rotation_steps_total[5m]))`, "{{step}}"},
+			{`sum(increase(shoal_signer_keep_failures_total[5m]))`, "failed"},
+		}},
+		{"Reports", "That were taken.", false, "", []query{{`sum(rate(shoal_receive_reports_total[5m]))`, "per second"}}},
+		{"Refusals", "Of connections and reports, by cause.", false, "", []query{
+			{`sum by (cause) (increase(shoal_receive_refusals_total[5m]))`, "{{cause}}"},
+		}},
+		{"Leading agents here", "Tries that failed.", false, "", []query{{`sum(increase(shoal_receive_lead_failures_total[5m]))`, "failed"}}},
 	}
 }
 
