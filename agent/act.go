@@ -172,7 +172,7 @@ func (a *Agent) obeyed(r agent.Request) {
 	}
 	switch r.Action {
 	case agent.Promote:
-		a.elect(probe.Election{Epoch: r.Epoch, Master: a.o.Self})
+		a.elect(probe.Election{Epoch: r.Epoch, Master: a.o.Self[0]})
 	case agent.Join, agent.Follow:
 		a.elect(probe.Election{Epoch: r.Epoch, Master: r.Master})
 	}

@@ -132,7 +132,7 @@ func TestRequestsThatAreNotUnderstood(t *testing.T) {
 
 // A request that was under way for long is not for this boot, or of an election before the last.
 func TestLateRequests(t *testing.T) {
-	w := start(t, func(_ *world, o *Options) { o.Self = "self:1" })
+	w := start(t, func(_ *world, o *Options) { o.Self = []string{"self:1"} })
 	boot := w.next(t).BootID
 	if a := w.ask(t, agent.Request{Action: agent.Promote, BootID: strings.Repeat("0", 32)}); a.Refused != agent.RefusedBoot {
 		t.Errorf("%+v", a)

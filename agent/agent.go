@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,9 +40,10 @@ type Options struct {
 	// Own reads the agent's certificate and roots; it is called for each connection.
 	Own func() (mtls.Own, error)
 	// Elections asks the HA system who was elected; nil if there is none. One asks any one member, whose word decides nothing;
-	// otherwise all are asked, and it is what most of them name. Self is how the HA system calls this instance, host:port.
+	// otherwise all are asked, and it is what most of them name. Self are how the HA system may call this instance: host:port or
+	// host, where of a name its beginning will do, if it ends with a label.
 	Elections func(ctx context.Context, one bool) (probe.Election, error)
-	Self      string
+	Self      []string
 	// Poll is between two looks at the engine, Heartbeat between two reports of the same.
 	Poll, Heartbeat time.Duration
 	// Failures is how many looks in a row must fail for the role to be unknown.
@@ -86,8 +89,8 @@ func New(o Options) (*Agent, error) {
 	if _, err := rand.Read(id); err != nil {
 		return nil, fmt.Errorf("choosing the id of this boot: %w", err)
 	}
-	if o.Self == "" {
-		o.Self = "self" // the address of nobody: what is promoted by an action is known all the same
+	if len(o.Self) == 0 {
+		o.Self = []string{"self"} // the address of nobody: what is promoted by an action is known all the same
 	}
 	a := &Agent{
 		o: o, boot: hex.EncodeToString(id), acting: make(chan struct{}, 1), changed: make(chan struct{}, 1), moved: make(chan struct{}, 1),
@@ -227,10 +230,40 @@ func (a *Agent) epoch() int64 {
 	if elected == "" {
 		return 0
 	}
-	if a.known.Role == agent.RoleMaster && elected == a.o.Self || a.known.Role == agent.RoleReplica && elected == a.known.MasterAddr {
+	if a.known.Role == agent.RoleMaster && a.isSelf(elected) || a.known.Role == agent.RoleReplica && elected == a.known.MasterAddr {
 		return a.election.Epoch
 	}
 	return 0
+}
+
+// isSelf reports whether the HA system means this instance by an address.
+func (a *Agent) isSelf(address string) bool {
+	for _, self := range a.o.Self {
+		if address == self {
+			return true
+		}
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			continue
+		}
+		own, ownPort, err := net.SplitHostPort(self)
+		if err != nil {
+			own, ownPort = self, port // an instance has one port
+		}
+		if port == ownPort && sameHost(host, own) {
+			return true
+		}
+	}
+	return false
+}
+
+// sameHost: the same IP address, or names of which one is the beginning of the other: r-1.r and r-1.r.shop.svc.
+func sameHost(a, b string) bool {
+	if x, y := net.ParseIP(a), net.ParseIP(b); x != nil || y != nil {
+		return x != nil && x.Equal(y)
+	}
+	a, b = strings.ToLower(strings.TrimSuffix(a, "."))+".", strings.ToLower(strings.TrimSuffix(b, "."))+"."
+	return strings.HasPrefix(a, b) || strings.HasPrefix(b, a)
 }
 
 // elect remembers an election, if it is later than what is known.

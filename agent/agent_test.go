@@ -189,7 +189,7 @@ func TestEpochs(t *testing.T) {
 		election, failure = e, err
 	}
 	w := start(t, func(_ *world, o *Options) {
-		o.Self, o.Heartbeat = "self:1", 200*time.Millisecond
+		o.Self, o.Heartbeat = []string{"self:1"}, 200*time.Millisecond
 		o.Elections = func(context.Context, bool) (probe.Election, error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -216,10 +216,19 @@ func TestEpochs(t *testing.T) {
 // Sentinels that start anew count from the beginning. An earlier election that most of them name is believed when they have named
 // it for a heartbeat, and no sooner: they may have yet to hear of the last one.
 func TestALostElection(t *testing.T) {
-	a, err := New(Options{Heartbeat: time.Minute, Self: "self:1", Registry: prometheus.NewRegistry()})
+	a, err := New(Options{Heartbeat: time.Minute, Self: []string{"10.0.0.7", "orders-1.orders.shop.svc:6379"}, Registry: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}
+	for address, self := range map[string]bool{
+		"10.0.0.7:6379": true, "10.0.0.8:6379": false, "orders-1.orders.shop.svc:6379": true, "orders-1.orders:6379": true, "Orders-1.orders.shop.svc.cluster.local.:6379": true,
+		"orders-1.orders.shop.svc:6380": false, "orders-10.orders:6379": false, "orders-1.other:6379": false, "nonsense": false, "": false,
+	} {
+		if a.isSelf(address) != self {
+			t.Errorf("%q is this instance: %t", address, !self)
+		}
+	}
+	a.o.Self = []string{"self:1"}
 	a.known = agent.Report{Role: agent.RoleMaster}
 	promote := func(epoch int64) agent.Refusal {
 		refusal, _ := a.late(agent.Request{Action: agent.Promote, BootID: a.boot, Epoch: epoch})
@@ -262,7 +271,7 @@ func TestOneIsAskedWhileNothingChanges(t *testing.T) {
 	var mu sync.Mutex
 	election, one, all := probe.Election{Epoch: 4, Master: "self:1"}, 0, 0
 	w := start(t, func(_ *world, o *Options) {
-		o.Self, o.Heartbeat = "self:1", 20*time.Millisecond
+		o.Self, o.Heartbeat = []string{"self:1"}, 20*time.Millisecond
 		o.Elections = func(_ context.Context, any bool) (probe.Election, error) {
 			mu.Lock()
 			defer mu.Unlock()

@@ -82,7 +82,7 @@ func withAgent(spec *corev1.PodSpec, set *v1alpha1.InstanceSet, i Instance) {
 		return
 	}
 	spec.InitContainers = append(spec.InitContainers, agentContainer(set, i))
-	spec.Volumes = append(spec.Volumes, agentVolume())
+	spec.Volumes = append(append(spec.Volumes, agentVolume()), accessVolumes(set)...)
 }
 
 // agents reports whether a volume of that name is the agent's.
@@ -112,11 +112,12 @@ func isAgent(c corev1.Container) bool {
 }
 
 func agentContainer(set *v1alpha1.InstanceSet, i Instance) corev1.Container {
-	size := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("64Mi")}
+	size := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("32Mi")}
 	return corev1.Container{
 		Name: AgentContainer, Image: i.Agent.Image, ImagePullPolicy: corev1.PullIfNotPresent,
 		RestartPolicy: new(corev1.ContainerRestartPolicyAlways),
-		Args:          []string{"--manager=" + i.Agent.Manager, "--address=" + engineAddress(set), "--revision=" + i.Revision},
+		Args:          append([]string{"--manager=" + i.Agent.Manager, "--address=" + engineAddress(set), "--revision=" + i.Revision}, accessArgs(set)...),
+		Env:           agentEnv(set),
 		Ports: []corev1.ContainerPort{
 			{Name: "shoal-actions", ContainerPort: AgentActionsPort, Protocol: corev1.ProtocolTCP},
 			{Name: "shoal-metrics", ContainerPort: AgentMetricsPort, Protocol: corev1.ProtocolTCP},
@@ -132,7 +133,7 @@ func agentContainer(set *v1alpha1.InstanceSet, i Instance) corev1.Container {
 			Capabilities:   &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
-		VolumeMounts: []corev1.VolumeMount{{Name: AgentContainer, MountPath: agentFolder, ReadOnly: true}},
+		VolumeMounts: append([]corev1.VolumeMount{{Name: AgentContainer, MountPath: agentFolder, ReadOnly: true}}, accessMounts(set)...),
 	}
 }
 

@@ -12,10 +12,12 @@ import (
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 )
 
-// asked is what the hash is made of. Engine is where the agent asks, "" without one.
+// asked is what the hash is made of. Engine is where the agent asks, "" without one; Redis and Sentinel are how.
 type asked struct {
 	corev1.PodTemplateSpec
-	Engine string `json:"shoalEngine,omitempty"`
+	Engine   string                     `json:"shoalEngine,omitempty"`
+	Redis    *v1alpha1.RedisAccess      `json:"shoalRedis,omitempty"`
+	Sentinel *v1alpha1.SentinelProvider `json:"shoalSentinel,omitempty"`
 }
 
 // Revision is a hash of what a template asks for: spec.template with the overrides of the template (nil for none). Two
@@ -34,7 +36,7 @@ func Revision(set *v1alpha1.InstanceSet, template *v1alpha1.InstanceTemplate) st
 		Spec: effective(set, template),
 	}}
 	if WantsAgent(set) {
-		asked.Engine = engineAddress(set)
+		asked.Engine, asked.Redis, asked.Sentinel = engineAddress(set), set.Spec.Redis, sentinel(set)
 	}
 	text, err := json.Marshal(asked)
 	if err != nil { // the types of Kubernetes' API have no field that cannot be encoded

@@ -263,6 +263,8 @@ const (
 	CertificateWaits Code = 2512
 	// ReplicaNotServing: a replica loses its label because it is not ready, or out of sync.
 	ReplicaNotServing Code = 2513
+	// SentinelSecret: the manager cannot read the Secrets with which Sentinels are asked.
+	SentinelSecret Code = 2514
 )
 
 type row struct {
@@ -1052,6 +1054,12 @@ func catalogue() []row {
 			Text:    "the replica is not ready, or out of sync with its master",
 			Meaning: "Its engine's containers are not ready, its pod is being deleted, its node is silent, it reads its data from the disk, or it has not been in sync for a minute with a master that serves. Services of the role replica lead to whoever has the label.",
 			Advice:  "Nothing, if it comes back. Otherwise see the pod, its node, and the engine's log.",
+		}},
+		{SentinelSecret, Entry{
+			Name:    "SentinelSecret",
+			Text:    "the Secrets with which to ask the Sentinels cannot be read",
+			Meaning: "spec.roleProvider.sentinel.access names Secrets of the set's namespace. The manager has no right to Secrets but those that a Role in that namespace names. No label moves until it can ask.",
+			Advice:  "The message says which Secret. Make it, or bind the ServiceAccount shoal-manager of the manager's namespace to a Role with get on it: docs/roles.md has one. It is read again within ten seconds.",
 		}},
 	}
 }

@@ -16,11 +16,25 @@ type asker interface {
 	Close() error
 }
 
-type connector func(ctx context.Context, addr string) (asker, error)
+// connector makes a connection, dialer one with what a set says of how to log in.
+type (
+	connector func(ctx context.Context, addr string, as redis.Access) (asker, error)
+	dialer    func(ctx context.Context, addr string) (asker, error)
+)
 
-// connect reaches a Sentinel that asks for no password.
-func connect(ctx context.Context, addr string) (asker, error) {
-	return redis.Connect(ctx, addr, redis.Access{Name: "shoal-roles"})
+func connect(ctx context.Context, addr string, as redis.Access) (asker, error) {
+	return redis.Connect(ctx, addr, as)
+}
+
+// with logs in to whom it reaches.
+func (c connector) with(l *login) dialer {
+	return func(ctx context.Context, addr string) (asker, error) {
+		as, err := l.get(ctx)
+		if err != nil {
+			return nil, errLogin
+		}
+		return c(ctx, addr, as)
+	}
 }
 
 var (
@@ -33,7 +47,7 @@ var (
 // each of thousands of shards would wait for it otherwise.
 type line struct {
 	addr    string
-	connect connector
+	connect dialer
 	now     func() time.Time
 
 	mu      sync.Mutex

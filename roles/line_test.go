@@ -29,7 +29,7 @@ func newFakes(addresses ...string) *fakes {
 	for _, a := range addresses {
 		f.by[a] = &fakeSentinel{view: map[string]redis.View{}, asked: make(chan struct{}, 100)}
 	}
-	f.p = newProviders(func() time.Time { return f.clock }, func(_ context.Context, addr string) (asker, error) { return f.by[addr].dial() })
+	f.p = newProviders(func() time.Time { return f.clock }, func(_ context.Context, addr string, _ redis.Access) (asker, error) { return f.by[addr].dial() }, nil, nil)
 	return f
 }
 

@@ -16,13 +16,15 @@ import (
 type providers struct {
 	now     func() time.Time
 	connect connector
+	live    client.Reader                                   // straight from the API server, for Secrets
+	tell    func(set *v1alpha1.InstanceSet, trouble string) // of Secrets that cannot be read
 
 	mu   sync.Mutex
 	sets map[types.NamespacedName]*sentinels
 }
 
-func newProviders(now func() time.Time, connect connector) *providers {
-	return &providers{now: now, connect: connect, sets: map[types.NamespacedName]*sentinels{}}
+func newProviders(now func() time.Time, connect connector, live client.Reader, tell func(*v1alpha1.InstanceSet, string)) *providers {
+	return &providers{now: now, connect: connect, live: live, tell: tell, sets: map[types.NamespacedName]*sentinels{}}
 }
 
 // of is the provider of a set. Elections that were heard of are known to the Sentinels that come instead of those that told of
@@ -40,7 +42,10 @@ func (p *providers) of(set *v1alpha1.InstanceSet) RoleProvider {
 	if before != nil && equality.Semantic.DeepEqual(before.spec, *spec.Sentinel) {
 		return before
 	}
-	s := newSentinels(*spec.Sentinel, p.now, p.connect)
+	owner := set.DeepCopy()
+	s := newSentinels(*spec.Sentinel, p.now, p.connect, &login{
+		live: p.live, namespace: set.Namespace, access: spec.Sentinel.Access.DeepCopy(), now: p.now, tell: func(trouble string) { p.tell(owner, trouble) },
+	})
 	if before != nil {
 		if before.spec.Monitor == s.spec.Monitor {
 			s.shards = before.known()

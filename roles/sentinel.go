@@ -28,16 +28,17 @@ const (
 type sentinels struct {
 	spec  v1alpha1.SentinelProvider
 	lines []*line
+	login *login
 	now   func() time.Time
 
 	mu     sync.Mutex
 	shards map[string]past
 }
 
-func newSentinels(spec v1alpha1.SentinelProvider, now func() time.Time, connect connector) *sentinels {
-	s := &sentinels{spec: *spec.DeepCopy(), now: now, shards: map[string]past{}}
+func newSentinels(spec v1alpha1.SentinelProvider, now func() time.Time, connect connector, l *login) *sentinels {
+	s := &sentinels{spec: *spec.DeepCopy(), login: l, now: now, shards: map[string]past{}}
 	for _, addr := range spec.Addresses {
-		s.lines = append(s.lines, &line{addr: addr, connect: connect, now: now})
+		s.lines = append(s.lines, &line{addr: addr, connect: connect.with(l), now: now})
 	}
 	return s
 }
@@ -52,6 +53,9 @@ func (s *sentinels) Naming(ctx context.Context, shard shardKey) Naming {
 		}
 	}
 	named, all := merge(answers)
+	if trouble := s.login.trouble(); !named.Heard && trouble != "" {
+		named.Trouble = trouble
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.shards[name], named = s.shards[name].hear(named, all, s.now())

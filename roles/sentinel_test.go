@@ -103,9 +103,9 @@ func (f *fakeSentinel) counts() (dials, open int) {
 func TestSentinels(t *testing.T) {
 	clock := time.Unix(1000, 0)
 	f := &fakeSentinel{view: map[string]redis.View{"m-r-0": {Master: "r-0:1", Epoch: 6}}}
-	p := newProviders(func() time.Time { return clock }, func(context.Context, string) (asker, error) {
+	p := newProviders(func() time.Time { return clock }, func(context.Context, string, redis.Access) (asker, error) {
 		return f.dial()
-	})
+	}, nil, nil)
 	set := aSet()
 	set.Spec.RoleProvider = &v1alpha1.RoleProvider{Type: v1alpha1.RoleProviderSentinel, Sentinel: &v1alpha1.SentinelProvider{Addresses: []string{"s:26379"}, Monitor: "m-{shard}"}}
 	ask := func() Naming { return p.of(set).Naming(t.Context(), shardZero) }

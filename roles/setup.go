@@ -22,6 +22,7 @@ import (
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/reason"
 	"github.com/shoal-dev/shoal/slots"
 )
 
@@ -59,7 +60,9 @@ func Setup(mgr ctrl.Manager, o Options) (*Ledger, error) {
 	recorder := mgr.GetEventRecorder(FieldOwner)
 	writer := client.WithFieldOwner(mgr.GetClient(), FieldOwner)
 	ledger := newLedger(mgr.GetCache(), time.Now, shards.ring, func(outcome string) { m.reports.WithLabelValues(outcome).Inc() })
-	v, p := newVerdicts(sets.ring), newProviders(time.Now, connect)
+	v, p := newVerdicts(sets.ring), newProviders(time.Now, connect, mgr.GetAPIReader(), func(set *v1alpha1.InstanceSet, trouble string) {
+		recorder.Eventf(set, nil, corev1.EventTypeWarning, reason.SentinelSecret.Name(), "AskSentinels", "%s", reason.SentinelSecret.Because("%s", trouble))
+	})
 	r := &reconciler{
 		cache: mgr.GetCache(), live: mgr.GetAPIReader(), writer: writer, events: recorder, metrics: m, now: time.Now,
 		ledger: ledger, provider: p.of, gone: p.forget, verdicts: v, hushes: map[types.NamespacedName]hush{},

@@ -84,6 +84,10 @@ type InstanceSetSpec struct {
 	// roleProvider says who decides which instance is master. Shoal does not.
 	// +optional
 	RoleProvider *RoleProvider `json:"roleProvider,omitempty"`
+	// redis is how the agent of an instance logs in to the Redis beside it. Unset means without a password and without TLS. The
+	// manager reads none of these Secrets.
+	// +optional
+	Redis *RedisAccess `json:"redis,omitempty"`
 	// offlineInstances are ordinals that keep their volumes, their node and their place in the shard, but have no pod.
 	// +kubebuilder:validation:MaxItems=1000
 	// +kubebuilder:validation:items:Minimum=0
@@ -205,7 +209,7 @@ type SentinelProvider struct {
 	// +kubebuilder:validation:MaxItems=15
 	// +kubebuilder:validation:items:MinLength=3
 	// +kubebuilder:validation:items:MaxLength=262
-	// +kubebuilder:validation:items:Pattern=`^.+:[0-9]{1,5}$`
+	// +kubebuilder:validation:XValidation:rule="self.all(a, a.matches('^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[[][0-9A-Fa-f:.]+[]]):([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$'))",message="an address is host:port, with a port from 1 to 65535; IPv6 is written as [fd00::1]:26379"
 	// +listType=set
 	// +required
 	Addresses []string `json:"addresses"`
@@ -216,6 +220,10 @@ type SentinelProvider struct {
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9{}_.-]+$`
 	// +optional
 	Monitor string `json:"monitor,omitempty"`
+	// access is how agents and the manager log in to the Sentinels. Unset means without a password and without TLS. The manager
+	// reads the Secrets, each time that it needs them: give it a Role in this namespace for those and no others.
+	// +optional
+	Access *RedisAccess `json:"access,omitempty"`
 }
 
 // Ordinals is a set of ordinals.

@@ -44,6 +44,8 @@ func TestFlagsThatAreRefused(t *testing.T) {
 		"--manager m:1 --sentinels s:1":           "--sentinel-shard",
 		"--manager m:1 --sentinels s":             "--sentinels",
 		"--manager m:1 --tls-cert-file f":         "--tls-key-file",
+		"--manager m:1 --sentinel-tls-key-file f": "--sentinel-tls-cert-file",
+		"--manager m:1 --announced-address $(IP)": "--announced-address",
 		"--manager m:1 --revision two\u00a0words": "--revision",
 	} {
 		c := command()
@@ -69,20 +71,19 @@ func TestPasswords(t *testing.T) {
 		return name
 	}
 	for text, want := range map[string]string{"secret\n": "secret", "secret\r\n": "secret", " se cret": " se cret"} {
-		o := defaults()
-		a, err := o.access("", file(text))
+		l := login{passwordFile: file(text)}
+		a, err := l.access(time.Second)
 		if err != nil || string(a.Password) != want || strings.Contains(fmt.Sprintf("%+v", a), want) {
 			t.Errorf("%q: %+v, %v", text, a, err)
 		}
 	}
 	for _, name := range []string{file(""), file("\n"), file(strings.Repeat("x", maxPassword+1)), "/absent"} {
-		if _, err := defaults().access("", name); err == nil || strings.Contains(err.Error(), "xxx") {
+		if _, err := (&login{passwordFile: name}).access(time.Second); err == nil || strings.Contains(err.Error(), "xxx") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	o := defaults()
-	o.tls, o.caFile = true, file("no certificate")
-	if _, err := o.access("", ""); err == nil {
+	l := login{tls: true, caFile: file("no certificate")}
+	if _, err := l.access(time.Second); err == nil {
 		t.Error("roots that are none are taken")
 	}
 }

@@ -74,7 +74,7 @@ func (o *options) engine() agent.Engine {
 	case "exec":
 		return probe.Exec{Command: o.program, Timeout: o.timeout}
 	}
-	return probe.NewRedis(o.address, func() (redis.Access, error) { return o.access(o.username, o.passwordFile) })
+	return probe.NewRedis(o.address, func() (redis.Access, error) { return o.redis.access(o.timeout) })
 }
 
 // haSystem is nil if there is none.
@@ -83,11 +83,7 @@ func (o *options) haSystem() *probe.Sentinels {
 		return nil
 	}
 	return probe.NewSentinels(o.sentinels, o.shard, func() (redis.Access, error) {
-		access, err := o.access(o.sentinelUser, o.sentinelPassword)
-		if err == nil && access.TLS != nil {
-			access.TLS.ServerName = "" // each Sentinel has its own
-		}
-		return access, err
+		return o.sentinel.access(o.timeout)
 	})
 }
 

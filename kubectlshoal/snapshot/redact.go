@@ -229,7 +229,7 @@ func redactedSet(o *v1alpha1.InstanceSet) *v1alpha1.InstanceSet {
 	set := &v1alpha1.InstanceSet{ObjectMeta: redactedMeta(o.ObjectMeta), Status: o.Status}
 	s := o.Spec
 	set.Spec = v1alpha1.InstanceSetSpec{
-		Replicas: s.Replicas, Ordinals: s.Ordinals, ShardSize: s.ShardSize, OfflineInstances: s.OfflineInstances, Roles: s.Roles, RoleProvider: s.RoleProvider,
+		Replicas: s.Replicas, Ordinals: s.Ordinals, ShardSize: s.ShardSize, OfflineInstances: s.OfflineInstances, Roles: s.Roles, RoleProvider: s.RoleProvider, Redis: s.Redis,
 		Template: redactedTemplate(s.Template), PersistentVolumeClaimRetentionPolicy: s.PersistentVolumeClaimRetentionPolicy,
 		MinReadySeconds: s.MinReadySeconds, Placement: s.Placement, PlacementPolicyRef: s.PlacementPolicyRef, Rebuild: s.Rebuild, Paused: s.Paused,
 	}

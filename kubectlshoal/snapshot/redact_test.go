@@ -38,7 +38,7 @@ var plainFields = []string{
 	"KubeletVersion", "Architecture", "Images", "Type", "Status.Conditions", "Provisioner", "ReclaimPolicy", "VolumeBindingMode",
 	"AllowedTopologies", "ServiceName", "PersistentVolumeClaimRetentionPolicy", "Placement", "PlacementPolicyRef", "Rebuild",
 	"PlacementLimits", "ScaleTargetRefs", "Spec.Templates", "Status.Targets", "Status.Exceptions", "Status.UpdateRevision",
-	"Status.Bootstrapped", "Status.Selector", "Kind", "APIVersion", "Spec.Roles", "Spec.RoleProvider",
+	"Status.Bootstrapped", "Status.Selector", "Kind", "APIVersion", "Spec.Roles", "Spec.RoleProvider", "Spec.Redis",
 }
 
 // plant puts the secret into every string, byte slice and map of an object, however deep, and says where it did.

@@ -329,7 +329,7 @@ func TestConnectionsOfAnIdentityAreBounded(t *testing.T) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.known["a"] != 0 || len(b.unknown) != 0 || len(b.room) != 1 {
+	if b.known["a"] != 0 || len(b.unknown) != 0 || len(b.room) > 2 { // that of b, and the one that Accept waits with
 		t.Errorf("left: %v, %v, %d", b.known, b.unknown, len(b.room))
 	}
 }

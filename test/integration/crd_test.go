@@ -35,6 +35,10 @@ func withRoles(provider *v1alpha1.RoleProvider, list ...v1alpha1.InstanceRole) s
 	return func(s *v1alpha1.InstanceSet) { s.Spec.Roles, s.Spec.RoleProvider = list, provider }
 }
 
+func sentinels(addresses ...string) *v1alpha1.RoleProvider {
+	return &v1alpha1.RoleProvider{Type: v1alpha1.RoleProviderSentinel, Sentinel: &v1alpha1.SentinelProvider{Addresses: addresses}}
+}
+
 // testContradictions: each rule of the API accepts what it should, and refuses the rest with a sentence that says what
 // to change.
 func testContradictions(t *testing.T, k kit) {
@@ -73,6 +77,8 @@ func testContradictions(t *testing.T, k kit) {
 		"no master":               {set(ns, "x", 6, shards(3), withRoles(static, replica)), "need the role master"},
 		"masters at once":         {set(ns, "x", 6, shards(3), withRoles(static, shared)), "the role master is exclusive"},
 		"Sentinels nowhere":       {set(ns, "x", 6, shards(3), withRoles(nowhere, master)), "which needs it"},
+		"Sentinels":               {set(ns, "x", 6, shards(3), withRoles(sentinels("s-0.s.shop.svc:26379", "[fd00::1]:26379"), master)), ""},
+		"a Sentinel's host alone": {set(ns, "x", 6, shards(3), withRoles(sentinels("s-0.s.shop.svc"), master)), "an address is host:port"},
 		"100 shards served":       {set(ns, "x", 300, shards(3), withRoles(static, served)), ""},
 		"101 shards served":       {set(ns, "x", 303, shards(3), withRoles(static, served)), "at most 100 shards"},
 		"long name with Services": {set(ns, strings.Repeat("x", 46), 6, shards(3), withRoles(static, served)), "at most 45 characters"},
