@@ -77,7 +77,11 @@ func (a *Agent) serveAction(w http.ResponseWriter, r *http.Request) {
 		result = "done"
 	}
 	a.metrics.actions.WithLabelValues(string(request.Action), result).Inc()
-	logr.FromContextOrDiscard(r.Context()).Info("An action", "action", request.Action, "master", request.Master, "epoch", request.Epoch,
+	level := 0
+	if request.Action == agent.Look { // in a switchover there are hundreds in a second
+		level = 2
+	}
+	logr.FromContextOrDiscard(r.Context()).V(level).Info("An action", "action", request.Action, "master", request.Master, "epoch", request.Epoch,
 		"result", result, "changed", answer.Changed, "problem", answer.Problem)
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(answer) // if it does not arrive, the next report shows
@@ -98,9 +102,9 @@ func (a *Agent) act(ctx context.Context, request agent.Request) agent.Answer {
 		answer.Refused, answer.Problem = agent.RefusedEngine, "the engine has no actions"
 	} else {
 		bounded, cancel := context.WithTimeout(ctx, maxLook)
-		var err error
-		answer.Changed, answer.Parameters, err = engine.Act(bounded, request)
+		found, err := engine.Act(bounded, request)
 		cancel()
+		answer.Changed, answer.Parameters, answer.Line, answer.State = found.Changed, found.Parameters, found.Line, found.State
 		if err != nil {
 			answer.Refused, answer.Problem = refusalOf(err), agent.Clip(err.Error())
 		} else {
@@ -140,6 +144,8 @@ func refusalOf(err error) agent.Refusal {
 		return agent.RefusedState
 	case errors.Is(err, redis.ErrLater):
 		return agent.RefusedLock
+	case errors.Is(err, probe.ErrLine):
+		return agent.RefusedLine
 	}
 	return agent.Failed
 }

@@ -29,7 +29,7 @@ type Engine interface {
 
 // actor is an engine that does what is asked for.
 type actor interface {
-	Act(context.Context, agent.Request) (changed bool, found []agent.Parameter, err error)
+	Act(context.Context, agent.Request) (agent.Answer, error)
 }
 
 // Options say whom an agent serves.

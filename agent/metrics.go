@@ -29,7 +29,7 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 		}, []string{"cause"}),
 		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "shoal_agent_actions_total",
-			Help: "Requests of the manager, by action and result: done, failed, invalid (not understood), or why it was refused: boot, epoch, lock, state, engine.",
+			Help: "Requests of the manager, by action and result: done, failed, invalid (not understood), or why it was refused: boot, epoch, lock, line (lost), state, engine.",
 		}, []string{"action", "result"}),
 		strangers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "shoal_agent_refused_connections_total",

@@ -45,11 +45,11 @@ func (e *engine) Look(context.Context) (agent.Report, error) {
 
 func (e *engine) Close() error { return nil }
 
-func (e *engine) Act(_ context.Context, r agent.Request) (bool, []agent.Parameter, error) {
+func (e *engine) Act(_ context.Context, r agent.Request) (agent.Answer, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.acted = append(e.acted, r.Action)
-	return e.actErr == nil, nil, e.actErr
+	return agent.Answer{Changed: e.actErr == nil}, e.actErr
 }
 
 // mute has no actions.

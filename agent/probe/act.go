@@ -16,45 +16,70 @@ type Refusal struct{ Text string }
 
 func (r *Refusal) Error() string { return r.Text }
 
-// Act does what a valid request asks for, over a connection of its own, and reports whether anything was changed. The
-// connection has the name of those who hand over masters, and ends theirs and those of earlier actions: an order that was
-// given up, and is still under way, is not carried out after this one. Those of a later lock are left alone, and the error is
-// redis.ErrLater. ConfigSet yields to them too, and ends nobody; ConfigGet has no part in it. Another error is a *Refusal, or a
-// *Failure after which it is not known whether it was done.
-func (r *Redis) Act(ctx context.Context, request agent.Request) (changed bool, found []agent.Parameter, err error) {
+// ErrLine says that the connection that a request rests on is lost. Nothing was done.
+var ErrLine = errors.New("the connection to the engine is lost, and with it what was seen on it: look again")
+
+// Act does what a valid request asks for, and returns what it found, as fields of an answer. It does so over the connection of an
+// earlier Look if the request names that, and otherwise over one of its own. The connection has the name of those who hand over
+// masters, and ends theirs and those of earlier actions: an order that was given up, and is still under way, is not carried out
+// after this one. Those of a later lock are left alone, and the error is redis.ErrLater. ConfigSet on a connection of its own yields to
+// them too, and ends nobody; ConfigGet has no part in it. Another error is a *Refusal, ErrLine, or a *Failure after which it is
+// not known whether it was done.
+func (r *Redis) Act(ctx context.Context, request agent.Request) (agent.Answer, error) {
+	r.acting.Lock()
+	defer r.acting.Unlock()
+	if request.Action == agent.Look && request.Line == 0 {
+		if err := r.open(ctx, request.Lock); err != nil {
+			return agent.Answer{}, err
+		}
+		request.Line = r.line.number
+	}
+	if request.Line != 0 {
+		return r.onLine(ctx, request)
+	}
 	conn, err := r.connect(ctx, switchover.ConnectionName, request.Lock)
 	if err != nil {
-		return false, nil, fail(err)
+		return agent.Answer{}, fail(err)
 	}
 	defer func() { _ = conn.Close() }() // whatever it says, what was asked for is done or not
 	switch request.Action {
 	case agent.ConfigGet:
-		found, err = configure(ctx, conn, request)
-		return false, found, trouble(err)
 	case agent.ConfigSet: // a fence may be among it, on which what a later one does rests
-		if err = conn.Yield(ctx); err == nil {
-			found, err = configure(ctx, conn, request)
-		}
-		return err == nil, found, trouble(err)
+		err = conn.Yield(ctx)
+	default:
+		r.hangUp()
+		_, err = conn.Evict(ctx)
 	}
-	if _, err := conn.Evict(ctx); err != nil {
-		return false, nil, trouble(err)
+	if err != nil {
+		return agent.Answer{}, trouble(err)
+	}
+	return carryOut(ctx, conn, request)
+}
+
+// carryOut does what is asked for over a connection that may.
+func carryOut(ctx context.Context, conn *redis.Conn, request agent.Request) (agent.Answer, error) {
+	if request.Action == agent.ConfigGet || request.Action == agent.ConfigSet {
+		found, err := configure(ctx, conn, request)
+		return agent.Answer{Parameters: found, Changed: err == nil && request.Action == agent.ConfigSet}, trouble(err)
 	}
 	state, err := conn.State(ctx)
 	if err != nil {
-		return false, nil, fail(err)
+		return agent.Answer{}, fail(err)
+	}
+	if request.Action == agent.Look {
+		return agent.Answer{State: stateOf(state)}, nil
 	}
 	needed, why := judge(state, request)
 	if why != "" {
-		return false, nil, &Refusal{why}
+		return agent.Answer{}, &Refusal{why}
 	}
 	if !needed {
-		return false, nil, nil
+		return agent.Answer{}, nil
 	}
 	if err := order(ctx, conn, request); err != nil {
-		return false, nil, fail(err)
+		return agent.Answer{}, fail(err)
 	}
-	return true, nil, nil
+	return agent.Answer{Changed: true}, nil
 }
 
 // trouble is a *Failure, unless it is that of somebody later, or none.

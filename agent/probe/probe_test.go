@@ -125,7 +125,7 @@ func TestAPasswordThatCannotBeRead(t *testing.T) {
 	if _, err := p.Look(t.Context()); !errors.As(err, &failure) || failure.Reason != refused {
 		t.Error(err)
 	}
-	if _, _, err := p.Act(t.Context(), agent.Request{Action: agent.Protect}); !errors.As(err, &failure) {
+	if _, err := p.Act(t.Context(), agent.Request{Action: agent.Protect}); !errors.As(err, &failure) {
 		t.Error(err)
 	}
 }

@@ -2,16 +2,21 @@ package probe
 
 import (
 	"context"
+	"sync"
 
 	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/redis"
 )
 
-// Redis asks a Redis server, over one connection that is used until it breaks.
+// Redis asks a Redis server, over one connection that is used until it breaks, and acts on it over others.
 type Redis struct {
 	addr   string
 	access func() (redis.Access, error)
-	conn   *redis.Conn
+	conn   *redis.Conn // of Look
+
+	acting sync.Mutex // of line and lines
+	line   line
+	lines  uint64
 }
 
 // NewRedis asks the server at host:port. Access is read for each new connection: a password may change.
@@ -23,7 +28,7 @@ func NewRedis(addr string, access func() (redis.Access, error)) *Redis {
 func (r *Redis) Look(ctx context.Context) (agent.Report, error) {
 	state, err := r.state(ctx)
 	if err != nil {
-		_ = r.Close() // the next look makes another
+		_ = r.closeLook() // the next look makes another
 		return agent.Report{}, fail(err)
 	}
 	return reportOf(state), nil
@@ -49,8 +54,15 @@ func (r *Redis) connect(ctx context.Context, name string, generation uint64) (*r
 	return redis.Connect(ctx, r.addr, access)
 }
 
-// Close ends the connection, if there is one.
+// Close ends the connections, if there are any.
 func (r *Redis) Close() error {
+	r.acting.Lock()
+	r.hangUp()
+	r.acting.Unlock()
+	return r.closeLook()
+}
+
+func (r *Redis) closeLook() error {
 	if r.conn == nil {
 		return nil
 	}

@@ -183,17 +183,17 @@ func TestSettingsAreUnderTheLock(t *testing.T) {
 	request := func(lock uint64) agent.Request {
 		return agent.Request{Action: agent.ConfigSet, Lock: lock, Parameters: []agent.Parameter{{Name: "hz", Value: "10"}}}
 	}
-	if changed, _, err := p.Act(t.Context(), request(6)); changed || !errors.Is(err, redis.ErrLater) || set.Load() != 0 {
-		t.Errorf("with a lock of before: changed %t, %v, %d orders", changed, err, set.Load())
+	if a, err := p.Act(t.Context(), request(6)); a.Changed || !errors.Is(err, redis.ErrLater) || set.Load() != 0 {
+		t.Errorf("with a lock of before: %+v, %v, %d orders", a, err, set.Load())
 	}
-	if _, found, err := p.Act(t.Context(), agent.Request{Action: agent.ConfigGet, Parameters: []agent.Parameter{{Name: "hz"}}}); err != nil || len(found) != 1 {
-		t.Errorf("reading: %v, %v", found, err)
+	if a, err := p.Act(t.Context(), agent.Request{Action: agent.ConfigGet, Parameters: []agent.Parameter{{Name: "hz"}}}); err != nil || len(a.Parameters) != 1 {
+		t.Errorf("reading: %+v, %v", a, err)
 	}
-	if changed, found, err := p.Act(t.Context(), request(7)); !changed || err != nil || len(found) != 1 || set.Load() != 1 {
-		t.Errorf("with the lock: changed %t, %v, %v, %d orders", changed, found, err, set.Load())
+	if a, err := p.Act(t.Context(), request(7)); !a.Changed || err != nil || len(a.Parameters) != 1 || set.Load() != 1 {
+		t.Errorf("with the lock: %+v, %v, %d orders", a, err, set.Load())
 	}
 	for _, action := range []agent.Action{agent.Protect, agent.Promote, agent.Unpause} {
-		if _, _, err := p.Act(t.Context(), agent.Request{Action: action, Lock: 6}); !errors.Is(err, redis.ErrLater) || set.Load() != 1 {
+		if _, err := p.Act(t.Context(), agent.Request{Action: action, Lock: 6}); !errors.Is(err, redis.ErrLater) || set.Load() != 1 {
 			t.Errorf("%s with a lock of before: %v, %d orders", action, err, set.Load())
 		}
 	}

@@ -31,11 +31,14 @@ const (
 	// ConfigGet and ConfigSet read and set Request.Parameters, those of ParameterNames alone, until the next start.
 	ConfigGet Action = "config-get"
 	ConfigSet Action = "config-set"
+	// Look changes nothing of the instance, and answers with its State. With Request.Line 0 the agent first makes a connection to
+	// the engine that ends those of everybody who acted before, keeps it, and answers with its number; otherwise it looks over that one.
+	Look Action = "look"
 )
 
 // Actions lists them all.
 func Actions() []Action {
-	return []Action{Protect, Demote, Leave, Join, Follow, Promote, Pause, Unpause, ConfigGet, ConfigSet}
+	return []Action{Protect, Demote, Leave, Join, Follow, Promote, Pause, Unpause, ConfigGet, ConfigSet, Look}
 }
 
 // parameterNames are those that can be read and set: what can be changed while Redis runs, is no secret, names no file, and
@@ -83,7 +86,7 @@ type Request struct {
 	Version int    `json:"version"`
 	Action  Action `json:"action"`
 	// BootID is the boot of the agent that the manager has in mind; another one refuses, as it does not know what came before. It
-	// is that of the last report. ConfigGet alone goes to any boot, with "".
+	// is that of the last report. ConfigGet, and Look without a Line, go to any boot, with "".
 	BootID string `json:"bootID,omitempty"`
 	// Epoch is that of the election because of which the manager asks; an agent that knows of a later one, or has tried an action
 	// of a later one, refuses: the request was under way for too long. 0 is not of an election.
@@ -91,6 +94,9 @@ type Request struct {
 	// Lock is how many times the lock of the shard had changed hands when the manager got it. Once an agent has tried an action
 	// of whoever got it later, or meets their connection, it refuses. ConfigGet needs no lock.
 	Lock uint64 `json:"lock,omitempty"`
+	// Line is Answer.Line of the Look that the request was decided from: it is carried out over that connection to the engine, or
+	// refused if the connection is lost, because somebody else has acted or the engine has started anew. 0: over one of its own.
+	Line uint64 `json:"line,omitempty"`
 	// Master is host:port, for Join and Follow.
 	Master string `json:"master,omitempty"`
 	// Milliseconds are for Pause: 1 to MaxPause.
@@ -109,6 +115,8 @@ const (
 	RefusedBoot  Refusal = "boot"
 	RefusedEpoch Refusal = "epoch"
 	RefusedLock  Refusal = "lock"
+	// RefusedLine: the connection of Request.Line is lost, with what was seen on it. Nothing was done.
+	RefusedLine Refusal = "line"
 	// RefusedState: the instance is not what the action needs.
 	RefusedState Refusal = "state"
 	// RefusedEngine: the engine has no such action.
@@ -116,6 +124,11 @@ const (
 	// Failed: the engine did not answer or answered with an error. Whether it was done is not known: the next report shows.
 	Failed Refusal = "failed"
 )
+
+// Refusals lists them all.
+func Refusals() []Refusal {
+	return []Refusal{RefusedBoot, RefusedEpoch, RefusedLock, RefusedLine, RefusedState, RefusedEngine, Failed}
+}
 
 // Answer is to a request that was understood (status 200). One that was not gets a status of 400 or more, and a line of text.
 type Answer struct {
@@ -128,6 +141,9 @@ type Answer struct {
 	Changed bool `json:"changed,omitempty"`
 	// Parameters answer ConfigGet, and ConfigSet with what was read back.
 	Parameters []Parameter `json:"parameters,omitempty"`
+	// Line and State answer Look.
+	Line  uint64 `json:"line,omitempty"`
+	State *State `json:"state,omitempty"`
 	// Report is of the instance after the action, with a sequence number of its own: it counts like one that was pushed.
 	Report Report `json:"report"`
 }
@@ -143,7 +159,7 @@ func (r Request) Validate() error {
 	if err := firstOf(validVersion(r.Version), validAddress("master", r.Master)); err != nil {
 		return err
 	}
-	if r.BootID != "" || r.Action != ConfigGet {
+	if anyBoot := r.Action == ConfigGet || r.Action == Look && r.Line == 0; r.BootID != "" || !anyBoot {
 		if err := validBoot(r.BootID); err != nil {
 			return err
 		}

@@ -190,7 +190,7 @@ func TestRequests(t *testing.T) {
 	for _, r := range []Request{
 		{Action: Protect}, {Action: Demote}, {Action: Leave}, {Action: Join, Master: "orders-1.orders:6379"}, {Action: Follow, Master: "[fd00::1]:6379"},
 		{Action: Promote, Epoch: 3}, {Action: Pause, Milliseconds: MaxPause}, {Action: Unpause}, {Action: ConfigGet, Parameters: []Parameter{{Name: "maxmemory"}}},
-		{Action: ConfigSet, Parameters: []Parameter{{"maxmemory", "1gb"}, {"save", ""}}},
+		{Action: ConfigSet, Parameters: []Parameter{{"maxmemory", "1gb"}, {"save", ""}}}, {Action: Look, Line: 3, Lock: 2},
 	} {
 		r.Version = Version
 		if r.Action != ConfigGet {
@@ -242,8 +242,40 @@ func TestRequestsAreForOneBoot(t *testing.T) {
 			r.Parameters = []Parameter{{Name: "hz"}}
 		}
 		err := r.Validate()
-		if refused := err != nil && strings.Contains(err.Error(), "bootID"); refused != (a != ConfigGet) {
+		if refused := err != nil && strings.Contains(err.Error(), "bootID"); refused != (a != ConfigGet && a != Look) {
 			t.Errorf("%s for any boot: %v", a, err)
+		}
+	}
+	if err := (Request{Version: Version, Action: Look, Line: 1}).Validate(); err == nil {
+		t.Error("lines of any boot can be looked over")
+	}
+}
+
+func TestAnswersThatAreRefused(t *testing.T) {
+	good := func() Answer {
+		return Answer{Version: Version, Line: 1, Report: aReport(), State: &State{RunID: "r", Role: RoleMaster, History: "h", Offset: 3, FormerEnd: -1, Priority: -1}}
+	}
+	for want, change := range map[string]func(*Answer){
+		"":                        func(*Answer) {},
+		"refused: \"never\"":      func(a *Answer) { a.Refused = "never" },
+		"state: role: \"none\"":   func(a *Answer) { a.State.Role = RoleNone },
+		"runID and history":       func(a *Answer) { a.State.RunID = "" },
+		"state: history: it has":  func(a *Answer) { a.State.History = strings.Repeat("h", 65) },
+		"state: master: \"a\"":    func(a *Answer) { a.State.Master = "a" },
+		"cannot be negative":      func(a *Answer) { a.State.MinReplicas = -1 },
+		"there are 65 followers":  func(a *Answer) { a.State.Followers = make([]Follower, 65) },
+		"state: follower: it con": func(a *Answer) { a.State.Followers = []Follower{{Address: "a b"}} },
+		"problem":                 func(a *Answer) { a.Problem = "two\nlines" },
+		"sequence":                func(a *Answer) { a.Report.Sequence = 0 },
+	} {
+		a := good()
+		change(&a)
+		text, err := json.Marshal(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := DecodeAnswer(strings.NewReader(string(text))); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

@@ -33,13 +33,13 @@ func DecodeRequest(from io.Reader) (Request, error) {
 	return r, nil
 }
 
-// DecodeAnswer reads an answer, whose report is validated.
+// DecodeAnswer reads an answer, whose report and state are validated.
 func DecodeAnswer(from io.Reader) (Answer, error) {
 	var a Answer
 	if err := decode(from, MaxAnswerBytes, &a); err != nil {
 		return Answer{}, fmt.Errorf("reading an answer: %w", err)
 	}
-	if err := firstOf(validVersion(a.Version), validProblem(a.Problem), a.Report.Validate()); err != nil {
+	if err := firstOf(validVersion(a.Version), validProblem(a.Problem), validRefusal(a.Refused), a.State.validate(), a.Report.Validate()); err != nil {
 		return Answer{}, fmt.Errorf("reading an answer: %w", err)
 	}
 	return a, nil

@@ -30,7 +30,7 @@ func (o *options) namespace() (string, error) {
 	}
 	text, err := os.ReadFile(ownNamespace)
 	if err != nil {
-		return "", fmt.Errorf("--agent-image: give --leader-election-namespace, or run in a pod: %w", err)
+		return "", fmt.Errorf("give --leader-election-namespace, or run in a pod: %w", err)
 	}
 	return strings.TrimSpace(string(text)), nil
 }

@@ -34,6 +34,9 @@ type options struct {
 	retryPeriod                  time.Duration
 	metricsAddress, probeAddress string
 	verbosity                    int
+
+	// lock is the count of the lease, for orders to agents.
+	lock func() (uint64, error)
 }
 
 func defaults() *options {
@@ -42,7 +45,7 @@ func defaults() *options {
 		instanceSets: 8, policies: 4, shards: 16, writers: 32, agentAddress: ":9722",
 		leaderElect: true, leaseName: "shoal-manager",
 		leaseDuration: 15 * time.Second, renewDeadline: 10 * time.Second, retryPeriod: 2 * time.Second,
-		metricsAddress: ":8080", probeAddress: ":8081",
+		metricsAddress: ":8080", probeAddress: ":8081", lock: lockOf(nil),
 	}
 }
 

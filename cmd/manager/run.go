@@ -18,6 +18,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/textlogger"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -55,7 +56,7 @@ func run(ctx context.Context, o *options) error {
 			return err
 		}
 	}
-	mgr, err := o.manager(config)
+	mgr, err := o.manager(ctx, config)
 	if err != nil {
 		return err
 	}
@@ -132,10 +133,18 @@ func crdsServed(config *rest.Config) error {
 	return nil
 }
 
-func (o *options) manager(config *rest.Config) (ctrl.Manager, error) {
+func (o *options) manager(ctx context.Context, config *rest.Config) (ctrl.Manager, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("registering kinds: %w", err)
+	}
+	var lock resourcelock.Interface
+	if o.leaderElect {
+		lease, err := o.lease(ctx, config, scheme)
+		if err != nil {
+			return nil, err
+		}
+		o.lock, lock = lockOf(lease), lease
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme,
@@ -149,15 +158,15 @@ func (o *options) manager(config *rest.Config) (ctrl.Manager, error) {
 				&certificatesv1.PodCertificateRequest{}: signer.Requests(),
 			},
 		},
-		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddress},
-		HealthProbeBindAddress:        o.probeAddress,
-		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              o.leaseName,
-		LeaderElectionNamespace:       o.leaseNamespace,
-		LeaderElectionReleaseOnCancel: true,
-		LeaseDuration:                 &o.leaseDuration,
-		RenewDeadline:                 &o.renewDeadline,
-		RetryPeriod:                   &o.retryPeriod,
+		Metrics:                             metricsserver.Options{BindAddress: o.metricsAddress},
+		HealthProbeBindAddress:              o.probeAddress,
+		LeaderElection:                      o.leaderElect,
+		LeaderElectionID:                    o.leaseName,
+		LeaderElectionResourceLockInterface: lock,
+		LeaderElectionReleaseOnCancel:       true,
+		LeaseDuration:                       &o.leaseDuration,
+		RenewDeadline:                       &o.renewDeadline,
+		RetryPeriod:                         &o.retryPeriod,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the manager: %w", err)
