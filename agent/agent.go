@@ -182,7 +182,7 @@ func (a *Agent) learn(log logr.Logger, found agent.Report, err error) {
 	}
 	before := a.known
 	a.known = found
-	found.Offset, before.Offset, found.Problem, before.Problem = 0, 0, "", ""
+	found.Offset, before.Offset, found.Holds, before.Holds, found.Problem, before.Problem = 0, 0, "", "", "", ""
 	if found == before && reason == a.reason {
 		return
 	}

@@ -60,13 +60,17 @@ func AgentImage(pod *corev1.Pod) string {
 	return ""
 }
 
+// EnginePort is where the engines of a set listen.
+func EnginePort(set *v1alpha1.InstanceSet) int32 {
+	if port := set.Spec.Rebuild.Port; port != 0 {
+		return port
+	}
+	return 6379 // as the API server has it by default
+}
+
 // engineAddress is where the agent asks the engine: in its own pod.
 func engineAddress(set *v1alpha1.InstanceSet) string {
-	port := set.Spec.Rebuild.Port
-	if port == 0 { // as the API server has it by default
-		port = 6379
-	}
-	return "127.0.0.1:" + strconv.Itoa(int(port))
+	return "127.0.0.1:" + strconv.Itoa(int(EnginePort(set)))
 }
 
 // withAgent adds the agent to a pod, as the last of the containers that run beside the others. What the template has under its

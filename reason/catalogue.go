@@ -236,6 +236,18 @@ const (
 	ServiceNeedsPort Code = 2423
 	// TooManyServices: a set has more shards than have Services.
 	TooManyServices Code = 2424
+	// JoinMaster: a protected instance is told to follow the master of its shard.
+	JoinMaster Code = 2425
+	// JoinNoMaster: a protected instance waits, because its shard has no master.
+	JoinNoMaster Code = 2426
+	// JoinMasterEmpty: a protected instance waits, because its data would be replaced by nothing.
+	JoinMasterEmpty Code = 2427
+	// JoinLoading: a protected instance waits until it has read its data.
+	JoinLoading Code = 2428
+	// JoinHandover: a protected instance waits until a switchover of its shard is over.
+	JoinHandover Code = 2429
+	// JoinFailed: a protected instance was not told, or did not do it.
+	JoinFailed Code = 2430
 
 	// IssueCertificate: the pod is an instance with an agent, and gets a certificate.
 	IssueCertificate Code = 2501
@@ -976,6 +988,42 @@ func catalogue() []row {
 			Text:    "the set has more than 100 shards, and Services for the first 100",
 			Meaning: "Ordinals that leave gaps put fewer than shardSize instances into a shard, so that there are more shards than replicas / shardSize.",
 			Advice:  "Name ordinals that fill shards, or set service to None and have clients ask Sentinel or a proxy.",
+		}},
+		{JoinMaster, Entry{
+			Name:    "JoinMaster",
+			Text:    "a protected instance is told to follow the master of its shard",
+			Meaning: "It started as a replica of nobody. Its pod, its place in the shard, the label of the master and the last election fit together.",
+			Advice:  "Nothing. It gets the label replica, and is ready, when it is in sync.",
+		}},
+		{JoinNoMaster, Entry{
+			Name:    "JoinNoMaster",
+			Text:    "a protected instance waits for its shard to have a master",
+			Meaning: "Nobody has the label master. Shoal makes nobody master, however long that lasts: an instance that is empty would cost the others what they hold.",
+			Advice:  "See the condition NoMaster. After all instances of a shard were started anew, promote the one whose data is the latest, as docs/images.md says.",
+		}},
+		{JoinMasterEmpty, Entry{
+			Name:    "JoinMasterEmpty",
+			Text:    "a protected instance waits, because the master is empty and would replace its data by nothing",
+			Meaning: "The master has no keys, or its agent is too old to say so, and the instance holds data or may do so.",
+			Advice:  "If the data is needed, make the instance that holds it the master. Otherwise write a key, or empty the instance's volume.",
+		}},
+		{JoinLoading, Entry{
+			Name:    "JoinLoading",
+			Text:    "a protected instance waits until it has read its data",
+			Meaning: "It reads its data from the disk. What it holds is not known before.",
+			Advice:  "Nothing.",
+		}},
+		{JoinHandover, Entry{
+			Name:    "JoinHandover",
+			Text:    "a protected instance waits until the switchover of its shard is over",
+			Meaning: "A switchover holds instances like this, and tells each of them whom to follow.",
+			Advice:  "Nothing. If it lasts, see what the switchover waits for.",
+		}},
+		{JoinFailed, Entry{
+			Name:    "JoinFailed",
+			Text:    "a protected instance could not be told to follow the master",
+			Meaning: "Its agent did not answer, refused, or found that the instance is not protected any more; the message says which. It is tried again, after 2 seconds at first and a minute at last.",
+			Advice:  "If it lasts, see whether the manager reaches port 9720 of the pod, and the log of its container shoal-agent. shoal_orders_given_total counts by result.",
 		}},
 		{IssueCertificate, Entry{
 			Name:    "IssueCertificate",

@@ -31,6 +31,8 @@ type State struct {
 	FormerEnd       int64
 	// Offset in bytes: of a master, what it has produced; of a replica, what it has carried out.
 	Offset int64
+	// Keys is how many there are in all databases, -1 if the server does not say.
+	Keys int64
 	// Followers are the replicas that are connected to this instance.
 	Followers []Follower
 	// Priority is replica-priority; with 0 the instance is never to be promoted.
@@ -60,16 +62,19 @@ func (c *Conn) State(ctx context.Context) (State, error) {
 	defer cancel()
 	pipe := c.conn.Pipeline()
 	var sections []*goredis.StringCmd
-	for _, section := range []string{"server", "persistence", "replication"} {
+	r := record{}
+	for _, section := range []string{"server", "persistence", "replication", "keyspace"} {
 		sections = append(sections, pipe.Info(ctx, section))
 	}
 	settings := pipe.Do(ctx, "CONFIG", "GET", "min-replicas-*")
 	if _, err := pipe.Exec(ctx); err != nil {
 		return State{}, fmt.Errorf("asking %s for its state: %w", c.addr, c.access.scrub(err))
 	}
-	r := record{}
 	for _, section := range sections {
 		r.lines(section.Val())
+	}
+	if keyspace := sections[len(sections)-1].Val(); strings.Contains(keyspace, "# Keyspace") {
+		r[told] = "1"
 	}
 	for key, value := range pairs(settings.Val()) {
 		r[key] = value
@@ -86,7 +91,7 @@ func readState(r record) (State, error) {
 		RunID: r["run_id"], Version: r["redis_version"], Loading: r["loading"] == "1",
 		History: r["master_replid"], Former: r["master_replid2"], FormerEnd: r.number("second_repl_offset"),
 		MinReplicas: int(r.number("min-replicas-to-write")), MaxLag: time.Duration(r.number("min-replicas-max-lag")) * time.Second,
-		FailingOver: r["master_failover_state"], Followers: followers(r),
+		FailingOver: r["master_failover_state"], Followers: followers(r), Keys: keys(r),
 	}
 	if strings.Trim(s.Former, "0") == "" {
 		s.Former = ""
@@ -111,6 +116,29 @@ func readState(r record) (State, error) {
 		return State{}, errors.New("the answer is incomplete")
 	}
 	return s, nil
+}
+
+// told is set in a record if the server has said how many keys there are: of an empty database it says nothing.
+const told = "# Keyspace"
+
+// keys reads db0:keys=3,expires=0,avg_ttl=0 and those after it.
+func keys(r record) int64 {
+	if r[told] == "" {
+		return -1
+	}
+	sum := int64(0)
+	for name, text := range r {
+		if _, err := strconv.Atoi(strings.TrimPrefix(name, "db")); err != nil || !strings.HasPrefix(name, "db") {
+			continue
+		}
+		f := record{}
+		for _, field := range strings.Split(text, ",") {
+			key, value, _ := strings.Cut(field, "=")
+			f[key] = value
+		}
+		sum += max(0, f.number("keys"))
+	}
+	return sum
 }
 
 // followers reads slave0:ip=127.0.0.1,port=6380,state=online,offset=42,lag=0 and those after it.

@@ -129,7 +129,16 @@ func said(r agent.Report) decide.Report {
 	return decide.Report{
 		Role: decide.Role(r.Role), Epoch: r.Epoch, Loading: r.Loading, Protected: r.Protected,
 		Unlinked: r.Role == agent.RoleReplica && r.MasterAddr != "" && !r.LinkUp,
+		Holds:    decide.Holding(r.Holds),
 	}
+}
+
+// boot is that of the latest report of a pod, "" if there is none. All that is remembered was heard since this process leads, so
+// that it is later than any order of whoever led before.
+func (l *Ledger) boot(uid types.UID) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.entries[uid].report.BootID
 }
 
 // heard is the latest report of a pod, when it came, and since when it says that it is out of sync.

@@ -48,6 +48,9 @@ type reconciler struct {
 	verdicts *verdicts
 	written  written
 	paces    paces
+	joiner   *joiner // nil if there are no agents to be told anything
+	// handingOver reports whether a switchover of the shard is under way; nil if nobody hands over.
+	handingOver func(types.NamespacedName) bool
 
 	mu     sync.Mutex
 	hushes map[types.NamespacedName]hush
@@ -97,7 +100,13 @@ func (r *reconciler) Reconcile(ctx context.Context, shard shardKey) (reconcile.R
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: r.paces.again(shard, plan, late)}, nil
+	again := r.paces.again(shard, plan, late)
+	if !late {
+		if joins := r.joiner.order(ctx, &set, shard, snapshot.HA, plan, pods); joins > 0 {
+			again = min(again, joins)
+		}
+	}
+	return reconcile.Result{RequeueAfter: again}, nil
 }
 
 // drop is for a shard that is not there any more.
@@ -129,6 +138,7 @@ func (r *reconciler) pods(ctx context.Context, by client.MatchingFields, namespa
 // observe makes the snapshot. Sentinels are asked before the ledger: what an agent reports while they answer is later.
 func (r *reconciler) observe(ctx context.Context, set *v1alpha1.InstanceSet, shard shardKey, pods []*corev1.Pod) decide.Snapshot {
 	s := decide.Snapshot{Silence: silence, Complete: true}
+	s.HandingOver = r.handingOver != nil && r.handingOver(types.NamespacedName{Namespace: shard.namespace, Name: shard.shard})
 	naming := r.provider(set).Naming(ctx, shard)
 	s.Now = r.now()
 	var own []*corev1.Pod // those that the address of a master may be of: others may have got an address that was free again

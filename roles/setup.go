@@ -23,6 +23,7 @@ import (
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/podspec"
 	"github.com/shoal-dev/shoal/reason"
+	"github.com/shoal-dev/shoal/roles/orders"
 	"github.com/shoal-dev/shoal/slots"
 )
 
@@ -30,6 +31,10 @@ import (
 type Options struct {
 	// MaxConcurrentReconciles is how many shards are looked at at the same time; 0 means 16.
 	MaxConcurrentReconciles int
+	// Orders are given to agents; nil if there are none. HandingOver reports whether a switchover of a shard is under way, by the
+	// shard's namespace and name (its label); nil if nobody hands over.
+	Orders      *orders.Client
+	HandingOver func(shard types.NamespacedName) bool
 	// SkipNameValidation lets one process set up the controllers more than once, as tests do.
 	SkipNameValidation bool
 }
@@ -65,7 +70,10 @@ func Setup(mgr ctrl.Manager, o Options) (*Ledger, error) {
 	})
 	r := &reconciler{
 		cache: mgr.GetCache(), live: mgr.GetAPIReader(), writer: writer, events: recorder, metrics: m, now: time.Now,
-		ledger: ledger, provider: p.of, gone: p.forget, verdicts: v, hushes: map[types.NamespacedName]hush{},
+		ledger: ledger, provider: p.of, gone: p.forget, verdicts: v, hushes: map[types.NamespacedName]hush{}, handingOver: o.HandingOver,
+	}
+	if o.Orders != nil {
+		r.joiner = newJoiner(o.Orders.Do, ledger.boot, recorder, time.Now, shards.ring)
 	}
 	if err := mgr.Add(ledger); err != nil {
 		return nil, fmt.Errorf("adding the ledger of reports: %w", err)
@@ -151,6 +159,7 @@ func (r *reconciler) podChanges() predicate.Predicate {
 		DeleteFunc: func(e event.DeleteEvent) bool {
 			r.ledger.forget(e.Object.GetUID())
 			r.written.forget(e.Object.GetUID())
+			r.joiner.forget(e.Object.GetUID())
 			return true
 		},
 	}

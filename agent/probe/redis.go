@@ -75,6 +75,12 @@ func reportOf(s redis.State) agent.Report {
 	r := agent.Report{
 		Role: agent.RoleMaster, Engine: "redis/" + s.Version, ReplicationID: s.History, Offset: max(0, s.Offset), Loading: s.Loading,
 	}
+	switch {
+	case s.Keys > 0:
+		r.Holds = agent.HoldsData
+	case s.Keys == 0 && !s.Loading && !s.Syncing: // of a copy that is on its way nothing is there yet
+		r.Holds = agent.HoldsNothing
+	}
 	if s.Kind == redis.Replica {
 		r.Role, r.MasterAddr, r.LinkUp, r.Protected = agent.RoleReplica, s.Master, s.LinkUp, s.Master == redis.Nobody
 	}

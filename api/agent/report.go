@@ -23,6 +23,15 @@ const (
 	RoleUnknown Role = "unknown"
 )
 
+// Holding is what is in the data set of an engine.
+type Holding string
+
+// The holdings of a report; "" is that it is not known.
+const (
+	HoldsNothing Holding = "nothing"
+	HoldsData    Holding = "data"
+)
+
 // MaxReportBytes bounds a report as JSON. Every report that is valid is shorter.
 const MaxReportBytes = 4 << 10
 
@@ -42,6 +51,8 @@ type Report struct {
 	LinkUp bool `json:"linkUp,omitempty"`
 	// Loading: the data is being read from the disk.
 	Loading bool `json:"loading,omitempty"`
+	// Holds says whether it has any data. A change of it alone is no reason to report.
+	Holds Holding `json:"holds,omitempty"`
 	// Protected: it follows nobody on purpose: it takes no writes, keeps its data, and waits for an order.
 	Protected bool `json:"protected,omitempty"`
 	// Epoch is that of the election by which the instance has its role, or its master has his; 0 if that is not known.
@@ -67,6 +78,8 @@ func (r Report) Validate() error {
 		return fmt.Errorf("role: %.32q is none of %s, %s, %s, %s", string(r.Role), RoleMaster, RoleReplica, RoleNone, RoleUnknown)
 	}
 	switch {
+	case r.Holds != "" && r.Holds != HoldsNothing && r.Holds != HoldsData:
+		return fmt.Errorf("holds: %.32q is neither %s nor %s", string(r.Holds), HoldsNothing, HoldsData)
 	case r.Offset < 0:
 		return fmt.Errorf("offset: %d is negative", r.Offset)
 	case r.Epoch < 0:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -13,9 +14,12 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/podspec"
 	"github.com/shoal-dev/shoal/roles"
+	"github.com/shoal-dev/shoal/roles/orders"
 	"github.com/shoal-dev/shoal/roles/receive"
 	"github.com/shoal-dev/shoal/signer"
 )
@@ -76,10 +80,11 @@ func (o *options) validateAgents() error {
 	return nil
 }
 
-// setupRoles adds the controllers of roles and, if there are agents, those who sign for them and hear them.
+// setupRoles adds the controllers of roles and, if there are agents, those who sign for them, hear them and give them orders.
 func setupRoles(mgr ctrl.Manager, o *options) error {
-	ledger, err := roles.Setup(mgr, roles.Options{MaxConcurrentReconciles: o.shards})
-	if err != nil || o.agentImage == "" {
+	r := roles.Options{MaxConcurrentReconciles: o.shards}
+	if o.agentImage == "" {
+		_, err := roles.Setup(mgr, r)
 		return err
 	}
 	namespace, err := o.namespace()
@@ -88,6 +93,18 @@ func setupRoles(mgr ctrl.Manager, o *options) error {
 	}
 	keeper, err := signer.Setup(mgr, signer.Options{Namespace: namespace})
 	if err != nil {
+		return err
+	}
+	var ledger *roles.Ledger
+	r.Orders, err = orders.New(orders.Options{
+		Own: keeper.Own, Lock: o.lock, Registry: ctrlmetrics.Registry,
+		// What is wrong with a report is counted there; the answer to the order counts all the same.
+		Heard: func(ctx context.Context, id agent.Identity, report agent.Report) { _ = ledger.Accept(ctx, id, report) },
+	})
+	if err != nil {
+		return err
+	}
+	if ledger, err = roles.Setup(mgr, r); err != nil {
 		return err
 	}
 	return receive.Setup(mgr, receive.Place{Address: o.agentAddress, Namespace: namespace, Pod: o.podName}, keeper.Own, ledger)

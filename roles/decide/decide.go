@@ -35,6 +35,7 @@ func Decide(s Snapshot) Plan {
 	p.relabel()
 	p.set()
 	p.conditions()
+	p.join()
 	p.unknown()
 	return p.plan
 }
@@ -165,7 +166,7 @@ func (p *planner) lesser(i *Instance) Role {
 	switch {
 	case i.out(), i.claims(), i.Heard && (i.Report.Role == None || i.Report.Protected), !p.serves(i), p.leftBehind(i):
 		return NoLabel
-	case i.Heard && i.Report.Role == Replica && p.fresh(i) && !i.Report.Unlinked && !i.Report.Loading:
+	case i.Heard && i.Report.Role == Replica && p.fresh(i) && !i.Going && i.inSync():
 		return Replica
 	case i.Label == Master:
 		return NoLabel

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/shoal-dev/shoal/reason"
 )
@@ -83,6 +84,9 @@ func because(trouble string) string {
 // conditions judges the shard.
 func (p *planner) conditions() {
 	p.plan.NoMaster = p.noMaster()
+	if text := p.forMaster(); p.plan.NoMaster.True && text != "" {
+		p.plan.NoMaster.Text = strings.TrimPrefix(p.plan.NoMaster.Text+"; "+text, "; ")
+	}
 	p.plan.TwoMasters = Verdict{Reason: reason.OneMaster}
 	switch {
 	case p.contested():
@@ -90,6 +94,20 @@ func (p *planner) conditions() {
 	case p.outdated() != "":
 		p.plan.TwoMasters = Verdict{true, reason.OutdatedMaster, p.outdated()}
 	}
+}
+
+// forMaster names those who are protected until there is a master, or nobody.
+func (p *planner) forMaster() string {
+	var all []*Instance
+	for n := range p.Instances {
+		if i := &p.Instances[n]; p.waiting(i) {
+			all = append(all, i)
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "protected until then: " + names(all)
 }
 
 func (p *planner) noMaster() Verdict {

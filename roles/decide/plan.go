@@ -75,6 +75,10 @@ type Ignored struct {
 // Plan is what Decide wants.
 type Plan struct {
 	Steps []Step
+	// Joins are orders to agents. They rest on the snapshot and not on Steps: each may be carried out, or not, by itself.
+	Joins []Join
+	// Waits are the protected instances that get no order, and why not.
+	Waits []Wait
 	// Master is who carries the label when the plan is carried out, "" for nobody.
 	Master               string
 	NoMaster, TwoMasters Verdict

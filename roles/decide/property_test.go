@@ -28,7 +28,7 @@ func play(t *rapid.T, static bool) {
 
 func (w *world) event() {
 	m := w.managers[w.draw("manager", 2)]
-	switch w.draw("event", 32) {
+	switch w.draw("event", 38) {
 	case 0:
 		w.promote()
 	case 1, 2:
@@ -73,6 +73,16 @@ func (w *world) event() {
 		for range w.draw("steps", 4) {
 			m.step(w, false)
 		}
+	case 32, 33:
+		w.deliver()
+	case 34, 35:
+		w.sync(w.anyPod())
+	case 36:
+		w.restart(w.anyPod(), w.draw("empty", 2) == 0)
+	case 37:
+		if w.draw("all", 4) == 0 {
+			w.restartAll()
+		}
 	case 23:
 		w.now = w.now.Add(time.Duration(w.draw("seconds", 120)) * time.Second)
 		m.hushed = rapid.Bool().Draw(w.t, "hushed")
@@ -93,6 +103,7 @@ func (w *world) failover() {
 	}
 	for _, name := range w.names() {
 		w.hear(name)
+		w.sync(name)
 	}
 }
 
@@ -130,7 +141,7 @@ func (w *world) rare() {
 		p.orphan, p.version = true, w.version
 	case 4: // a manager is restarted
 		n := w.draw("manager", 2)
-		w.managers[n] = newManager(w.managers[n].name, w.static)
+		w.managers[n] = w.newManager(w.managers[n].name)
 	}
 	w.say("rare: %s %+v", name, *p)
 }
@@ -154,11 +165,13 @@ func (w *world) settle() {
 		last.epoch = 0
 	}
 	w.sentinels = [3]belief{last, last, last}
-	w.pods["r-1"].role, w.pods["r-1"].epoch, w.pods["r-1"].was = Master, last.epoch, true
+	one := w.pods["r-1"]
+	one.role, one.epoch, one.was, one.linked, one.protected, one.unlinked, one.full = Master, last.epoch, true, true, false, false, true
 	w.hear("r-0")
-	w.hear("r-2")
+	w.restart("r-2", rapid.Bool().Draw(w.t, "empty"))
 	m := w.managers[0]
-	m.hushed, m.plan = false, nil
+	w.locks++
+	m.hushed, m.plan, m.lock = false, nil, w.locks
 	m.ask(w, []int{0, 1, 2})
 	for range 2 { // of a boot that is doubted, the second report counts
 		for _, name := range w.names() {
@@ -169,16 +182,23 @@ func (w *world) settle() {
 	for round := 0; ; round++ {
 		for _, name := range w.names() {
 			m.look(w, name)
+			w.sync(name)
+			w.report(name)
+			m.receive(w, w.network[len(w.network)-1])
 		}
+		w.orders = nil
 		m.decide(w)
-		if len(m.plan) == 0 {
+		if len(m.plan) == 0 && len(w.orders) == 0 {
 			break
 		}
-		if round == 3 {
+		if round == 6 {
 			w.fail("after %d rounds there is still something to do: %v", round, m.plan)
 		}
 		for len(m.plan) > 0 {
 			m.step(w, false)
+		}
+		for _, o := range w.orders {
+			w.obey(o)
 		}
 	}
 	for name, want := range map[string]Role{"r-0": Replica, "r-1": Master, "r-2": Replica} {
@@ -315,7 +335,7 @@ func anySnapshot(t *rapid.T) Snapshot {
 			Report: Report{
 				Role: roles.Draw(t, "role"), Epoch: epochs.Draw(t, "epoch"),
 				Loading: rapid.IntRange(0, 9).Draw(t, "loading") == 0, Protected: rapid.IntRange(0, 9).Draw(t, "protected") == 0,
-				Unlinked: rapid.IntRange(0, 4).Draw(t, "unlinked") == 0,
+				Unlinked: rapid.IntRange(0, 4).Draw(t, "unlinked") == 0, Holds: rapid.SampledFrom([]Holding{HoldsUnknown, HoldsNothing, HoldsData}).Draw(t, "holds"),
 			},
 			UnlinkedAt: s.Now.Add(-time.Duration(rapid.IntRange(0, 120).Draw(t, "cut")) * time.Second),
 		})
@@ -326,6 +346,72 @@ func anySnapshot(t *rapid.T) Snapshot {
 		Sure: rapid.IntRange(0, 4).Draw(t, "sure") == 0,
 	}
 	return s
+}
+
+// joining is a shard with a master and two that wait for it, of which something may be otherwise.
+func joining(t *rapid.T) Snapshot {
+	s, other := anySnapshot(t), anySnapshot(t)
+	s.HA = View{Static: s.HA.Static, Heard: true, Agreed: true, Master: "r-0", Epoch: 2}
+	s.Instances = nil
+	for _, name := range []string{"r-0", "r-1", "r-2"} {
+		s.Instances = append(s.Instances, Instance{
+			Name: name, UID: name, Version: name, Running: true, Ready: true, Heard: true, HeardAt: s.Now,
+			Report: Report{Role: Replica, Protected: true, Holds: rapid.SampledFrom([]Holding{HoldsUnknown, HoldsNothing, HoldsData}).Draw(t, "holds")},
+		})
+	}
+	s.Instances[0].Label, s.Instances[0].Report = Master, Report{Role: Master, Epoch: 2, Holds: rapid.SampledFrom([]Holding{HoldsNothing, HoldsData}).Draw(t, "feeds")}
+	for n := range other.Instances {
+		if rapid.IntRange(0, 5).Draw(t, "otherwise") == 0 {
+			s.Instances[n] = other.Instances[n]
+		}
+	}
+	if rapid.IntRange(0, 5).Draw(t, "HA otherwise") == 0 {
+		s.HA = other.HA
+	}
+	s.HandingOver = rapid.IntRange(0, 9).Draw(t, "handing over") == 0
+	return s
+}
+
+// Whatever a snapshot says: who is told to join is protected, lives, and is told of one who has the label and claims it, and loses
+// nothing by it. Who is protected and gets no order is told why.
+func TestWhoIsToldToJoin(t *testing.T) {
+	told, waiting := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		s := joining(t)
+		plan := Decide(s)
+		by := map[string]Instance{}
+		for _, i := range s.Instances {
+			by[i.Name] = i
+		}
+		for _, j := range plan.Joins {
+			told++
+			if s.HandingOver {
+				t.Fatalf("%v, while the master is handed over", j)
+			}
+			i, m := by[j.Instance], by[j.Master]
+			if i.Report.Role != Replica || !i.Report.Protected || i.Ended || i.Going || i.Stranger || i.Node == NodeLost || i.UID != j.UID {
+				t.Fatalf("%v: %+v", j, i)
+			}
+			if m.Label != Master || m.Report.Role != Master || m.Report.Protected || m.UID != j.MasterUID || plan.Master != m.Name || plan.NoMaster.True {
+				t.Fatalf("%v: %+v", j, m)
+			}
+			if i.Report.Holds != HoldsNothing && m.Report.Holds != HoldsData || i.Report.Loading || m.Report.Loading {
+				t.Fatalf("%v: %+v, %+v", j, i, m)
+			}
+			if !s.HA.Static && (s.HA.Master != m.Name || s.HA.Epoch != j.Epoch || !s.HA.Agreed || !s.HA.Heard) || s.HA.Static && j.Epoch != 0 {
+				t.Fatalf("%v: %+v", j, s.HA)
+			}
+		}
+		for _, w := range plan.Waits {
+			waiting++
+			if w.Reason == 0 || slices.ContainsFunc(plan.Joins, func(j Join) bool { return j.Instance == w.Instance }) {
+				t.Fatalf("%+v, %v", w, plan.Joins)
+			}
+		}
+	})
+	if t.Logf("%d were told, %d wait", told, waiting); told < 20 || waiting < 20 {
+		t.Errorf("%d were told and %d wait: too few to prove anything", told, waiting)
+	}
 }
 
 func TestHush(t *testing.T) {

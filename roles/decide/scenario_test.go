@@ -20,11 +20,12 @@ import (
 //	decide                      prints the plan and judges the shard
 //	do                          the same, and carries the steps out; the next snapshot shows it
 //
-// Of a pod: says=master|replica|none|unknown [epoch=N] [loading] [protected] [unlinked] is a report that arrives now, or arrived
+// Of a pod: says=master|replica|none|unknown [epoch=N] [loading] [protected] [unlinked] [empty|full] is a report that arrives now, or arrived
 // heard=10s ago; label=master|replica|nothing; node=healthy|silent|lost; starting, unready, ready, going, ended, gone; unheard;
 // stranger is a pod with the labels of the shard that is none of its instances.
 // Of the HA system: sentinels name=r-0 epoch=6 [few|sure] [floor=N] [for=10s] | sentinels silent | static. hushed and listening
-// say whether most agents of the set are silent, dark and lit whether most of its nodes are; unseen says that the cache may lack a pod of the shard.
+// say whether most agents of the set are silent, dark and lit whether most of its nodes are; unseen says that the cache may lack a
+// pod of the shard; handing-over and handed-over whether a switchover is under way.
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata/shards", func(t *testing.T, path string) {
 		var s story
@@ -72,6 +73,8 @@ func (s *story) line(words []string) error {
 		s.Hushed = words[0] == "hushed"
 	case "dark", "lit":
 		s.Dark = words[0] == "dark"
+	case "handing-over", "handed-over":
+		s.HandingOver = words[0] == "handing-over"
 	case "unseen":
 		s.Complete = false
 	default:
@@ -148,6 +151,10 @@ func (s *story) pod(name string, words []string) error {
 			i.Report.Loading = true
 		case "protected":
 			i.Report.Protected = true
+		case "empty":
+			i.Report.Holds = HoldsNothing
+		case "full":
+			i.Report.Holds = HoldsData
 		case "unheard":
 			i.Heard = false
 		case "label":
@@ -202,7 +209,10 @@ func printed(p Plan) string {
 	for _, step := range p.Steps {
 		fmt.Fprintln(&b, step)
 	}
-	if len(p.Steps) == 0 {
+	for _, j := range p.Joins {
+		fmt.Fprintln(&b, j)
+	}
+	if len(p.Steps) == 0 && len(p.Joins) == 0 {
 		fmt.Fprintln(&b, "nothing to do")
 	}
 	verdict := func(name string, v Verdict) {
@@ -215,6 +225,9 @@ func printed(p Plan) string {
 	verdict("NoMaster", p.NoMaster)
 	if p.TwoMasters.True {
 		verdict("TwoMasters", p.TwoMasters)
+	}
+	for _, w := range p.Waits {
+		fmt.Fprintf(&b, "waits: %s: %s\n", w.Instance, w)
 	}
 	if len(p.Unknown) > 0 {
 		fmt.Fprintf(&b, "unknown: %s\n", strings.Join(p.Unknown, ", "))

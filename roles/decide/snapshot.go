@@ -32,6 +32,8 @@ type Report struct {
 	// Loading: the data is being read from the disk. Protected: it takes no writes on purpose. Unlinked: it was told to follow a
 	// master, and is not in sync with it.
 	Loading, Protected, Unlinked bool
+	// Holds is what is in its data set.
+	Holds Holding
 }
 
 // Instance is one pod of the shard, as the cache shows it, with what its agent said.
@@ -89,6 +91,8 @@ type Snapshot struct {
 	// Dark: most instances of the set are on nodes that are silent. Then it is the network, or the API server, that has trouble.
 	Dark bool
 	HA   View
+	// HandingOver: somebody hands over the master of this shard, and tells each instance whom to follow.
+	HandingOver bool
 	// Complete: every name that a pod of the shard can have is among the instances.
 	Complete  bool
 	Instances []Instance

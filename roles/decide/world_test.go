@@ -24,6 +24,8 @@ type world struct {
 	elections []string // who was elected, by epoch; index 0 is who was configured
 	network   []letter // reports that were sent: each may arrive, at any time and again
 	late      []func() // writes that are under way
+	orders    []order  // to join, which were sent: each may arrive, at any time and again
+	locks     int      // how many times the managers' lock has changed hands
 	managers  [2]*manager
 	trace     []string
 	static    bool
@@ -42,6 +44,11 @@ type pod struct {
 	boot  int
 	seq   uint64
 	was   bool // it has been master
+
+	// protected: it follows nobody. unlinked: it follows somebody, and is not in sync. linked: it has been. full: it holds data.
+	protected, unlinked, linked, full bool
+	triedEpoch                        int64 // of the orders that its agent has tried
+	triedLock                         int
 }
 
 type belief struct {
@@ -66,6 +73,8 @@ type manager struct {
 	plan   []Step
 	knows  map[string]bool // the names of the pods in the snapshot from which the plan was made
 	hushed bool
+	boots  map[string]string // of agents, by UID of the pod
+	lock   int
 }
 
 func newWorld(t *rapid.T, static bool) *world {
@@ -73,27 +82,31 @@ func newWorld(t *rapid.T, static bool) *world {
 	for _, name := range []string{"r-0", "r-1", "r-2"} {
 		w.create(name)
 	}
+	for _, p := range w.pods {
+		p.full, p.linked, p.protected = true, true, false
+	}
 	w.pods["r-0"].role, w.pods["r-0"].was = Master, true
 	for n := range w.sentinels {
 		w.sentinels[n] = belief{master: "r-0"}
 	}
 	for n := range w.managers {
-		w.managers[n] = newManager(fmt.Sprintf("m%d", n), static)
+		w.managers[n] = w.newManager(fmt.Sprintf("m%d", n))
 	}
 	return w
 }
 
-func newManager(name string, static bool) *manager {
+func (w *world) newManager(name string) *manager {
+	w.locks++
 	return &manager{
-		name: name, cache: map[string]pod{}, order: map[string]agent.Order{}, heard: map[string]Report{},
-		at: map[string]time.Time{}, view: View{Static: static}, hushed: true,
+		lock: w.locks, boots: map[string]string{}, name: name, cache: map[string]pod{}, order: map[string]agent.Order{}, heard: map[string]Report{},
+		at: map[string]time.Time{}, view: View{Static: w.static}, hushed: true,
 	}
 }
 
 func (w *world) create(name string) {
 	w.lives++
 	w.version++
-	w.pods[name] = &pod{uid: fmt.Sprintf("%s/%d", name, w.lives), version: w.version, role: Replica}
+	w.pods[name] = &pod{uid: fmt.Sprintf("%s/%d", name, w.lives), version: w.version, role: Replica, protected: true}
 }
 
 func (w *world) say(format string, args ...any) {
@@ -113,6 +126,9 @@ func (w *world) patch(by string, s Step) bool {
 	}
 	w.version++
 	p.version, p.label = w.version, s.To
+	if s.To == Replica && s.From != Replica && !p.linked {
+		w.fail("%s gets the label replica, and has never been in sync", s.Instance)
+	}
 	w.say("%s: %s", by, s)
 	w.check()
 	return true
@@ -147,11 +163,12 @@ func (w *world) draw(label string, n int) int { return rapid.IntRange(0, n-1).Dr
 
 func (w *world) anyPod() string { return rapid.SampledFrom(w.names()).Draw(w.t, "pod") }
 
-// promote is an election that one Sentinel has won, or without Sentinels a person: the old master has yet to hear.
+// promote is an election that one Sentinel has won, or a person decides: the old master has yet to hear. One that holds nothing is
+// seldom promoted, by mistake; and that it was is the only way in which it becomes master.
 func (w *world) promote() {
 	name := w.anyPod()
 	p := w.pods[name]
-	if p.ended || p.orphan {
+	if p.ended || p.orphan || !p.full && w.draw("mistake", 8) > 0 {
 		return
 	}
 	w.elections = append(w.elections, name)
@@ -161,15 +178,15 @@ func (w *world) promote() {
 	} else {
 		w.sentinels[w.draw("leader", 3)] = belief{name, epoch}
 	}
-	p.role, p.epoch, p.was = Master, epoch, true
-	w.say("%s is promoted by election %d", name, epoch)
+	p.role, p.epoch, p.was, p.linked, p.protected, p.unlinked = Master, epoch, true, true, false, false
+	w.say("%s is promoted by election %d, with data: %t", name, epoch, p.full)
 }
 
 // hear lets an engine follow whom it should.
 func (w *world) hear(name string) {
 	last := len(w.elections) - 1
 	if p := w.pods[name]; w.elections[last] != name && !p.ended {
-		p.role, p.epoch = Replica, int64(last)
+		p.role, p.epoch, p.protected, p.unlinked = Replica, int64(last), false, true
 		if w.static {
 			p.epoch = 0
 		}
@@ -187,11 +204,7 @@ func (w *world) gossip() {
 func (w *world) report(name string) {
 	p := w.pods[name]
 	p.seq++
-	r := agent.Report{Role: agent.Role(p.role), Epoch: p.epoch, BootID: fmt.Sprint(p.uid, p.boot), Sequence: p.seq}
-	if p.deaf {
-		r.Role = agent.RoleUnknown
-	}
-	w.network = append(w.network, letter{p.uid, r})
+	w.network = append(w.network, letter{p.uid, w.asked(p)})
 }
 
 func (m *manager) receive(w *world, l letter) {
@@ -200,7 +213,7 @@ func (m *manager) receive(w *world, l letter) {
 	if err != nil {
 		return
 	}
-	m.heard[l.uid] = Report{Role: Role(l.report.Role), Epoch: l.report.Epoch}
+	m.heard[l.uid], m.boots[l.uid] = said(l.report), l.report.BootID
 	m.at[l.uid] = w.now
 	w.say("%s hears %s %s %d", m.name, l.uid, l.report.Role, l.report.Epoch)
 }
@@ -257,7 +270,9 @@ func (m *manager) snapshot(w *world) Snapshot {
 
 func (m *manager) decide(w *world) {
 	s := m.snapshot(w)
-	m.plan, m.knows = Decide(s).Steps, map[string]bool{}
+	plan := Decide(s)
+	m.plan, m.knows = plan.Steps, map[string]bool{}
+	m.send(w, plan)
 	for _, i := range s.Instances {
 		m.knows[i.Name] = true
 	}
