@@ -189,7 +189,8 @@ func TestConnectingMayTakeLongerThanACommand(t *testing.T) {
 
 const master = "# Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\n# Persistence\r\nloading:0\r\n# Replication\r\nrole:master\r\n" +
 	"connected_slaves:2\r\nslave0:ip=10.0.0.2,port=6379,state=online,offset=41,lag=1\r\nslave1:ip=10.0.0.3,port=6379,state=wait_bgsave,offset=0,lag=0\r\n" +
-	"master_failover_state:no-failover\r\nmaster_replid:aaa\r\nmaster_replid2:0000000000\r\nmaster_repl_offset:42\r\nsecond_repl_offset:-1\r\n"
+	"master_failover_state:no-failover\r\nmaster_replid:aaa\r\nmaster_replid2:0000000000\r\nmaster_repl_offset:42\r\nsecond_repl_offset:-1\r\n" +
+	"# Keyspace\r\ndb0:keys=3,expires=1,avg_ttl=0\r\ndb12:keys=4,expires=0,avg_ttl=0\r\n"
 
 const replica = "run_id:def\r\nredis_version:7.0.15\r\nloading:1\r\nrole:slave\r\nmaster_host:10.0.0.1\r\nmaster_port:6379\r\nmaster_link_status:down\r\n" +
 	"master_link_down_since_seconds:7\r\nmaster_sync_in_progress:1\r\nslave_repl_offset:40\r\nslave_priority:100\r\nconnected_slaves:0\r\n" +
@@ -202,10 +203,14 @@ func TestState(t *testing.T) {
 		fails          string
 	}{
 		"master": {master, list("min-replicas-to-write", "1", "min-replicas-max-lag", "10"), State{
-			RunID: "abc", Version: "7.0.15", Kind: Master, History: "aaa", FormerEnd: -1, Offset: 42, Priority: -1, MinReplicas: 1, MaxLag: 10 * time.Second,
+			RunID: "abc", Version: "7.0.15", Kind: Master, History: "aaa", FormerEnd: -1, Offset: 42, Keys: 7, Priority: -1, MinReplicas: 1, MaxLag: 10 * time.Second,
 			FailingOver: "no-failover", Followers: []Follower{{"10.0.0.2:6379", true, 41, time.Second}, {"10.0.0.3:6379", false, 0, 0}},
 		}, ""},
 		"replica": {replica, list("min-replicas-to-write", "0", "min-replicas-max-lag", "10"), State{
+			RunID: "def", Version: "7.0.15", Kind: Replica, Master: "10.0.0.1:6379", LinkDown: 7 * time.Second, Syncing: true,
+			History: "bbb", Former: "aaa", FormerEnd: 12, Offset: 40, Keys: -1, Priority: 100, Loading: true, MaxLag: 10 * time.Second,
+		}, ""},
+		"empty": {replica + "# Keyspace\r\n", list("min-replicas-to-write", "0", "min-replicas-max-lag", "10"), State{
 			RunID: "def", Version: "7.0.15", Kind: Replica, Master: "10.0.0.1:6379", LinkDown: 7 * time.Second, Syncing: true,
 			History: "bbb", Former: "aaa", FormerEnd: 12, Offset: 40, Priority: 100, Loading: true, MaxLag: 10 * time.Second,
 		}, ""},

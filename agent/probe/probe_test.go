@@ -135,10 +135,12 @@ func TestReportsOfStates(t *testing.T) {
 		is   redis.State
 		want agent.Report
 	}{
-		{redis.State{Kind: redis.Master, Version: "7.0.15", History: "h", Offset: 5}, agent.Report{Role: agent.RoleMaster, Engine: "redis/7.0.15", ReplicationID: "h", Offset: 5}},
+		{redis.State{Kind: redis.Master, Version: "7.0.15", History: "h", Offset: 5, Keys: 3}, agent.Report{Role: agent.RoleMaster, Engine: "redis/7.0.15", ReplicationID: "h", Offset: 5, Holds: agent.HoldsData}},
 		{redis.State{Kind: redis.Replica, Version: "8", History: "h", Offset: -1, Master: "a:1", Loading: true}, agent.Report{Role: agent.RoleReplica, Engine: "redis/8", ReplicationID: "h", MasterAddr: "a:1", Loading: true}},
-		{redis.State{Kind: redis.Replica, Version: "8", Master: "a:1", LinkUp: true}, agent.Report{Role: agent.RoleReplica, Engine: "redis/8", MasterAddr: "a:1", LinkUp: true}},
-		{redis.State{Kind: redis.Replica, Version: "8", Master: redis.Nobody}, agent.Report{Role: agent.RoleReplica, Engine: "redis/8", MasterAddr: redis.Nobody, Protected: true}},
+		{redis.State{Kind: redis.Replica, Version: "8", Master: "a:1", LinkUp: true}, agent.Report{Role: agent.RoleReplica, Engine: "redis/8", MasterAddr: "a:1", LinkUp: true, Holds: agent.HoldsNothing}},
+		{redis.State{Kind: redis.Replica, Version: "8", Master: "a:1", Syncing: true}, agent.Report{Role: agent.RoleReplica, Engine: "redis/8", MasterAddr: "a:1"}},
+		{redis.State{Kind: redis.Master, Version: "6", Keys: -1}, agent.Report{Role: agent.RoleMaster, Engine: "redis/6"}},
+		{redis.State{Kind: redis.Replica, Version: "8", Master: redis.Nobody}, agent.Report{Role: agent.RoleReplica, Engine: "redis/8", MasterAddr: redis.Nobody, Protected: true, Holds: agent.HoldsNothing}},
 	} {
 		if got := reportOf(c.is); got != c.want {
 			t.Errorf("%+v is %+v, want %+v", c.is, got, c.want)
