@@ -22,8 +22,8 @@ type Options struct {
 type run struct {
 	shard     Shard
 	request   decide.Request
-	instances map[string]*line
-	sentinels []*line
+	instances map[string]*line[Session]
+	sentinels []*line[*redis.Conn]
 	memory    decide.Memory
 	// candidate is the name under which votes are asked for: 40 hexadecimal digits, as those of Sentinels are.
 	candidate string
@@ -40,21 +40,22 @@ func Run(ctx context.Context, shard Shard, request decide.Request, o Options) (d
 	if _, err := rand.Read(id); err != nil {
 		return decide.Step{}, fmt.Errorf("making a name for the election: %w", err)
 	}
-	r := &run{shard: shard, request: request.Defaults(), instances: map[string]*line{}, candidate: hex.EncodeToString(id)}
+	r := &run{shard: shard, request: request.Defaults(), instances: map[string]*line[Session]{}, candidate: hex.EncodeToString(id)}
 	r.memory.Began = time.Now()
 	for _, i := range shard.Instances {
-		r.instances[i.Name] = &line{addr: i.Addr, access: shard.named(shard.Access)}
+		open := i.Open
+		if open == nil {
+			open = direct(i.Addr, shard.Access)
+		}
+		r.instances[i.Name] = &line[Session]{addr: i.Addr, open: func(ctx context.Context) (Session, error) { return open(ctx, shard.Lock) }}
 	}
 	for _, addr := range shard.Sentinels {
-		r.sentinels = append(r.sentinels, &line{addr: addr, access: shard.named(shard.SentinelAccess)})
+		r.sentinels = append(r.sentinels, &line[*redis.Conn]{addr: addr, open: func(ctx context.Context) (*redis.Conn, error) {
+			return evicting(ctx, addr, shard.SentinelAccess, shard.Lock)
+		}})
 	}
 	defer r.close()
 	return r.loop(ctx, o)
-}
-
-func (s Shard) named(a redis.Access) redis.Access {
-	a.Name, a.Generation = ConnectionName, s.Lock
-	return a
 }
 
 func (r *run) close() {
@@ -151,7 +152,7 @@ func (r *run) do(ctx context.Context, step decide.Step) (epoch uint64, err error
 	if l == nil {
 		return 0, errors.New("there is no instance " + step.Instance)
 	}
-	return 0, l.on(func(c *redis.Conn) error {
+	return 0, l.on(func(c Session) error {
 		switch step.Do {
 		case decide.SetFence:
 			return c.SetMinReplicas(ctx, step.Fence.Replicas, step.Fence.Lag)

@@ -2,11 +2,8 @@ package switchover
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/shoal-dev/shoal/redis"
 	"github.com/shoal-dev/shoal/switchover/decide"
@@ -21,6 +18,10 @@ type Instance struct {
 	// somebody unknown, and neither takes over nor has writes given back to From.
 	Addr    string
 	Aliases []string
+	// Called reports whether an address is one more of them; nil is none.
+	Called func(addr string) bool `json:"-"`
+	// Open begins a session with it; nil connects to Addr with Shard.Access.
+	Open Open `json:"-"`
 	// Node is where it runs. Avoid: the node is about to go, or unsound. Outdated: the instance is about to be updated.
 	Node            string
 	Avoid, Outdated bool
@@ -32,7 +33,8 @@ type Shard struct {
 	// Sentinels are host:port; Monitor is the name by which they know the shard.
 	Sentinels []string
 	Monitor   string
-	// Access is to the instances, SentinelAccess to the Sentinels. The names of their connections are set by Run.
+	// Access is to those instances that are connected to, SentinelAccess to the Sentinels. The names of the connections are set
+	// by Run.
 	Access, SentinelAccess redis.Access
 	// Lock is how many times the lock for the shard has changed hands, such as the leaseTransitions of a Lease: who holds it
 	// shuts out whoever held it before.
@@ -41,68 +43,6 @@ type Shard struct {
 
 // ConnectionName is that of everybody who may change a master, so that the next one ends the connections of the one before.
 const ConnectionName = "shoal-switchover"
-
-// line is the connection to one process; it is nil while there is none.
-type line struct {
-	addr   string
-	access redis.Access
-	conn   *redis.Conn
-	// vital: a step needs this process, which is tried again soon. Others are left alone for a while after they failed, or each
-	// look would wait for them.
-	vital bool
-	until time.Time
-	// trouble is why there was no connection, at that time.
-	trouble error
-	failed  time.Time
-}
-
-const leftAlone, leftAloneVital = time.Second, 20 * time.Millisecond
-
-// ready connects if need be, and ends everybody else's connections, or finds that somebody has the lock by now.
-func (l *line) ready(ctx context.Context) error {
-	if l.conn != nil {
-		return nil
-	}
-	again := l.until
-	if l.vital {
-		again = l.failed.Add(leftAloneVital)
-	}
-	if l.trouble != nil && time.Now().Before(again) {
-		return l.trouble
-	}
-	l.until = time.Now().Add(leftAlone)
-	conn, err := redis.Connect(ctx, l.addr, l.access)
-	if err == nil {
-		if _, err = conn.Evict(ctx); err == nil {
-			l.conn = conn
-			return nil
-		}
-		err = errors.Join(err, conn.Close())
-	}
-	l.trouble, l.failed = err, time.Now()
-	return err
-}
-
-// drop closes the connection, because of trouble or because it is not needed any more: the next look makes another.
-func (l *line) drop(trouble error) {
-	if l.conn != nil {
-		_ = l.conn.Close()
-		l.conn, l.until, l.trouble = nil, time.Now().Add(leftAlone), trouble
-	}
-}
-
-// on does something on the connection that there is. An answer of Redis that is an error breaks it too: what was seen on it
-// does not hold any more.
-func (l *line) on(do func(*redis.Conn) error) error {
-	if l.conn == nil {
-		return fmt.Errorf("the connection to %s is lost: %w", l.addr, l.trouble)
-	}
-	err := do(l.conn)
-	if err != nil {
-		l.drop(err)
-	}
-	return err
-}
 
 func (r *run) look(ctx context.Context) ([]decide.Instance, []decide.Sentinel) {
 	instances := make([]decide.Instance, len(r.shard.Instances))
@@ -119,14 +59,14 @@ func (r *run) look(ctx context.Context) ([]decide.Instance, []decide.Sentinel) {
 	return instances, sentinels
 }
 
-func (r *run) lookAt(ctx context.Context, i Instance, l *line) decide.Instance {
+func (r *run) lookAt(ctx context.Context, i Instance, l *line[Session]) decide.Instance {
 	out := decide.Instance{Name: i.Name, Addr: i.Addr, Node: i.Node, Avoid: i.Avoid, Outdated: i.Outdated}
 	if err := l.ready(ctx); err != nil {
 		out.Trouble = err.Error()
 		return out
 	}
 	var s redis.State
-	if err := l.on(func(c *redis.Conn) (err error) { s, err = c.State(ctx); return err }); err != nil {
+	if err := l.on(func(c Session) (err error) { s, err = c.State(ctx); return err }); err != nil {
 		out.Trouble = err.Error()
 		return out
 	}
@@ -139,17 +79,17 @@ func (r *run) lookAt(ctx context.Context, i Instance, l *line) decide.Instance {
 	return out
 }
 
-// known is the address of the instance that has this one or this alias, if there is one.
+// known is the address of the instance that has this alias, if there is one.
 func (r *run) known(addr string) string {
 	for _, i := range r.shard.Instances {
-		if slices.Contains(i.Aliases, addr) {
+		if slices.Contains(i.Aliases, addr) || i.Called != nil && i.Called(addr) {
 			return i.Addr
 		}
 	}
 	return addr
 }
 
-func (r *run) listenTo(ctx context.Context, l *line) decide.Sentinel {
+func (r *run) listenTo(ctx context.Context, l *line[*redis.Conn]) decide.Sentinel {
 	out := decide.Sentinel{Addr: l.addr}
 	if err := l.ready(ctx); err != nil {
 		out.Trouble = err.Error()
