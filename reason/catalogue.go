@@ -188,6 +188,26 @@ const (
 	SwitchoverTooLong Code = 2314
 	// HandedOverInPart: another instance is master, and not everybody follows it yet.
 	HandedOverInPart Code = 2315
+	// SwitchoverRunning: a switchover that somebody asked for has begun.
+	SwitchoverRunning Code = 2316
+	// SwitchoverContinued: a switchover that was interrupted goes on.
+	SwitchoverContinued Code = 2317
+	// ShardTaken: the master of the shard is being handed over already.
+	ShardTaken Code = 2318
+	// NoSuchShard: there is no such set with roles, or no such shard of it.
+	NoSuchShard Code = 2319
+	// SwitchoverPaused: the set is paused.
+	SwitchoverPaused Code = 2320
+	// InstanceLost: an instance of the shard is lost.
+	InstanceLost Code = 2321
+	// NoLabelledMaster: nobody of the shard, or more than one, has the label master.
+	NoLabelledMaster Code = 2322
+	// AlreadyMaster: the instance that is to take over is master.
+	AlreadyMaster Code = 2323
+	// SwitchoverTooOld: the switchover was asked for long ago.
+	SwitchoverTooOld Code = 2324
+	// NoOrders: this manager cannot give orders to instances.
+	NoOrders Code = 2325
 	// LabelMaster: the label master is given to the instance that is master.
 	LabelMaster Code = 2401
 	// LabelReplica: the label replica is given to an instance that says that it is one.
@@ -844,6 +864,66 @@ func catalogue() []row {
 			Text:    "another instance is master, and not everybody follows it yet",
 			Meaning: "The new master has every write. The message says what is missing: an instance that does not follow it or does not answer, its own setting min-replicas-to-write, or Sentinels that were not told and do not name it yet.",
 			Advice:  "Look at what the message names, and run the same request again.",
+		}},
+		{SwitchoverRunning, Entry{
+			Name:    "SwitchoverRunning",
+			Text:    "the master is being handed over",
+			Meaning: "Steps are taken, one after the other; status.steps has those that were done. It ends within twice the timeout of each attempt.",
+			Advice:  "Nothing.",
+		}},
+		{SwitchoverContinued, Entry{
+			Name:    "SwitchoverContinued",
+			Text:    "a switchover that was interrupted goes on",
+			Meaning: "The manager that had begun it is gone or has lost its lead, or the attempt before has left something to do. The next one looks at everybody anew, and finishes or gives the writes back.",
+			Advice:  "Nothing.",
+		}},
+		{ShardTaken, Entry{
+			Name:    "ShardTaken",
+			Text:    "the master of the shard is being handed over already",
+			Meaning: "Of one shard one switchover is done at a time: that which has begun, or else the oldest. Others are refused and not queued, or two people who want the same would move the master twice.",
+			Advice:  "Wait for the one that the message names, see who is master then, and ask again if it is still needed.",
+		}},
+		{NoSuchShard, Entry{
+			Name:    "NoSuchShard",
+			Text:    "there is no such InstanceSet with roles, or it has no instances in the shard",
+			Meaning: "A shard is named <set>-<i>, as the label shoal.dev/shard of its pods; its InstanceSet needs roles, in the namespace of the Switchover.",
+			Advice:  "Correct the name: kubectl get pods -L shoal.dev/shard,shoal.dev/role.",
+		}},
+		{SwitchoverPaused, Entry{
+			Name:    "SwitchoverPaused",
+			Text:    "the InstanceSet is paused",
+			Meaning: "While spec.paused is true, no switchover of the set begins. One that has begun is brought to an end.",
+			Advice:  "Set spec.paused to false, and ask again.",
+		}},
+		{InstanceLost, Entry{
+			Name:    "InstanceLost",
+			Text:    "an instance of the shard is lost and not replaced yet",
+			Meaning: "The instance was given up with its node, and is being rebuilt. Until then the shard has a copy less, and no switchover begins.",
+			Advice:  "Wait for the rebuild (condition Rebuilding of the set), and ask again.",
+		}},
+		{NoLabelledMaster, Entry{
+			Name:    "NoLabelledMaster",
+			Text:    "it is not known which instance of the shard is master",
+			Meaning: "Nobody of the shard carries the label master: a failover is under way, or the condition NoMaster of the set says why.",
+			Advice:  "Look at the conditions NoMaster and TwoMasters of the set.",
+		}},
+		{AlreadyMaster, Entry{
+			Name:    "AlreadyMaster",
+			Text:    "the instance that is to take over is master",
+			Meaning: "It has the label master, so there is nothing to hand over.",
+			Advice:  "Nothing.",
+		}},
+		{SwitchoverTooOld, Entry{
+			Name:    "SwitchoverTooOld",
+			Text:    "the switchover was asked for long ago",
+			Meaning: "It was created more than ten minutes ago, by the clock of the API server, and no manager has begun it. Who is master today, and whether it is still wanted, nobody knows.",
+			Advice:  "See that shoal-manager runs, and that its clock is right; then ask again.",
+		}},
+		{NoOrders, Entry{
+			Name:    "NoOrders",
+			Text:    "this manager cannot give orders to instances",
+			Meaning: "Switchovers are carried out by agents. A manager without --agent-image, or without the controller roles, has none.",
+			Advice:  "Run shoal-manager with --agent-image (docs/agent.md).",
 		}},
 		{LabelMaster, Entry{
 			Name:    "LabelMaster",

@@ -10,7 +10,7 @@ import "fmt"
 //	20xx  what the InstanceSet controller does, and why
 //	21xx  rebuild: what is done, and what it waits for
 //	22xx  the state of an InstanceSet
-//	23xx  how a planned switchover ended
+//	23xx  how a planned switchover ended, or why it has not begun
 //	24xx  roles: who carries the label, and why
 //	25xx  agents: their certificates, and who is refused
 type Code int

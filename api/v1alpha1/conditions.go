@@ -40,3 +40,14 @@ const (
 	// maxNodes or to lower maxInstancesPerNode.
 	ConditionSurvivesNodeLoss = "SurvivesNodeLoss"
 )
+
+// Condition types of a Switchover, beside Progressing, which is True while steps are taken. Their reason is the cause in the
+// catalogue, also while the switchover waits to begin.
+const (
+	// ConditionComplete is True when it has ended, and the instance that was master may be stopped as far as the policy goes:
+	// another one is master, or with BestEffort it is master as before. `kubectl wait --for=condition=Complete` waits for it.
+	ConditionComplete = "Complete"
+	// ConditionFailed is True when it has ended otherwise. status.result says whether the master is master as before; what to
+	// do stands on the page of the reason.
+	ConditionFailed = "Failed"
+)

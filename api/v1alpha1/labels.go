@@ -93,3 +93,7 @@ const SchedulerName = "shoal-scheduler"
 
 // Finalizer is held by an InstanceSet until its volumes were treated as its retention policy says.
 const Finalizer = GroupName + "/instance-set"
+
+// SwitchoverFinalizer is held by a Switchover that has begun until it has ended: somebody has to finish it, or to give the
+// writes back.
+const SwitchoverFinalizer = GroupName + "/switchover"

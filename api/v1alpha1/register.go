@@ -14,7 +14,8 @@ var GroupVersion = schema.GroupVersion{Group: GroupName, Version: "v1alpha1"}
 
 // AddToScheme registers the kinds of this package.
 func AddToScheme(s *runtime.Scheme) error {
-	s.AddKnownTypes(GroupVersion, &InstanceSet{}, &InstanceSetList{}, &PlacementPolicy{}, &PlacementPolicyList{})
+	s.AddKnownTypes(GroupVersion, &InstanceSet{}, &InstanceSetList{}, &PlacementPolicy{}, &PlacementPolicyList{},
+		&Switchover{}, &SwitchoverList{})
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil
 }

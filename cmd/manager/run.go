@@ -122,7 +122,7 @@ func crdsServed(config *rest.Config) error {
 		}
 	}
 	var missing []string
-	for _, name := range []string{"instancesets", "placementpolicies"} {
+	for _, name := range []string{"instancesets", "placementpolicies", "switchovers"} {
 		if !served[name] {
 			missing = append(missing, name+"."+v1alpha1.GroupName)
 		}

@@ -51,7 +51,7 @@ func newWorld(t *testing.T) *world {
 	for _, o := range all {
 		w.put(o.DeepCopy())
 	}
-	for _, name := range []string{"instancesets.shoal.dev", "placementpolicies.shoal.dev"} {
+	for _, name := range []string{"instancesets.shoal.dev", "placementpolicies.shoal.dev", "switchovers.shoal.dev"} {
 		w.change("CustomResourceDefinition", name, func(u *unstructured.Unstructured) {
 			w.set(u, []any{map[string]any{"type": "Established", "status": "True"}}, "status", "conditions")
 		})
@@ -264,7 +264,7 @@ var faults = []fault{
 			w.set(u, []any{map[string]any{"kind": "ServiceAccount", "name": "other", "namespace": namespace}}, "subjects")
 		})
 	}, Failure, `Shoal's rights: ClusterRoleBinding shoal-manager is not as it ships: subjects[0].name is "other" instead of "shoal-manager"`},
-	{"a role that may not be read", false, func(w *world) { w.hides = only("ClusterRole") }, NotChecked, "Shoal's rights: you may not read ClusterRole (5)"},
+	{"a role that may not be read", false, func(w *world) { w.hides = only("ClusterRole") }, NotChecked, "Shoal's rights: you may not read ClusterRole (6)"},
 	{"no admission policy", false, gone("ValidatingAdmissionPolicy shoal-slot-labels"), Failure, "protected labels: missing: ValidatingAdmissionPolicy shoal-slot-labels"},
 	{"an admission policy that only warns", false, func(w *world) {
 		w.change("ValidatingAdmissionPolicyBinding", "shoal-slot-labels", func(u *unstructured.Unstructured) { w.set(u, []any{"Warn"}, "spec", "validationActions") })
