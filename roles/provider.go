@@ -68,14 +68,16 @@ func whose(addr string, pods []*corev1.Pod) []string {
 	}
 	var found []string
 	for _, pod := range pods {
-		if reachedAt(pod, host) {
+		if ReachedAt(pod, host) {
 			found = append(found, pod.Name)
 		}
 	}
 	return found
 }
 
-func reachedAt(pod *corev1.Pod, host string) bool {
+// ReachedAt reports whether a host is a pod: one of its IP addresses, or its name under its Service with any part of the domain
+// behind it.
+func ReachedAt(pod *corev1.Pod, host string) bool {
 	if ip := net.ParseIP(host); ip != nil {
 		for _, own := range append([]corev1.PodIP{{IP: pod.Status.PodIP}}, pod.Status.PodIPs...) {
 			if ip.Equal(net.ParseIP(own.IP)) {
@@ -89,7 +91,7 @@ func reachedAt(pod *corev1.Pod, host string) bool {
 	return strings.HasPrefix(full, host) || strings.HasPrefix(host, full)
 }
 
-// monitor is the name by which Sentinels know the shard.
-func monitor(p *v1alpha1.SentinelProvider, shard shardKey) string {
-	return strings.ReplaceAll(p.Monitor, "{shard}", shard.shard)
+// Monitor is the name by which Sentinels know a shard.
+func Monitor(p *v1alpha1.SentinelProvider, shard string) string {
+	return strings.ReplaceAll(p.Monitor, "{shard}", shard)
 }

@@ -45,7 +45,7 @@ func newSentinels(spec v1alpha1.SentinelProvider, now func() time.Time, connect 
 
 // Naming asks all Sentinels at the same time.
 func (s *sentinels) Naming(ctx context.Context, shard shardKey) Naming {
-	name := monitor(&s.spec, shard)
+	name := Monitor(&s.spec, shard.shard)
 	answers := s.ask(ctx, name)
 	for n, a := range answers {
 		if a.err != nil {

@@ -1,7 +1,9 @@
 package roles
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,4 +106,22 @@ func Indexes(ctx context.Context, indexer client.FieldIndexer) error {
 		}
 	}
 	return nil
+}
+
+// InstancesOf are the pods of a shard that its set controls, by name. Their names are those that instances of the shard can
+// have; other pods with its labels are not among them. They are those of the cache itself: nothing may change them.
+func InstancesOf(ctx context.Context, cache client.Reader, set *v1alpha1.InstanceSet, shard string) ([]*corev1.Pod, error) {
+	k := shardKey{set.Namespace, set.Name, shard}
+	var list corev1.PodList
+	if err := cache.List(ctx, &list, client.InNamespace(set.Namespace), client.MatchingFields{podsByShard: set.Name + "/" + shard}, shared); err != nil {
+		return nil, fmt.Errorf("listing the pods of %s: %w", k, err)
+	}
+	var pods []*corev1.Pod
+	for n := range list.Items {
+		if pod := &list.Items[n]; k.instance(set, pod) {
+			pods = append(pods, pod)
+		}
+	}
+	slices.SortFunc(pods, func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
+	return pods, nil
 }

@@ -1,6 +1,7 @@
 package switchover
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -16,6 +17,8 @@ import (
 type Options struct {
 	// Before is called before each step but Wait, if it is set. An error ends the run there, as a crash would.
 	Before func(context.Context, decide.Step) error
+	// Patience is between two looks while something is waited for; 0 means 2 ms.
+	Patience time.Duration
 }
 
 // run is one execution of a request.
@@ -30,7 +33,7 @@ type run struct {
 	seen      []decide.Sentinel
 }
 
-// patience is between two looks while something is waited for.
+// patience is Options.Patience where that is not set.
 const patience = 2 * time.Millisecond
 
 // Run hands over. The last step says how it ended, and an error that ctx ended, or Options.Before, or that somebody has the lock
@@ -68,6 +71,7 @@ func (r *run) close() {
 }
 
 func (r *run) loop(ctx context.Context, o Options) (decide.Step, error) {
+	long := cmp.Or(o.Patience, patience)
 	for {
 		s := r.snapshot(ctx)
 		if err := r.shutOut(); err != nil {
@@ -78,7 +82,7 @@ func (r *run) loop(ctx context.Context, o Options) (decide.Step, error) {
 			return step, fmt.Errorf("handing over from %s: %w", r.request.From, err)
 		}
 		if step.Do == decide.Wait {
-			rest(ctx)
+			rest(ctx, long)
 			continue
 		}
 		if r.request.Configured == nil { // from here on it may be what a step has set
@@ -99,7 +103,7 @@ func (r *run) loop(ctx context.Context, o Options) (decide.Step, error) {
 			trouble = err.Error()
 		}
 		if r.memory = r.memory.After(step, begun, epoch, trouble); err != nil {
-			rest(ctx)
+			rest(ctx, long)
 		}
 	}
 }
@@ -119,8 +123,8 @@ func (r *run) shutOut() error {
 	return nil
 }
 
-func rest(ctx context.Context) {
-	timer := time.NewTimer(patience)
+func rest(ctx context.Context, long time.Duration) {
+	timer := time.NewTimer(long)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -80,12 +80,15 @@ func (o *options) validateAgents() error {
 	return nil
 }
 
-// setupRoles adds the controllers of roles and, if there are agents, those who sign for them, hear them and give them orders.
+// setupRoles adds the controllers of roles and of Switchovers and, if there are agents, those who sign for them, hear them and
+// give them orders.
 func setupRoles(mgr ctrl.Manager, o *options) error {
 	r := roles.Options{MaxConcurrentReconciles: o.shards}
 	if o.agentImage == "" {
-		_, err := roles.Setup(mgr, r)
-		return err
+		if _, err := roles.Setup(mgr, r); err != nil {
+			return err
+		}
+		return setupSwitchovers(mgr, o, nil)
 	}
 	namespace, err := o.namespace()
 	if err != nil {
@@ -96,15 +99,21 @@ func setupRoles(mgr ctrl.Manager, o *options) error {
 		return err
 	}
 	var ledger *roles.Ledger
-	r.Orders, err = orders.New(orders.Options{
-		Own: keeper.Own, Lock: o.lock, Registry: ctrlmetrics.Registry,
-		// What is wrong with a report is counted there; the answer to the order counts all the same.
-		Heard: func(ctx context.Context, id agent.Identity, report agent.Report) { _ = ledger.Accept(ctx, id, report) },
-	})
+	// What is wrong with a report is counted there; the answer to the order counts all the same.
+	heard := func(ctx context.Context, id agent.Identity, report agent.Report) { _ = ledger.Accept(ctx, id, report) }
+	r.Orders, err = orders.New(orders.Options{Own: keeper.Own, Lock: o.lock, Registry: ctrlmetrics.Registry, Heard: heard})
 	if err != nil {
 		return err
 	}
+	executor, err := o.executor(mgr, keeper.Own, heard)
+	if err != nil {
+		return err
+	}
+	r.HandingOver = executor.HandingOver
 	if ledger, err = roles.Setup(mgr, r); err != nil {
+		return err
+	}
+	if err := setupSwitchovers(mgr, o, executor); err != nil {
 		return err
 	}
 	return receive.Setup(mgr, receive.Place{Address: o.agentAddress, Namespace: namespace, Pod: o.podName}, keeper.Own, ledger)

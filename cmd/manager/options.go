@@ -21,7 +21,7 @@ type options struct {
 	burst       int
 	controllers []string
 
-	instanceSets, policies, shards, writers int
+	instanceSets, policies, shards, switchovers, writers int
 
 	nodeBandwidth     []string
 	bandwidthHeadroom int
@@ -42,7 +42,7 @@ type options struct {
 func defaults() *options {
 	return &options{
 		qps: 200, burst: 400, controllers: []string{"*"},
-		instanceSets: 8, policies: 4, shards: 16, writers: 32, agentAddress: ":9722",
+		instanceSets: 8, policies: 4, shards: 16, switchovers: 8, writers: 32, agentAddress: ":9722",
 		leaderElect: true, leaseName: "shoal-manager",
 		leaseDuration: 15 * time.Second, renewDeadline: 10 * time.Second, retryPeriod: 2 * time.Second,
 		metricsAddress: ":8080", probeAddress: ":8081", lock: lockOf(nil),
@@ -57,6 +57,7 @@ func (o *options) addFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.instanceSets, "concurrent-instancesets", o.instanceSets, "InstanceSets that are worked on at once")
 	f.IntVar(&o.policies, "concurrent-policies", o.policies, "PlacementPolicies that are worked on at once")
 	f.IntVar(&o.shards, "concurrent-shards", o.shards, "shards whose roles are worked on at once")
+	f.IntVar(&o.switchovers, "concurrent-switchovers", o.switchovers, "shards whose masters are handed over at once")
 	f.IntVar(&o.writers, "write-concurrency", o.writers, "writes at once for one InstanceSet")
 	f.StringArrayVar(&o.nodeBandwidth, "node-bandwidth", o.nodeBandwidth,
 		"SELECTOR=MBPS or SELECTOR=INGRESS/EGRESS: bandwidth of the nodes with these labels (* for all), in Mbit/s, where no annotation says it; may be repeated, the first that matches holds")
@@ -130,7 +131,7 @@ func (o *options) validate() error {
 		value int
 	}{
 		{"kube-api-burst", o.burst}, {"concurrent-instancesets", o.instanceSets},
-		{"concurrent-policies", o.policies}, {"concurrent-shards", o.shards}, {"write-concurrency", o.writers},
+		{"concurrent-policies", o.policies}, {"concurrent-shards", o.shards}, {"concurrent-switchovers", o.switchovers}, {"write-concurrency", o.writers},
 	} {
 		if n.value < 1 {
 			return fmt.Errorf("--%s: %d: must be at least 1", n.flag, n.value)

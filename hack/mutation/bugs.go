@@ -30,6 +30,9 @@ var (
 	ofProbe      = []string{"./agent/probe"}
 	ofSigner     = []string{"./signer"}
 	ofReceive    = []string{"./roles/receive"}
+	ofRequests   = []string{"./roles/switchovers/decide"}
+	ofCarrying   = []string{"./roles/switchovers"}
+	ofHandover   = []string{"./roles/handover"}
 )
 
 const (
@@ -140,6 +143,21 @@ var bugs = []bug{
 	{name: "alarm-unheard", file: "switchover/decide/decide.go", is: "\tif p.sentinelsAlarmed() {\n", becomes: "\tif p.PausedAt.IsZero() && p.sentinelsAlarmed() {\n", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 	{name: "lost-lock-unnoticed", file: "redis/conn.go", is: "generation > a.Generation", becomes: "generation > a.Generation+1000", scenarios: []string{"./redis ^TestNamesakes$"}, onRedis: "^TestLockLost$", apart: true, why: noSwitchover},
 	{name: "old-look", file: "switchover/decide/snapshot.go", is: "!m.Old && s.Took > fresh", becomes: "!m.Old && s.Took < 0", scenarios: ofSwitchover, onRedis: "^TestAnOldLookIsNotActedOn$", apart: true, why: noSwitchover},
+
+	// Switchovers: who may hand over, and what outlives whoever does.
+	{name: "two-switchovers-at-once", file: "roles/switchovers/decide/decide.go", is: "\t{\"another one\", another},\n", becomes: "", scenarios: ofRequests, apart: true, why: noSwitchover},
+	{name: "oldest-overrules-begun", file: "roles/switchovers/decide/decide.go", is: "(o.begun() || !o.Deleted && older(o, s.Request))", becomes: "(!o.Deleted && older(o, s.Request))", scenarios: ofRequests, apart: true, why: noSwitchover},
+	{name: "executor-not-taken", file: "roles/handover/executor.go", is: "\tif e.taken[s] {\n", becomes: "\tif false {\n", scenarios: ofHandover, apart: true, why: noSwitchover},
+	{name: "step-without-lock", file: "roles/handover/executor.go", is: "\tlock, err := e.lock()\n\tif err != nil {\n", becomes: "\tlock, err := e.lock()\n\tif false {\n", scenarios: ofHandover, apart: true, why: noSwitchover},
+	{name: "lost-leader-ends-it", file: "roles/handover/executor.go", is: "now, err := e.lock(); err != nil || now != lock {", becomes: "_, err := e.lock(); false {", scenarios: ofHandover, apart: true, why: noSwitchover},
+	{name: "lost-leader-writes-on", file: "roles/switchovers/commit.go", is: "if now.UID != s.UID || !equality.Semantic.DeepEqual(now.Status, s.Status) {", becomes: "if now.UID != s.UID {", scenarios: ofCarrying, apart: true, why: noSwitchover},
+	{name: "begun-is-not-recorded", file: "roles/switchovers/commit.go", is: "\tif err := r.hold(ctx, s, true); err != nil {\n\t\treturn 0, err\n\t}\n", becomes: "", scenarios: ofCarrying, apart: true, why: noSwitchover},
+	{name: "begins-from-the-label-again", file: "roles/switchovers/decide/decide.go", is: "return Verdict{Do: GoOn, From: s.Request.From,", becomes: "return Verdict{Do: GoOn, From: append(s.masters(), \"\")[0],", scenarios: ofRequests, apart: true, why: noSwitchover},
+	{name: "pause-stops-half-way", file: "roles/switchovers/decide/decide.go", is: "\tcase s.Taken:\n\t\treturn Verdict{Do: Wait, Code: reason.ShardTaken", becomes: "\tcase s.Taken || s.Paused:\n\t\treturn Verdict{Do: Wait, Code: reason.ShardTaken", scenarios: ofRequests, apart: true, why: noSwitchover},
+	{name: "begins-while-paused", file: "roles/switchovers/decide/decide.go", is: "\tif s.Paused {\n", becomes: "\tif false {\n", scenarios: ofRequests, apart: true, why: noSwitchover},
+	{name: "begins-with-a-lost-one", file: "roles/switchovers/decide/decide.go", is: "\t\tif i.Lost {\n", becomes: "\t\tif false {\n", scenarios: ofRequests, apart: true, why: noSwitchover},
+	{name: "steps-wait-for-their-record", file: "roles/switchovers/journal.go", is: "\tselect {\n\tcase j.wake <- struct{}{}:\n\tdefault:\n\t}\n", becomes: "\tj.wake <- struct{}{}\n\tj.wake <- struct{}{}\n", scenarios: []string{"./roles/switchovers ^TestStepsDoNotWait"}, apart: true, why: noSwitchover},
+	{name: "done-becomes-undone", file: "roles/switchovers/commit.go", is: "return now.Result == handing.HandedOver || before.Result != handing.HandedOver", becomes: "return true", scenarios: ofCarrying, apart: true, why: noSwitchover},
 
 	// Who carries the label master.
 	{name: "label-before-strip", file: "roles/decide/decide.go", is: "if holders := p.holders(); len(holders) > 0 {", becomes: "if holders := p.holders(); len(holders) > 3 {", scenarios: ofRoles, apart: true, why: noRoles},

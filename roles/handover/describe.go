@@ -1,0 +1,111 @@
+package handover
+
+import (
+	"context"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/redis"
+	"github.com/shoal-dev/shoal/roles"
+	"github.com/shoal-dev/shoal/roles/orders"
+	"github.com/shoal-dev/shoal/slots"
+	"github.com/shoal-dev/shoal/switchover"
+)
+
+// describe says where everybody is. A pod without an address has no engine that runs, and is left out.
+func (e *Executor) describe(ctx context.Context, set *v1alpha1.InstanceSet, s Shard, pods []*corev1.Pod) switchover.Shard {
+	out := switchover.Shard{}
+	if p := set.Spec.RoleProvider; p != nil && p.Sentinel != nil {
+		out.Sentinels, out.Monitor = p.Sentinel.Addresses, roles.Monitor(p.Sentinel, s.Name)
+	}
+	named := masterNamed(ctx, out)
+	wanted := map[string]string{}
+	for _, pod := range pods {
+		target, err := orders.Of(pod)
+		if err != nil {
+			continue
+		}
+		i := switchover.Instance{
+			Name: pod.Name, Addr: addressOf(pod, named, set.Spec.Rebuild.Port), Node: pod.Spec.NodeName,
+			Called: func(addr string) bool {
+				host, _, err := net.SplitHostPort(addr)
+				return err == nil && roles.ReachedAt(pod, host)
+			},
+			Avoid:    pod.DeletionTimestamp != nil || e.leaving(ctx, pod.Spec.NodeName),
+			Outdated: pod.Labels[v1alpha1.LabelRevision] != revision(set, pod.Labels[v1alpha1.LabelTemplate], wanted),
+			Open: func(ctx context.Context, _ uint64) (switchover.Session, error) { // the client knows the lock
+				return e.open(ctx, target)
+			},
+		}
+		out.Instances = append(out.Instances, i)
+	}
+	return out
+}
+
+// leaving: no new pod would be placed on the node, or it is dead.
+func (e *Executor) leaving(ctx context.Context, name string) bool {
+	var node corev1.Node
+	if err := e.cache.Get(ctx, types.NamespacedName{Name: name}, &node); err != nil {
+		return true
+	}
+	return node.Spec.Unschedulable || slots.OutOfService(&node) || !slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
+		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+// revision is what the instances of a template are to be of. It is made once for each template.
+func revision(set *v1alpha1.InstanceSet, template string, made map[string]string) string {
+	if known, ok := made[template]; ok {
+		return known
+	}
+	var of *v1alpha1.InstanceTemplate
+	for n := range set.Spec.Templates {
+		if set.Spec.Templates[n].Name == template {
+			of = &set.Spec.Templates[n]
+		}
+	}
+	made[template] = podspec.Revision(set, of)
+	return made[template]
+}
+
+// asking bounds the question for whom Sentinels name.
+const asking = 300 * time.Millisecond
+
+// masterNamed is the address of the master as a Sentinel has it, "" if none answers: in which form they know instances is theirs.
+func masterNamed(ctx context.Context, s switchover.Shard) string {
+	for _, addr := range s.Sentinels {
+		conn, err := redis.Connect(ctx, addr, redis.Access{Dial: asking, IO: asking})
+		if err != nil {
+			continue
+		}
+		view, err := conn.View(ctx, s.Monitor)
+		_ = conn.Close() // there is an answer, or none
+		if err == nil && view.Master != "" {
+			return view.Master
+		}
+	}
+	return ""
+}
+
+// addressOf is host:port of an instance in the form of the one that Sentinels name: by IP, or by the name that its Service gives
+// it, with the same domain behind it.
+func addressOf(pod *corev1.Pod, named string, port int32) string {
+	host, text, err := net.SplitHostPort(named)
+	if err != nil {
+		return net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(int(port)))
+	}
+	if _, domain, is := strings.Cut(host, "."); is && net.ParseIP(host) == nil {
+		if own := pod.Name + "." + domain; roles.ReachedAt(pod, own) {
+			return net.JoinHostPort(own, text)
+		}
+	}
+	return net.JoinHostPort(pod.Status.PodIP, text)
+}
