@@ -73,29 +73,37 @@ type sidecar struct {
 // newSidecar starts an agent for the Redis at host:port, and waits for nothing.
 func newSidecar(t testing.TB, addr string, flags ...string) *sidecar {
 	t.Helper()
+	own := network(t) // on 127.0.0.1, a port that is free now may be taken by anybody who connects meanwhile
+	actions := fmt.Sprintf("127.%d.5.1", own)
+	metrics := fmt.Sprintf("127.%d.5.2", own)
+	s := &sidecar{
+		ca: mtlstest.New(t), identity: agent.Identity{Namespace: "shop", Pod: "orders-0", UID: "8d7f1c1e-2c5b-4a53-9d0e-0a1b2c3d4e5f"}.String(),
+		actions: net.JoinHostPort(actions, freePort(t, actions)), metrics: net.JoinHostPort(metrics, freePort(t, metrics)),
+	}
+	s.run(t, addr, append([]string{"--timeout", "2s", "-v", "9"}, flags...)...)
+	return s
+}
+
+// run starts the agent that has these addresses, this identity and this authority.
+func (s *sidecar) run(t testing.TB, addr string, flags ...string) {
+	t.Helper()
 	program, err := agentProgram()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &sidecar{t: t, ca: mtlstest.New(t), folder: scratch(t), log: &printed{}, reports: make(chan reported, 1000)}
-	s.identity = agent.Identity{Namespace: "shop", Pod: "orders-0", UID: "8d7f1c1e-2c5b-4a53-9d0e-0a1b2c3d4e5f"}.String()
+	s.t, s.folder, s.log, s.reports = t, scratch(t), &printed{}, make(chan reported, 1000)
 	bundle, roots := s.ca.Write(t, s.folder, s.ca.Sign(t, s.identity, nil))
-	own := network(t) // on 127.0.0.1, a port that is free now may be taken by anybody who connects meanwhile
-	for n, address := range []*string{&s.actions, &s.metrics} {
-		ip := fmt.Sprintf("127.%d.5.%d", own, n+1)
-		*address = net.JoinHostPort(ip, freePort(t, ip))
-	}
 	s.Cmd = exec.Command(program, append([]string{"--manager", s.manager(), "--address", addr, "--credential-bundle-file", bundle, "--trust-bundle-file", roots,
-		"--actions-bind-address", s.actions, "--metrics-bind-address", s.metrics, "--timeout", "2s", "-v", "9"}, flags...)...)
+		"--actions-bind-address", s.actions, "--metrics-bind-address", s.metrics}, flags...)...)
 	s.Stdout, s.Stderr = s.log, s.log
 	s.Env = []string{} // it needs nothing
 	start(t, s.Cmd)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the agent said:\n%s", s.log)
+			lines := strings.Split(s.log.String(), "\n")
+			t.Logf("the agent said:\n%s", strings.Join(lines[max(0, len(lines)-40):], "\n"))
 		}
 	})
-	return s
 }
 
 // manager takes reports, and returns its address.

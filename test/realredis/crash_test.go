@@ -85,7 +85,11 @@ func (s *shard) killedAt(step int, within bool) *decide.Step {
 
 // killedEverywhere kills at each step in turn. A machine that does much else makes one give up; that is no end of the steps.
 func killedEverywhere(t *testing.T, within bool) {
-	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
+	killedEverywhereOf(t, within, shape{servers: 3, sentinels: 3, downAfter: downAfter})
+}
+
+func killedEverywhereOf(t *testing.T, within bool, is shape) {
+	s := newShard(t, is)
 	step, refused := 0, 0
 	for !t.Failed() {
 		end := s.killedAt(step, within)
@@ -135,7 +139,11 @@ const back = 2 * time.Second
 
 // interrupted hands over to server 1, and has something happen to it just before a step. It is undone again afterwards.
 func interrupted(t *testing.T, at decide.Action, happens, undone func(s *shard)) {
-	inTime(t, func(t *testing.T) (time.Duration, bool) { return interruptedOnce(t, at, happens, undone) })
+	interruptedOf(t, shape{servers: 3, sentinels: 3, downAfter: downAfter}, at, happens, undone)
+}
+
+func interruptedOf(t *testing.T, is shape, at decide.Action, happens, undone func(s *shard)) {
+	inTime(t, func(t *testing.T) (time.Duration, bool) { return interruptedOnce(t, is, at, happens, undone) })
 }
 
 // inTime tries something in which no write is acknowledged for some time, which is to be at most back. It may be once by chance
@@ -162,8 +170,8 @@ func inTime(t *testing.T, once func(t *testing.T) (gap time.Duration, seen bool)
 }
 
 // interruptedOnce is not seen if it was given up before that step, or left open because the master did not answer.
-func interruptedOnce(t *testing.T, at decide.Action, happens, undone func(s *shard)) (gap time.Duration, seen bool) {
-	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
+func interruptedOnce(t *testing.T, is shape, at decide.Action, happens, undone func(s *shard)) (gap time.Duration, seen bool) {
+	s := newShard(t, is)
 	writers, w := s.write(2), s.witness()
 	atLeast(t, writers, 50)
 	request, happened := s.wanted(0), false

@@ -25,6 +25,16 @@ const orderVariable = "SHOAL_TEST_SWITCHOVER"
 type order struct {
 	Shard   switchover.Shard
 	Request decide.Request
+	// Cluster is where instances have agents; then Shard counts for its lock alone.
+	Cluster *cluster
+}
+
+// run does what is ordered.
+func (o order) run(ctx context.Context, before func(decide.Step) error) (decide.Step, error) {
+	if o.Cluster == nil {
+		return switchover.Run(ctx, o.Shard, o.Request, switchover.Options{Before: func(_ context.Context, step decide.Step) error { return before(step) }})
+	}
+	return o.Cluster.run(ctx, o.Shard.Lock, o.Request, before)
 }
 
 // handOver is that process. It says each step before it does it, and waits to be told to go on.
@@ -35,16 +45,19 @@ func handOver(text string) int {
 		return 2
 	}
 	in, out := bufio.NewReader(os.Stdin), json.NewEncoder(os.Stdout)
-	_, err := switchover.Run(context.Background(), o.Shard, o.Request, switchover.Options{Before: func(_ context.Context, step decide.Step) error {
-		if err := out.Encode(step); err != nil {
-			return err
-		}
+	end, err := o.run(context.Background(), func(step decide.Step) error {
 		if step.Do == decide.End {
 			return nil
 		}
+		if err := out.Encode(step); err != nil {
+			return err
+		}
 		_, err := in.ReadString('\n')
 		return err
-	}})
+	})
+	if err == nil {
+		err = out.Encode(end)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -61,7 +74,7 @@ type process struct {
 
 func (s *shard) process(request decide.Request) *process {
 	s.t.Helper()
-	text, err := json.Marshal(order{s.described(), request})
+	text, err := json.Marshal(s.order(s.described(), request))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -143,14 +156,18 @@ func (s *shard) handsOver(request decide.Request) (step decide.Step) {
 	return step
 }
 
+func (s *shard) order(described switchover.Shard, request decide.Request) order {
+	return order{described, request, s.cluster()}
+}
+
 func (s *shard) handOverOf(described switchover.Shard, request decide.Request, before func(decide.Step)) decide.Step {
 	s.t.Helper()
-	step, err := switchover.Run(context.Background(), described, request, switchover.Options{Before: func(_ context.Context, step decide.Step) error {
+	step, err := s.order(described, request).run(context.Background(), func(step decide.Step) error {
 		if before != nil {
 			before(step)
 		}
 		return nil
-	}})
+	})
 	if err != nil {
 		s.t.Fatal(err)
 	}

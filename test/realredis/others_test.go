@@ -13,7 +13,6 @@ import (
 
 	"github.com/shoal-dev/shoal/reason"
 	"github.com/shoal-dev/shoal/redis"
-	"github.com/shoal-dev/shoal/switchover"
 	"github.com/shoal-dev/shoal/switchover/decide"
 )
 
@@ -69,9 +68,11 @@ func TestOthersFrozen(t *testing.T) {
 }
 
 // TestTwoAtOnce: two who hand over the same shard at the same time, to different replicas, as nobody who holds a lock does.
-func TestTwoAtOnce(t *testing.T) {
+func TestTwoAtOnce(t *testing.T) { twoAtOnce(t, shape{servers: 3, sentinels: 3, downAfter: downAfter}) }
+
+func twoAtOnce(t *testing.T, is shape) {
 	t.Parallel()
-	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
+	s := newShard(t, is)
 	writers, w := s.write(2), s.witness()
 	atLeast(t, writers, 50)
 	var both sync.WaitGroup
@@ -80,7 +81,7 @@ func TestTwoAtOnce(t *testing.T) {
 		request := s.wanted(0)
 		request.To, request.Timeout = name(n+1), 3*time.Second
 		both.Go(func() {
-			ends[n], _ = switchover.Run(context.Background(), s.described(), request, switchover.Options{})
+			ends[n], _ = s.order(s.described(), request).run(context.Background(), func(decide.Step) error { return nil })
 		})
 	}
 	both.Wait()
@@ -126,10 +127,14 @@ func TestAnOldLookIsNotActedOn(t *testing.T) {
 // TestLockLost: one who has lost the lock, and does not know, is in the middle when the next one begins. It ends, and nothing that
 // it does keeps the other one from finishing.
 func TestLockLost(t *testing.T) {
-	for _, at := range []decide.Action{decide.Pause, decide.Demote, decide.Promote, decide.Tell, decide.Follow} {
+	lockLost(t, shape{servers: 4, sentinels: 3, downAfter: downAfter}, decide.Pause, decide.Demote, decide.Promote, decide.Tell, decide.Follow)
+}
+
+func lockLost(t *testing.T, is shape, all ...decide.Action) {
+	for _, at := range all {
 		t.Run(fmt.Sprint(at), func(t *testing.T) {
 			t.Parallel()
-			s := newShard(t, shape{servers: 4, sentinels: 3, downAfter: downAfter})
+			s := newShard(t, is)
 			writers, w := s.write(2), s.witness()
 			atLeast(t, writers, 50)
 			type end struct {
@@ -137,19 +142,24 @@ func TestLockLost(t *testing.T) {
 				err  error
 			}
 			began, goOn, ended := make(chan decide.Action), make(chan bool), make(chan end, 1)
-			old, later, request := s.described(), s.described(), s.wanted(0)
-			later.Lock = 7
+			old, request := s.described(), s.wanted(0)
+			s.lock = 7
+			later := s.described()
 			request.To = name(1)
 			go func() {
 				blocked := false
-				step, err := switchover.Run(t.Context(), old, request, switchover.Options{Before: func(_ context.Context, step decide.Step) error {
+				step, err := s.order(old, request).run(t.Context(), func(step decide.Step) error {
 					if !blocked && (step.Do == at || step.Do == decide.End) {
 						blocked = true
 						began <- step.Do
 						<-goOn
 					}
 					return nil
-				}})
+				})
+				if !blocked { // it has ended before that
+					began <- decide.End
+					<-goOn
+				}
 				ended <- end{step, err}
 			}()
 			tooEarly := <-began == decide.End // it was given up, as is right on a machine that does much else

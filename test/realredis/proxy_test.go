@@ -43,9 +43,9 @@ type front struct {
 	pairs  map[*pair]bool
 }
 
-func newFront(t testing.TB, ip, server string) *front {
+func newFront(t testing.TB, ip, port, server string) *front {
 	t.Helper()
-	listener, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
+	listener, err := net.Listen("tcp", net.JoinHostPort(ip, port))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/shoal-dev/shoal/agent/mtls/mtlstest"
 	"github.com/shoal-dev/shoal/redis"
 	"github.com/shoal-dev/shoal/switchover"
 	"github.com/shoal-dev/shoal/switchover/decide"
@@ -75,8 +76,12 @@ type shard struct {
 	sentinels []string
 	monitors  []*exec.Cmd
 	logs      map[string]*printed
+	agents    []*sidecar
+	ca        *mtlstest.Authority
 	// io bounds each answer that whoever hands over waits for.
 	io time.Duration
+	// lock is how many times the lock of the shard has changed hands.
+	lock uint64
 	// pace is between two writes of a writer, which are not to have all cores to themselves.
 	pace time.Duration
 }
@@ -108,6 +113,16 @@ func (s *shard) ip(kind, n int) string { return fmt.Sprintf("127.%d.%d.%d", s.ne
 func (s *shard) server(n int) string   { return s.ip(1, n) }
 func (s *shard) writer() string        { return s.ip(2, 0) }
 func (s *shard) sentinel(n int) string { return s.ip(3, n) }
+func (s *shard) front(n int) string    { return s.ip(4, n) }
+
+// frontPort is any, but for instances with agents: in a cluster all have the same.
+func (s *shard) frontPort() string {
+	if s.is.agents == 0 || len(s.fronts) == 0 {
+		return "0"
+	}
+	_, port, _ := net.SplitHostPort(s.fronts[0].addr())
+	return port
+}
 
 const executor = "127.0.0.1"
 
@@ -120,6 +135,8 @@ type shape struct {
 	failoverTimeout time.Duration
 	// entrypoint: servers are started by shoal-redis, so that they can start again.
 	entrypoint bool
+	// agents: the master is handed over through an agent beside each server, which waits for it for so long.
+	agents time.Duration
 	// user is a user of an ACL for servers and Sentinels, beside the default one: its words.
 	user, sentinelUser string
 }
@@ -139,6 +156,7 @@ func newShard(t testing.TB, is shape) *shard {
 	}
 	s.settled(0)
 	s.addSentinels(is)
+	s.addAgents()
 	s.sentinelsKnowEachOther(is.sentinels)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -235,7 +253,7 @@ func (s *shard) run(name string, c *exec.Cmd) *exec.Cmd {
 
 func (s *shard) addServer(n int) {
 	ip, port := s.server(n), s.ports[n]
-	s.fronts = append(s.fronts, newFront(s.t, fmt.Sprintf("127.%d.4.%d", s.net, n+1), net.JoinHostPort(ip, port)))
+	s.fronts = append(s.fronts, newFront(s.t, s.front(n), s.frontPort(), net.JoinHostPort(ip, port)))
 	if err := os.Mkdir(s.folder(n), 0o755); err != nil {
 		s.t.Fatal(err)
 	}
@@ -410,7 +428,7 @@ func name(n int) string { return "r-" + strconv.Itoa(n) }
 
 func (s *shard) described() switchover.Shard {
 	access := redis.Access{Dial: s.io, IO: s.io}
-	out := switchover.Shard{Sentinels: s.sentinels, Monitor: monitor, Access: access, SentinelAccess: access}
+	out := switchover.Shard{Sentinels: s.sentinels, Monitor: monitor, Access: access, SentinelAccess: access, Lock: s.lock}
 	for n, f := range s.fronts {
 		out.Instances = append(out.Instances, switchover.Instance{Name: name(n), Addr: f.addr(), Aliases: []string{f.server}})
 	}

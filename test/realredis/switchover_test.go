@@ -31,8 +31,10 @@ func percentile(of []time.Duration, p int) time.Duration {
 }
 
 // TestPlanned hands over again and again while writers write, and loses nothing that was acknowledged.
-func TestPlanned(t *testing.T) {
-	s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
+func TestPlanned(t *testing.T) { planned(t, shape{servers: 3, sentinels: 3, downAfter: downAfter}) }
+
+func planned(t *testing.T, is shape) {
+	s := newShard(t, is)
 	s.pace = 0
 	master, n := 0, count(t, 10)
 	var gaps, took []time.Duration

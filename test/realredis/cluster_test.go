@@ -1,0 +1,238 @@
+//go:build redis
+
+package realredis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/shoal-dev/shoal/agent/mtls"
+	"github.com/shoal-dev/shoal/agent/mtls/mtlstest"
+	"github.com/shoal-dev/shoal/api/agent"
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/roles"
+	"github.com/shoal-dev/shoal/roles/handover"
+	"github.com/shoal-dev/shoal/roles/orders"
+	"github.com/shoal-dev/shoal/switchover/decide"
+)
+
+// cluster is a shard as the manager sees it: a set with its pods, whose agents it asks. It has no password and no address of a
+// Redis but those of Sentinels.
+type cluster struct {
+	Members       []corev1.Pod
+	Sentinels     []string
+	Bundle, Roots string // the manager's certificate
+	Patience      time.Duration
+}
+
+const setName, namespace = "r", "shop"
+
+func identityOf(n int) agent.Identity {
+	return agent.Identity{Namespace: namespace, Pod: name(n), UID: fmt.Sprintf("8d7f1c1e-2c5b-4a53-9d0e-%012d", n)}
+}
+
+// addAgents starts an agent for each server, at the address of its front: that of its pod.
+func (s *shard) addAgents() {
+	if s.is.agents == 0 {
+		return
+	}
+	s.ca = mtlstest.New(s.t)
+	for n := range s.servers {
+		s.agents = append(s.agents, nil)
+		s.startAgent(n)
+	}
+	for n := range s.agents {
+		s.agentAnswers(n)
+	}
+}
+
+// startAgent starts one that does not run: another boot of it.
+func (s *shard) startAgent(n int) {
+	a := &sidecar{
+		ca: s.ca, identity: identityOf(n).String(), actions: net.JoinHostPort(s.front(n), fmt.Sprint(podspec.AgentActionsPort)),
+		metrics: net.JoinHostPort(s.front(n), fmt.Sprint(podspec.AgentActionsPort+1)),
+	}
+	a.run(s.t, net.JoinHostPort(s.server(n), s.ports[n]), "--timeout", s.is.agents.String())
+	s.agents[n] = a
+}
+
+func (s *shard) agentAnswers(n int) {
+	s.t.Helper()
+	if err := until(60*time.Second, func() bool {
+		c, err := net.Dial("tcp", s.agents[n].actions)
+		return err == nil && c.Close() == nil
+	}); err != nil {
+		s.t.Fatalf("the agent of server %d does not start", n)
+	}
+}
+
+// cluster is nil where there are no agents.
+func (s *shard) cluster() *cluster {
+	if s.is.agents == 0 {
+		return nil
+	}
+	folder := scratch(s.t)
+	c := &cluster{Sentinels: s.sentinels, Patience: s.io}
+	if c.Patience == 0 {
+		c.Patience = handover.Answers
+	}
+	c.Bundle, c.Roots = s.ca.Write(s.t, folder, s.ca.Sign(s.t, agent.ManagerURI, nil))
+	for n := range s.servers {
+		id := identityOf(n)
+		c.Members = append(c.Members, corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: id.Namespace, Name: id.Pod, UID: types.UID(id.UID), Labels: map[string]string{v1alpha1.LabelInstanceSet: setName, v1alpha1.LabelShard: setName + "-0"},
+				OwnerReferences: []metav1.OwnerReference{{APIVersion: v1alpha1.GroupVersion.String(), Kind: "InstanceSet", Name: setName, UID: "set", Controller: ptr.To(true)}},
+			},
+			Status: corev1.PodStatus{PodIP: s.front(n), PodIPs: []corev1.PodIP{{IP: s.front(n)}}},
+		})
+	}
+	return c
+}
+
+// indexer has a fake client answer by indexes.
+type indexer struct{ *fake.ClientBuilder }
+
+func (i indexer) IndexField(_ context.Context, o client.Object, field string, of client.IndexerFunc) error {
+	i.WithIndex(o, field, of)
+	return nil
+}
+
+// executor is that of a manager that has this lock.
+func (c *cluster) executor(lock uint64) (*handover.Executor, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, err
+	}
+	set := &v1alpha1.InstanceSet{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: setName, UID: "set"}}
+	set.Spec.ShardSize = ptr.To(int32(len(c.Members)))
+	set.Spec.RoleProvider = &v1alpha1.RoleProvider{Type: v1alpha1.RoleProviderSentinel, Sentinel: &v1alpha1.SentinelProvider{Addresses: c.Sentinels, Monitor: monitor}}
+	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(set)
+	for n := range c.Members {
+		builder.WithObjects(&c.Members[n])
+	}
+	if err := roles.Indexes(context.Background(), indexer{builder}); err != nil {
+		return nil, err
+	}
+	has := func() (uint64, error) { return lock, nil }
+	asks, err := orders.New(orders.Options{
+		Own: func() (mtls.Own, error) { return mtls.ReadFiles(c.Bundle, c.Roots) }, Lock: has, Timeout: c.Patience, Registry: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return handover.New(builder.Build(), asks, has), nil
+}
+
+func (c *cluster) run(ctx context.Context, lock uint64, request decide.Request, before func(decide.Step) error) (decide.Step, error) {
+	e, err := c.executor(lock)
+	if err != nil {
+		return decide.Step{}, err
+	}
+	shard := handover.Shard{Set: types.NamespacedName{Namespace: namespace, Name: setName}, Name: setName + "-0"}
+	return e.Run(ctx, shard, request, func(step decide.Step) {
+		if err := before(step); err != nil {
+			fmt.Fprintln(os.Stderr, err) // whoever started this process is gone
+			os.Exit(1)
+		}
+	})
+}
+
+// through is a shard whose master is handed over through agents.
+var through = shape{servers: 3, sentinels: 3, downAfter: downAfter, agents: 2 * time.Second}
+
+// TestPlannedThroughAgents is TestPlanned, as a manager does it: it connects to no Redis.
+func TestPlannedThroughAgents(t *testing.T) { planned(t, through) }
+
+// TestKilledBetweenStepsThroughAgents kills the manager before each step, and another one goes on.
+func TestKilledBetweenStepsThroughAgents(t *testing.T) {
+	t.Parallel()
+	killedEverywhereOf(t, false, through)
+}
+
+// TestTargetFrozenThroughAgents stops the server of the one that takes over, and not its agent.
+func TestTargetFrozenThroughAgents(t *testing.T) {
+	is := through
+	is.agents = 500 * time.Millisecond // as it is by default
+	for _, at := range []decide.Action{decide.Pause, decide.Demote, decide.Promote} {
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			interruptedOf(t, is, at, func(s *shard) { freeze(t, s.servers[1]) }, func(s *shard) { thaw(t, s.servers[1]) })
+		})
+	}
+}
+
+// TestAgentKilled kills the agent of the one that takes over just before a step: it is as good as a server that does not answer.
+// Another boot of it knows nothing of what was asked of the one before.
+func TestAgentKilled(t *testing.T) {
+	is := through
+	is.agents = 500 * time.Millisecond
+	for _, at := range []decide.Action{decide.Demote, decide.Promote} {
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			interruptedOf(t, is, at, func(s *shard) { kill(t, s.agents[1].Cmd) }, func(s *shard) { s.startAgent(1); s.agentAnswers(1) })
+		})
+	}
+}
+
+// TestAgentStartsAgain: the agents of From and of the one that takes over are killed just before each step in turn, and start
+// again at once, as the kubelet has it. What was decided from a boot before is not done by the next one, and the run ends well.
+func TestAgentStartsAgain(t *testing.T) {
+	t.Parallel()
+	s := newShard(t, through)
+	for _, at := range []decide.Action{decide.Pause, decide.Demote, decide.Promote, decide.Tell, decide.Follow, decide.Unpause} {
+		from := s.one()
+		to := (from + 1) % len(s.servers)
+		writers, w := s.write(2), s.witness()
+		atLeast(t, writers, 50)
+		request, once := s.wanted(from), sync.Once{}
+		request.To = name(to)
+		end := s.handOver(request, func(step decide.Step) {
+			if step.Do == at {
+				once.Do(func() {
+					for _, n := range []int{from, to} {
+						kill(t, s.agents[n].Cmd)
+						s.startAgent(n)
+					}
+				})
+			}
+		})
+		if end.Result == decide.Undecided && !s.excused(end) {
+			t.Errorf("before %s: %+v", at, end)
+		}
+		if end.Result != decide.HandedOver {
+			s.decides(request)
+		}
+		master := s.one()
+		goesOn(t, writers)
+		s.settled(master)
+		s.named(master)
+		s.checked(writers, w, master, []int{from}, []int{from, to})
+		t.Logf("agents killed before %s: %s %s", at, end.Result, end.Code)
+	}
+}
+
+// TestTwoAtOnceThroughAgents is TestTwoAtOnce, by two managers of one lock.
+func TestTwoAtOnceThroughAgents(t *testing.T) { twoAtOnce(t, through) }
+
+// TestLockLostThroughAgents is TestLockLost: a manager that leads no more goes on, and meets the next one's orders.
+func TestLockLostThroughAgents(t *testing.T) {
+	is := through
+	is.servers = 4
+	lockLost(t, is, decide.Pause, decide.Demote, decide.Promote)
+}
