@@ -11,7 +11,7 @@ import (
 
 // commands are all of them, in the order of the help.
 func commands(o *options) []*cobra.Command {
-	return []*cobra.Command{newStatus(o), newExplain(o), newWhatIf(o), newHeadroom(o), newPlan(o), newNodes(o), newGroup(o), newLint(o), newCheck(o), newDump(o)}
+	return []*cobra.Command{newStatus(o), newExplain(o), newWhatIf(o), newHeadroom(o), newPlan(o), newNodes(o), newGroup(o), newLint(o), newCheck(o), newSwitchover(o), newDump(o)}
 }
 
 // complete offers the kind, and then the names of a cluster's objects, of which at most that many are wanted; 0 is no bound.

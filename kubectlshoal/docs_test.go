@@ -18,7 +18,7 @@ func read(t *testing.T, name string) string {
 }
 
 // shownElsewhere are commands whose outputs other tests hold against the documentation, or which have none.
-var shownElsewhere = regexp.MustCompile(`^(kubectl shoal (check|dump|--help)|kubectl port-forward|make|cp) ?`)
+var shownElsewhere = regexp.MustCompile(`^(kubectl shoal (check|dump|switchover|--help)|kubectl port-forward|make|cp) ?`)
 
 // What the documentation shows, the program prints: every output there is one of the scenarios', or of the tests of measured load.
 func TestDocumentedOutputsAreReal(t *testing.T) {
