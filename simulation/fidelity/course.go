@@ -155,6 +155,8 @@ func (c *courseWriter) rules() {
 	}
 	c.add(create("policy", strings.Repeat("p", 64), coursePolicy).by(""), create("policy", "x", `{"spec":{"replicas":1,"maxInstancesPerNode":"0%"}}`).by(""),
 		create("policy", "x", `{"spec":{"replicas":1,"scaleTargetRefs":[{"kind":"InstanceSet","name":"r"}]}}`).by(""))
+	c.add(create("switchover", "x", `{"spec":{"instanceSet":"r","shard":"r-01"}}`).by(""), create("switchover", "x", `{"spec":{"instanceSet":"r","shard":"r-1"}}`).by(""),
+		mergePatch("switchover", "x", `{"spec":{"to":"r-3"}}`).by(""))
 	c.labels()
 }
 
