@@ -135,7 +135,7 @@ e2e: controlplane build images ## run the tests on nodes with real kubelets: roo
 test-redis: ## hand masters over, and run the agent, on real Redis servers and Sentinels; RUNS=200 repeats the planned switchover, ONLY=regexp chooses tests
 	go build -ldflags '$(LDFLAGS)' -o $(BIN)/shoal-agent ./cmd/agent
 	RUNS='$(RUNS)' SHOAL_AGENT=$(BIN)/shoal-agent go test -tags redis -count=1 -parallel 4 -timeout 30m -v $(if $(ONLY),-run '$(ONLY)') ./test/realredis
-	go test -tags redis -count=1 -timeout 10m -v -run '$(or $(ONLY),^TestRealSentinels)' ./roles
+	go test -tags redis -count=1 -timeout 10m -v -run '$(or $(ONLY),^TestRealSentinels|^TestAReal|^TestALineToAReal)' ./roles
 
 SEEDS   ?= 2000
 SIM      = $(BIN)/sim $(if $(LINES),-lines $(LINES)) $(if $(ONLY),-only $(ONLY))

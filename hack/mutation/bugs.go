@@ -29,6 +29,7 @@ var (
 	ofAgent      = []string{"./agent"}
 	ofProbe      = []string{"./agent/probe"}
 	ofSigner     = []string{"./signer"}
+	ofOrders     = []string{"./roles/orders"}
 	ofReceive    = []string{"./roles/receive"}
 	ofRequests   = []string{"./roles/switchovers/decide"}
 	ofCarrying   = []string{"./roles/switchovers"}
@@ -260,6 +261,20 @@ var bugs = []bug{
 	{name: "agent-serves-anybody", file: "agent/agent.go", is: "if !agent.IsManager(c) {", becomes: "if false {", scenarios: ofAgent, apart: true, why: noRoles},
 	{name: "agent-joins-as-master", file: "agent/probe/act.go", is: "\t\tif master {\n\t\t\treturn false, \"it is a master: its data would be replaced\"\n\t\t}\n\t\tif !protected && s.Master != r.Master {", becomes: "\t\tif !master && !protected && s.Master != r.Master {", scenarios: ofProbe, apart: true, why: noRoles},
 	{name: "agent-promotes-half-a-copy", file: "agent/probe/act.go", is: "if !master && (s.Syncing || s.Loading) {", becomes: "if false {", scenarios: ofProbe, apart: true, why: noRoles},
+
+	// Whom the manager orders to do what.
+	{name: "empty-one-promoted", file: "roles/join.go", is: "agent.Request{Action: agent.Join, ", becomes: "agent.Request{Action: agent.Promote, ", scenarios: []string{"./roles Join|Anew"}, apart: true, why: noRoles},
+	{name: "join-without-epoch", file: "roles/decide/join.go", is: "\tif p.HA.Static {\n\t\t\tepoch = 0", becomes: "\tif true {\n\t\t\tepoch = 0", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "join-to-old-master", file: "roles/decide/join.go", is: "{p.elected, p.serving, p.alone}", becomes: "{p.serving, p.alone}", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "join-of-one-who-follows", file: "roles/decide/join.go", is: "i.Report.Role == Replica && i.Report.Protected", becomes: "i.Report.Role == Replica", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "join-wipes-data", file: "roles/decide/join.go", is: "return !needsData || r.Holds == HoldsData", becomes: "return true", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "join-asks-no-master", file: "roles/join.go", is: "if !join.Stands(said(answer.Report)) {", becomes: "if false {", scenarios: []string{"./roles Asked"}, apart: true, why: noRoles},
+	{name: "join-while-handing-over", file: "roles/decide/join.go", is: "\tif p.HandingOver {", becomes: "\tif false {", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "join-without-pace", file: "roles/join.go", is: "case t.join == join && now.Before(t.next):", becomes: "case false:", scenarios: []string{"./roles Paced"}, apart: true, why: noRoles},
+	{name: "label-before-sync", file: "roles/decide/join.go", is: "return !i.Report.Unlinked && ", becomes: "return ", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "orders-any-pod", file: "roles/orders/client.go", is: "if err == nil && got != want {", becomes: "if err == nil && got.Namespace == \"\" {", scenarios: ofOrders, apart: true, why: noRoles},
+	{name: "orders-after-the-lease", file: "roles/orders/lease.go", is: "case !l.now().Before(l.until):", becomes: "case false:", scenarios: ofOrders, apart: true, why: noRoles},
+	{name: "sent-is-not-sent", file: "roles/orders/client.go", is: "case err != nil && !sent.Load():", becomes: "case err != nil:", scenarios: ofOrders, apart: true, why: noRoles},
 
 	// Who gets a certificate, and who is heard.
 	{name: "signs-for-another-pod", file: "signer/judge.go", is: "case f.pod.UID != r.Spec.PodUID:", becomes: "case false:", scenarios: ofSigner, apart: true, why: noRoles},

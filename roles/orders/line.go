@@ -58,7 +58,7 @@ func (l *Line) do(ctx context.Context, r agent.Request) error {
 	return err
 }
 
-// State looks. Of Version and LinkDown nothing is known.
+// State looks. Of Version, LinkDown and Keys nothing is known.
 func (l *Line) State(ctx context.Context) (redis.State, error) {
 	a, err := l.order(ctx, agent.Request{Action: agent.Look})
 	if err != nil {
@@ -100,7 +100,7 @@ func (l *Line) SetMinReplicas(ctx context.Context, n int, lag time.Duration) err
 
 func stateOf(s agent.State) redis.State {
 	out := redis.State{
-		RunID: s.RunID, Kind: redis.Master, Master: s.Master, LinkUp: s.LinkUp, Syncing: s.Syncing, Loading: s.Loading,
+		RunID: s.RunID, Kind: redis.Master, Keys: -1, Master: s.Master, LinkUp: s.LinkUp, Syncing: s.Syncing, Loading: s.Loading,
 		History: s.History, Former: s.Former, FormerEnd: s.FormerEnd, Offset: s.Offset, Priority: s.Priority,
 		MinReplicas: s.MinReplicas, MaxLag: time.Duration(s.MaxLagSeconds) * time.Second, FailingOver: s.FailingOver,
 	}
