@@ -1127,13 +1127,13 @@ func catalogue() []row {
 			Name:    "DenyNode",
 			Text:    "the pod is not on the node of the request for a certificate",
 			Meaning: "Only the kubelet of a pod's node may ask for its certificate.",
-			Advice:  "See who may create podcertificaterequests. A Node that was deleted and came back has another UID: restart its kubelet, then delete the pod.",
+			Advice:  "See who may create podcertificaterequests. A Node that was deleted and came back has another UID: that is no denial, see SHOAL2512.",
 		}},
 		{DenyAccount, Entry{
 			Name:    "DenyAccount",
 			Text:    "the pod does not have the ServiceAccount of the request for a certificate",
-			Meaning: "The ServiceAccount was deleted and made anew while the pod ran, or somebody else made the request.",
-			Advice:  "Delete the pod: the next one has the ServiceAccount as it is now.",
+			Meaning: "The pod runs as another ServiceAccount than the request says: somebody else made it. One that was deleted and made anew is no denial, see SHOAL2512.",
+			Advice:  "See who may create podcertificaterequests.",
 		}},
 		{DenyOwner, Entry{
 			Name:    "DenyOwner",
