@@ -162,11 +162,15 @@ func (r *reconciler) writeStatus(ctx context.Context, o decide.Objects, status d
 
 func failureOf(d outcome) decide.Failure {
 	f := decide.Failure{Change: d.change, Reason: reason.WriteFailed, Message: d.err.Error()}
-	var foreign *foreignError
-	if errors.As(d.err, &foreign) {
+	if isForeign(d.err) {
 		f.Reason = reason.ForeignObject
 	}
 	return f
+}
+
+func isForeign(err error) bool {
+	var foreign *foreignError
+	return errors.As(err, &foreign)
 }
 
 // summary is the first error and the number of the others: thousands of the same would fill the log.

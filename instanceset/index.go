@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -23,6 +24,7 @@ const (
 	volumesByHost   = "instanceset/host"     // the one host of a local volume
 	nodesByHostname = "instanceset/hostname" // the label kubernetes.io/hostname
 	setsByPolicy    = "instanceset/policy"   // the policy that the set uses
+	revisionsBySet  = "instanceset/set"      // label
 )
 
 // index is one index of the cache.
@@ -58,6 +60,9 @@ func indexes() []index {
 		}},
 		{&corev1.Node{}, nodesByHostname, func(o client.Object) []string {
 			return distinct(o.GetLabels()[corev1.LabelHostname])
+		}},
+		{&appsv1.ControllerRevision{}, revisionsBySet, func(o client.Object) []string {
+			return distinct(o.GetLabels()[v1alpha1.LabelInstanceSet])
 		}},
 		{&v1alpha1.InstanceSet{}, setsByPolicy, func(o client.Object) []string {
 			name, uses := policyOf(o.(*v1alpha1.InstanceSet))

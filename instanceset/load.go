@@ -43,7 +43,10 @@ func (r *reconciler) load(ctx context.Context, name types.NamespacedName) (decid
 	if o.Claims, err = r.loadClaims(ctx, &set); err != nil {
 		return o, err
 	}
-	o.Volumes, err = r.loadVolumes(ctx, &set, o.Claims)
+	if o.Volumes, err = r.loadVolumes(ctx, &set, o.Claims); err != nil {
+		return o, err
+	}
+	o.Revisions, err = r.loadRevisions(ctx, name)
 	return o, err
 }
 

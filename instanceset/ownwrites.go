@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -209,6 +210,9 @@ func cached(o decide.Objects) map[objectKey]metav1.Object {
 	for _, volume := range o.Volumes {
 		seen[keyOf(volume)] = volume
 	}
+	for _, revision := range o.Revisions {
+		seen[keyOf(revision)] = revision
+	}
 	return seen
 }
 
@@ -231,6 +235,8 @@ func emptyLike(o client.Object) client.Object {
 		return &corev1.PersistentVolume{}
 	case *corev1.Service:
 		return &corev1.Service{}
+	case *appsv1.ControllerRevision:
+		return &appsv1.ControllerRevision{}
 	case *v1alpha1.PlacementPolicy:
 		return &v1alpha1.PlacementPolicy{}
 	default:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
@@ -64,6 +65,7 @@ func Watches(cache client.Reader) []Watch {
 		{&corev1.PersistentVolumeClaim{}, wake(labelled), nil},
 		{&corev1.PersistentVolume{}, wake(w.ofVolume), nil},
 		{&v1alpha1.PlacementPolicy{}, wake(w.ofPolicy), nil},
+		{&appsv1.ControllerRevision{}, wake(ownerOf), nil},
 		{&corev1.Node{}, wake(w.ofNode), []predicate.Predicate{nodeChanges()}},
 	}
 }

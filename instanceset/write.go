@@ -65,6 +65,10 @@ func (r *reconciler) apply(ctx context.Context, o decide.Objects, c decide.Chang
 		return r.create(ctx, o, podspec.Claim(o.Set, &o.Set.Spec.VolumeClaimTemplates[c.Volumes], c.Instance), claimOf(o.Set, c))
 	case decide.CreatePod:
 		return r.create(ctx, o, podspec.Pod(o.Set, c.Instance), ownedBy(o.Set))
+	case decide.CreateRevision, decide.UpdateRevision, decide.DeleteRevision:
+		return r.writeRevision(ctx, o, c)
+	case decide.PatchPod, decide.ImagePod, decide.ResizePod:
+		return r.writePod(ctx, o, c)
 	case decide.LabelPod:
 		return r.patch(ctx, o, c, &corev1.Pod{}, labels(c, c.Value))
 	case decide.LabelClaim:

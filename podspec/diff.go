@@ -96,6 +96,7 @@ func DiffClaim(was, live, want *corev1.PersistentVolumeClaim) []Difference {
 var bookkeeping = []string{
 	v1alpha1.LabelRevision, v1alpha1.LabelRole, v1alpha1.LabelLost, v1alpha1.LabelRetired, v1alpha1.AnnotationRoleClaim,
 	v1alpha1.AnnotationPolicyVersion, v1alpha1.AnnotationRebuildGeneration, v1alpha1.AnnotationTerminalFailures,
+	v1alpha1.AnnotationTargetRevision, v1alpha1.AnnotationRestarting,
 }
 
 // compare gives the differences of three objects, in no order.
@@ -203,9 +204,15 @@ func explain(d *Difference, live *corev1.Pod) {
 	d.Restarts = slices.ContainsFunc(c.ResizePolicy, func(p corev1.ContainerResizePolicy) bool {
 		return p.ResourceName == name && p.RestartPolicy == corev1.RestartContainer
 	})
-	if name == corev1.ResourceMemory && strings.Contains(d.Path, ".limits[") && d.Before != "" && less(d.After, d.Before) {
+	if d.LowersMemory() {
 		d.Why = "the limit comes down only after Redis' maxmemory did, or the kernel would kill it"
 	}
+}
+
+// LowersMemory reports whether the change takes memory that Redis may be using: a lower limit, or one where there was none.
+func (d Difference) LowersMemory() bool {
+	return d.Class == InPlaceResize && strings.HasSuffix(d.Path, ".limits["+string(corev1.ResourceMemory)+"]") &&
+		(d.Before == "" || less(d.After, d.Before))
 }
 
 func less(a, b string) bool {

@@ -16,6 +16,9 @@ type Instance struct {
 	Ordinal int32
 	// Template is an entry of spec.templates, nil for spec.template as it stands.
 	Template *v1alpha1.InstanceTemplate
+	// Asked is what the template asked for when its revision was made, nil for what it asks for today. Of Template, only the name
+	// counts beside it.
+	Asked *Asked
 	// Revision of the template, from Revision. It is passed in because it is the same for thousands of instances.
 	Revision string
 	// Policy names the PlacementPolicy, "" for none.
@@ -31,6 +34,17 @@ type Instance struct {
 	RebuildGeneration int64
 	// TerminalFailures counts the pods of this instance that ended one soon after the other before this one.
 	TerminalFailures int
+}
+
+// of is the set and the instance for which the objects are built.
+func (i Instance) of(set *v1alpha1.InstanceSet) (*v1alpha1.InstanceSet, Instance) {
+	if i.Asked == nil {
+		return set, i
+	}
+	if i.Template != nil {
+		i.Template = &v1alpha1.InstanceTemplate{Name: i.Template.Name}
+	}
+	return i.Asked.in(set), i
 }
 
 // Name is the name of an instance, of its pod and of its host.
@@ -57,7 +71,7 @@ var ours = []string{
 	v1alpha1.LabelInstanceSet, v1alpha1.LabelOrdinal, v1alpha1.LabelShard, v1alpha1.LabelTemplate, v1alpha1.LabelRevision,
 	v1alpha1.LabelPlacementPolicy, v1alpha1.LabelLost, v1alpha1.LabelRetired, v1alpha1.LabelRole, v1alpha1.AnnotationRoleClaim,
 	v1alpha1.AnnotationPolicyVersion, v1alpha1.AnnotationRebuildGeneration, v1alpha1.AnnotationTerminalFailures,
-	v1alpha1.AnnotationRetainedFor,
+	v1alpha1.AnnotationRetainedFor, v1alpha1.AnnotationTargetRevision, v1alpha1.AnnotationRestarting,
 }
 
 // merge lays the maps over each other, the last one on top, without our keys.
@@ -95,6 +109,7 @@ func identity(set *v1alpha1.InstanceSet, i Instance, labels map[string]string) {
 // Claim builds one claim of an instance. It has no owner: a claim outlives its set unless the retention policy says
 // otherwise, and its labels say whose it is.
 func Claim(set *v1alpha1.InstanceSet, template *v1alpha1.VolumeClaimTemplate, i Instance) *corev1.PersistentVolumeClaim {
+	set, i = i.of(set)
 	labels, pod := merge(template.Metadata.Labels), podLabels(set, i.Template)
 	for _, key := range []string{v1alpha1.LabelCluster, v1alpha1.LabelComponent} { // the group of a claim is that of its pod
 		if value := pod[key]; value != "" {

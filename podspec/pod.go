@@ -12,6 +12,7 @@ import (
 
 // Pod builds the pod of an instance.
 func Pod(set *v1alpha1.InstanceSet, i Instance) *corev1.Pod {
+	set, i = i.of(set)
 	spec := effective(set, i.Template)
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{

@@ -297,6 +297,44 @@ const (
 	ReplicaNotServing Code = 2513
 	// SentinelSecret: the manager cannot read the Secrets with which Sentinels are asked.
 	SentinelSecret Code = 2514
+	// UpdateMetadata: labels, annotations and tolerations follow the template, and so does the revision: nothing restarts.
+	UpdateMetadata Code = 2601
+	// UpdateImage: the image follows the template: its container restarts in place.
+	UpdateImage Code = 2602
+	// UpdateResources: the resources follow the template, in place.
+	UpdateResources Code = 2603
+	// UpdateRecreate: the pod is made anew from the template, on its volumes.
+	UpdateRecreate Code = 2604
+	// RecordRevision: what a template asks for is recorded.
+	RecordRevision Code = 2606
+	// PruneRevision: no pod has the revision, and there are more than revisionHistoryLimit.
+	PruneRevision Code = 2607
+	// UpToDate: all instances are up to date.
+	UpToDate Code = 2608
+	// UpdateRunning: instances are brought to their templates.
+	UpdateRunning Code = 2609
+	// UpdateBlocked: the template asks for what no running instance may become: nothing is written.
+	UpdateBlocked Code = 2610
+	// UpdateNotByUs: updateStrategy.type is OnDelete: pods are updated when they are deleted.
+	UpdateNotByUs Code = 2611
+	// UpdatePartition: the rest is held back by updateStrategy.partition.
+	UpdatePartition Code = 2612
+	// RevisionUnknown: what the pod was made from is not known: it stays as it is.
+	RevisionUnknown Code = 2613
+	// MasterWaits: a master is not disturbed before it has handed over.
+	MasterWaits Code = 2614
+	// UpdateStopped: an instance that was updated does not come up: the update waits for it.
+	UpdateStopped Code = 2615
+	// ResizeDeferred: the node has no room for the new resources now.
+	ResizeDeferred Code = 2616
+	// ResizeInfeasible: the node can never give the new resources.
+	ResizeInfeasible Code = 2617
+	// ResizeFailed: the kubelet could not carry the new resources out.
+	ResizeFailed Code = 2618
+	// MemoryWaits: a memory limit does not come down while Redis runs.
+	MemoryWaits Code = 2619
+	// UpdateWaits: instances that are on their way or not available come first.
+	UpdateWaits Code = 2620
 )
 
 type row struct {
@@ -1188,6 +1226,120 @@ func catalogue() []row {
 			Text:    "the Secrets with which to ask the Sentinels cannot be read",
 			Meaning: "spec.roleProvider.sentinel.access names Secrets of the set's namespace. The manager has no right to Secrets but those that a Role in that namespace names. No label moves until it can ask.",
 			Advice:  "The message says which Secret. Make it, or bind the ServiceAccount shoal-manager of the manager's namespace to a Role with get on it: docs/roles.md has one. It is read again within ten seconds.",
+		}},
+		{UpdateMetadata, Entry{
+			Name:    "UpdateMetadata",
+			Text:    "labels, annotations and tolerations follow the template, and so does the revision: nothing restarts",
+			Meaning: "Labels, annotations or tolerations of a running pod follow the template. Nothing restarts. The same write says which revision the pod has, or is on its way to.",
+			Advice:  "Nothing.",
+		}},
+		{UpdateImage, Entry{
+			Name:    "UpdateImage",
+			Text:    "the image follows the template: its container restarts in place",
+			Meaning: "The image of a container is changed in place: the kubelet restarts that container alone. Pod, address, node and volumes stay.",
+			Advice:  "Nothing. The next instance follows when this one is available again.",
+		}},
+		{UpdateResources, Entry{
+			Name:    "UpdateResources",
+			Text:    "the resources follow the template, in place",
+			Meaning: "CPU or memory of a container are changed in place, through the subresource resize. Whether the container restarts is in its resizePolicy.",
+			Advice:  "Nothing. The next instance follows when the kubelet has carried it out.",
+		}},
+		{UpdateRecreate, Entry{
+			Name:    "UpdateRecreate",
+			Text:    "the pod is made anew from the template, on its volumes",
+			Meaning: "The template asks for what a running pod cannot become (docs/updates.md), or updateStrategy.inPlace is Never. The pod is deleted, and made anew on its volumes.",
+			Advice:  "Nothing. With inPlace: Only, pods are never replaced.",
+		}},
+		{RecordRevision, Entry{
+			Name:    "RecordRevision",
+			Text:    "what a template asks for is recorded",
+			Meaning: "What a template asks for is kept as a ControllerRevision named <set>-<revision>, so that it is known later what pods were made from. One that is asked for again gets the highest number.",
+			Advice:  "Nothing.",
+		}},
+		{PruneRevision, Entry{
+			Name:    "PruneRevision",
+			Text:    "no pod has the revision, and there are more than revisionHistoryLimit",
+			Meaning: "No pod has the revision any more, no template asks for it, and there are more of these than spec.revisionHistoryLimit.",
+			Advice:  "Nothing. Raise revisionHistoryLimit to keep more.",
+		}},
+		{UpToDate, Entry{
+			Name:    "UpToDate",
+			Text:    "all instances are up to date",
+			Meaning: "Every running instance has the revision of its template.",
+			Advice:  "Nothing.",
+		}},
+		{UpdateRunning, Entry{
+			Name:    "UpdateRunning",
+			Text:    "instances are brought to their templates",
+			Meaning: "Instances are being brought to their templates. The message names those that are on their way.",
+			Advice:  "Nothing. An update goes on when those that were changed are available again.",
+		}},
+		{UpdateBlocked, Entry{
+			Name:    "UpdateBlocked",
+			Text:    "the template asks for what no running instance may become: nothing is written",
+			Meaning: "What the templates ask for cannot be brought to running instances: with updateStrategy.inPlace Only it would take new pods, or it would make other instances of them. Nothing is written to any instance.",
+			Advice:  "Take the fields that are named back, or set updateStrategy.inPlace to Prefer: then pods are replaced on their volumes, one of a shard at a time. What is called refused needs a new set.",
+		}},
+		{UpdateNotByUs, Entry{
+			Name:    "UpdateNotByUs",
+			Text:    "updateStrategy.type is OnDelete: pods are updated when they are deleted",
+			Meaning: "updateStrategy.type is OnDelete: an instance takes up its template when its pod is made anew, for whatever reason.",
+			Advice:  "Delete pods one by one, or set type to RollingUpdate.",
+		}},
+		{UpdatePartition, Entry{
+			Name:    "UpdatePartition",
+			Text:    "the rest is held back by updateStrategy.partition",
+			Meaning: "The instances that are left have ordinals below updateStrategy.partition.",
+			Advice:  "Lower partition to go on.",
+		}},
+		{RevisionUnknown, Entry{
+			Name:    "RevisionUnknown",
+			Text:    "what the pod was made from is not known: it stays as it is",
+			Meaning: "The pod is from before the history of revisions, or what it was made from was deleted. What would change is not known, so that nothing is changed.",
+			Advice:  "Delete the pod when its shard can spare it: the next one is made from the template.",
+		}},
+		{MasterWaits, Entry{
+			Name:    "MasterWaits",
+			Text:    "a master is not disturbed before it has handed over",
+			Meaning: "The instance is master, or nobody else of its shard is known to be. It is not disturbed before it has handed over.",
+			Advice:  "Hand the shard over to a replica that is up to date, as with SENTINEL FAILOVER <name>: the update goes on by itself.",
+		}},
+		{UpdateStopped, Entry{
+			Name:    "UpdateStopped",
+			Text:    "an instance that was updated does not come up: the update waits for it",
+			Meaning: "An instance that was updated does not come up, so that no other one of its shard follows, and no more of the set than maxUnavailable allow. The message names it, and why.",
+			Advice:  "If the template is at fault, put the old one back: the same instances follow it first. Otherwise look at the pod.",
+		}},
+		{ResizeDeferred, Entry{
+			Name:    "ResizeDeferred",
+			Text:    "the node has no room for the new resources now",
+			Meaning: "The kubelet has no room for what is asked now, and tries again by itself.",
+			Advice:  "Make room on the node, or ask for less.",
+		}},
+		{ResizeInfeasible, Entry{
+			Name:    "ResizeInfeasible",
+			Text:    "the node can never give the new resources",
+			Meaning: "The node can never give what is asked: it is larger than the node, or the kubelet's managers of CPU or memory refuse it.",
+			Advice:  "Ask for less. An instance that needs more must move to a larger node.",
+		}},
+		{ResizeFailed, Entry{
+			Name:    "ResizeFailed",
+			Text:    "the kubelet could not carry the new resources out",
+			Meaning: "The kubelet could not carry the resize out, most often because a memory limit would fall below what is in use.",
+			Advice:  "See the pod's condition PodResizeInProgress.",
+		}},
+		{MemoryWaits, Entry{
+			Name:    "MemoryWaits",
+			Text:    "a memory limit does not come down while Redis runs",
+			Meaning: "A memory limit comes down only after Redis' maxmemory did, or the kernel would kill it. Shoal does not lower maxmemory yet.",
+			Advice:  "Leave the limit, or set updateStrategy.inPlace to Never: then pods start anew with the lower limit.",
+		}},
+		{UpdateWaits, Entry{
+			Name:    "UpdateWaits",
+			Text:    "waits for instances that are on their way or not available",
+			Meaning: "So many instances are unavailable that no further one may be disturbed: another one of its shard, or as many as maxUnavailable in the set.",
+			Advice:  "Look at the instances that are not available. Raise maxUnavailable if more may be.",
 		}},
 	}
 }

@@ -111,7 +111,7 @@ type World struct {
 
 var kinds = []client.Object{
 	&storagev1.StorageClass{}, &corev1.Node{}, &corev1.PersistentVolume{}, &corev1.PersistentVolumeClaim{}, &corev1.Service{},
-	&appsv1.StatefulSet{}, &v1alpha1.InstanceSet{}, &v1alpha1.PlacementPolicy{}, &corev1.Pod{},
+	&appsv1.StatefulSet{}, &appsv1.ControllerRevision{}, &v1alpha1.InstanceSet{}, &v1alpha1.PlacementPolicy{}, &corev1.Pod{},
 }
 
 // New makes an empty world, with manager and scheduler running. It must be called inside a bubble of testing/synctest.

@@ -8,6 +8,9 @@ const (
 	ConditionReady = "Ready"
 	// ConditionProgressing is True while instances are being created or removed. When it stays True: look at Placed.
 	ConditionProgressing = "Progressing"
+	// ConditionUpdating is True while running instances are brought to the current templates, and False when all have them, or
+	// with the reason why it does not go on.
+	ConditionUpdating = "Updating"
 	// ConditionPlaced is False while an instance has no node; the message is the scheduler's own. What to do stands on
 	// the page of the code in the message.
 	ConditionPlaced = "Placed"

@@ -72,6 +72,12 @@ const (
 	// the version that this pod had then. It is written so that the pod has another version: whoever still wants to label
 	// it because of an older one is refused. On pods.
 	AnnotationRoleClaim = GroupName + "/role-claim"
+	// AnnotationTargetRevision is the revision that the pod is being changed to in place, while more than one write is needed for
+	// it: LabelRevision follows with the last one. Written by the InstanceSet controller. On pods.
+	AnnotationTargetRevision = GroupName + "/target-revision"
+	// AnnotationRestarting names the containers whose image was changed last, each with the ID that it had then
+	// ("redis=containerd://4f1c..."): the change is done when another one runs. Written by the InstanceSet controller. On pods.
+	AnnotationRestarting = GroupName + "/restarting"
 	// AnnotationMaxMemory is the maxmemory of the pod's Redis, as a Kubernetes quantity ("12Gi"). Written by users, on pod
 	// templates, where it does not stand in the arguments of a container. The scheduler expects the pod to fill it.
 	AnnotationMaxMemory = GroupName + "/maxmemory"

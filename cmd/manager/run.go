@@ -29,6 +29,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/instanceset"
 	"github.com/shoal-dev/shoal/signer"
 )
 
@@ -155,6 +156,7 @@ func (o *options) manager(ctx context.Context, config *rest.Config) (ctrl.Manage
 				&corev1.Node{}:        {Transform: stripNode},
 				&appsv1.StatefulSet{}: {Transform: stripStatefulSet},
 
+				&appsv1.ControllerRevision{}:            instanceset.Revisions(),
 				&certificatesv1.PodCertificateRequest{}: signer.Requests(),
 			},
 		},

@@ -34,11 +34,13 @@ var (
 	ofRequests   = []string{"./roles/switchovers/decide"}
 	ofCarrying   = []string{"./roles/switchovers"}
 	ofHandover   = []string{"./roles/handover"}
+	ofUpdates    = []string{"./instanceset/decide"}
 )
 
 const (
 	noSwitchover = "the simulation hands over no masters"
 	noRoles      = "the simulation has no agents"
+	noUpdates    = "nobody in the simulation changes a template"
 	rarelyTight  = "they are rarely so short of room that one is missed; plugins/dispersion has tests that are"
 )
 
@@ -298,4 +300,24 @@ var bugs = []bug{
 	{name: "two-lead", file: "roles/receive/setup.go", is: "if pod.Name != at.Pod {", becomes: "if pod.Name == \"\" {", scenarios: ofReceive, apart: true, why: noRoles},
 	{name: "every-refusal-is-told", file: "roles/receive/server.go", is: "due := !told || now.Sub(at) >= tellEvery", becomes: "due := !told || now.Sub(at) >= 0", scenarios: ofReceive, apart: true, why: noRoles},
 	{name: "managers-image-at-once", file: "instanceset/decide/create.go", is: "cmp.Or(p.agentImages()[b.Revision], b.Agent.Image)", becomes: "cmp.Or(b.Agent.Image)", scenarios: []string{"./instanceset/decide NewManager"}, apart: true, why: noRoles},
+
+	// Updates.
+	{name: "update-disturbs-masters", file: "instanceset/decide/update.go", is: "if !p.handedOver(i) {", becomes: "if false {", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-two-of-a-shard", file: "instanceset/decide/update.go", is: " && p.shardSpares(i) {", becomes: " {", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-two-of-a-shard-at-once", file: "instanceset/decide/update.go", is: "\tu.disturbed[p.shardOf(i)] = true\n", becomes: "", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-one-too-many", file: "instanceset/decide/update.go", is: "free := u.down < u.limit", becomes: "free := u.down <= u.limit", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-too-soon", file: "instanceset/decide/update.go", is: " || i.pod.Unsettled || ", becomes: " || ", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-held-back-all-the-same", file: "instanceset/decide/history.go", is: "return i.ordinal < v.spec.UpdateStrategy.Partition", becomes: "return i.ordinal < 0", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-only-is-a-wish", file: "instanceset/decide/steps.go", is: "if d.Class == podspec.Refused || d.Class == podspec.Recreate && p.inPlaceMode() == v1alpha1.InPlaceOnly {", becomes: "if d.Class == podspec.Refused {", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-labelled-too-soon", file: "instanceset/decide/steps.go", is: "\tif !last {\n", becomes: "\tif false {\n", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-forgets-where-it-went", file: "instanceset/decide/steps.go", is: "[]string{w.revision, w.target}", becomes: "[]string{w.revision, \"\"}", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-takes-memory", file: "instanceset/decide/steps.go", is: "return !i.pod.Idle && slices", becomes: "return i.ordinal < 0 && slices", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-to-what-is-not-recorded", file: "instanceset/decide/steps.go", is: "if p.stored[p.revision(i)] == nil {", becomes: "if i == nil {", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-of-the-unknown", file: "instanceset/decide/steps.go", is: "if p.asked(revision) == nil {", becomes: "if i == nil {", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-paused-all-the-same", file: "instanceset/decide/update.go", is: "if len(candidates) == 0 || p.spec.Paused || ", becomes: "if len(candidates) == 0 || ", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "new-template-before-its-turn", file: "instanceset/decide/history.go", is: "case v.heldBack(i):\n\t\treturn base", becomes: "case v.heldBack(i):\n\t\treturn want", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "two-templates-one-revision", file: "instanceset/decide/history.go", is: "if r == nil || bytes.Equal(r.Text, text) {", becomes: "if r == nil || r != nil {", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "history-of-pods-pruned", file: "instanceset/decide/history.go", is: "used[p.Pods[n].Revision], used[p.Pods[n].Target] = true, true", becomes: "used[p.Pods[n].Target] = true", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "pod-that-changed-overwritten", file: "instanceset/update.go", is: "client.StrategicMergeFrom(c.Before, client.MergeFromWithOptimisticLock{})", becomes: "client.StrategicMergeFrom(c.Before)", scenarios: []string{"./instanceset APod"}, apart: true, why: noUpdates},
+	{name: "pod-loses-what-the-cache-has-not", file: "instanceset/update.go", is: "client.StrategicMergeFrom(c.Before, client.MergeFromWithOptimisticLock{})", becomes: "client.MergeFromWithOptions(c.Before, client.MergeFromWithOptimisticLock{})", scenarios: []string{"./instanceset APod"}, apart: true, why: noUpdates},
 }

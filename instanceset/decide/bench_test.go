@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
 )
 
 // What one decision costs: of a set that is as wanted, and of one that has to be created. Compare with
@@ -23,11 +24,16 @@ func BenchmarkDecide(b *testing.B) {
 	for _, n := range []int{100, 1_000, 10_000} {
 		settled, fresh := largeSnapshot(n, 1), largeSnapshot(n, 1)
 		fresh.Pods, fresh.Claims = nil, nil
-		for name, s := range map[string]Snapshot{"settled": settled, "fresh": fresh} {
+		outdated := outdatedSnapshot(n)
+		for name, s := range map[string]Snapshot{"settled": settled, "fresh": fresh, "outdated": outdated} {
+			want := 2 * (n - len(s.Pods))
+			if name == "outdated" {
+				want = 1
+			}
 			b.Run(fmt.Sprintf("%s/n=%d", name, n), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					if plan := Decide(s); len(plan.Changes) != 2*(n-len(s.Pods)) {
+					if plan := Decide(s); len(plan.Changes) != want {
 						b.Fatalf("%d changes", len(plan.Changes))
 					}
 				}
@@ -66,5 +72,17 @@ func largeSnapshot(n int, claims int) Snapshot {
 		}
 	}
 	s.Set.Status = Decide(s).Status
+	return s
+}
+
+// outdatedSnapshot is a set of which every instance has another image than its template.
+func outdatedSnapshot(n int) Snapshot {
+	s := largeSnapshot(n, 1)
+	for i := range s.Pods {
+		s.Pods[i].Live = podspec.Pod(s.Set, podspec.Instance{Ordinal: s.Pods[i].Ordinal, Revision: s.Pods[i].Revision})
+	}
+	s.Set.Spec.Template.Spec.Containers[0].Image = "redis:8"
+	text := podspec.Ask(s.Set, nil).Encode()
+	s.Revisions = append(s.Revisions, Revision{Object: "r-new", UID: "new", Name: podspec.RevisionOf(text), Number: 9, Text: text})
 	return s
 }

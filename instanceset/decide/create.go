@@ -149,9 +149,12 @@ func (p *planner) retireAgain(c *Claim) {
 
 func (p *planner) build(i *instance) podspec.Instance {
 	b := p.policy
-	b.Ordinal, b.Revision, b.RebuildGeneration = i.ordinal, p.revision(i), p.generation(i)
+	b.Ordinal, b.Revision, b.RebuildGeneration = i.ordinal, p.madeFrom(i), p.generation(i)
 	if i.template != plain {
 		b.Template = &p.spec.Templates[i.template]
+	}
+	if b.Revision != p.revision(i) {
+		b.Asked = p.asked(b.Revision)
 	}
 	if b.Agent = p.Agent; b.Agent.Image != "" {
 		if like := p.agentsLike()[b.Revision]; like != nil {

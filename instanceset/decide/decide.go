@@ -28,7 +28,9 @@ type planner struct {
 	leaving int  // pods and claims that are on their way out
 
 	rebuilding []int32 // ordinals that are being replaced
-	fixed      bool    // the status is not written any more
+	updates    rollout
+	ways       map[way]*path // see wayOf
+	fixed      bool          // the status is not written any more
 }
 
 // note is what is wrong with one instance.
@@ -42,10 +44,11 @@ type note struct {
 func Decide(s Snapshot) Plan {
 	p := &planner{view: newView(s), words: map[reason.Code]string{}, deleted: map[int32]bool{}}
 	phases := []func(){
-		p.keepFinalizer, p.keepService, p.keepPolicy, // before anything else: they are the ground for the rest
+		p.keepFinalizer, p.keepService, p.keepPolicy, p.keepHistory, // before anything else: they are the ground for the rest
 		p.rebuild,
 		p.remove, p.takeOffline, p.clearPending, p.replaceStranded,
 		p.replaceEnded, p.create,
+		p.update, // last: it takes what the others leave of the budget
 	}
 	if s.Set.DeletionTimestamp != nil {
 		phases = []func(){p.release}

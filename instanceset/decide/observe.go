@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -25,6 +26,8 @@ type Objects struct {
 	Claims  []*corev1.PersistentVolumeClaim
 	Volumes []*corev1.PersistentVolume
 	Nodes   slots.Nodes
+	// Revisions carry the set's label; whose they are is checked.
+	Revisions []*appsv1.ControllerRevision
 	// Agent is what agents are made of today.
 	Agent podspec.Agent
 }
@@ -58,6 +61,7 @@ func Observe(now time.Time, o Objects) Snapshot {
 			s.Nodes = append(s.Nodes, Node{Name: name, UID: n.UID, State: stateOf(n)})
 		}
 	}
+	s.Revisions = observeRevisions(o.Set, o.Revisions)
 	s.sort()
 	return s
 }
@@ -75,6 +79,9 @@ func (s *Snapshot) sort() {
 	})
 	slices.SortFunc(s.Volumes, func(a, b Volume) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(s.Revisions, func(a, b Revision) int {
+		return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Object, b.Object))
+	})
 }
 
 func presenceOf(set *v1alpha1.InstanceSet, service *corev1.Service) Presence {
@@ -133,6 +140,7 @@ func observePod(set *v1alpha1.InstanceSet, pod *corev1.Pod) (Pod, bool) {
 	if out.ended() {
 		out.Ended = endOf(pod)
 	}
+	observeUpdate(pod, &out)
 	return out, true
 }
 

@@ -161,7 +161,7 @@ func TestStatusIsBounded(t *testing.T) {
 			t.Errorf("the message of %s has %d bytes", c.Type, len(c.Message))
 		}
 	}
-	if len(status.Conditions) != 5 || len(status.Exceptions) != maxExceptions {
+	if len(status.Conditions) != 6 || len(status.Exceptions) != maxExceptions {
 		t.Errorf("%d conditions and %d exceptions", len(status.Conditions), len(status.Exceptions))
 	}
 	for _, e := range status.Exceptions {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -36,6 +37,12 @@ const (
 	UnlabelClaim    Kind = "UnlabelPVC"
 	DeleteClaim     Kind = "DeletePVC"
 	RetainVolume    Kind = "RetainPV"
+	CreateRevision  Kind = "CreateRevision"
+	UpdateRevision  Kind = "UpdateRevision"
+	DeleteRevision  Kind = "DeleteRevision"
+	PatchPod        Kind = "PatchPod"
+	ImagePod        Kind = "ImagePod"
+	ResizePod       Kind = "ResizePod"
 	CreatePod       Kind = "CreatePod"
 	LabelPod        Kind = "LabelPod"
 	DeletePod       Kind = "DeletePod"
@@ -73,6 +80,15 @@ type Change struct {
 	// not ended, after the claim was marked as returning.
 	Pod    string
 	PodUID types.UID
+
+	Revision string // CreateRevision, UpdateRevision: its name
+	Number   int64
+	Text     []byte // CreateRevision
+
+	// Before and After are the pod as it was decided upon and as it is to be: PatchPod, ImagePod, ResizePod. The write is refused
+	// if the pod has changed meanwhile. Details says what changes, for people.
+	Before, After *corev1.Pod
+	Details       string
 
 	RetainedFor string // RetainVolume: <namespace>/<instance>
 	Generation  int64  // RetainVolume
@@ -113,6 +129,15 @@ func (c Change) String() string {
 		add("%s=%s", strings.TrimPrefix(c.Label, v1alpha1.GroupName+"/"), c.Value)
 	case UnlabelClaim:
 		add("%s", strings.TrimPrefix(c.Label, v1alpha1.GroupName+"/"))
+	}
+	if c.Kind == CreateRevision || c.Kind == UpdateRevision {
+		add("number=%d", c.Number)
+	}
+	if c.Details != "" {
+		add("%s", c.Details)
+	}
+	if c.Kind == CreatePod && c.Instance.Asked != nil {
+		add("revision=%s", c.Instance.Revision)
 	}
 	if c.Kind == CreatePod && c.Instance.Policy != "" {
 		add("policy=%s@%s", c.Instance.Policy, c.Instance.PolicyVersion)

@@ -36,5 +36,36 @@ func Report(s Snapshot, plan Plan, failures []Failure) v1alpha1.InstanceSetStatu
 	status.Conditions = slices.Clone(status.Conditions)
 	meta.RemoveStatusCondition(&status.Conditions, c.Type)
 	meta.SetStatusCondition(&status.Conditions, c)
+	return reportUpdates(s, status, failures)
+}
+
+// reportUpdates says which instances could not be changed in place, and that the update waits for them: they keep their turn.
+func reportUpdates(s Snapshot, status v1alpha1.InstanceSetStatus, failures []Failure) v1alpha1.InstanceSetStatus {
+	var refused []v1alpha1.InstanceException
+	for _, f := range failures {
+		if k := f.Change.Kind; k == PatchPod || k == ImagePod || k == ResizePod {
+			refused = append(refused, v1alpha1.InstanceException{
+				Ordinal: f.Change.Ordinal, Reason: reason.WriteFailed.String(), Message: cut(f.Message, maxExceptionMessage),
+			})
+		}
+	}
+	if len(refused) == 0 {
+		return status
+	}
+	all := refused
+	for _, e := range status.Exceptions {
+		if !slices.ContainsFunc(refused, func(r v1alpha1.InstanceException) bool { return r.Ordinal == e.Ordinal }) {
+			all = append(all, e)
+		}
+	}
+	status.Exceptions = all[:min(len(all), maxExceptions)]
+	c := condition(v1alpha1.ConditionUpdating, false, reason.WriteFailed, "%s%d: %s", s.Set.Name+"-", refused[0].Ordinal, refused[0].Message)
+	c.Message = cut(c.Message, maxMessage)
+	c.ObservedGeneration, c.LastTransitionTime = status.ObservedGeneration, metav1.NewTime(s.Now)
+	if stored := meta.FindStatusCondition(s.Set.Status.Conditions, c.Type); stored != nil && stored.Status == c.Status {
+		c.LastTransitionTime = stored.LastTransitionTime
+	}
+	meta.RemoveStatusCondition(&status.Conditions, c.Type)
+	meta.SetStatusCondition(&status.Conditions, c)
 	return status
 }

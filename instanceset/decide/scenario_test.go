@@ -11,11 +11,14 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/reason"
 )
 
 // TestScenarios runs testdata. The set is called r, in namespace ns. The verbs:
@@ -31,6 +34,8 @@ import (
 //	service foreign                    a Service of somebody else
 //	place r-0=a r-1=b                  the scheduler places pods, their volumes are made there, and they become Ready
 //	stop r-0                           the kubelet has stopped a terminating pod
+//	kubelet r-0 r-1                    the kubelets have carried out what was written to pods in place, and they are Ready
+//	history                            prints what is kept of templates
 //	after 20s                          time passes
 //	decide [exceptions]                prints the plan: changes, the status, conditions that are not at rest
 //	do [first=2]                       decides, carries the plan out (or only the first changes), and stores the status
@@ -54,6 +59,7 @@ func TestScenarios(t *testing.T) {
 var verbs = map[string]func(*testing.T, *world, *datadriven.TestData) string{
 	"new": nil, "set": setSpec, "node": setNode, "pod": setPod, "claim": setClaim, "volume": setVolume, "policy": setPolicy,
 	"service": setService, "place": place, "stop": stop, "after": after, "decide": printPlan, "do": do,
+	"kubelet": kubelet, "history": printHistory,
 }
 
 func setSpec(t *testing.T, w *world, d *datadriven.TestData) string {
@@ -98,6 +104,23 @@ func setSpec(t *testing.T, w *world, d *datadriven.TestData) string {
 			spec.MinReadySeconds = *int32p(t, value)
 		case "paused":
 			spec.Paused = value != "false"
+		case "strategy":
+			spec.UpdateStrategy.Type = v1alpha1.UpdateStrategyType(value)
+		case "inPlace":
+			spec.UpdateStrategy.InPlace = v1alpha1.InPlaceMode(value)
+		case "maxUnavailable":
+			most := intstr.Parse(value)
+			spec.UpdateStrategy.MaxUnavailable = &most
+		case "partition":
+			spec.UpdateStrategy.Partition = *int32p(t, value)
+		case "historyLimit":
+			spec.RevisionHistoryLimit = int32p(t, value)
+		case "history":
+			w.keeps = false
+		case "roles":
+			spec.Roles = []v1alpha1.InstanceRole{{Name: v1alpha1.RoleMaster, Exclusive: true}, {Name: v1alpha1.RoleReplica}}
+		case "label", "note", "env", "cpu", "memory":
+			setTemplate(&spec.Template, a.Key, value)
 		case "fresh":
 			w.set.Finalizers, w.service = nil, Absent
 		case "deleted":
@@ -107,6 +130,44 @@ func setSpec(t *testing.T, w *world, d *datadriven.TestData) string {
 		}
 	}
 	return "ok"
+}
+
+// setTemplate changes what takes a patch (label, note), a resize (cpu, memory) or a new pod (env).
+func setTemplate(template *corev1.PodTemplateSpec, key, value string) {
+	redis := &template.Spec.Containers[0]
+	switch key {
+	case "label":
+		template.Labels = map[string]string{"tier": value}
+	case "note":
+		template.Annotations = map[string]string{"note": value}
+	case "env":
+		if redis.Env = nil; value == "" {
+			return
+		}
+		redis.Env = []corev1.EnvVar{{Name: "SIZE", Value: value}}
+	default:
+		if redis.Resources.Limits == nil {
+			redis.Resources.Limits = corev1.ResourceList{}
+		}
+		redis.Resources.Limits[corev1.ResourceName(key)] = resource.MustParse(value)
+	}
+}
+
+// kubelet carries out what was written in place.
+func kubelet(_ *testing.T, w *world, d *datadriven.TestData) string {
+	for _, a := range d.CmdArgs {
+		w.settle(a.Key)
+	}
+	return "ok"
+}
+
+func printHistory(_ *testing.T, w *world, _ *datadriven.TestData) string {
+	all := slices.SortedFunc(maps.Values(w.history), func(a, b *Revision) int { return int(a.Number - b.Number) })
+	var b strings.Builder
+	for _, r := range all {
+		fmt.Fprintf(&b, "%d %s %s\n", r.Number, r.Object, r.Name)
+	}
+	return b.String()
 }
 
 func setLimit(t *testing.T, spec *v1alpha1.InstanceSetSpec, key, value string) {
@@ -195,7 +256,9 @@ func setPod(t *testing.T, w *world, d *datadriven.TestData) string {
 	}
 	pod := w.pods[name]
 	if pod == nil {
-		pod = &Pod{Ordinal: ordinal, UID: w.uid(), Phase: corev1.PodPending, Created: w.now}
+		revision := podspec.Revision(w.set, nil)
+		pod = &Pod{Ordinal: ordinal, UID: w.uid(), Phase: corev1.PodPending, Created: w.now, Revision: revision}
+		pod.Live = podspec.Pod(w.set, podspec.Instance{Ordinal: ordinal, Revision: revision})
 		w.pods[name] = pod
 	}
 	for _, a := range d.CmdArgs[1:] {
@@ -221,6 +284,15 @@ func setPod(t *testing.T, w *world, d *datadriven.TestData) string {
 			}
 		case "unscheduled":
 			pod.Unscheduled = strings.ReplaceAll(value, "_", " ")
+		case "role":
+			pod.Role = v1alpha1.RoleName(value)
+		case "revision":
+			pod.Revision = value
+		case "idle":
+			pod.Idle, pod.Ready, pod.Trouble = true, false, "container redis: "+value
+		case "resize":
+			pod.Trouble = "node didn't have enough capacity"
+			pod.Resize = map[string]reason.Code{"Deferred": reason.ResizeDeferred, "Infeasible": reason.ResizeInfeasible}[value]
 		case "master":
 			w.masters[name] = int64(*int32p(t, value))
 		default:
@@ -350,8 +422,8 @@ func printPlan(_ *testing.T, w *world, d *datadriven.TestData) string {
 		fmt.Fprintf(&b, "; once ready: %s", s.Bootstrapped)
 	}
 	b.WriteString("\n")
-	atRest := map[string]metav1.ConditionStatus{"Ready": "True", "Progressing": "False", "Placed": "True", "Rebuilding": "False", "Paused": "False"}
-	quiet := []string{"AllReady", "Settled", "AllPlaced", "RebuildDone", "NotPaused"}
+	atRest := map[string]metav1.ConditionStatus{"Ready": "True", "Progressing": "False", "Placed": "True", "Rebuilding": "False", "Paused": "False", "Updating": "False"}
+	quiet := []string{"AllReady", "Settled", "UpToDate", "AllPlaced", "RebuildDone", "NotPaused"}
 	for _, c := range s.Conditions {
 		if c.Status != atRest[c.Type] || !slices.Contains(quiet, c.Reason) {
 			fmt.Fprintf(&b, "%-15s %s/%s %s\n", c.Type, c.Status, c.Reason, c.Message)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/reason"
 )
 
 // Snapshot is all that Decide knows. Decide reads it and changes nothing in it.
@@ -24,6 +25,8 @@ type Snapshot struct {
 	// Nodes are those on which the set has pods or volumes. One that is named by a pod or claim and is not among them was
 	// deleted.
 	Nodes []Node
+	// Revisions are the history of the set's templates.
+	Revisions []Revision
 	// Answers to Probes. An instance that was asked and did not answer is an Answer with Unreachable; one that was not
 	// asked has none.
 	Answers []Answer
@@ -74,6 +77,19 @@ type Pod struct {
 	Ended       time.Time // when it reached a terminal phase, as well as it can be told
 	// Unscheduled is why it has no node, in the scheduler's words.
 	Unscheduled string
+
+	Target string            // the revision that it is on its way to in place, "" if it has arrived
+	Role   v1alpha1.RoleName // of the label, "" while that is not known
+	// Unsettled: what was written to it last has not been carried out by its kubelet yet.
+	Unsettled bool
+	// Resize is what keeps its kubelet from a resize, 0 for nothing; Trouble is why a container does not run, or the kubelet's words
+	// about the resize.
+	Resize  reason.Code
+	Trouble string
+	// Idle: no container runs, so that it serves nobody.
+	Idle bool
+	// Live is the pod as the cache has it, which need not be all of it (see podspec.Diff). It is only read.
+	Live *corev1.Pod
 }
 
 func (p *Pod) ended() bool { return p.Phase == corev1.PodFailed || p.Phase == corev1.PodSucceeded }
@@ -95,6 +111,15 @@ type Claim struct {
 	Template    string
 	Generation  int64
 	Created     time.Time
+}
+
+// Revision is what a template asked for once, as the history keeps it.
+type Revision struct {
+	Object string // the name of the ControllerRevision
+	UID    types.UID
+	Name   string // as in the label of pods
+	Number int64  // the higher, the later it was asked for
+	Text   []byte // an encoded podspec.Asked
 }
 
 // Volume is a PersistentVolume that a claim names, or that an earlier rebuild kept.

@@ -41,6 +41,10 @@ func (p *planner) status() v1alpha1.InstanceSetStatus {
 		Nodes:              t.nodes,
 		MaxPerNode:         t.instancesPerNode,
 		UpdateRevision:     p.revisions[0],
+		CurrentRevision:    p.bases[0],
+		TemplateRevisions:  p.templateRevisions(),
+		Revisions:          p.revisionsInUse(),
+		Replacing:          p.replacingRanges(),
 		Bootstrapped:       p.bootstrappedRanges(),
 		Selector:           v1alpha1.LabelInstanceSet + "=" + p.Set.Name,
 		Conditions:         p.conditions(t),
@@ -134,7 +138,8 @@ const (
 var worst = []reason.Code{
 	reason.FencingWithdrawn, reason.VolumeUnknown, reason.RebuildHeld, reason.NoReadyPeer, reason.HolderUnproven,
 	reason.VolumeGoneNodeDeleted, reason.NodeDeleted, reason.NodeUnreachable, reason.RebuildManual, reason.RebuildNever, reason.ShardBusy, reason.JustMade,
-	reason.ForeignObject, reason.UnknownContainer, reason.ReplaceTerminal, reason.Unschedulable, reason.InstanceNotReady, reason.AgentNotRunning,
+	reason.ForeignObject, reason.UnknownContainer, reason.ResizeInfeasible, reason.ResizeFailed, reason.ResizeDeferred, reason.ReplaceTerminal, reason.Unschedulable, reason.InstanceNotReady, reason.AgentNotRunning,
+	reason.MemoryWaits, reason.RevisionUnknown,
 }
 
 func rank(code reason.Code) int {

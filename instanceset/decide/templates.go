@@ -56,11 +56,15 @@ func (i *instance) recordedTemplate() string {
 // revision is the hash of the template that the instance should be made from.
 func (v *view) revision(i *instance) string { return v.revisions[i.template+1] }
 
-// current reports whether the pod was made from the templates of today.
-func (v *view) current(i *instance) bool {
-	want := ""
-	if i.template != plain {
-		want = v.spec.Templates[i.template].Name
+// templateName is the name of the instance's entry in spec.templates, "" without one.
+func (v *view) templateName(i *instance) string {
+	if i.template == plain {
+		return ""
 	}
-	return i.pod.Revision == v.revision(i) && i.pod.Template == want
+	return v.spec.Templates[i.template].Name
+}
+
+// current reports whether the pod is as the templates of today would make it, and no longer on its way there.
+func (v *view) current(i *instance) bool {
+	return i.pod.Revision == v.revision(i) && i.pod.Template == v.templateName(i) && i.pod.Target == ""
 }

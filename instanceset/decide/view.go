@@ -35,8 +35,14 @@ type view struct {
 	volumes   map[string]*Volume
 	answers   map[string]Answer // by UID of the pod
 	revisions []string          // of spec.template, then of each of spec.templates
-	shards    []shard           // of all instances, ascending; one for the whole set if it has no shards
-	shardAt   map[int32]int     // index of the shard -> position in shards
+	texts     [][]byte          // what they are hashes of
+	stored    map[string]*Revision
+	known     map[string]*podspec.Asked // see asked
+	bases     []string                  // what instances that are not updated keep, in the order of revisions
+	replaced  map[int32]bool            // see replacing
+	hadOnce   map[int32]string          // see had
+	shards    []shard                   // of all instances, ascending; one for the whole set if it has no shards
+	shardAt   map[int32]int             // index of the shard -> position in shards
 
 	recorded     map[int32]bool  // status.bootstrapped as it was stored
 	bootstrapped map[int32]bool  // with what this snapshot shows
@@ -46,7 +52,7 @@ type view struct {
 
 func newView(s Snapshot) *view {
 	s.Pods, s.Claims = slices.Clone(s.Pods), slices.Clone(s.Claims)
-	s.Volumes, s.Nodes = slices.Clone(s.Volumes), slices.Clone(s.Nodes)
+	s.Volumes, s.Nodes, s.Revisions = slices.Clone(s.Volumes), slices.Clone(s.Nodes), slices.Clone(s.Revisions)
 	s.sort()
 	v := &view{
 		Snapshot: s,
@@ -65,14 +71,12 @@ func newView(s Snapshot) *view {
 	for _, a := range s.Answers {
 		v.answers[string(a.Pod)] = a
 	}
-	v.revisions = append(v.revisions, podspec.Revision(s.Set, nil))
-	for i := range v.spec.Templates {
-		v.revisions = append(v.revisions, podspec.Revision(s.Set, &v.spec.Templates[i]))
-	}
+	v.readHistory()
 	v.gather()
 	v.assignTemplates()
 	v.recordBootstrapped()
 	v.groupShards()
+	v.setBases()
 	return v
 }
 

@@ -29,6 +29,8 @@ type world struct {
 	on      map[string]string // volume -> node
 	nodes   map[string]*Node
 	masters map[string]int64 // pod -> offset, for those that answer as a master
+	history map[string]*Revision
+	keeps   bool // the history is kept behind the back of the plans, which most scenarios are not about
 	serial  int
 
 	together int // so many neighbours the scheduler of the property test places on one node
@@ -44,8 +46,9 @@ func newWorld() *world {
 	set.Spec.Replicas = new(int32)
 	set.Spec.Template.Spec.Containers = []corev1.Container{{Name: "redis", Image: "redis:7"}}
 	set.Spec.Rebuild = v1alpha1.RebuildPolicy{Mode: v1alpha1.RebuildManual, HolderCheck: v1alpha1.HolderCheckRedis, Port: 6379}
+	set.Spec.UpdateStrategy = v1alpha1.UpdateStrategy{Type: v1alpha1.RollingUpdate, InPlace: v1alpha1.InPlaceOnly}
 	return &world{
-		now: begin, set: set, service: Ours,
+		now: begin, set: set, service: Ours, history: map[string]*Revision{}, keeps: true,
 		pods: map[string]*Pod{}, claims: map[string]*Claim{}, volumes: map[string]*Volume{}, on: map[string]string{},
 		nodes: map[string]*Node{}, masters: map[string]int64{},
 	}
@@ -59,7 +62,13 @@ func (w *world) uid() types.UID {
 func (w *world) snapshot() Snapshot {
 	s := Snapshot{Now: w.now, Set: w.set.DeepCopy(), Service: w.service, Policy: w.policy}
 	for _, name := range slices.Sorted(maps.Keys(w.pods)) {
-		s.Pods = append(s.Pods, *w.pods[name])
+		pod := *w.pods[name]
+		pod.Idle = pod.Idle || pod.Node == ""
+		s.Pods = append(s.Pods, pod)
+	}
+	w.record()
+	for _, name := range slices.Sorted(maps.Keys(w.history)) {
+		s.Revisions = append(s.Revisions, *w.history[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.claims)) {
 		c := *w.claims[name]
@@ -79,6 +88,20 @@ func (w *world) snapshot() Snapshot {
 		s.Answers = append(s.Answers, Answer{Pod: probe.Pod, Master: master, Offset: offset})
 	}
 	return s
+}
+
+// record keeps the history, as the plans would.
+func (w *world) record() {
+	templates := []*v1alpha1.InstanceTemplate{nil}
+	for t := range w.set.Spec.Templates {
+		templates = append(templates, &w.set.Spec.Templates[t])
+	}
+	for _, t := range templates {
+		text := podspec.Ask(w.set, t).Encode()
+		if name := "r-" + podspec.RevisionOf(text); w.keeps && w.history[name] == nil {
+			w.history[name] = &Revision{Object: name, UID: types.UID("of-" + name), Name: podspec.RevisionOf(text), Number: int64(len(w.history) + 1), Text: text}
+		}
+	}
 }
 
 // carryOut makes the changes that are allowed, as commit does: no further in an instance than the first that fails.
@@ -117,8 +140,16 @@ func (w *world) apply(c Change) error {
 			return errNotThat
 		}
 		v.Retain, v.RetainedFor, v.Generation = true, c.RetainedFor, c.Generation
+	case CreateRevision:
+		w.history[c.Object] = &Revision{Object: c.Object, UID: w.uid(), Name: c.Revision, Number: c.Number, Text: c.Text}
+	case UpdateRevision:
+		w.history[c.Object].Number = c.Number
+	case DeleteRevision:
+		delete(w.history, c.Object)
 	case CreatePod, LabelPod, DeletePod:
 		return w.applyToPod(c)
+	case PatchPod, ImagePod, ResizePod:
+		return w.writePod(c)
 	default:
 		return w.applyToClaim(c)
 	}
@@ -138,6 +169,7 @@ func (w *world) applyToPod(c Change) error {
 		if c.Instance.Template != nil {
 			w.pods[c.Object].Template = c.Instance.Template.Name
 		}
+		w.pods[c.Object].Live = podspec.Pod(w.set, c.Instance)
 		return nil
 	}
 	if pod == nil || pod.UID != c.UID {
@@ -152,6 +184,48 @@ func (w *world) applyToPod(c Change) error {
 		pod.Terminating = true
 	}
 	return nil
+}
+
+// writePod changes a pod in place. Its kubelet carries it out later (see settle).
+func (w *world) writePod(c Change) error {
+	pod := w.pods[c.Object]
+	if pod == nil || pod.UID != c.UID || pod.Live != c.Before {
+		return errNotThat
+	}
+	if pod.Live.Spec.NodeName != c.After.Spec.NodeName {
+		return errors.New("that is not for a manager to say")
+	}
+	pod.Live = c.After.DeepCopy()
+	if c.Kind == ResizePod {
+		pod.Live.ObjectMeta = *c.Before.ObjectMeta.DeepCopy() // the subresource takes nothing else
+	}
+	pod.Revision, pod.Template = pod.Live.Labels[v1alpha1.LabelRevision], pod.Live.Labels[v1alpha1.LabelTemplate]
+	pod.Target = pod.Live.Annotations[v1alpha1.AnnotationTargetRevision]
+	if c.Kind != PatchPod {
+		pod.Unsettled, pod.Resize, pod.Trouble = true, 0, ""
+	}
+	return nil
+}
+
+// settle is the kubelet, which has carried out what was written.
+func (w *world) settle(name string) {
+	if pod := w.pods[name]; pod.Unsettled {
+		pod.Unsettled, pod.Idle = false, false
+		pod.report()
+		w.becomeReady(name)
+	}
+}
+
+// report has the status of the containers follow what they have.
+func (p *Pod) report() {
+	if p.Live == nil {
+		return
+	}
+	p.Live = p.Live.DeepCopy()
+	p.Live.Status.ContainerStatuses = nil
+	for _, c := range p.Live.Spec.Containers {
+		p.Live.Status.ContainerStatuses = append(p.Live.Status.ContainerStatuses, corev1.ContainerStatus{Name: c.Name, Resources: c.Resources.DeepCopy()})
+	}
 }
 
 func (w *world) applyToClaim(c Change) error {
@@ -211,6 +285,7 @@ func (w *world) place(name, node string) {
 	pod := w.pods[name]
 	pod.Node, pod.Bound, pod.Phase, pod.Unscheduled = node, w.now, corev1.PodRunning, ""
 	pod.IP = "10.0.0." + strconv.Itoa(int(pod.Ordinal))
+	pod.report()
 	for _, c := range slices.Sorted(maps.Keys(w.claims)) {
 		if claim := w.claims[c]; claim.Ordinal == pod.Ordinal && claim.Volume == "" {
 			claim.Volume, claim.Version = "pv-"+string(claim.UID), "2"

@@ -231,7 +231,7 @@ func redactedSet(o *v1alpha1.InstanceSet) *v1alpha1.InstanceSet {
 	set.Spec = v1alpha1.InstanceSetSpec{
 		Replicas: s.Replicas, Ordinals: s.Ordinals, ShardSize: s.ShardSize, OfflineInstances: s.OfflineInstances, Roles: s.Roles, RoleProvider: s.RoleProvider, Redis: s.Redis,
 		Template: redactedTemplate(s.Template), PersistentVolumeClaimRetentionPolicy: s.PersistentVolumeClaimRetentionPolicy,
-		MinReadySeconds: s.MinReadySeconds, Placement: s.Placement, PlacementPolicyRef: s.PlacementPolicyRef, Rebuild: s.Rebuild, Paused: s.Paused,
+		MinReadySeconds: s.MinReadySeconds, UpdateStrategy: s.UpdateStrategy, RevisionHistoryLimit: s.RevisionHistoryLimit, Placement: s.Placement, PlacementPolicyRef: s.PlacementPolicyRef, Rebuild: s.Rebuild, Paused: s.Paused,
 	}
 	for _, t := range s.Templates {
 		t.Annotations = nil

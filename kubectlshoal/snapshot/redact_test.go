@@ -39,6 +39,7 @@ var plainFields = []string{
 	"AllowedTopologies", "ServiceName", "PersistentVolumeClaimRetentionPolicy", "Placement", "PlacementPolicyRef", "Rebuild",
 	"PlacementLimits", "ScaleTargetRefs", "Spec.Templates", "Status.Targets", "Status.Exceptions", "Status.UpdateRevision",
 	"Status.Bootstrapped", "Status.Selector", "Kind", "APIVersion", "Spec.Roles", "Spec.RoleProvider", "Spec.Redis",
+	"Spec.UpdateStrategy", "Status.CurrentRevision", "Status.TemplateRevisions", "Status.Revisions", "Status.Replacing",
 }
 
 // plant puts the secret into every string, byte slice and map of an object, however deep, and says where it did.

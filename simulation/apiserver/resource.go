@@ -21,6 +21,7 @@ import (
 	"k8s.io/kubernetes/pkg/apis/apps"
 	"k8s.io/kubernetes/pkg/apis/core"
 	storageapi "k8s.io/kubernetes/pkg/apis/storage"
+	"k8s.io/kubernetes/pkg/registry/apps/controllerrevision"
 	"k8s.io/kubernetes/pkg/registry/apps/statefulset"
 	"k8s.io/kubernetes/pkg/registry/core/node"
 	"k8s.io/kubernetes/pkg/registry/core/persistentvolume"
@@ -196,6 +197,11 @@ func (s *Server) addBuiltIn() error {
 		func() error {
 			return s.addStore(builtIn(&appsv1.StatefulSet{}, "apps", "StatefulSet", "statefulsets"),
 				func() runtime.Object { return &apps.StatefulSet{} }, func() runtime.Object { return &apps.StatefulSetList{} }, statefulset.Strategy, statefulset.StatusStrategy)
+		},
+		func() error {
+			return s.addStore(builtIn(&appsv1.ControllerRevision{}, "apps", "ControllerRevision", "controllerrevisions"),
+				func() runtime.Object { return &apps.ControllerRevision{} }, func() runtime.Object { return &apps.ControllerRevisionList{} },
+				controllerrevision.Strategy, nil)
 		},
 	} {
 		if err := add(); err != nil {

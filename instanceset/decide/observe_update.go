@@ -1,0 +1,97 @@
+package decide
+
+import (
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// observeUpdate reads how far a pod is with what was written to it last.
+func observeUpdate(pod *corev1.Pod, out *Pod) {
+	out.Live = pod
+	out.Target = pod.Annotations[v1alpha1.AnnotationTargetRevision]
+	out.Role = v1alpha1.RoleName(pod.Labels[v1alpha1.LabelRole])
+	out.Idle, out.Trouble = idle(pod)
+	out.Resize, out.Unsettled = observeResize(pod, out)
+	out.Unsettled = out.Unsettled || !observed(pod) || restarting(pod)
+}
+
+// idle reports whether none of the containers runs, and what keeps one from it. What is only being started has no trouble. Which of
+// them is the engine is not known here: while any runs, it may be that one.
+func idle(pod *corev1.Pod) (bool, string) {
+	trouble := ""
+	for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
+		for i := range list {
+			w := list[i].State.Waiting
+			if w != nil && trouble == "" && w.Reason != "" && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" {
+				trouble = "container " + list[i].Name + ": " + w.Reason
+			}
+		}
+	}
+	running := slices.ContainsFunc(pod.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool { return c.State.Running != nil })
+	if len(pod.Status.ContainerStatuses) == 0 {
+		running = pod.Status.Phase == corev1.PodRunning
+	}
+	return !running, trouble
+}
+
+// observed reports whether the kubelet has seen the pod as it is. One that never says what it has seen is not asked.
+func observed(pod *corev1.Pod) bool {
+	return pod.Status.ObservedGeneration == 0 || pod.Status.ObservedGeneration >= pod.Generation
+}
+
+// restarting reports whether a container that runs still has its former image. The ID of the image says nothing: two tags may be one
+// image.
+func restarting(pod *corev1.Pod) bool {
+	if pod.Annotations[v1alpha1.AnnotationRestarting] == "" { // most pods
+		return false
+	}
+	before := map[string]string{}
+	for part := range strings.SplitSeq(pod.Annotations[v1alpha1.AnnotationRestarting], " ") {
+		if name, id, ok := strings.Cut(part, "="); ok && id != "" {
+			before[name] = id
+		}
+	}
+	return slices.ContainsFunc(slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses), func(c corev1.ContainerStatus) bool {
+		return c.ContainerID != "" && before[c.Name] == c.ContainerID
+	})
+}
+
+// containerIDs is what AnnotationRestarting says of some containers.
+func containerIDs(pod *corev1.Pod, names []string) string {
+	var parts []string
+	for _, c := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		if slices.Contains(names, c.Name) && c.ContainerID != "" {
+			parts = append(parts, c.Name+"="+c.ContainerID)
+		}
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, " ")
+}
+
+// observeResize reads the conditions of a resize. One about an older generation says nothing about what is asked now, which is then
+// still to be looked at.
+func observeResize(pod *corev1.Pod, out *Pod) (code reason.Code, pending bool) {
+	for _, c := range pod.Status.Conditions {
+		if c.Status != corev1.ConditionTrue || c.Type != corev1.PodResizePending && c.Type != corev1.PodResizeInProgress {
+			continue
+		}
+		pending = true
+		if c.ObservedGeneration != 0 && c.ObservedGeneration < pod.Generation {
+			continue
+		}
+		switch {
+		case c.Type == corev1.PodResizePending && c.Reason == corev1.PodReasonDeferred:
+			code, out.Trouble = reason.ResizeDeferred, c.Message
+		case c.Type == corev1.PodResizePending && c.Reason == corev1.PodReasonInfeasible:
+			code, out.Trouble = reason.ResizeInfeasible, c.Message
+		case c.Reason == corev1.PodReasonError:
+			code, out.Trouble = reason.ResizeFailed, c.Message
+		}
+	}
+	return code, pending
+}

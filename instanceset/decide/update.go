@@ -1,0 +1,255 @@
+package decide
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// An update brings running instances to the templates of today. What that takes is worked out once for all instances of a revision
+// (package podspec), and the whole set is judged before the first write. Then, in this order and one step per instance and plan:
+//
+//	metadata     labels, annotations, tolerations. Disturbs nobody, so that nothing is waited for
+//	image        the kubelet restarts one container
+//	resources    the kubelet resizes; never in one write with an image
+//	recreate     the pod is deleted, and made anew on its volumes
+//
+// Who is disturbed next: instances of which nothing runs, free of all limits; then those that are half way; then the others, highest
+// ordinal first. A master waits until it has handed over. Of a shard, one is disturbed at a time, and no more are unavailable in the
+// set than maxUnavailable, whatever made them so. An instance that was disturbed counts until its kubelet has carried out what was
+// written, and it was Ready for minReadySeconds: so an update stops at the first instance of a shard that does not come up.
+//
+// The pod's revision label follows with the last write. Until then the annotation target-revision says where it is going, so that an
+// update that was interrupted, or taken back, goes on from there.
+
+// rollout is what a plan found out about the update, for the status.
+type rollout struct {
+	outdated  []int32 // instances that are to be updated, without those that the partition holds back
+	held      []int32 // those that it does
+	going     []int32 // that are disturbed by this plan, or were and are not available yet
+	replaced  []int32 // whose pod this plan deletes to make it anew
+	blocked   []block
+	waits     map[reason.Code][]int32
+	inFlight  int
+	down      int
+	limit     int
+	disturbed map[int32]bool // shards
+}
+
+// block is a field for which nothing is written.
+type block struct {
+	path     string
+	why      string
+	ordinals []int32
+}
+
+// patchesPerPlan bounds the writes that disturb nobody.
+const patchesPerPlan = 100
+
+// update takes the next steps of an update.
+func (p *planner) update() {
+	candidates := p.outdated()
+	p.countUnavailable()
+	if len(candidates) == 0 || p.spec.Paused || p.spec.UpdateStrategy.Type == v1alpha1.UpdateOnDelete {
+		return
+	}
+	p.judgeAll(candidates)
+	if len(p.updates.blocked) > 0 {
+		return
+	}
+	slices.SortFunc(candidates, p.byTurn)
+	patches := 0
+	for _, i := range candidates {
+		begins := p.wayOf(i).disturbs && i.pod.Target == ""
+		if begins && !p.mayDisturb(i) { // asked first: to look at each of 10,000 pods would take seconds
+			continue
+		}
+		if !begins && patches == patchesPerPlan {
+			p.again(soon)
+			continue
+		}
+		next := p.nextMove(i)
+		switch {
+		case len(p.updates.blocked) > 0: // found on the pod itself
+			return
+		case next.code != 0:
+			p.waitUpdate(i, next.code)
+		case next.change == nil:
+		case !next.disturbs:
+			patches++
+			p.add(*next.change)
+		case begins || p.mayDisturb(i):
+			p.disturb(i, *next.change)
+		}
+	}
+}
+
+// outdated are the instances whose pod is not as the templates of today would make it, and may be written to.
+func (p *planner) outdated() []*instance {
+	var all []*instance
+	for n := range p.instances {
+		i := &p.instances[n]
+		if !i.online() || i.pod == nil || i.pod.Terminating || i.pod.ended() || i.lost() || p.deleted[i.ordinal] || p.current(i) {
+			continue
+		}
+		if p.heldBack(i) {
+			p.updates.held = append(p.updates.held, i.ordinal)
+			continue
+		}
+		p.updates.outdated = append(p.updates.outdated, i.ordinal)
+		all = append(all, i)
+	}
+	return all
+}
+
+func (p *planner) waitUpdate(i *instance, code reason.Code) {
+	if p.updates.waits == nil {
+		p.updates.waits = map[reason.Code][]int32{}
+	}
+	p.updates.waits[code] = append(p.updates.waits[code], i.ordinal)
+}
+
+// countUnavailable counts what the limits are about.
+func (p *planner) countUnavailable() {
+	u := &p.updates
+	u.limit, u.disturbed = p.maxUnavailable(), map[int32]bool{}
+	for n := range p.instances {
+		i := &p.instances[n]
+		if !i.online() || p.available(i) {
+			continue
+		}
+		u.down++
+		if p.inFlight(i) {
+			u.inFlight++
+			if i.pod != nil && (i.pod.Target != "" || p.current(i)) || p.replacing()[i.ordinal] {
+				u.going = append(u.going, i.ordinal)
+			}
+		}
+		if i.pod != nil && i.pod.Resize != 0 {
+			p.note(i, i.pod.Resize, i.pod.Trouble)
+		}
+	}
+}
+
+// maxUnavailable is a number of instances, at least 1.
+func (v *view) maxUnavailable() int {
+	most := v.spec.UpdateStrategy.MaxUnavailable
+	if most == nil {
+		return 1
+	}
+	n, err := intstr.GetScaledValueFromIntOrPercent(most, len(WantedOrdinals(v.spec)), false)
+	if err != nil { // the schema refuses it
+		return 1
+	}
+	return max(n, 1)
+}
+
+// available reports whether an instance serves, has done so for minReadySeconds, and has nothing left to carry out.
+func (p *planner) available(i *instance) bool {
+	if !i.ready() || i.lost() || i.pod.Unsettled || p.deleted[i.ordinal] || p.state(i.pod.Node) != NodeHealthy {
+		return false
+	}
+	wait := i.pod.ReadySince.Add(time.Duration(p.spec.MinReadySeconds) * time.Second).Sub(p.Now)
+	return p.spec.MinReadySeconds == 0 || wait <= 0
+}
+
+// inFlight reports whether an instance that is not available may be so because of an update. One whose pod nobody has touched is not.
+func (p *planner) inFlight(i *instance) bool {
+	return i.pod == nil || i.pod.Terminating || p.deleted[i.ordinal] || i.pod.Target != "" || p.current(i)
+}
+
+// byTurn says who comes first.
+func (p *planner) byTurn(a, b *instance) int {
+	turn := func(i *instance) int {
+		switch {
+		case i.pod.Idle:
+			return 0
+		case i.pod.Target != "":
+			return 1
+		}
+		return 2
+	}
+	return cmp.Or(cmp.Compare(turn(a), turn(b)), cmp.Compare(b.ordinal, a.ordinal))
+}
+
+// mayDisturb asks the limits.
+func (p *planner) mayDisturb(i *instance) bool {
+	u := &p.updates
+	if !p.handedOver(i) {
+		p.waitUpdate(i, reason.MasterWaits)
+		return false
+	}
+	if i.pod.Idle { // nothing runs that could hold data or serve
+		return true
+	}
+	free := u.down < u.limit
+	if !p.available(i) { // it counts already
+		free = u.inFlight < u.limit || p.inFlight(i)
+	}
+	if free && !(p.sharded() && u.disturbed[p.shardOf(i)]) && p.shardSpares(i) {
+		return true
+	}
+	p.waitUpdate(i, reason.UpdateWaits)
+	return false
+}
+
+// shardSpares reports whether the others of the shard can do without the instance: all are available or, where the instance serves
+// nobody as it is and its data is on volumes, none of the others is down because of the update.
+func (p *planner) shardSpares(i *instance) bool {
+	if !p.sharded() {
+		return true
+	}
+	lenient := !p.available(i) && len(i.claims) > 0
+	return !slices.ContainsFunc(p.shard(i).members, func(other *instance) bool {
+		return other != i && other.online() && !p.available(other) && (!lenient || p.inFlight(other))
+	})
+}
+
+// handedOver reports whether the instance may be disturbed as far as its role goes: it is not master and, where roles are not known,
+// cannot be the master of its shard. Nothing hands a master over yet: this is where a switchover will be asked for.
+func (p *planner) handedOver(i *instance) bool {
+	if len(p.spec.Roles) == 0 {
+		return true
+	}
+	if i.pod.Role != "" || i.pod.Idle {
+		return i.pod.Role != v1alpha1.RoleMaster
+	}
+	return slices.ContainsFunc(p.shard(i).members, func(other *instance) bool {
+		return other != i && other.pod != nil && other.pod.Role == v1alpha1.RoleMaster
+	})
+}
+
+func (p *planner) disturb(i *instance, c Change) {
+	u := &p.updates
+	if p.available(i) {
+		u.down++
+	}
+	if p.available(i) || !p.inFlight(i) {
+		u.inFlight++
+	}
+	u.disturbed[p.shardOf(i)] = true
+	if !slices.Contains(u.going, i.ordinal) {
+		u.going = append(u.going, i.ordinal)
+	}
+	if c.Kind == DeletePod {
+		u.replaced = append(u.replaced, i.ordinal)
+		p.deleted[i.ordinal] = true
+	}
+	p.add(c)
+}
+
+// buildOf is what the pod of an instance is made of, of a template and a revision that it may have no more.
+func (p *planner) buildOf(i *instance, template, revision string) podspec.Instance {
+	b := p.build(i)
+	b.Revision, b.Asked, b.Template = revision, p.asked(revision), nil
+	if template != "" {
+		b.Template = &v1alpha1.InstanceTemplate{Name: template}
+	}
+	return b
+}

@@ -1,0 +1,309 @@
+package decide
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"pgregory.net/rapid"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// TestUpdatesKeepTheirLimits changes templates at random, good ones and bad ones, while pods break, masters move and parts of plans
+// are carried out, and judges each write by what is true at that moment. In the end the template is a good one, and all instances
+// must have it.
+func TestUpdatesKeepTheirLimits(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawUpdating(t)
+		for range rapid.IntRange(5, 40).Draw(t, "steps") {
+			w.now = w.now.Add(time.Duration(rapid.IntRange(0, 20).Draw(t, "seconds")) * time.Second)
+			updateStep(t, w)
+		}
+		arrive(t, w)
+	})
+}
+
+func drawUpdating(t *rapid.T) *world {
+	w := newWorld()
+	spec := &w.set.Spec
+	if size := rapid.SampledFrom([]int32{0, 1, 2, 3}).Draw(t, "shardSize"); size > 0 {
+		spec.ShardSize = &size
+		if size > 1 && rapid.Bool().Draw(t, "roles") { // one alone has nobody to hand over to
+			spec.Roles = []v1alpha1.InstanceRole{{Name: v1alpha1.RoleMaster, Exclusive: true}, {Name: v1alpha1.RoleReplica}}
+		}
+	}
+	*spec.Replicas = max(1, drawReplicas(t, spec))
+	if spec.ShardSize != nil {
+		*spec.Replicas = max(*spec.ShardSize, *spec.Replicas)
+	}
+	if rapid.Bool().Draw(t, "volumes") {
+		spec.VolumeClaimTemplates = []v1alpha1.VolumeClaimTemplate{{Metadata: v1alpha1.VolumeClaimMeta{Name: "data"}}}
+	}
+	setTemplate(&spec.Template, "memory", "1Gi")
+	setTemplate(&spec.Template, "cpu", "1")
+	spec.UpdateStrategy.InPlace = rapid.SampledFrom([]v1alpha1.InPlaceMode{v1alpha1.InPlaceOnly, v1alpha1.InPlacePrefer, v1alpha1.InPlaceNever}).Draw(t, "inPlace")
+	most := intstr.Parse(rapid.SampledFrom([]string{"1", "2", "50%"}).Draw(t, "maxUnavailable"))
+	spec.UpdateStrategy.MaxUnavailable = &most
+	spec.MinReadySeconds = rapid.SampledFrom([]int32{0, 5}).Draw(t, "minReadySeconds")
+	w.nodes["a"], w.nodes["b"] = &Node{Name: "a", UID: "a", State: NodeHealthy}, &Node{Name: "b", UID: "b", State: NodeHealthy}
+	for range 3 {
+		writeSome(t, w, all)
+		w.work()
+	}
+	return w
+}
+
+func updateStep(t *rapid.T, w *world) {
+	spec := &w.set.Spec
+	draw := func(what string, from ...string) string { return rapid.SampledFrom(from).Draw(t, what) }
+	switch rapid.IntRange(0, 12).Draw(t, "step") {
+	case 0:
+		spec.Template.Spec.Containers[0].Image = draw("image", "redis:7", "redis:8", "bad")
+	case 1:
+		setTemplate(&spec.Template, "label", draw("label", "x", "y"))
+	case 2:
+		setTemplate(&spec.Template, "memory", draw("memory", "1Gi", "2Gi", "900Gi"))
+	case 3:
+		setTemplate(&spec.Template, "env", draw("env", "", "a", "b"))
+	case 4:
+		spec.UpdateStrategy.Partition = rapid.Int32Range(0, 3).Draw(t, "partition")
+	case 5:
+		spec.Paused = !spec.Paused
+	case 6:
+		if pod := w.pods[drawPod(t, w)]; pod != nil {
+			pod.Ready = false
+		}
+	case 7:
+		if name := drawPod(t, w); name != "" && rapid.IntRange(0, 3).Draw(t, "deleted") == 0 {
+			w.podGone(name)
+		}
+	case 8:
+		w.elect(rapid.Int32Range(0, 2).Draw(t, "master"))
+	case 9, 10:
+		w.work()
+	default:
+		writeSome(t, w, func(Change) bool { return rapid.IntRange(0, 5).Draw(t, "alive") > 0 })
+		return
+	}
+	w.set.Generation++
+}
+
+// elect makes one of each shard master: the one whose turn it is, of those that are Ready.
+func (w *world) elect(turn int32) {
+	if len(w.set.Spec.Roles) == 0 {
+		return
+	}
+	for _, s := range newView(w.snapshot()).shards {
+		var ready []*Pod
+		for _, i := range s.members {
+			if i.pod != nil {
+				pod := w.pods["r-"+fmt.Sprint(i.ordinal)]
+				pod.Role = ""
+				if pod.Ready {
+					pod.Role = v1alpha1.RoleReplica
+					ready = append(ready, pod)
+				}
+			}
+		}
+		if len(ready) > 0 {
+			ready[int(turn)%len(ready)].Role = v1alpha1.RoleMaster
+		}
+	}
+}
+
+// work has scheduler and kubelets do what they can with what they are given.
+func (w *world) work() {
+	for _, name := range slices.Sorted(maps.Keys(w.pods)) {
+		pod := w.pods[name]
+		if pod.Terminating {
+			w.podGone(name)
+			continue
+		}
+		memory := pod.Live.Spec.Containers[0].Resources.Limits[corev1.ResourceMemory]
+		if pod.Node == "" && memory.String() != "900Gi" {
+			w.place(name, []string{"a", "b"}[pod.Ordinal%2])
+		}
+		switch {
+		case pod.Node == "": // no node has so much
+		case pod.Live.Spec.Containers[0].Image == "bad":
+			pod.Idle, pod.Ready, pod.Unsettled, pod.Trouble = true, false, false, "container redis: ImagePullBackOff"
+		case memory.String() == "900Gi":
+			pod.Unsettled, pod.Resize, pod.Trouble = true, reason.ResizeInfeasible, "no room"
+		default:
+			pod.Idle, pod.Unsettled, pod.Resize, pod.Trouble = false, false, 0, ""
+			pod.report()
+			if !pod.Ready {
+				w.becomeReady(name)
+			}
+		}
+	}
+}
+
+// writeSome carries out a part of a plan, and wants each change to be allowed.
+func writeSome(t *rapid.T, w *world, alive func(Change) bool) []Change {
+	plan := Decide(w.snapshot())
+	kinds, complete := map[int32]Kind{}, true
+	err := w.carryOut(plan.Changes, func(c Change) bool {
+		if !alive(c) {
+			complete = false
+			return false
+		}
+		why := w.forbidsUpdate(c)
+		if had := kinds[c.Ordinal]; why == "" && had != "" && isUpdate(c) {
+			why = "there was a " + string(had) + " in the same plan"
+		}
+		if why != "" {
+			t.Fatalf("%s\nbut %s", c, why)
+		}
+		if isUpdate(c) {
+			kinds[c.Ordinal] = c.Kind
+		}
+		return true
+	})
+	if err != nil {
+		t.Fatalf("the plan does not fit its snapshot: %v", err)
+	}
+	if complete {
+		w.set.Status = plan.Status
+	}
+	return plan.Changes
+}
+
+func isUpdate(c Change) bool {
+	return c.Kind == PatchPod || c.Kind == ImagePod || c.Kind == ResizePod || c.Kind == DeletePod && c.Reason == reason.UpdateRecreate
+}
+
+// forbidsUpdate says why a write of an update must not be made now.
+func (w *world) forbidsUpdate(c Change) string {
+	if !isUpdate(c) {
+		return ""
+	}
+	pod, spec := w.pods[c.Object], &w.set.Spec
+	redis := spec.Template.Spec.Containers[0]
+	switch {
+	case spec.Paused:
+		return "the set is paused"
+	case pod.Ordinal < spec.UpdateStrategy.Partition:
+		return "the partition holds it"
+	case c.Kind == DeletePod && spec.UpdateStrategy.InPlace == v1alpha1.InPlaceOnly:
+		return "pods are never made anew"
+	case c.Kind == PatchPod:
+		if !equality.Semantic.DeepEqual(c.Before.Spec, c.After.Spec) {
+			return "it changes more than metadata"
+		}
+	}
+	if c.Kind != DeletePod && c.Kind != ResizePod && c.After.Labels[v1alpha1.LabelRevision] != c.Before.Labels[v1alpha1.LabelRevision] {
+		if is := c.After.Spec.Containers[0]; is.Image != redis.Image || !equality.Semantic.DeepEqual(is.Resources.Limits, redis.Resources.Limits) || pod.Unsettled && c.Kind == PatchPod {
+			return "it says that it is done"
+		}
+	}
+	if c.Kind == ResizePod && !pod.Idle && len(pod.Live.Status.ContainerStatuses) > 0 {
+		has, gets := pod.Live.Status.ContainerStatuses[0].Resources.Limits[corev1.ResourceMemory], c.After.Spec.Containers[0].Resources.Limits[corev1.ResourceMemory]
+		if gets.Cmp(has) < 0 {
+			return "memory is taken away that is in use"
+		}
+	}
+	if c.Kind == PatchPod {
+		return ""
+	}
+	return w.forbidsDisturbing(pod)
+}
+
+func (w *world) serves(pod *Pod) bool {
+	since := w.now.Sub(pod.ReadySince)
+	return pod.Ready && !pod.Terminating && !pod.Unsettled && since >= time.Duration(w.set.Spec.MinReadySeconds)*time.Second
+}
+
+func (w *world) forbidsDisturbing(pod *Pod) string {
+	if pod.Role == v1alpha1.RoleMaster {
+		return "it is master"
+	}
+	if pod.Idle || pod.Node == "" {
+		return ""
+	}
+	v := newView(w.snapshot())
+	down, away, knownMaster := 0, 0, false
+	for n := range v.instances {
+		i := &v.instances[n]
+		if !i.online() || i.ordinal == pod.Ordinal {
+			continue
+		}
+		other := w.pods["r-"+fmt.Sprint(i.ordinal)]
+		mate := v.sharded() && v.shardOf(i) == v.shardOf(v.at(pod.Ordinal))
+		if other != nil && mate {
+			knownMaster = knownMaster || other.Role == v1alpha1.RoleMaster
+		}
+		if other != nil && w.serves(other) {
+			continue
+		}
+		down++
+		touched := other == nil || other.Terminating || other.Target != "" || v.current(i)
+		if touched {
+			away++
+		}
+		if mate && (w.serves(pod) || touched || len(i.claims) == 0) {
+			return fmt.Sprintf("r-%d of the same shard is not available", i.ordinal)
+		}
+	}
+	most := v.maxUnavailable()
+	switch {
+	case len(w.set.Spec.Roles) > 0 && pod.Role == "" && !knownMaster:
+		return "it may be the master"
+	case w.serves(pod) && down+1 > most:
+		return fmt.Sprintf("%d others are not available", down)
+	case !w.serves(pod) && away+1 > most && !(pod.Target != "" || v.current(v.at(pod.Ordinal))):
+		return fmt.Sprintf("%d others are on their way", away)
+	}
+	return ""
+}
+
+// arrive ends all trouble and wants every instance to have the template, without a pod made anew where that is not allowed.
+func arrive(t *rapid.T, w *world) {
+	spec := &w.set.Spec
+	spec.Paused, spec.UpdateStrategy.Partition = false, 0
+	spec.Template.Spec.Containers[0].Image = "redis:9"
+	setTemplate(&spec.Template, "memory", "2Gi")
+	if spec.UpdateStrategy.InPlace == v1alpha1.InPlaceOnly {
+		setTemplate(&spec.Template, "env", "")
+	}
+	w.set.Generation++
+	uids := map[string]types.UID{}
+	for name, pod := range w.pods {
+		uids[name] = pod.UID
+	}
+	quiet := 0
+	for round := int32(0); quiet < 4; round++ {
+		if round == 300 {
+			t.Fatalf("the update does not end: %+v\n%v", w.set.Status.Conditions, Decide(w.snapshot()).Changes)
+		}
+		quiet++
+		if len(writeSome(t, w, all)) > 0 {
+			quiet = 0
+		}
+		w.work()
+		w.elect(round / 2)
+		w.now = w.now.Add(time.Minute)
+	}
+	redis := spec.Template.Spec.Containers[0]
+	for name, pod := range w.pods {
+		is := pod.Live.Spec.Containers[0]
+		if is.Image != redis.Image || !equality.Semantic.DeepEqual(is.Resources.Limits, redis.Resources.Limits) || !equality.Semantic.DeepEqual(is.Env, redis.Env) ||
+			pod.Live.Labels["tier"] != spec.Template.Labels["tier"] || !pod.Ready {
+			t.Fatalf("%s does not have the template: %+v\n%+v", name, is, w.set.Status.Conditions)
+		}
+		if was, there := uids[name]; there && spec.UpdateStrategy.InPlace == v1alpha1.InPlaceOnly && was != pod.UID {
+			t.Fatalf("%s was made anew", name)
+		}
+	}
+	if s := w.set.Status; s.UpdatedReplicas != *spec.Replicas || s.CurrentRevision != s.UpdateRevision || s.Replacing != "" {
+		t.Fatalf("the status says %+v", s)
+	}
+}
