@@ -18,6 +18,11 @@ func observeUpdate(pod *corev1.Pod, out *Pod) {
 	out.Idle, out.Trouble = idle(pod)
 	out.Resize, out.Unsettled = observeResize(pod, out)
 	out.Unsettled = out.Unsettled || !observed(pod) || restarting(pod)
+	for i := range pod.Status.ContainerStatuses { // a restart may be so quick that nobody saw the pod unready
+		if r := pod.Status.ContainerStatuses[i].State.Running; r != nil && r.StartedAt.After(out.ReadySince) && out.Ready {
+			out.ReadySince = r.StartedAt.Time
+		}
+	}
 }
 
 // idle reports whether none of the containers runs, and what keeps one from it. What is only being started has no trouble. Which of

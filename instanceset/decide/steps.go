@@ -132,8 +132,8 @@ func (p *planner) nextMove(i *instance) move {
 	case way.code != 0:
 		p.note(i, way.code, "")
 		return move{code: way.code}
-	case going && i.pod.Unsettled:
-		return move{}
+	case going && i.pod.Node != "" && (i.pod.Unsettled || !i.ready() && i.pod.Trouble == ""):
+		return move{} // what was written before comes first, and a container that is started anew is not disturbed in that
 	case mode == v1alpha1.InPlaceNever && len(way.diffs) > 0:
 		return p.recreate(i)
 	case slices.ContainsFunc(way.diffs, func(d podspec.Difference) bool { return d.Class == podspec.Recreate }):

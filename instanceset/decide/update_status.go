@@ -105,13 +105,13 @@ func (p *planner) updatingCondition() metav1.Condition {
 	case len(u.blocked) > 0:
 		return condition(kind, false, reason.UpdateBlocked, "nothing is written: %s", p.blocks())
 	}
-	if ordinal, why := p.stopper(); ordinal >= 0 {
+	if ordinal, why := p.stopper(); ordinal >= 0 && !p.writing() {
 		return condition(kind, false, reason.UpdateStopped, "%s; %s does not come up (%s): if the template is at fault, put the old one back",
 			done, p.name(ordinal), why)
 	}
 	going := slices.Concat(u.going, settling)
 	slices.Sort(going)
-	if going = slices.Compact(going); len(going) > 0 && len(u.outdated)+len(settling) > 0 || p.patching() {
+	if going = slices.Compact(going); len(going) > 0 && len(u.outdated)+len(settling) > 0 || p.writing() {
 		return condition(kind, true, reason.UpdateRunning, "%s; on their way: %s%s", done, cmp.Or(p.names(going), "none that is disturbed"), p.waiting())
 	}
 	for _, code := range []reason.Code{reason.RevisionUnknown, reason.UnknownContainer, reason.MemoryWaits, reason.UpdateWaits, reason.MasterWaits} {
@@ -126,9 +126,9 @@ func (p *planner) updatingCondition() metav1.Condition {
 	return condition(kind, true, reason.UpdateRunning, "%s", done)
 }
 
-// patching reports whether this plan writes to a pod.
-func (p *planner) patching() bool {
-	return slices.ContainsFunc(p.changes, func(c Change) bool { return c.Kind == PatchPod || c.Kind == ImagePod || c.Kind == ResizePod })
+// writing reports whether this plan takes the update further.
+func (p *planner) writing() bool {
+	return len(p.updates.replaced) > 0 || slices.ContainsFunc(p.changes, func(c Change) bool { return c.Kind == PatchPod || c.Kind == ImagePod || c.Kind == ResizePod })
 }
 
 // stopper is an instance that was updated and of which it is known why it does not come up; -1 for none.

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -148,5 +149,15 @@ func TestHowFarAPodIs(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: got %+v, want %+v", name, got, c.want)
 		}
+	}
+}
+
+// A restart that is over before the kubelet has said that the pod was not ready counts all the same.
+func TestReadySinceTheLastRestart(t *testing.T) {
+	ready, started := metav1.NewTime(begin), metav1.NewTime(begin.Add(time.Hour))
+	pod := &corev1.Pod{Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: started}}}}}}
+	got := Pod{Ready: true, ReadySince: ready.Time}
+	if observeUpdate(pod, &got); !got.ReadySince.Equal(started.Time) {
+		t.Errorf("it is ready since %s", got.ReadySince)
 	}
 }
