@@ -2,7 +2,6 @@ package podspec
 
 import (
 	"fmt"
-	"net"
 	"path"
 	"strings"
 
@@ -85,14 +84,13 @@ func accessArgs(set *v1alpha1.InstanceSet) []string {
 	if s == nil {
 		return args
 	}
-	_, port, _ := net.SplitHostPort(engineAddress(set))
 	shard := strings.ReplaceAll(s.Monitor, "{shard}", "$("+envShard+")")
 	if s.Monitor == "" { // as the API server has it by default
 		shard = "$(" + envShard + ")"
 	}
 	return append(args,
 		"--sentinels="+strings.Join(s.Addresses, ","), "--sentinel-shard="+shard,
-		fmt.Sprintf("--announced-address=$(%s),$(%s).%s.%s.svc:%s", envIP, envPod, set.Name, set.Namespace, port))
+		fmt.Sprintf("--announced-address=$(%s),$(%s).%s.%s.svc:%d", envIP, envPod, set.Name, set.Namespace, int(EnginePort(set))))
 }
 
 func agentEnv(set *v1alpha1.InstanceSet) []corev1.EnvVar {

@@ -296,10 +296,10 @@ var bugs = []bug{
 	{name: "authority-overwritten", file: "signer/keeper.go", is: "\tif err != nil {\n\t\treturn nil, state{}, fmt.Errorf(\"reading the authority of agents from", becomes: "\tif err != nil && len(secret.Data) == 0 {\n\t\treturn nil, state{}, fmt.Errorf(\"reading the authority of agents from", scenarios: ofSigner, apart: true, why: noRoles},
 	{name: "signs-for-authorities-of-its-own", file: "signer/issue.go", is: "BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,", becomes: "BasicConstraintsValid: true, IsCA: true, KeyUsage: x509.KeyUsageDigitalSignature,", scenarios: ofSigner, apart: true, why: noRoles},
 	{name: "hears-managers", file: "roles/receive/server.go", is: "_, err := agent.IdentityOf(c); return err", becomes: "return nil", scenarios: ofReceive, apart: true, why: noRoles},
-	{name: "one-pod-keeps-others-out", file: "roles/receive/listener.go", is: "if b.open[from] >= b.perAddress {", becomes: "if b.perAddress < 0 {", scenarios: ofReceive, apart: true, why: noRoles},
+	{name: "one-pod-keeps-others-out", file: "roles/receive/listener.go", is: "if all := b.unknown[c.from]; len(all) > b.perAddress {", becomes: "if all := b.unknown[c.from]; len(all) > 100*b.perAddress {", scenarios: ofReceive, apart: true, why: noRoles},
 	{name: "two-lead", file: "roles/receive/setup.go", is: "if pod.Name != at.Pod {", becomes: "if pod.Name == \"\" {", scenarios: ofReceive, apart: true, why: noRoles},
 	{name: "every-refusal-is-told", file: "roles/receive/server.go", is: "due := !told || now.Sub(at) >= tellEvery", becomes: "due := !told || now.Sub(at) >= 0", scenarios: ofReceive, apart: true, why: noRoles},
-	{name: "managers-image-at-once", file: "instanceset/decide/create.go", is: "cmp.Or(p.agentImages()[b.Revision], b.Agent.Image)", becomes: "cmp.Or(b.Agent.Image)", scenarios: []string{"./instanceset/decide NewManager"}, apart: true, why: noRoles},
+	{name: "managers-image-at-once", file: "instanceset/decide/create.go", is: "if like := p.agentsLike()[b.Revision]; like != nil {", becomes: "if like := p.agentsLike()[b.Revision]; like != nil && like.Terminating {", scenarios: []string{"./instanceset/decide NewManager"}, apart: true, why: noRoles},
 
 	// Updates.
 	{name: "update-disturbs-masters", file: "instanceset/decide/update.go", is: "if !p.handedOver(i) {", becomes: "if false {", scenarios: ofUpdates, apart: true, why: noUpdates},
