@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/podspec"
@@ -25,6 +26,10 @@ func (e *Executor) describe(ctx context.Context, set *v1alpha1.InstanceSet, s Sh
 	out := switchover.Shard{}
 	if p := set.Spec.RoleProvider; p != nil && p.Sentinel != nil {
 		out.Sentinels, out.Monitor = p.Sentinel.Addresses, roles.Monitor(p.Sentinel, s.Name)
+		var err error
+		if out.SentinelAccess, err = e.login(ctx, set); err != nil {
+			log.FromContext(ctx).Error(err, "Sentinels are asked without a password")
+		}
 	}
 	named := masterNamed(ctx, out)
 	wanted := map[string]string{}
@@ -82,7 +87,9 @@ const asking = 300 * time.Millisecond
 // masterNamed is the address of the master as a Sentinel has it, "" if none answers: in which form they know instances is theirs.
 func masterNamed(ctx context.Context, s switchover.Shard) string {
 	for _, addr := range s.Sentinels {
-		conn, err := redis.Connect(ctx, addr, redis.Access{Dial: asking, IO: asking})
+		access := s.SentinelAccess
+		access.Dial, access.IO = asking, asking
+		conn, err := redis.Connect(ctx, addr, access)
 		if err != nil {
 			continue
 		}

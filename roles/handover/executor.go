@@ -37,6 +37,8 @@ type Executor struct {
 	// open begins a session with a server, and lock is the count of the lock that this process has.
 	open func(context.Context, orders.Target) (switchover.Session, error)
 	lock func() (uint64, error)
+	// login is how to log in to the Sentinels of a set.
+	login Login
 	// grace is for how long one that has begun goes on when its context has ended.
 	grace time.Duration
 
@@ -48,9 +50,16 @@ type Executor struct {
 // leads next finishes those that take longer; meanwhile nobody may take writes.
 const Grace = 5 * time.Second
 
-// New makes an executor. The client's timeout should be Answers; lock is that of the client.
-func New(cache client.Reader, c *orders.Client, lock func() (uint64, error)) *Executor {
-	return &Executor{cache: cache, lock: lock, grace: Grace, taken: map[Shard]bool{}, open: func(ctx context.Context, to orders.Target) (switchover.Session, error) {
+// Login is how to log in to the Sentinels of a set. An error is as good as no password: they refuse, and nothing is begun.
+type Login func(context.Context, *v1alpha1.InstanceSet) (redis.Access, error)
+
+// New makes an executor. The client's timeout should be Answers; lock is that of the client; without a login Sentinels are asked
+// without a password.
+func New(cache client.Reader, c *orders.Client, lock func() (uint64, error), login Login) *Executor {
+	if login == nil {
+		login = func(context.Context, *v1alpha1.InstanceSet) (redis.Access, error) { return redis.Access{}, nil }
+	}
+	return &Executor{cache: cache, lock: lock, login: login, grace: Grace, taken: map[Shard]bool{}, open: func(ctx context.Context, to orders.Target) (switchover.Session, error) {
 		line, err := c.Open(ctx, to)
 		if err != nil {
 			return nil, err // not a nil line in an interface that is not nil

@@ -80,6 +80,7 @@ func newExecutor(t *testing.T, objects ...client.Object) *Executor {
 	}
 	return &Executor{
 		cache: b.Build(), grace: Grace, taken: map[Shard]bool{}, lock: func() (uint64, error) { return 7, nil },
+		login: func(context.Context, *v1alpha1.InstanceSet) (redis.Access, error) { return redis.Access{}, nil },
 		open: func(context.Context, orders.Target) (switchover.Session, error) {
 			return nil, errors.New("no agent answers")
 		},

@@ -138,7 +138,7 @@ func (c *cluster) executor(lock uint64) (*handover.Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return handover.New(builder.Build(), asks, has), nil
+	return handover.New(builder.Build(), asks, has, nil), nil
 }
 
 func (c *cluster) run(ctx context.Context, lock uint64, request decide.Request, before func(decide.Step) error) (decide.Step, error) {
