@@ -46,6 +46,7 @@ type reconciler struct {
 	provider func(*v1alpha1.InstanceSet) RoleProvider
 	gone     func(types.NamespacedName) // is told of sets that are not there any more
 	verdicts *verdicts
+	planned  func(shardKey, decide.Plan) // is told each plan before it is carried out; nil tells nobody
 	written  written
 	paces    paces
 	joiner   *joiner // nil if there are no agents to be told anything
@@ -91,6 +92,9 @@ func (r *reconciler) Reconcile(ctx context.Context, shard shardKey) (reconcile.R
 	snapshot := r.observe(ctx, &set, shard, pods)
 	plan := decide.Decide(snapshot)
 	log.FromContext(ctx).V(2).Info("decided on roles", "shard", shard.String(), "steps", len(plan.Steps), "master", plan.Master)
+	if r.planned != nil {
+		r.planned(shard, plan)
+	}
 	late, err := r.commit(ctx, &set, shard, plan, pods)
 	if slices.ContainsFunc(snapshot.Instances, func(i decide.Instance) bool { return !i.Stranger }) {
 		r.verdicts.note(shard, plan)

@@ -9,20 +9,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/podspec"
-	"github.com/shoal-dev/shoal/reason"
 	"github.com/shoal-dev/shoal/roles/orders"
 	"github.com/shoal-dev/shoal/slots"
 )
@@ -57,49 +54,41 @@ func Setup(mgr ctrl.Manager, o Options) (*Ledger, error) {
 	if err := Indexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, fmt.Errorf("indexing for roles: %w", err)
 	}
-	m, err := newMetrics(ctrlmetrics.Registry)
-	if err != nil {
-		return nil, fmt.Errorf("registering metrics of roles: %w", err)
-	}
 	shards, sets := newBell[shardKey](), newBell[types.NamespacedName]()
-	recorder := mgr.GetEventRecorder(FieldOwner)
-	writer := client.WithFieldOwner(mgr.GetClient(), FieldOwner)
-	ledger := newLedger(mgr.GetCache(), time.Now, shards.ring, func(outcome string) { m.reports.WithLabelValues(outcome).Inc() })
-	v, p := newVerdicts(sets.ring), newProviders(time.Now, connect, mgr.GetAPIReader(), func(set *v1alpha1.InstanceSet, trouble string) {
-		recorder.Eventf(set, nil, corev1.EventTypeWarning, reason.SentinelSecret.Name(), "AskSentinels", "%s", reason.SentinelSecret.Because("%s", trouble))
-	})
-	r := &reconciler{
-		cache: mgr.GetCache(), live: mgr.GetAPIReader(), writer: writer, events: recorder, metrics: m, now: time.Now,
-		ledger: ledger, provider: p.of, gone: p.forget, verdicts: v, hushes: map[types.NamespacedName]hush{}, handingOver: o.HandingOver,
+	d := Deps{
+		Cache: mgr.GetCache(), Live: mgr.GetAPIReader(), Writer: mgr.GetClient(), Events: mgr.GetEventRecorder(FieldOwner),
+		Metrics: ctrlmetrics.Registry, Now: time.Now, Connect: connect, News: shards.ring, Judged: sets.ring, HandingOver: o.HandingOver,
 	}
 	if o.Orders != nil {
-		r.joiner = newJoiner(o.Orders.Do, ledger.boot, recorder, time.Now, shards.ring)
+		d.Order = o.Orders.Do
 	}
-	if err := mgr.Add(ledger); err != nil {
+	c, err := New(d)
+	if err != nil {
+		return nil, err
+	}
+	if err := mgr.Add(c.Ledger); err != nil {
 		return nil, fmt.Errorf("adding the ledger of reports: %w", err)
 	}
-	if err := addShards(mgr, r, shards, o); err != nil {
+	if err := addShards(mgr, c, shards, o); err != nil {
 		return nil, fmt.Errorf("setting up the controller of roles: %w", err)
 	}
-	s := &setReconciler{cache: mgr.GetCache(), writer: writer, events: recorder, now: time.Now, verdicts: v}
-	if err := addSets(mgr, s, sets, o); err != nil {
+	if err := addSets(mgr, c.sets, sets, o); err != nil {
 		return nil, fmt.Errorf("setting up the controller of the sets of roles: %w", err)
 	}
-	return ledger, nil
+	return c.Ledger, nil
 }
 
-func addShards(mgr ctrl.Manager, r *reconciler, reports *bell[shardKey], o Options) error {
-	of := handler.TypedEnqueueRequestsFromMapFunc[client.Object, shardKey]
-	return builder.TypedControllerManagedBy[shardKey](mgr).Named("roles").
-		Watches(&corev1.Pod{}, of(r.ofPod), builder.WithPredicates(r.podChanges())).
-		Watches(&corev1.Node{}, of(r.ofNode), builder.WithPredicates(nodeChanges())).
-		Watches(&v1alpha1.InstanceSet{}, of(r.ofSet), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		WatchesRawSource(answered(reports, func(k shardKey) shardKey { return k }, 0)).
+func addShards(mgr ctrl.Manager, c *Controllers, reports *bell[shardKey], o Options) error {
+	b := builder.TypedControllerManagedBy[shardKey](mgr).Named("roles")
+	for _, w := range c.Watches() {
+		b = b.Watches(w.Object, w.Handler, builder.WithPredicates(w.Predicates...))
+	}
+	return b.WatchesRawSource(answered(reports, func(k shardKey) shardKey { return k }, 0)).
 		WithOptions(controller.TypedOptions[shardKey]{
 			MaxConcurrentReconciles: o.MaxConcurrentReconciles,
 			SkipNameValidation:      &o.SkipNameValidation,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[shardKey](minBackoff, maxBackoff),
-		}).Complete(r)
+			RateLimiter:             RateLimiter[shardKey](),
+		}).Complete(c.shards)
 }
 
 // addSets hears of changes of what a set wants, of its Services, and of verdicts. A status is written for each pod that changes:
@@ -111,7 +100,7 @@ func addSets(mgr ctrl.Manager, r *setReconciler, judged *bell[types.NamespacedNa
 		WatchesRawSource(answered(judged, func(set types.NamespacedName) ctrl.Request { return ctrl.Request{NamespacedName: set} }, debounce)).
 		WithOptions(controller.Options{
 			SkipNameValidation: &o.SkipNameValidation,
-			RateLimiter:        workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](minBackoff, maxBackoff),
+			RateLimiter:        RateLimiter[ctrl.Request](),
 		}).Complete(r)
 }
 
