@@ -77,6 +77,7 @@ func (c *checker) observe(before any, e apiserver.Event) {
 		c.noteLost(o.Labels)
 		c.startsAsFirst(e)
 		c.countReady()
+		c.oneMaster()
 		c.limits(false)
 		c.oneProcess()
 	case *corev1.PersistentVolumeClaim:
@@ -210,7 +211,10 @@ func (w *World) called(a *access, r request, o client.Object, err error) {
 	switch r.kind {
 	case "pod":
 		if pod, there := find[*corev1.Pod](w, key); there {
-			c.manages(a, r, pod)
+			if r.verb != "patch" || !isRole(pod, o) {
+				c.manages(a, r, pod)
+			}
+			c.relabels(pod, o)
 			c.forced(r, pod)
 			c.declaresLost(r, pod, o)
 		}

@@ -29,8 +29,8 @@ import (
 // simulation.
 type operator struct {
 	*access
-	ctx    context.Context //nolint:containedctx // the life of the process
-	queues []*queue
+	ctx   context.Context //nolint:containedctx // the life of the process
+	roles *rolesPart      // nil where no set has roles
 }
 
 const managerUser = "system:serviceaccount:shoal-system:shoal-manager"
@@ -60,18 +60,21 @@ func (w *World) newOperator(ctx context.Context) (*operator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the controller of sets: %w", err)
 	}
-	q := o.run("sets", sets, instanceset.RateLimiter())
+	q := run(o, "sets", sets, instanceset.RateLimiter())
 	for _, watch := range instanceset.Watches(cache) {
-		if err := o.watch(q, watch.Object, watch.Handler, watch.Predicates); err != nil {
+		if err := follow(o, q, watch.Object, watch.Handler, watch.Predicates); err != nil {
 			return nil, err
 		}
 	}
 	policies, watches := policy.New(write, policy.Options{})
-	q = o.run("policies", policies, workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+	q = run(o, "policies", policies, workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 	for _, watch := range watches {
-		if err := o.watch(q, watch.Object, watch.Handler, watch.Predicates); err != nil {
+		if err := follow(o, q, watch.Object, watch.Handler, watch.Predicates); err != nil {
 			return nil, err
 		}
+	}
+	if w.ha != nil {
+		return o, o.addRoles()
 	}
 	return o, nil
 }
@@ -81,25 +84,25 @@ type silentRecorder struct{}
 // Eventf drops an event.
 func (silentRecorder) Eventf(_, _ runtime.Object, _, _, _, _ string, _ ...any) {}
 
-// watch calls the real event handler for each event of a replica, as the library would.
-func (o *operator) watch(q *queue, object client.Object, h handler.EventHandler, predicates []predicate.Predicate) error {
-	_, err := o.replicas[reflect.TypeOf(object)].AddEventHandler(waker{o.ctx, q, h, predicates})
+// follow calls the real event handler for each event of a replica, as the library would.
+func follow[R comparable](o *operator, q *queue[R], object client.Object, h handler.TypedEventHandler[client.Object, R], predicates []predicate.Predicate) error {
+	_, err := o.replicas[reflect.TypeOf(object)].AddEventHandler(waker[R]{o.ctx, q, h, predicates})
 	return err
 }
 
-type waker struct {
+type waker[R comparable] struct {
 	ctx        context.Context //nolint:containedctx // the life of the process
-	queue      *queue
-	handler    handler.EventHandler
+	queue      *queue[R]
+	handler    handler.TypedEventHandler[client.Object, R]
 	predicates []predicate.Predicate
 }
 
-func (w waker) pass(by func(predicate.Predicate) bool) bool {
+func (w waker[R]) pass(by func(predicate.Predicate) bool) bool {
 	return !slices.ContainsFunc(w.predicates, func(p predicate.Predicate) bool { return !by(p) })
 }
 
 // OnAdd is for an object that is new to the replica.
-func (w waker) OnAdd(o any, initial bool) {
+func (w waker[R]) OnAdd(o any, initial bool) {
 	e := event.CreateEvent{Object: o.(client.Object), IsInInitialList: initial}
 	if w.pass(func(p predicate.Predicate) bool { return p.Create(e) }) {
 		w.handler.Create(w.ctx, e, w.queue)
@@ -107,7 +110,7 @@ func (w waker) OnAdd(o any, initial bool) {
 }
 
 // OnUpdate is for an object that has changed.
-func (w waker) OnUpdate(before, after any) {
+func (w waker[R]) OnUpdate(before, after any) {
 	e := event.UpdateEvent{ObjectOld: before.(client.Object), ObjectNew: after.(client.Object)}
 	if w.pass(func(p predicate.Predicate) bool { return p.Update(e) }) {
 		w.handler.Update(w.ctx, e, w.queue)
@@ -115,7 +118,7 @@ func (w waker) OnUpdate(before, after any) {
 }
 
 // OnDelete is for an object that is gone.
-func (w waker) OnDelete(o any) {
+func (w waker[R]) OnDelete(o any) {
 	if unknown, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
 		o = unknown.Obj
 	}
@@ -126,27 +129,25 @@ func (w waker) OnDelete(o any) {
 }
 
 // queue is the work queue of one controller. What is due is worked on one after the other.
-type queue struct {
+type queue[R comparable] struct {
 	owner      *operator
 	name       string
-	reconciler reconcile.Reconciler
-	limiter    workqueue.TypedRateLimiter[reconcile.Request]
-	due        map[reconcile.Request]time.Time
+	reconciler reconcile.TypedReconciler[R]
+	limiter    workqueue.TypedRateLimiter[R]
+	due        map[R]time.Time
 }
 
-var _ workqueue.TypedRateLimitingInterface[reconcile.Request] = &queue{}
+var _ workqueue.TypedRateLimitingInterface[reconcile.Request] = &queue[reconcile.Request]{}
 
-func (o *operator) run(name string, r reconcile.Reconciler, limiter workqueue.TypedRateLimiter[reconcile.Request]) *queue {
-	q := &queue{owner: o, name: name, reconciler: r, limiter: limiter, due: map[reconcile.Request]time.Time{}}
-	o.queues = append(o.queues, q)
-	return q
+func run[R comparable](o *operator, name string, r reconcile.TypedReconciler[R], limiter workqueue.TypedRateLimiter[R]) *queue[R] {
+	return &queue[R]{owner: o, name: name, reconciler: r, limiter: limiter, due: map[R]time.Time{}}
 }
 
 // takeTime is how long a reconcile takes.
 const takeTime = 2 * time.Millisecond
 
 // AddAfter has the request worked on later; one that is due earlier already stays so.
-func (q *queue) AddAfter(r reconcile.Request, wait time.Duration) {
+func (q *queue[R]) AddAfter(r R, wait time.Duration) {
 	at := time.Now().Add(max(wait, takeTime))
 	if known, there := q.due[r]; there && !known.After(at) {
 		return
@@ -155,8 +156,8 @@ func (q *queue) AddAfter(r reconcile.Request, wait time.Duration) {
 	q.await(r, max(wait, takeTime))
 }
 
-func (q *queue) await(r reconcile.Request, wait time.Duration) {
-	q.owner.w.agenda.after(wait, "manager: "+q.name+" "+r.String(), func() {
+func (q *queue[R]) await(r R, wait time.Duration) {
+	q.owner.w.agenda.after(wait, "manager: "+q.name, func() {
 		due, there := q.due[r]
 		switch {
 		case !there || due.After(time.Now()) || q.owner.crashed:
@@ -169,7 +170,7 @@ func (q *queue) await(r reconcile.Request, wait time.Duration) {
 	})
 }
 
-func (q *queue) work(r reconcile.Request) {
+func (q *queue[R]) work(r R) {
 	result, err := q.reconciler.Reconcile(q.owner.ctx, r)
 	q.owner.w.checker.doing(q.owner.process, " reconciles", reconcilesPerMinute)
 	switch {
@@ -186,31 +187,31 @@ func (q *queue) work(r reconcile.Request) {
 }
 
 // Add has the request worked on now.
-func (q *queue) Add(r reconcile.Request) { q.AddAfter(r, 0) }
+func (q *queue[R]) Add(r R) { q.AddAfter(r, 0) }
 
 // AddRateLimited has the request worked on after a while that grows from failure to failure.
-func (q *queue) AddRateLimited(r reconcile.Request) { q.AddAfter(r, q.limiter.When(r)) }
+func (q *queue[R]) AddRateLimited(r R) { q.AddAfter(r, q.limiter.When(r)) }
 
 // Forget ends a series of failures.
-func (q *queue) Forget(r reconcile.Request) { q.limiter.Forget(r) }
+func (q *queue[R]) Forget(r R) { q.limiter.Forget(r) }
 
 // NumRequeues is the length of the series of failures.
-func (q *queue) NumRequeues(r reconcile.Request) int { return q.limiter.NumRequeues(r) }
+func (q *queue[R]) NumRequeues(r R) int { return q.limiter.NumRequeues(r) }
 
 // Len is the number of requests that wait.
-func (q *queue) Len() int { return len(q.due) }
+func (q *queue[R]) Len() int { return len(q.due) }
 
 // Get is never called: the agenda hands out the work.
-func (q *queue) Get() (reconcile.Request, bool) { return reconcile.Request{}, true }
+func (q *queue[R]) Get() (r R, shutdown bool) { return r, true }
 
 // Done is never called: the agenda hands out the work.
-func (q *queue) Done(reconcile.Request) {}
+func (q *queue[R]) Done(R) {}
 
 // ShutDown does nothing: a process that crashes is not asked.
-func (q *queue) ShutDown() {}
+func (q *queue[R]) ShutDown() {}
 
 // ShutDownWithDrain does nothing: a process that crashes is not asked.
-func (q *queue) ShutDownWithDrain() {}
+func (q *queue[R]) ShutDownWithDrain() {}
 
 // ShuttingDown is never true.
-func (q *queue) ShuttingDown() bool { return false }
+func (q *queue[R]) ShuttingDown() bool { return false }

@@ -17,6 +17,7 @@ import (
 func (p *play) heal() {
 	p.tell("user", "the trouble is over")
 	p.dropForeign()
+	p.healRoles()
 	for _, set := range all[*v1alpha1.InstanceSet](p.World) {
 		if set.Spec.Paused {
 			s := set.DeepCopy()
@@ -69,7 +70,7 @@ var patient = []reason.Code{
 
 // settled reports whether every set is as wanted.
 func (p *play) settled() bool {
-	return !slices.ContainsFunc(p.sets, func(name string) bool { return !p.isSettled(name) })
+	return !slices.ContainsFunc(p.sets, func(name string) bool { return !p.isSettled(name) || !p.rolesSettled(name) })
 }
 
 func (p *play) isSettled(name string) bool {
@@ -96,6 +97,9 @@ func (p *play) asWanted() {
 	for _, name := range p.sets {
 		set, _ := find[*v1alpha1.InstanceSet](p.World, types.NamespacedName{Namespace: Namespace, Name: name})
 		if p.isSettled(name) {
+			if !p.rolesSettled(name) {
+				p.checker.fail("roles converge", "%s has shards without one master %s after the trouble\n%s", name, healing, p.Roles())
+			}
 			continue
 		}
 		if set == nil || p.coming[name] != nil {

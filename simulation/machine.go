@@ -36,6 +36,7 @@ type process struct {
 	ready    bool
 	stopping bool
 	waited   time.Duration // for another one that has the data
+	engine   *engine       // nil where its set has no roles
 }
 
 // A process looks so often for another one that has the data of its shard, and after so long it takes it that the data is
@@ -126,6 +127,7 @@ func (w *World) start(m *machine, pod *corev1.Pod) {
 	w.ips++
 	p := &process{pod: pod.UID, name: keyOf(pod), ip: fmt.Sprintf("10.0.%d.%d", w.ips/250, w.ips%250+1), volumes: volumes}
 	m.running[pod.UID] = p
+	w.equip(m, p)
 	changed := pod.DeepCopy()
 	changed.Status.Phase = corev1.PodRunning
 	changed.Status.PodIP, changed.Status.PodIPs = p.ip, []corev1.PodIP{{IP: p.ip}}
@@ -139,6 +141,10 @@ func (w *World) start(m *machine, pod *corev1.Pod) {
 // nowhere.
 func (w *World) sync(m *machine, p *process) {
 	if m.running[p.pod] != p || m.off {
+		return
+	}
+	if p.engine != nil {
+		w.syncEngine(m, p)
 		return
 	}
 	shard := w.shardOf(p.name)

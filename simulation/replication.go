@@ -42,12 +42,16 @@ func (w *World) replicate() {
 		}
 	}
 	for _, shard := range slices.Sorted(maps.Keys(shards)) {
-		w.follow(shard, shards[shard], elapsed)
+		w.replicateShard(shard, shards[shard], elapsed)
 	}
 }
 
-// follow moves the copies of one shard on.
-func (w *World) follow(shard string, copies []copied, elapsed time.Duration) {
+// replicateShard moves the copies of one shard on.
+func (w *World) replicateShard(shard string, copies []copied, elapsed time.Duration) {
+	if copies[0].engine != nil {
+		w.followRoles(shard, copies, elapsed)
+		return
+	}
 	master := copies[0]
 	for _, c := range copies {
 		if ordinalOf(c.name.Name) < ordinalOf(master.name.Name) {
@@ -94,17 +98,25 @@ func (w *World) ask(_ context.Context, addr string) (redis.Role, error) {
 			if p.ip+":6379" != addr {
 				continue
 			}
-			if !m.reachable() || p.stopping || w.muted[p.name.Name] {
+			if !m.reachable() || p.stopping || w.muted[p.name.Name] || p.engine != nil && !p.up() {
 				return redis.Role{}, errors.New("timeout")
 			}
-			return w.roleOf(p), nil
+			return w.roleOf(copied{p, m}), nil
 		}
 	}
 	return redis.Role{}, errors.New("no route to host")
 }
 
 // roleOf is what a Redis says of itself. One that was just started, and knows of nobody, calls itself a master.
-func (w *World) roleOf(p *process) redis.Role {
+func (w *World) roleOf(p copied) redis.Role {
+	if p.engine != nil {
+		s := w.stateOf(p)
+		r := redis.Role{Kind: s.Kind, Offset: s.Offset}
+		if s.Kind == redis.Replica {
+			r.Link = map[bool]string{true: "connected", false: "connect"}[s.LinkUp]
+		}
+		return r
+	}
 	if !p.synced {
 		return redis.Role{Kind: redis.Master}
 	}

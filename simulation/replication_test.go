@@ -12,8 +12,8 @@ import (
 	"github.com/shoal-dev/shoal/redis"
 )
 
-// roles are what the Redis of each ordinal says; one that does not answer says nothing.
-func roles(w *World) map[int]redis.Role {
+// saidBy are what the Redis of each ordinal says; one that does not answer says nothing.
+func saidBy(w *World) map[int]redis.Role {
 	out := map[int]redis.Role{}
 	for _, m := range w.machines {
 		for _, p := range m.running {
@@ -38,7 +38,7 @@ func TestReplicasFollow(t *testing.T) {
 			if err := w.Run(long); err != nil {
 				t.Fatal(err)
 			}
-			all := roles(w)
+			all := saidBy(w)
 			return all[0], all[1]
 		}
 		nodeOf := func(instance string) string {
@@ -83,7 +83,7 @@ func TestManyAreAskedAtTheSameTime(t *testing.T) {
 		if err := w.Run(time.Minute); err != nil {
 			t.Fatal(err)
 		}
-		all := roles(w)
+		all := saidBy(w)
 		var asking sync.WaitGroup
 		for range 8 {
 			asking.Go(func() {
@@ -93,7 +93,7 @@ func TestManyAreAskedAtTheSameTime(t *testing.T) {
 			})
 		}
 		asking.Wait()
-		if again := roles(w); len(all) != 4 || !maps.Equal(all, again) {
+		if again := saidBy(w); len(all) != 4 || !maps.Equal(all, again) {
 			t.Errorf("%v before, %v afterwards", all, again)
 		}
 	})

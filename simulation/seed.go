@@ -73,9 +73,11 @@ func (p *play) settle() {
 		if n > 0 && (d.chance(0.5) || !p.choice.happens("set."+name)) {
 			continue
 		}
-		s := drawSet(d, name)
+		sets = append(sets, drawSet(d, name))
+	}
+	p.must(p.giveRoles(sets))
+	for _, s := range sets {
 		most = max(most, *s.Spec.Placement.MaxNodes)
-		sets = append(sets, s)
 	}
 	if d := p.choice.of("share"); d.chance(0.25) && p.choice.happens("share") {
 		most = p.share(d, sets)
@@ -159,10 +161,14 @@ func (p *play) run() error {
 	}
 	p.drawFaults()
 	p.drawTroubles()
+	p.drawRoleTroubles()
 	if err := p.Run(trouble); err != nil {
 		return err
 	}
 	late := p.faults.lagMost // what is on its way arrives as late as was drawn
+	if p.ha != nil {
+		late = max(late, p.ha.reports.most)
+	}
 	p.faults, p.over, p.World.calm = faults{}, true, time.Now().Add(late)
 	p.heal()
 	for begun := time.Now(); time.Since(begun) < healing; {

@@ -56,6 +56,7 @@ func describe(o client.Object) string {
 		say(true, "uid=%s", o.UID)
 		say(o.Spec.NodeName != "", "on %s", o.Spec.NodeName)
 		say(isReady(o), "ready")
+		say(o.Labels[v1alpha1.LabelRole] != "", "role=%s", o.Labels[v1alpha1.LabelRole])
 	case *corev1.PersistentVolumeClaim:
 		say(true, "uid=%s", o.UID)
 		say(o.Annotations[slots.SelectedNode] != "", "for %s", o.Annotations[slots.SelectedNode])

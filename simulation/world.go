@@ -100,6 +100,7 @@ type World struct {
 	asking        sync.Mutex // what is asked of instances
 	calm          time.Time  // nothing goes wrong any more, and nothing that did is on its way; zero while there is no end of it
 
+	ha        *ha  // nil where no set has roles
 	cuts      bool // the scheduler names some nodes for a pod, see placer.cut
 	faults    faults
 	strokes   map[string]int // how often each kind of fault has struck a call

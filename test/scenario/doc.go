@@ -4,6 +4,7 @@
 //	nodes cpus=8 a b c             three nodes of 8 CPUs
 //	set r replicas=6 m=2 k=3       a set of instances that want one CPU and a local volume each
 //	    [shard=2] [spread=1] [mode=Strict] [policy=p] [rebuild=Manual] [check=None] [scaled=Delete] [deleted=Delete] [volumeless]
+//	    [roles=Sentinel] [ips]     with agents, and three Sentinels, who call instances by name or IP address; roles=Static: without
 //	policy p replicas=3 m=1 k=3    a PlacementPolicy of a user, or its new spec; [targets=(r,s)] [mode=Strict]
 //	pod x cpus=1                   a pod of a user for shoal-scheduler; [policy=p] [shard=s] [critical] [on=a]
 //	foreign r-6                    a pod of somebody else, for nobody's scheduler
@@ -14,7 +15,13 @@
 //
 //	node a off                     or silent, on, declare (out of service), undeclare, cordon, uncordon; new cpus=8: another
 //	                               machine in the place of one whose Node was deleted
-//	redis r-0 mute                 it answers nobody; and: redis r-0 speak
+//	redis r-0 mute                 it answers nobody; and: redis r-0 speak. Of sets with roles also: redis r-0 kill, promote (by a
+//	                               person who tells nobody), demote r-1 (to a replica of r-1)
+//	agents cut                     no agent reaches the manager; and: agents heal
+//	agent r-0 restart              another boot of the agent; and: agent r-0 hold 40s: it reports now, and that takes so long
+//	sentinels silent [0 1]         they reach nobody; and: deaf (they do not hear each other), anew (they forget everything), heal
+//	cut a                          a node is cut off, and all on it runs on; and: heal a
+//	clock -10m                     by how much the clock of the next manager is off
 //	crash manager [writes=3]       or scheduler, now or right after its third write; it starts again within 20 seconds
 //	standby                        a second manager takes over within a second from now on
 //	refuse manager writes=5        the API server refuses the next five writes
@@ -26,6 +33,8 @@
 //	policies                       what the manager says of each policy
 //	messages                       what the exceptions say
 //	claims                         where the volumes are; which claims are retired, and which volumes are kept
+//	roles                          what each instance is, what its label says, whom the Sentinels name and by which election
+//	order r-2 join master=r-0      what an agent answers to an order of the manager
 //	why [r-0]                      what the scheduler says of a pod, or of all that have no node
 //
 // A line that begins with BROKEN, or "refused: <invariant>", says that an invariant of the simulation did not hold.

@@ -57,10 +57,14 @@ func TestScenarios(t *testing.T) {
 }
 
 func printed(w *simulation.World, d *datadriven.TestData) string {
-	lines := w.Lines("plan", "BROKEN")
+	lines := w.Lines("plan", "roles", "BROKEN")
 	switch d.Cmd {
 	case "state":
 		return w.State()
+	case "roles":
+		return w.Roles()
+	case "order":
+		return order(w, d)
 	case "policies":
 		return w.Policies()
 	case "messages":
@@ -82,7 +86,7 @@ func printed(w *simulation.World, d *datadriven.TestData) string {
 }
 
 func do(w *simulation.World, d *datadriven.TestData) error {
-	for _, verbs := range []map[string]verb{edits, fates, looks} {
+	for _, verbs := range []map[string]verb{edits, fates, ofRoles, looks} {
 		if v, known := verbs[d.Cmd]; known {
 			return v(w, d)
 		}
@@ -100,7 +104,17 @@ var edits = map[string]verb{
 		}
 		return nil
 	},
-	"set": func(w *simulation.World, d *datadriven.TestData) error { return w.Apply(newSet(d)) },
+	"set": func(w *simulation.World, d *datadriven.TestData) error {
+		s := newSet(d)
+		for _, arg := range d.CmdArgs {
+			if arg.Key == "roles" {
+				if err := w.WithRoles(s, arg.Vals[0], !d.HasArg("ips")); err != nil {
+					return err
+				}
+			}
+		}
+		return w.Apply(s)
+	},
 	"policy": func(w *simulation.World, d *datadriven.TestData) error {
 		return w.ApplyPolicy(first(d), newPolicy(d))
 	},
@@ -146,8 +160,15 @@ var fates = map[string]verb{
 		}
 	},
 	"redis": func(w *simulation.World, d *datadriven.TestData) error {
-		w.Mute(first(d), d.CmdArgs[1].Key == "mute")
-		return nil
+		switch what := d.CmdArgs[1].Key; what {
+		case "mute", "speak":
+			w.Mute(first(d), what == "mute")
+			return nil
+		case "demote":
+			return w.Redis(first(d), what, d.CmdArgs[2].Key)
+		default:
+			return w.Redis(first(d), what, "")
+		}
 	},
 	"crash": func(w *simulation.World, d *datadriven.TestData) error {
 		if d.HasArg("writes") {
@@ -175,7 +196,7 @@ func pass(w *simulation.World, d *datadriven.TestData) error { return w.Run(long
 func look(*simulation.World, *datadriven.TestData) error { return nil }
 
 // looks change nothing.
-var looks = map[string]verb{"state": look, "policies": look, "messages": look, "claims": look, "why": look}
+var looks = map[string]verb{"state": look, "policies": look, "messages": look, "claims": look, "why": look, "roles": look, "order": look}
 
 func newSet(d *datadriven.TestData) *v1alpha1.InstanceSet {
 	s := simulation.Set(first(d), int32(number(d, "replicas")), 0, 0)
