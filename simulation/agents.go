@@ -47,7 +47,7 @@ func (w *World) bootAgent(c copied, set string) {
 	w.ha.boots[c.pod]++
 	r := &reporter{w: w, at: c, set: set, boot: w.ha.boots[c.pod], said: api.RoleUnknown, retry: time.Second, wait: time.Second}
 	o := agent.Options{
-		Engine: station{w, c}, Manager: "manager:9722", Own: func() (mtls.Own, error) { return mtls.Own{}, nil }, Self: w.addrOf(c.process),
+		Engine: station{w, c}, Manager: "manager:9722", Own: func() (mtls.Own, error) { return mtls.Own{}, nil }, Self: []string{w.addrOf(c.process)},
 		Poll: pollEvery, Heartbeat: heartbeat, Failures: 3, Registry: prometheus.NewRegistry(),
 	}
 	a, err := agent.New(o)

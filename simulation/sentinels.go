@@ -363,7 +363,7 @@ func (unknownShard) Error() string { return "ERR No such master with that name" 
 // RedisError marks what a server said.
 func (unknownShard) RedisError() {}
 
-func (o *operator) connectSentinel(_ context.Context, addr string) (roles.Asker, error) {
+func (o *operator) connectSentinel(_ context.Context, addr string, _ redis.Access) (roles.Asker, error) {
 	for _, set := range o.w.ha.names() {
 		for _, s := range o.w.ha.sets[set].sentinels {
 			if s.addr == addr && !s.silent {
