@@ -259,10 +259,10 @@ var bugs = []bug{
 	// What an agent must not do any more, or for anybody.
 	{name: "agent-forgets-lock", file: "agent/act.go", is: "if r.Lock < a.tried.lock {", becomes: "if false {", scenarios: ofAgent, onRedis: "^TestAgentActsUnderTheLock$", apart: true, why: noCertificates},
 	{name: "agent-forgets-epoch", file: "agent/act.go", is: "known := max(a.election.Epoch, a.tried.epoch);", becomes: "known := a.election.Epoch;", scenarios: ofAgent, apart: true, why: noCertificates},
-	{name: "agent-any-boot", file: "api/agent/action.go", is: "if r.BootID != \"\" || r.Action != ConfigGet {", becomes: "if r.BootID != \"\" {", scenarios: []string{"./api/agent"}, apart: true, why: noCertificates},
+	{name: "agent-any-boot", file: "api/agent/action.go", is: "r.BootID != \"\" || !anyBoot {", becomes: "r.BootID != \"\" || !anyBoot && false {", scenarios: []string{"./api/agent"}, apart: true, why: noCertificates},
 	{name: "agent-former-boot", file: "agent/act.go", is: "if r.BootID != \"\" && r.BootID != a.boot {", becomes: "if false {", scenarios: ofAgent, apart: true, why: noCertificates},
 	{name: "agent-serves-who-is-gone", file: "agent/act.go", is: "if ctx.Err() == nil {", becomes: "if true {", scenarios: ofAgent, apart: true, why: noCertificates},
-	{name: "agent-settings-without-lock", file: "agent/probe/act.go", is: "if err = conn.Yield(ctx); err == nil {", becomes: "if err == nil {", scenarios: ofProbe, apart: true, why: noCertificates},
+	{name: "agent-settings-without-lock", file: "agent/probe/act.go", is: "err = conn.Yield(ctx)\n", becomes: "err = ctx.Err()\n", scenarios: ofProbe, apart: true, why: noCertificates},
 	{name: "agent-one-sentinel-is-enough", file: "agent/probe/sentinels.go", is: "votes[one.Election] > len(s.addrs)/2", becomes: "votes[one.Election] > 0", scenarios: ofProbe, apart: true, why: noCertificates},
 	{name: "agent-lost-election-for-ever", file: "agent/agent.go", is: "a.lower, a.election, a.tried.epoch = lower{}, probe.Election{}, e.Epoch", becomes: "a.lower = lower{}", scenarios: ofAgent, apart: true, why: noCertificates},
 	{name: "agent-lower-election-at-once", file: "agent/agent.go", is: "case a.lower.Election != e:", becomes: "case false:", scenarios: ofAgent, apart: true, why: noCertificates},

@@ -27,6 +27,9 @@ func (l *linter) custom(ctx context.Context, o object, k *crd.Kind) {
 	if u.GetNamespace() == "" {
 		u.SetNamespace("default") // whoever applies it says where
 	}
+	if u.GetName() == "" && u.GetGenerateName() != "" {
+		u.SetName(u.GetGenerateName() + "xxxxx") // as the API server makes one, before it looks at it
+	}
 	unknown, wrong := k.Judge(ctx, u)
 	for _, path := range unknown {
 		l.add(o, path, "unknown field"+guess(k.Structural, path), "")

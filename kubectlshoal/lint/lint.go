@@ -180,6 +180,6 @@ func (l *linter) ours(ctx context.Context, o object, gv schema.GroupVersion, kin
 	if gv.Group != v1alpha1.GroupName {
 		return false
 	}
-	l.add(o, "kind", fmt.Sprintf("%s has no kind %q%s", v1alpha1.GroupVersion, kind, cmp.Or(spelling.Guess(kind, names), ": it has "+strings.Join(names, " and "))), "")
+	l.add(o, "kind", fmt.Sprintf("%s has no kind %q%s", v1alpha1.GroupVersion, kind, cmp.Or(spelling.Guess(kind, names), ": it has "+strings.Join(names[:len(names)-1], ", ")+" and "+names[len(names)-1])), "")
 	return true
 }
