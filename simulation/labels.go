@@ -98,7 +98,7 @@ func (c *checker) heard(by *operator, r *reporter, err error) {
 		c.fail("a former boot is not believed", "boot %d of the agent of %s is heard after boot %d", r.boot, r.at.name.Name, slices.Max(known))
 	case err == nil && !slices.Contains(known, r.boot):
 		by.roles.boots[r.at.pod] = append(known, r.boot)
-	case !errors.Is(err, roles.ErrOld) && !errors.Is(err, roles.ErrStranger):
+	case err != nil && !errors.Is(err, roles.ErrOld) && !errors.Is(err, roles.ErrStranger):
 		c.fail("model", "a report of %s: %v", r.at.name.Name, err)
 	}
 }
