@@ -301,13 +301,13 @@ func (s station) Look(context.Context) (agent.Report, error) {
 }
 
 // Act does what a request asks for.
-func (s station) Act(_ context.Context, r agent.Request) (changed bool, found []agent.Parameter, err error) {
+func (s station) Act(_ context.Context, r agent.Request) (agent.Answer, error) {
 	if !s.at.up() {
-		return false, nil, &probe.Failure{Reason: "unreachable", Err: errNoRedis}
+		return agent.Answer{}, &probe.Failure{Reason: "unreachable", Err: errNoRedis}
 	}
 	needed, err := probe.Judge(s.w.stateOf(s.at), r)
 	if err != nil || !needed {
-		return false, nil, err
+		return agent.Answer{}, err
 	}
 	switch r.Action {
 	case agent.Protect, agent.Demote, agent.Leave:
@@ -318,7 +318,7 @@ func (s station) Act(_ context.Context, r agent.Request) (changed bool, found []
 		s.w.promote(s.at.process, s.at.engine.term+1)
 	default: // writes are not modelled one by one, and neither is configuration
 	}
-	return true, nil, nil
+	return agent.Answer{Changed: true}, nil
 }
 
 // Close does nothing.
