@@ -142,6 +142,8 @@ func (c *courseWriter) rules() {
 		{"x", `"placement":{"maxNodes":1},"placementPolicyRef":{"name":"team"}`},
 		{strings.Repeat("a", 46), `"replicas":2,"shardSize":2,` + courseRoles}, {"x", courseRoles}, {"x", `"replicas":202,"shardSize":2,` + courseRoles},
 		{"x", `"replicas":2,"shardSize":2,"roles":[{"name":"master","exclusive":true}]`}, {"x", `"replicas":2,"shardSize":2,"roles":[{"name":"replica"}],"roleProvider":{"type":"Static"}`},
+		{"x", `"redis":{"username":"default"}`}, {"x", `"updateStrategy":{"maxUnavailable":0}`},
+		{"x", `"replicas":2,"shardSize":2,"roles":[{"name":"master","exclusive":true}],"roleProvider":{"type":"Sentinel","sentinel":{"addresses":["s-0.s:0"]}}`},
 		{"x", `"replicas":2,"shardSize":2,"roles":[{"name":"master"}],"roleProvider":{"type":"Static"}`}, {"x", `"replicas":2,"shardSize":2,"roles":[{"name":"master","exclusive":true}],"roleProvider":{"type":"Sentinel"}`},
 	} {
 		c.add(create("set", broken[0], spec(broken[1])).by(""))
