@@ -135,7 +135,8 @@ func TestRealSentinelsWithPasswordAndTLS(t *testing.T) {
 		return p.of(set).Naming(t.Context(), shardZero)
 	}
 	var got Naming
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline) && !got.Agreed; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline) && !got.Agreed; {
+		time.Sleep(100 * time.Millisecond) //nolint:forbidigo // other processes: nothing of theirs tells
 		got = ask(func(*v1alpha1.RedisAccess) {})
 	}
 	if !got.Heard || !got.Agreed || got.Addr != "127.0.0.1:6" {

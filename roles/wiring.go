@@ -22,10 +22,12 @@ import (
 	"github.com/shoal-dev/shoal/roles/orders"
 )
 
-// Shard is one shard of a set; Asker is a connection to a Sentinel, and Connector makes one.
 type (
-	Shard     = shardKey
-	Asker     = asker
+	// Shard is one shard of a set.
+	Shard = shardKey
+	// Asker is a connection to a Sentinel.
+	Asker = asker
+	// Connector makes one.
 	Connector = connector
 )
 

@@ -96,7 +96,7 @@ func (w *World) judgeNode(name string) {
 			w.kubeletSees(pod)
 		case isReady(pod):
 			changed := pod.DeepCopy()
-			setPodCondition(changed, corev1.PodReady, corev1.ConditionFalse)
+			setReady(changed, corev1.ConditionFalse)
 			w.systemUpdate(changed, "status")
 		}
 	}

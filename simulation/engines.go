@@ -210,7 +210,7 @@ func (w *World) kill(m *machine, p *process) {
 	w.engineChanged(p)
 	if pod, there := find[*corev1.Pod](w, p.name); there && pod.UID == p.pod && m.reachable() && isReady(pod) {
 		changed := pod.DeepCopy()
-		setPodCondition(changed, corev1.PodReady, corev1.ConditionFalse)
+		setReady(changed, corev1.ConditionFalse)
 		w.systemUpdate(changed, "status")
 	}
 	w.after(w.between(time.Second, 10*time.Second), "redis starts", func() {

@@ -132,7 +132,7 @@ func (w *World) start(m *machine, pod *corev1.Pod) {
 	changed.Status.Phase = corev1.PodRunning
 	changed.Status.PodIP, changed.Status.PodIPs = p.ip, []corev1.PodIP{{IP: p.ip}}
 	changed.Status.StartTime = ptr.To(metav1.Now())
-	setPodCondition(changed, corev1.PodReady, corev1.ConditionFalse)
+	setReady(changed, corev1.ConditionFalse)
 	w.systemUpdate(changed, "status")
 	w.after(w.between(200*time.Millisecond, 4*time.Second), "sync "+p.name.Name, func() { w.sync(m, p) })
 }
@@ -173,7 +173,7 @@ func (w *World) reportReady(_ *machine, pod *corev1.Pod, p *process) {
 		return
 	}
 	changed := pod.DeepCopy()
-	setPodCondition(changed, corev1.PodReady, corev1.ConditionTrue)
+	setReady(changed, corev1.ConditionTrue)
 	w.systemUpdate(changed, "status")
 }
 
@@ -183,10 +183,10 @@ func isReady(pod *corev1.Pod) bool {
 	})
 }
 
-func setPodCondition(pod *corev1.Pod, kind corev1.PodConditionType, status corev1.ConditionStatus) {
-	c := corev1.PodCondition{Type: kind, Status: status, LastTransitionTime: metav1.NewTime(time.Now().Truncate(time.Second))}
+func setReady(pod *corev1.Pod, status corev1.ConditionStatus) {
+	c := corev1.PodCondition{Type: corev1.PodReady, Status: status, LastTransitionTime: metav1.NewTime(time.Now().Truncate(time.Second))}
 	for i := range pod.Status.Conditions {
-		if pod.Status.Conditions[i].Type == kind {
+		if pod.Status.Conditions[i].Type == corev1.PodReady {
 			pod.Status.Conditions[i] = c
 			return
 		}

@@ -250,6 +250,11 @@ func (x *watchers) isDown(k *watched) bool {
 	return !k.down.IsZero() && time.Since(k.down) >= after
 }
 
+// reaches reports whether a Sentinel and another one, or it itself, hear each other.
+func (s *sentinel) reaches(other *sentinel) bool {
+	return other == s || !other.silent && !other.deaf && !s.deaf
+}
+
 // elect calls an election where enough find the master down, and promotes the replica that has most.
 func (x *watchers) elect(s *sentinel, shard string, known *watched, engines []copied) {
 	if !x.isDown(known) || time.Now().Before(known.next) {
@@ -259,7 +264,7 @@ func (x *watchers) elect(s *sentinel, shard string, known *watched, engines []co
 	epoch := s.epoch + 1
 	for _, other := range x.sentinels {
 		theirs := other.shards[shard]
-		if theirs == nil || other != s && (other.silent || other.deaf || s.deaf) {
+		if theirs == nil || !s.reaches(other) {
 			continue
 		}
 		if theirs.master == known.master && x.isDown(theirs) {
@@ -276,7 +281,7 @@ func (x *watchers) elect(s *sentinel, shard string, known *watched, engines []co
 	known.next = time.Now().Add(2*failoverTimeout + x.w.choice.of("elections").between(0, 4*time.Second))
 	s.epoch = epoch
 	for _, other := range x.sentinels {
-		if theirs := other.shards[shard]; theirs != nil && (other == s || !other.silent && !other.deaf && !s.deaf) {
+		if theirs := other.shards[shard]; theirs != nil && s.reaches(other) {
 			other.epoch, theirs.voted = max(other.epoch, epoch), max(theirs.voted, epoch)
 			theirs.next = known.next.Add(x.w.choice.of("elections").between(0, 4*time.Second))
 		}

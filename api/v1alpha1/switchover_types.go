@@ -95,11 +95,11 @@ const (
 type SwitchoverResult string
 
 const (
-	// SwitchoverHandedOver: another instance is master, and has every write.
+	// SwitchoverHandedOver says that another instance is master, and has every write.
 	SwitchoverHandedOver SwitchoverResult = "HandedOver"
-	// SwitchoverRefused: nothing was begun, or the writes were given back. Who was master is master.
+	// SwitchoverRefused says that nothing was begun, or the writes were given back. Who was master is master.
 	SwitchoverRefused SwitchoverResult = "Refused"
-	// SwitchoverUndecided: it is not known that exactly one master takes writes. Sentinel decides, or a person.
+	// SwitchoverUndecided says that it is not known that exactly one master takes writes. Sentinel decides, or a person.
 	SwitchoverUndecided SwitchoverResult = "Undecided"
 )
 

@@ -132,8 +132,10 @@ func (p *planner) nextMove(i *instance) move {
 	case way.code != 0:
 		p.note(i, way.code, "")
 		return move{code: way.code}
-	case going && i.pod.Node != "" && (i.pod.Unsettled || !i.ready() && i.pod.Trouble == ""):
-		return move{} // what was written before comes first, and a container that is started anew is not disturbed in that
+	case going && i.pod.Node != "" && (i.pod.Unsettled && i.pod.Resize == 0 || !i.ready() && i.pod.Trouble == ""):
+		// What was written before comes first, and a container that is started anew is not disturbed in that. A resize that its
+		// kubelet cannot carry out may never be: another one takes its place.
+		return move{}
 	case mode == v1alpha1.InPlaceNever && len(way.diffs) > 0:
 		return p.recreate(i)
 	case slices.ContainsFunc(way.diffs, func(d podspec.Difference) bool { return d.Class == podspec.Recreate }):
@@ -196,7 +198,7 @@ func (p *planner) inPlace(i *instance, way *path) move {
 func (p *planner) write(i *instance, kind Kind, want *corev1.Pod, diffs []podspec.Difference, class podspec.Class, code reason.Code) *Change {
 	after := podspec.Applied(i.pod.Live, want, diffs, class)
 	var details, containers []string
-	last := true
+	last := kind != PatchPod || !i.pod.Unsettled // an earlier write is not carried out yet
 	for _, d := range diffs {
 		if d.Class != class {
 			last = false

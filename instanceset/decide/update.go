@@ -192,7 +192,7 @@ func (p *planner) mayDisturb(i *instance) bool {
 	if !p.available(i) { // it counts already
 		free = u.inFlight < u.limit || p.inFlight(i)
 	}
-	if free && !(p.sharded() && u.disturbed[p.shardOf(i)]) && p.shardSpares(i) {
+	if taken := p.sharded() && u.disturbed[p.shardOf(i)]; free && !taken && p.shardSpares(i) {
 		return true
 	}
 	p.waitUpdate(i, reason.UpdateWaits)

@@ -259,7 +259,7 @@ func (w *world) forbidsDisturbing(pod *Pod) string {
 		return "it may be the master"
 	case w.serves(pod) && down+1 > most:
 		return fmt.Sprintf("%d others are not available", down)
-	case !w.serves(pod) && away+1 > most && !(pod.Target != "" || v.current(v.at(pod.Ordinal))):
+	case !w.serves(pod) && away+1 > most && pod.Target == "" && !v.current(v.at(pod.Ordinal)):
 		return fmt.Sprintf("%d others are on their way", away)
 	}
 	return ""

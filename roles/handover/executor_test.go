@@ -223,12 +223,12 @@ func TestOutlasting(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		longer, end := newExecutor(t).outlasting(ctx)
 		stop()
-		time.Sleep(Grace - time.Millisecond)
+		time.Sleep(Grace - time.Millisecond) //nolint:forbidigo // in a bubble, whose time this is
 		synctest.Wait()
 		if longer.Err() != nil {
 			t.Error("it ends too soon")
 		}
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(2 * time.Millisecond) //nolint:forbidigo // the same
 		synctest.Wait()
 		if longer.Err() == nil {
 			t.Error("it never ends")
