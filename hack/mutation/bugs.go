@@ -154,7 +154,6 @@ var bugs = []bug{
 	// Switchovers: who may hand over, and what outlives whoever does.
 	{name: "two-switchovers-at-once", file: "roles/switchovers/decide/decide.go", is: "\t{\"another one\", another},\n", becomes: "", scenarios: ofRequests, apart: true, why: noSwitchover},
 	{name: "oldest-overrules-begun", file: "roles/switchovers/decide/decide.go", is: "(o.begun() || !o.Deleted && older(o, s.Request))", becomes: "(!o.Deleted && older(o, s.Request))", scenarios: ofRequests, apart: true, why: noSwitchover},
-	{name: "executor-not-taken", file: "roles/handover/executor.go", is: "\tif e.taken[s] {\n", becomes: "\tif false {\n", scenarios: ofHandover, apart: true, why: noSwitchover},
 	{name: "step-without-lock", file: "roles/handover/executor.go", is: "\tlock, err := e.lock()\n\tif err != nil {\n", becomes: "\tlock, err := e.lock()\n\tif false {\n", scenarios: ofHandover, apart: true, why: noSwitchover},
 	{name: "lost-leader-ends-it", file: "roles/handover/executor.go", is: "now, err := e.lock(); err != nil || now != lock {", becomes: "_, err := e.lock(); false {", scenarios: ofHandover, apart: true, why: noSwitchover},
 	{name: "lost-leader-writes-on", file: "roles/switchovers/commit.go", is: "if now.UID != s.UID || !equality.Semantic.DeepEqual(now.Status, s.Status) {", becomes: "if now.UID != s.UID {", scenarios: ofCarrying, apart: true, why: noSwitchover},
