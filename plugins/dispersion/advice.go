@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/placement"
 	"github.com/shoal-dev/shoal/reason"
 )
@@ -30,6 +31,9 @@ type numbers struct {
 // advice is for the event of a pod that found no node: when its whole group cannot be placed, what would let it be. It is
 // empty when the reason lies elsewhere.
 func (p *Plugin) advice(s *state) string {
+	if s.mode == v1alpha1.PlacementBestEffort {
+		return "" // no limit is in its way
+	}
 	if m := s.mix; m != nil && m.leftOver > 0 {
 		return reason.NotEnoughRoom.Because("%s", placement.Shortage(m.leftOver, s.replicas, m.least))
 	} else if m != nil {

@@ -47,7 +47,7 @@ func (s *state) refusal(number int, node string) *rule {
 	case s.pinned != "" && node != s.pinned:
 		return &pinnedElsewhere
 	case s.mode == v1alpha1.PlacementBestEffort:
-		return nil
+		return s.spoken(number)
 	case s.holds:
 		return s.homecoming(node)
 	}
@@ -64,6 +64,16 @@ func (s *state) refusal(number int, node string) *rule {
 		all += s.delta.all[node]
 	}
 	return s.broken(here{seat: seat, number: number, held: held, shard: shard, all: all})
+}
+
+// spoken judges a node for a pod that goes beyond limits if need be: it takes no room without which an absent sibling, whose volume is
+// there, could run nowhere. What other groups need is none of its business.
+func (s *state) spoken(number int) *rule {
+	seat := &s.view.seats[number]
+	if s.holds || seat.promised == 0 || seat.fit+seat.needed > seat.promised {
+		return nil
+	}
+	return &roomIsPromised
 }
 
 // homecoming judges the node on which the pod's volume holds its slot already: coming back takes nothing from anybody, unless the

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/reason"
 	"github.com/shoal-dev/shoal/slots"
 )
@@ -104,7 +105,7 @@ func (s *state) wish() wish {
 		return w // its place is counted: the node itself is not to be had, which other plugins know about
 	}
 	w.slots = true
-	w.open = s.limits.MaxNodes == 0 || s.used() < s.limits.MaxNodes
+	w.open = s.limits.MaxNodes == 0 || s.used() < s.limits.MaxNodes || s.mode == v1alpha1.PlacementBestEffort
 	for i := range s.index.marks {
 		number := s.index.marks[i].number
 		broken := s.refusal(number, s.index.nodes[number].name)
@@ -118,7 +119,7 @@ func (s *state) wish() wish {
 	}
 	for node := range s.tally.PerNode { // also those that are not in the snapshot: they may come back
 		full := s.limits.MaxPerNode > 0 && s.heldOn(node) >= s.limits.MaxPerNode
-		if full == w.open {
+		if full == w.open && s.mode != v1alpha1.PlacementBestEffort {
 			w.names = append(w.names, node)
 		}
 	}
