@@ -38,6 +38,8 @@ const (
 	BandwidthTaken Code = 1116
 	// ClaimReplaced: the scheduler has seen the claim of the pod later than the API server replaced it.
 	ClaimReplaced Code = 1117
+	// NodeVacated: what held the node for the group was gone before the scheduler saw that.
+	NodeVacated Code = 1118
 	// Feasible: all replicas can be placed.
 	Feasible Code = 1200
 	// LimitsTooTight: maxNodes times maxInstancesPerNode is less than the replicas.
@@ -452,6 +454,12 @@ func catalogue() []row {
 			Text:    "the pod's claim is not the one that the scheduler has seen; it waits for the new one",
 			Meaning: "The pod was let in because its volume holds its slot on a node, where the group has more than its limits allow today. Before it was bound, the API server said that this claim is gone, going or given up, so the slot is free, and the pod would be one more.",
 			Advice:  "Nothing, if it passes within seconds: the pod is tried again when the scheduler sees the claim. If it lasts, look at the scheduler's watch of PersistentVolumeClaims (its log, and its rights).",
+		}},
+		{NodeVacated, Entry{
+			Name:    "NodeVacated",
+			Text:    "the group has left the node meanwhile, and uses as many others as maxNodes allows",
+			Meaning: "The group uses more nodes than its limits allow today, so that the pod may only go to one of those. Before it was promised to this one, the API server said that the instances which held it are gone, or given up. The pod would have opened the node anew.",
+			Advice:  "Nothing, if it passes within seconds: the pod is tried again when the scheduler sees what has gone. If it lasts, look at the scheduler's watches of Pods and PersistentVolumeClaims (its log, and its rights).",
 		}},
 		{Feasible, Entry{
 			Name:    "Feasible",

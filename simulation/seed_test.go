@@ -95,6 +95,7 @@ var pinned = map[int64]string{
 	18022: "the scheduler: a place was kept for an instance that was offline, and a sibling of another size waited for it",
 	19875: "the scheduler: the same, for an instance of a set of which others were scaled in and taken offline",
 	8434:  "the manager: a webhook that refuses to give claims their slots back was asked a thousand times a minute",
+	4807:  "the scheduler: a pod went to a node that its group had left unseen, while the group was over a limit that had been lowered",
 	72:    "the scheduler: a pod in mode BestEffort took the room that a sibling needed where its volume was",
 	16331: "the manager: one that slept knew the set and not a claim that had come meanwhile, and forgot that an instance held data",
 	5070:  "the model: nobody lifted the limits that all sets share, because the only set was just being made again",

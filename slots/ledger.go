@@ -316,11 +316,22 @@ func (l *Ledger) follows(claim *corev1.PersistentVolumeClaim, slot Slot) bool {
 
 // Keeps reports whether a claim of the instance would hold the group's slot on the node if no pod of it were placed.
 func (l *Ledger) Keeps(group Group, i Instance, node string) bool {
+	return len(l.ClaimsAt(group, i, node)) > 0
+}
+
+// ClaimsAt are the claims of the instance that would hold the group's slot on the node if no pod of it were placed.
+func (l *Ledger) ClaimsAt(group Group, i Instance, node string) []*corev1.PersistentVolumeClaim {
 	h := l.instances[i]
-	return h != nil && slices.ContainsFunc(h.claims, func(claim *corev1.PersistentVolumeClaim) bool {
-		slot, ok := l.heldByClaim(i, claim, l.volumeOf(claim))
-		return ok && slot.Group == group && slot.Node == node
-	})
+	if h == nil {
+		return nil
+	}
+	var claims []*corev1.PersistentVolumeClaim
+	for _, claim := range h.claims {
+		if slot, ok := l.heldByClaim(i, claim, l.volumeOf(claim)); ok && slot.Group == group && slot.Node == node {
+			claims = append(claims, claim)
+		}
+	}
+	return claims
 }
 
 func (l *Ledger) nodeOf(pod *corev1.Pod) string {

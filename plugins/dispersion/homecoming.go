@@ -1,6 +1,7 @@
 package dispersion
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -14,12 +15,16 @@ import (
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/reason"
+	"github.com/shoal-dev/shoal/slots"
 )
 
 // A pod that comes back to its volume is let in also where its group is over a limit that was lowered: its slot is there already.
 // But the scheduler may see the claim long after the API server has replaced it, and then the slot is not there any more, and the
 // pod would be one more. Nothing about a pod says which claim it means. So where the slot is what lets it in, the API server is
 // asked before the pod is bound. That is rare, and costs one call.
+//
+// The same goes for a pod that is let in because siblings are on the node, while the group is over its limit of nodes: should the last
+// of them have gone, the pod would open the node anew. That is asked before its claims are promised to the node, in the cycle itself.
 
 const claimsKey fwk.StateKey = Name + "/claims"
 
@@ -41,6 +46,53 @@ func (p *Plugin) relyOnSlot(cs fwk.CycleState, s *state, pod *corev1.Pod, node s
 	cs.Write(claimsKey, claims)
 }
 
+// relyOnSiblings asks whether one of those is on the node still for whose sake alone a pod is let in.
+func (p *Plugin) relyOnSiblings(ctx context.Context, s *state, pod *corev1.Pod, node string) *fwk.Status {
+	if s.holds || s.mode == v1alpha1.PlacementBestEffort || s.limits.MaxNodes == 0 || s.used() <= s.limits.MaxNodes {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	holders := s.holdersOn(node)
+	for _, sibling := range holders[:min(len(holders), askMost)] {
+		there, err := p.isThere(ctx, sibling, node)
+		if err != nil {
+			return fwk.AsStatus(fmt.Errorf("asking whether a sibling of pod %s is still on node %s: %w", pod.Name, node, err))
+		}
+		if there {
+			return nil
+		}
+	}
+	return fwk.NewStatus(fwk.Unschedulable, reason.NodeVacated.Message())
+}
+
+// holder is what holds a slot: a pod, or a claim.
+type holder struct {
+	pod   *corev1.Pod
+	claim *corev1.PersistentVolumeClaim
+}
+
+// holdersOn is what holds slots of the group on a node, pods first.
+func (s *state) holdersOn(node string) []holder {
+	var pods, claims []holder
+	for instance, held := range s.tally.Instances { // sorted below
+		for _, slot := range held {
+			switch {
+			case slot.Node != node:
+			case slot.Pod != nil:
+				pods = append(pods, holder{pod: slot.Pod})
+			default:
+				for _, claim := range s.index.ledger.ClaimsAt(s.group, instance, node) {
+					claims = append(claims, holder{claim: claim})
+				}
+			}
+		}
+	}
+	slices.SortFunc(pods, func(a, b holder) int { return cmp.Compare(a.pod.Name, b.pod.Name) })
+	slices.SortFunc(claims, func(a, b holder) int { return cmp.Compare(a.claim.Name, b.claim.Name) })
+	return append(pods, claims...)
+}
+
 // over reports whether the group has more than a limit allows, with the pod's slot on the node.
 func (s *state) over(node string) bool {
 	number, there := s.index.names[node]
@@ -53,6 +105,21 @@ func (s *state) over(node string) bool {
 		s.shard != "" && above(l.MaxPerShard, s.siblings[node]+s.delta.shards[node])
 }
 
+// isThere asks the API server whether a slot on the node is still held.
+func (p *Plugin) isThere(ctx context.Context, h holder, node string) (bool, error) {
+	if h.pod == nil {
+		return p.claimIsThere(ctx, h.claim.Namespace, h.claim.Name, h.claim.UID)
+	}
+	pod, err := p.handle.ClientSet().CoreV1().Pods(h.pod.Namespace).Get(ctx, h.pod.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading pod %s: %w", h.pod.Name, err)
+	}
+	return pod.UID == h.pod.UID && pod.Spec.NodeName == node && !slots.Ended(pod) && pod.Labels[v1alpha1.LabelLost] == "", nil
+}
+
 // slotIsThere asks the API server whether the claims on which the pod relies are still those that the scheduler has seen.
 func (p *Plugin) slotIsThere(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod) *fwk.Status {
 	data, err := cs.Read(claimsKey)
@@ -61,15 +128,27 @@ func (p *Plugin) slotIsThere(ctx context.Context, cs fwk.CycleState, pod *corev1
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(claims)) {
-		claim, err := p.handle.ClientSet().CoreV1().PersistentVolumeClaims(pod.Namespace).Get(ctx, name, metav1.GetOptions{})
-		switch {
-		case apierrors.IsNotFound(err), err == nil && (claim.UID != claims[name] || claim.DeletionTimestamp != nil || givenUp(claim.Labels)):
+		there, err := p.claimIsThere(ctx, pod.Namespace, name, claims[name])
+		if err != nil {
+			return fwk.AsStatus(fmt.Errorf("asking whether pod %s still holds its slot before it is bound: %w", pod.Name, err))
+		}
+		if !there {
 			return fwk.NewStatus(fwk.Unschedulable, reason.ClaimReplaced.Message())
-		case err != nil:
-			return fwk.AsStatus(fmt.Errorf("reading claim %s before pod %s is bound to its node: %w", name, pod.Name, err))
 		}
 	}
 	return nil
+}
+
+// claimIsThere asks whether a claim is still that one, and holds its slot.
+func (p *Plugin) claimIsThere(ctx context.Context, namespace, name string, uid types.UID) (bool, error) {
+	claim, err := p.handle.ClientSet().CoreV1().PersistentVolumeClaims(namespace).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading claim %s: %w", name, err)
+	}
+	return claim.UID == uid && claim.DeletionTimestamp == nil && !givenUp(claim.Labels), nil
 }
 
 // isReturning reports whether a claim is about to hold its slot again.

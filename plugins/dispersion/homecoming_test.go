@@ -71,6 +71,75 @@ func TestAPodComesBackToASlotThatIsStillThere(t *testing.T) {
 	}
 }
 
+// TestANodeThatTheGroupHasLeftIsNotOpenedAgain: with more nodes in use than a limit that was lowered allows, a pod may go to one of
+// them, as long as a sibling holds it by the word of the API server.
+func TestANodeThatTheGroupHasLeftIsNotOpenedAgain(t *testing.T) {
+	placed := func(uid, node string) *corev1.Pod {
+		pod := instance("r-0", "r", "")
+		pod.UID, pod.Spec.NodeName = types.UID(uid), node
+		return pod
+	}
+	ended := placed("r-0", "a")
+	ended.Status.Phase = corev1.PodFailed
+	lost := placed("r-0", "a")
+	lost.Labels[v1alpha1.LabelLost] = "node"
+	for name, c := range map[string]struct {
+		maxNodes int
+		pod      *corev1.Pod                   // r-0 at the API server; the scheduler sees it on a
+		claim    *corev1.PersistentVolumeClaim // that of r-1 there; the scheduler sees it on a, if it is not nil
+		asked    bool
+		free     bool
+	}{
+		"a pod is there":               {1, placed("r-0", "a"), nil, true, true},
+		"the pod is gone":              {1, nil, nil, true, false},
+		"the pod was replaced":         {1, placed("other", ""), nil, true, false},
+		"the pod has ended":            {1, ended, nil, true, false},
+		"the pod was declared lost":    {1, lost, nil, true, false},
+		"the pod is gone, not a claim": {1, nil, stored("1", false), true, true},
+		"the claim was retired, too":   {1, nil, labelled(stored("1", false), v1alpha1.LabelRetired), true, false},
+		"the claim was replaced, too":  {1, nil, stored("2", false), true, false},
+		"the limit is kept":            {2, nil, nil, false, true},
+		"there is no limit":            {0, nil, nil, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, config.DispersionArgs{})
+			w.limit("r", 4, placement.Limits{MaxNodes: c.maxNodes})
+			w.node("a", 4, 10)
+			w.node("b", 4, 10)
+			var objects []runtime.Object
+			if c.pod != nil {
+				objects = append(objects, c.pod)
+			}
+			if c.claim != nil {
+				objects = append(objects, c.claim)
+				w.add(w.plugin.claims, stored("1", false))
+			}
+			client := fake.NewClientset(objects...)
+			w.handle().client = client
+			seen := instance("r-0", "r", "")
+			seen.UID = "r-0"
+			w.bind(seen, "a")
+			w.bind(instance("r-3", "r", ""), "b")
+			pod := instance("r-2", "r", "")
+			w.arrive(pod)
+			cs, may := w.cycle(pod)
+			if !may("a") {
+				t.Fatal("the pod may not go to a node of its group")
+			}
+			status := w.plugin.Reserve(t.Context(), cs, pod, "a")
+			if status.IsSuccess() != c.free {
+				t.Errorf("Reserve says %v, wanted that the pod may go there: %v", status, c.free)
+			}
+			if !c.free && status.Message() != reason.NodeVacated.Message() {
+				t.Errorf("Reserve says %q", status.Message())
+			}
+			if asked := len(client.Actions()) > 0; asked != c.asked {
+				t.Errorf("the API server was asked: %v, wanted %v", asked, c.asked)
+			}
+		})
+	}
+}
+
 // stored is the claim of r-1, on node a.
 func stored(uid string, going bool) *corev1.PersistentVolumeClaim {
 	claim := claimOn("data-r-1", "r", "a")

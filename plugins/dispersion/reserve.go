@@ -23,6 +23,9 @@ func (p *Plugin) Reserve(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod
 	}
 	p.index.notes.stirNode(node)
 	if s, status := stateOf(cs); status.IsSuccess() {
+		if status := p.relyOnSiblings(ctx, s, pod, node); !status.IsSuccess() {
+			return status // Unreserve follows
+		}
 		p.relyOnSlot(cs, s, pod, node)
 		s.index.known(s.group).memo.wide = nil
 		if s.lastOfGroup() {
