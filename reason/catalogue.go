@@ -411,7 +411,7 @@ func catalogue() []row {
 			Name:    "RoomPromised",
 			Text:    "node(s) keep their room for an absent instance of the group whose volume is there",
 			Meaning: "An instance whose pod is being created anew can only run where its volume is. Its siblings must not take its room meanwhile.",
-			Advice:  "Nothing: other nodes are used. If none is left, free room, or raise maxNodes.",
+			Advice:  "Nothing: other nodes are used. If none is left, free room, or raise maxNodes, which counts for nothing in mode BestEffort.",
 		}},
 		{ShardPlanned, Entry{
 			Name:    "ShardPlanned",

@@ -122,8 +122,8 @@ type PlacementLimits struct {
 	ShardSpread []ShardSpread `json:"shardSpread,omitempty"`
 	// mode says how far a pod may stray from the scheduler's plan for the group. Guarded (the default): to any node that
 	// keeps the limits and leaves the other instances a place. Strict: nowhere; it waits for a node of the plan. BestEffort:
-	// anywhere, also beyond the limits, if the planned nodes do not suit. In every mode the room stays free that an absent
-	// instance of the group needs where its volume is.
+	// anywhere, also beyond the limits, if the planned nodes do not suit. In every mode an absent instance of the group keeps the
+	// room of one like the pod at hand where its volume is.
 	// +kubebuilder:validation:Enum=Strict;Guarded;BestEffort
 	// +optional
 	Mode PlacementMode `json:"mode,omitempty"`

@@ -20,7 +20,8 @@ import (
 //	SHOAL1102            a slot of the group is freed; room on a node that is in use
 //	SHOAL1103 1111 1112  a slot of the group is freed or taken; room on any node, or less of it: guard and plan change; a pod of
 //	                     the group that waits is deleted (podGone)
-//	SHOAL1105 1110       a pod, or a claim of the group, frees room on a node
+//	SHOAL1105            a pod, or a claim of the group, frees room on a node
+//	SHOAL1110            the same, and what is said of 1103: an absent sibling may take less of the room than is kept
 //	SHOAL1113            the same, and what other groups need: another plan, policy or deleted pods of theirs (feed)
 //	SHOAL1108 1109 1117  the pod's own claim or volume changes or is deleted
 //	SHOAL1114            the pod that it waits behind is placed, refused for another reason, or gone (release)

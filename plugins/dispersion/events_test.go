@@ -337,6 +337,31 @@ func wakings() []waking {
 			},
 			ignored: map[string][]happening{"a node comes, one more than K": one(nodeComes(nodeOf("b", 4)))},
 		},
+		{
+			code: reason.RoomPromised, pod: sized("r-1", "", "2"), // what is kept is room for one like it, and r-0 is smaller
+			make: func(w *world) {
+				w.limit("p", 2, placement.Limits{})
+				w.node("a", 3, 110)
+				w.add(w.plugin.claims, claimOn("data-r-0", "p", "a"))
+			},
+			helps: map[string][]happening{"the sibling comes": one(podComes(on(instance("r-0", "p", ""), "a")))},
+		},
+		{
+			code: reason.RoomPromised, pod: instance("r-1", "p", ""),
+			make: func(w *world) {
+				w.limit("p", 2, placement.Limits{MaxPerNode: 1, MaxNodes: 1})
+				w.bestEffort("p")
+				w.node("a", 1, 110)
+				w.add(w.plugin.claims, claimOn("data-r-0", "p", "a"))
+			},
+			helps: map[string][]happening{
+				"a node comes, one more than K":        one(nodeComes(nodeOf("b", 4))),
+				"the node grows, which holds M":        changes(nodeOf("a", 1), cpus(2)),
+				"a foreign pod leaves a node":          one(podGoes(on(instance("x", "", ""), "a"))),
+				"the claim is retired":                 changes(claimOn("data-r-0", "p", "a"), labelClaim(v1alpha1.LabelRetired, "true")),
+				"a pod goes from a node of no sibling": one(podGoes(on(instance("x", "", ""), "b"))),
+			},
+		},
 	}
 }
 

@@ -190,7 +190,8 @@ func (s *state) hopeless(pod *corev1.Pod) bool {
 		case &nodeIsFull, &totalIsReached, &tooManyNodes, &roomIsPromised, &roomIsNeeded, &nodeIsTooSmall:
 		case nil, &shardIsThere:
 			// A node that is closed to everybody for want of room is no hope either.
-			if s.view.seats[number].fit > 0 {
+			seat := &s.view.seats[number]
+			if seat.fit > 0 || s.mode == v1alpha1.PlacementBestEffort && seat.needed > 0 {
 				return false
 			}
 		default:

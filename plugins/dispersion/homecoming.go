@@ -72,15 +72,18 @@ type holder struct {
 	claim *corev1.PersistentVolumeClaim
 }
 
-// holdersOn is what holds slots of the group on a node, pods first.
+// holdersOn is what holds slots of the group on a node: first pods that are shown bound, then claims, and last pods that may still
+// be assumed.
 func (s *state) holdersOn(node string) []holder {
-	var pods, claims []holder
+	var bound, assumed, claims []holder
 	for instance, held := range s.tally.Instances { // sorted below
 		for _, slot := range held {
 			switch {
 			case slot.Node != node:
+			case slot.Pod != nil && s.index.shownOn(slot.Pod, node):
+				bound = append(bound, holder{pod: slot.Pod})
 			case slot.Pod != nil:
-				pods = append(pods, holder{pod: slot.Pod})
+				assumed = append(assumed, holder{pod: slot.Pod})
 			default:
 				for _, claim := range s.index.ledger.ClaimsAt(s.group, instance, node) {
 					claims = append(claims, holder{claim: claim})
@@ -88,9 +91,17 @@ func (s *state) holdersOn(node string) []holder {
 			}
 		}
 	}
-	slices.SortFunc(pods, func(a, b holder) int { return cmp.Compare(a.pod.Name, b.pod.Name) })
+	byPod := func(a, b holder) int { return cmp.Compare(a.pod.Name, b.pod.Name) }
+	slices.SortFunc(bound, byPod)
+	slices.SortFunc(assumed, byPod)
 	slices.SortFunc(claims, func(a, b holder) int { return cmp.Compare(a.claim.Name, b.claim.Name) })
-	return append(pods, claims...)
+	return slices.Concat(bound, claims, assumed)
+}
+
+// shownOn reports whether the informer shows the pod on the node.
+func (x *index) shownOn(pod *corev1.Pod, node string) bool {
+	shown := x.informed[pod.Namespace+"/"+pod.Name]
+	return shown != nil && shown.UID == pod.UID && shown.Spec.NodeName == node
 }
 
 // over reports whether the group has more than a limit allows, with the pod's slot on the node.

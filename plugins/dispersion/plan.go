@@ -1,6 +1,7 @@
 package dispersion
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -117,8 +118,9 @@ func (p *plan) follow(moves []move, seats []seat) {
 	for _, m := range moves {
 		count(net, at{m.shard, m.number}, m.by)
 	}
-	for where, by := range net { // the order does not matter: each is a place of its own
-		if !p.take(move{where.shard, where.number, by}, seats) {
+	byPlace := func(a, b at) int { return cmp.Or(cmp.Compare(a.shard, b.shard), cmp.Compare(a.number, b.number)) }
+	for _, where := range slices.SortedFunc(maps.Keys(net), byPlace) { // a shard that was not known takes the first row that is left
+		if !p.take(move{where.shard, where.number, net[where]}, seats) {
 			return
 		}
 	}

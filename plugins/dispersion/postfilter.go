@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/placement"
 	"github.com/shoal-dev/shoal/slots"
 )
@@ -97,7 +98,7 @@ func (m *memo) narrows(uid types.UID) {
 func (p *Plugin) remember(ctx context.Context, s *state, pod *corev1.Pod) {
 	w := s.wish()
 	p.wishes.put(s.group, pod, w)
-	starves := s.view.starves() || s.total > 0 && w.shifting
+	starves := s.mode != v1alpha1.PlacementBestEffort && s.view.starves() || s.total > 0 && w.shifting
 	if starves {
 		p.index.starved.add(pod)
 	}

@@ -112,6 +112,9 @@ func (s *state) wish() wish {
 		switch broken {
 		case &nodeIsTooSmall, &plannedForOther, &notPlanned:
 			w.kept = w.kept || s.view.seats[number].fit > 0
+		case &roomIsPromised: // an absent sibling may take less of it than is kept, once it comes
+			seat := &s.view.seats[number]
+			w.kept = w.kept || seat.fit+seat.needed > 0
 		}
 		if broken != nil && !slices.Contains(s.refused, broken.code) {
 			s.refused = append(s.refused, broken.code)

@@ -2,6 +2,7 @@ package dispersion
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand"
@@ -9,12 +10,15 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
@@ -96,7 +100,7 @@ func newWorldOn(t testing.TB, args config.DispersionArgs, factory informers.Shar
 		t: t, cache: internalcache.New(ctx, nil, false, false), snapshot: internalcache.NewEmptySnapshot(),
 		factory: factory, policies: map[slots.Group]policy{}, blocked: map[string]bool{},
 	}
-	plugin, err := newPlugin(&args, &handle{snapshot: w.snapshot, factory: w.factory, events: &events.FakeRecorder{}}, nil)
+	plugin, err := newPlugin(&args, &handle{snapshot: w.snapshot, factory: w.factory, events: &events.FakeRecorder{}, client: w.server()}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,8 +109,31 @@ func newWorldOn(t testing.TB, args config.DispersionArgs, factory informers.Shar
 	return w
 }
 
+// server is an API server that has what the informers have, for tests in which these are never behind.
+func (w *world) server() kubernetes.Interface {
+	c := &fake.Clientset{}
+	c.AddReactor("get", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		get := a.(clienttesting.GetAction)
+		from := map[string]cache.Indexer{"pods": w.plugin.pods, "persistentvolumeclaims": w.plugin.claims}[a.GetResource().Resource]
+		o, there, err := from.GetByKey(get.GetNamespace() + "/" + get.GetName())
+		if err != nil || !there {
+			return true, nil, errors.Join(err, apierrors.NewNotFound(a.GetResource().GroupResource(), get.GetName()))
+		}
+		return true, o.(runtime.Object).DeepCopyObject(), nil
+	})
+	return c
+}
+
 func (w *world) limit(name string, replicas int, l placement.Limits) {
 	w.policies[slots.Group{Namespace: "ns", Policy: name}] = policy{version: "1", counted: true, replicas: replicas, limits: fixed(l)}
+}
+
+// bestEffort has a policy be kept as far as that goes.
+func (w *world) bestEffort(name string) {
+	g := slots.Group{Namespace: "ns", Policy: name}
+	rules := w.policies[g]
+	rules.mode = v1alpha1.PlacementBestEffort
+	w.policies[g] = rules
 }
 
 func (w *world) node(name string, cpu, pods int64, change ...func(*corev1.Node)) {
@@ -215,7 +242,10 @@ func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 		}
 	}
 	if best != "" {
-		w.plugin.Reserve(w.t.Context(), cs, pod, best)
+		if status := w.plugin.Reserve(w.t.Context(), cs, pod, best); !status.IsSuccess() {
+			w.plugin.Unreserve(w.t.Context(), cs, pod, best)
+			return "", map[string]*fwk.Status{best: status}
+		}
 		if w.choose != nil {
 			best = w.choose(allowed)
 		}
