@@ -118,7 +118,7 @@ func (l *line) give(conn asker) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed { // while the question was under way
-		_ = conn.Close()
+		_ = conn.Close() // nobody asks over it again
 		return
 	}
 	l.free = append(l.free, conn)

@@ -183,7 +183,7 @@ func (r *reconciler) nodeOf(ctx context.Context, pod *corev1.Pod) decide.NodeSta
 	}
 	var node corev1.Node
 	switch err := r.cache.Get(ctx, types.NamespacedName{Name: pod.Spec.NodeName}, &node, shared); {
-	case err != nil:
+	case err != nil: // there is none, or nothing is known of it: no proof that it is dead
 		return decide.NodeSilent
 	case slots.OutOfService(&node):
 		return decide.NodeLost

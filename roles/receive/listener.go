@@ -55,7 +55,7 @@ func (b *bounded) Accept() (net.Conn, error) {
 	}
 	c := &connection{Conn: accepted, of: b, from: addressOf(accepted)}
 	if oldest := b.enter(c); oldest != nil {
-		_ = oldest.Close()
+		_ = oldest.Close() // whoever it is has not said in time who it is, and comes again
 		b.busy()
 	}
 	return c, nil
