@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/reason"
@@ -83,6 +84,48 @@ func TestAConflictOfConditions(t *testing.T) {
 	}
 	if got := conditionsOf(h.reconcileSet(t)); !strings.Contains(got, "MasterLabelled") {
 		t.Error(got)
+	}
+}
+
+// A verdict changes twice before the cache shows what was written for the first change: the second is compared with what was there
+// before both, and nothing seems to be left to do. When the cache shows the first, the set is looked at again.
+func TestConditionsThatTheCacheShowsLate(t *testing.T) {
+	h := three(t)
+	h.hear(t, "r-0", 0)
+	h.reconcile(t)
+	h.reconcile(t)
+	old := h.reconcileSet(t)
+	pod := h.pod(t, "r-0")
+	pod.Status.Phase = corev1.PodFailed
+	if err := h.client.Status().Update(t.Context(), pod); err != nil {
+		t.Fatal(err)
+	}
+	h.reconcile(t)
+	written := h.reconcileSet(t)
+	if got := conditionsOf(written); !strings.Contains(got, "NoMaster=True") {
+		t.Fatal(got)
+	}
+	judged := map[string]verdict{"r-0": {}}
+	if late, err := h.sets.conditions(t.Context(), old, judged); err != nil || late {
+		t.Fatalf("%t, %v", late, err)
+	}
+	if !SetChanges().Update(event.UpdateEvent{ObjectOld: old, ObjectNew: written}) {
+		t.Error("nobody looks again when the cache shows what was written")
+	}
+	if _, err := h.sets.conditions(t.Context(), written, judged); err != nil {
+		t.Fatal(err)
+	}
+	var after v1alpha1.InstanceSet
+	if err := h.client.Get(t.Context(), shardZero.owner(), &after); err != nil {
+		t.Fatal(err)
+	}
+	if got := conditionsOf(&after); !strings.Contains(got, "NoMaster=False") {
+		t.Error(got)
+	}
+	same := after.DeepCopy()
+	same.Status.ReadyReplicas++
+	if SetChanges().Update(event.UpdateEvent{ObjectOld: &after, ObjectNew: same}) {
+		t.Error("the set is looked at whenever a pod becomes ready")
 	}
 }
 

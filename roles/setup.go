@@ -7,6 +7,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -91,17 +93,31 @@ func addShards(mgr ctrl.Manager, c *Controllers, reports *bell[shardKey], o Opti
 		}).Complete(c.shards)
 }
 
-// addSets hears of changes of what a set wants, of its Services, and of verdicts. A status is written for each pod that changes:
-// it decides nothing here.
+// addSets hears of changes of what a set wants, of its conditions, of its Services, and of verdicts.
 func addSets(mgr ctrl.Manager, r *setReconciler, judged *bell[types.NamespacedName], o Options) error {
 	return ctrl.NewControllerManagedBy(mgr).Named("roles-sets").
-		For(&v1alpha1.InstanceSet{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.InstanceSet{}, builder.WithPredicates(SetChanges())).
 		Owns(&corev1.Service{}).
 		WatchesRawSource(answered(judged, func(set types.NamespacedName) ctrl.Request { return ctrl.Request{NamespacedName: set} }, debounce)).
 		WithOptions(controller.Options{
 			SkipNameValidation: &o.SkipNameValidation,
 			RateLimiter:        RateLimiter[ctrl.Request](),
 		}).Complete(r)
+}
+
+// SetChanges lets through what a set wants, and the conditions that are written here. One that was written comes back when the cache
+// shows it: a verdict that has changed meanwhile was compared with what was there before, and found to be written already. The
+// rest of a status is written for each pod that changes, and decides nothing here.
+func SetChanges() predicate.Predicate {
+	return predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.Funcs{
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			before, was := e.ObjectOld.(*v1alpha1.InstanceSet)
+			after, is := e.ObjectNew.(*v1alpha1.InstanceSet)
+			return was && is && slices.ContainsFunc([]string{v1alpha1.ConditionNoMaster, v1alpha1.ConditionTwoMasters}, func(kind string) bool {
+				return !equality.Semantic.DeepEqual(meta.FindStatusCondition(before.Status.Conditions, kind), meta.FindStatusCondition(after.Status.Conditions, kind))
+			})
+		},
+	})
 }
 
 func (r *reconciler) ofPod(_ context.Context, o client.Object) []shardKey {

@@ -91,7 +91,7 @@ func (o *operator) addRoles() error {
 		}
 	}
 	sets = run(o, "roles of sets", c.Sets(), roles.RateLimiter[reconcile.Request]())
-	changes := []predicate.Predicate{predicate.GenerationChangedPredicate{}}
+	changes := []predicate.Predicate{roles.SetChanges()}
 	if err := follow(o, sets, &v1alpha1.InstanceSet{}, handler.TypedEventHandler[client.Object, reconcile.Request](&handler.EnqueueRequestForObject{}), changes); err != nil {
 		return err
 	}

@@ -255,6 +255,7 @@ var bugs = []bug{
 	{name: "roles-dead-never-swept", file: "roles/ledger.go", is: "pod.UID != uid {", becomes: "false {", scenarios: ofRoleWrites, apart: true, why: noStrangers},
 	{name: "roles-services-never-repaired", file: "roles/services.go", is: "\tif same {\n", becomes: "\tif same || found != nil {\n", scenarios: ofRoleWrites, apart: true, why: noStrangers},
 	{name: "roles-services-without-end", file: "roles/services.go", is: "first[:min(len(first), maxServices)]", becomes: "first", scenarios: ofRoleWrites, apart: true, why: noStrangers},
+	{name: "roles-conditions-unheard", file: "roles/setup.go", is: "return !equality.Semantic.DeepEqual(", becomes: "return false && !equality.Semantic.DeepEqual(", scenarios: ofRoleWrites, why: notPlayed},
 	{name: "roles-conflict-forgotten", file: "roles/sets.go", is: "\t\treturn true, nil\n", becomes: "\t\treturn false, nil\n", scenarios: ofRoleWrites, why: notPlayed},
 	{name: "roles-set-looked-through-always", file: "roles/sets.go", is: "\tif whole {\n\t\tfor shard", becomes: "\tif whole && len(judged) == 0 {\n\t\tfor shard", scenarios: ofRoleWrites, why: notPlayed},
 	{name: "roles-minority-agrees", file: "roles/sentinel.go", is: "known = max(known, a.view.Peers+1)", becomes: "known += 0", scenarios: ofRoleWrites, why: notPlayed},
