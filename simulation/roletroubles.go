@@ -9,6 +9,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/simulation/farm"
 )
 
 // roled are the seeds, modulo 43, whose sets have roles, from firstRoled on: seeds of other numbers are what they were. The first
@@ -18,9 +19,14 @@ var roled = []int64{2, 12, 16, 19, 27, 32, 35, 36, 37, 40, 41}
 // firstRoled is a multiple of 43.
 const firstRoled = 1_000_008
 
+// hasRoles reports whether the sets of a seed have roles.
+func hasRoles(seed int64) bool {
+	return seed >= farm.FirstWithRoles || seed >= firstRoled && slices.Contains(roled, seed%43)
+}
+
 // giveRoles has some sets of a seed have roles, before anything is made of them.
 func (p *play) giveRoles(sets []*v1alpha1.InstanceSet) error {
-	if p.choice.seed < firstRoled || !slices.Contains(roled, p.choice.seed%43) || !p.choice.happens("roles") {
+	if !hasRoles(p.choice.seed) || !p.choice.happens("roles") {
 		return nil
 	}
 	if err := p.withRoles(); err != nil {

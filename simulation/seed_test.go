@@ -99,6 +99,8 @@ var pinned = map[int64]string{
 	72:    "the scheduler: a pod in mode BestEffort took the room that a sibling needed where its volume was",
 	16331: "the manager: one that slept knew the set and not a claim that had come meanwhile, and forgot that an instance held data",
 	5070:  "the model: nobody lifted the limits that all sets share, because the only set was just being made again",
+
+	2000097: "the model: the one instance that was left followed one that was gone, and nobody made it a master",
 }
 
 func TestPinnedSeeds(t *testing.T) {

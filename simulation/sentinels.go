@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -28,6 +29,7 @@ type watchers struct {
 	names     bool      // they call instances by name, and not by IP address
 	people    bool
 	sentinels []*sentinel
+	headless  map[string]time.Time // since when somebody runs in a shard, and no master
 }
 
 type sentinel struct {
@@ -64,7 +66,7 @@ const (
 )
 
 func (w *World) newWatchers(set string, names, people bool) *watchers {
-	x := &watchers{w: w, set: set, names: names, people: people}
+	x := &watchers{w: w, set: set, names: names, people: people, headless: map[string]time.Time{}}
 	n := 3
 	if people {
 		n = 1
@@ -128,6 +130,7 @@ func (x *watchers) forget(but []string) {
 			}
 		}
 	}
+	maps.DeleteFunc(x.headless, func(shard string, _ time.Time) bool { return !slices.Contains(but, shard) })
 }
 
 func (x *watchers) watchShard(shard string, engines []copied) {
@@ -147,6 +150,7 @@ func (x *watchers) watchShard(shard string, engines []copied) {
 		}
 	}
 	x.reset(shard, engines)
+	x.rescue(shard, engines)
 	x.w.ha.judge(shard)
 }
 
@@ -343,6 +347,35 @@ func (x *watchers) reset(shard string, engines []copied) {
 		}
 	}
 	x.w.tell("user", "tells the Sentinels that %s is master of %s", claims[0].name.Name, shard)
+	x.instruct(shard, addr)
+}
+
+// rescue has a person make a master where nobody will: there has been none for long, and Sentinels know of no replica, because the
+// one that they name follows somebody who is gone, or because they have forgotten everything.
+func (x *watchers) rescue(shard string, engines []copied) {
+	var most *copied
+	for _, c := range engines {
+		if c.up() && c.on.reachable() && !time.Now().Before(c.engine.loading) && (most == nil || c.offset > most.offset) {
+			most = &c
+		}
+	}
+	switch since := x.headless[shard]; {
+	case most == nil || x.w.anyMaster(shard):
+		delete(x.headless, shard)
+		return
+	case since.IsZero():
+		x.headless[shard] = time.Now()
+		return
+	case time.Since(since) < patience:
+		return
+	}
+	x.w.tell("user", "makes %s the master of %s, as there is none, and tells the Sentinels", most.name.Name, shard)
+	x.w.promote(most.process, most.engine.term+1)
+	x.instruct(shard, x.w.addrOf(most.process))
+}
+
+// instruct tells all Sentinels who is master, whatever they knew.
+func (x *watchers) instruct(shard, addr string) {
 	for _, s := range x.sentinels {
 		s.shards[shard] = &watched{master: addr, stray: map[string]time.Time{}}
 	}

@@ -26,3 +26,6 @@ func (r Result) Failed() bool { return r.Invariant != "" }
 
 // Ended is the invariant that a seed breaks which ends its process, or does not end.
 const Ended = "the process goes on"
+
+// FirstWithRoles: in every seed from here on sets have roles.
+const FirstWithRoles = 2_000_000
