@@ -48,8 +48,9 @@ type Options struct {
 	Poll, Heartbeat time.Duration
 	// Failures is how many looks in a row must fail for the role to be unknown.
 	Failures int
-	// Revision is reported as it is.
+	// Revision is reported as it is, and so is Start: when this process started, the zero value if that is not known.
 	Revision string
+	Start    agent.Start
 	Registry prometheus.Registerer
 }
 
@@ -220,7 +221,7 @@ func (a *Agent) next() agent.Report {
 }
 
 func (a *Agent) complete(r agent.Report, sequence uint64) agent.Report {
-	r.Version, r.BootID, r.Sequence, r.Revision = agent.Version, a.boot, sequence, a.o.Revision
+	r.Version, r.BootID, r.Start, r.Sequence, r.Revision = agent.Version, a.boot, a.o.Start, sequence, a.o.Revision
 	return r
 }
 

@@ -18,9 +18,11 @@ import (
 )
 
 func TestChangesAreReportedAtOnce(t *testing.T) {
-	w := start(t, func(_ *world, o *Options) { o.Revision = "r1" })
+	w := start(t, func(_ *world, o *Options) {
+		o.Revision, o.Start = "r1", agent.Start{Kernel: strings.Repeat("c", 32), Since: 7}
+	})
 	first := w.next(t)
-	if first.Role != agent.RoleMaster || first.Sequence != 1 || first.Revision != "r1" || first.Offset != 1 {
+	if first.Role != agent.RoleMaster || first.Sequence != 1 || first.Revision != "r1" || first.Start.Since != 7 || first.Offset != 1 {
 		t.Errorf("%+v", first)
 	}
 	w.engine.is(agent.Report{Role: agent.RoleMaster, Offset: 2}, nil)
@@ -38,7 +40,7 @@ func TestChangesAreReportedAtOnce(t *testing.T) {
 		if got.Sequence != uint64(i+2) || got.BootID != first.BootID {
 			t.Errorf("report %d of boot %s, want %d of %s", got.Sequence, got.BootID, i+2, first.BootID)
 		}
-		r.Version, r.BootID, r.Sequence, r.Revision = got.Version, got.BootID, got.Sequence, got.Revision
+		r.Version, r.BootID, r.Start, r.Sequence, r.Revision = got.Version, got.BootID, first.Start, got.Sequence, got.Revision
 		if got != r {
 			t.Errorf("%+v, want %+v", got, r)
 		}

@@ -25,12 +25,13 @@ const (
 
 // reporter is one boot of an agent.
 type reporter struct {
-	w     *World
-	at    copied
-	set   string
-	steps agent.Steps
-	boot  int  // the first of a pod is 1
-	gone  bool // its process has ended
+	w      *World
+	at     copied
+	set    string
+	steps  agent.Steps
+	boot   int    // the first of a pod is 1
+	kernel string // of the run of the machine
+	gone   bool   // its process has ended
 	// busy: a report is under way, and again: there is news meanwhile. Only the last one can still arrive when the agent has ended.
 	busy, again bool
 	last        uint64
@@ -45,10 +46,10 @@ type reporter struct {
 // bootAgent has an agent begin, the first of a pod or another one.
 func (w *World) bootAgent(c copied, set string) {
 	w.ha.boots[c.pod]++
-	r := &reporter{w: w, at: c, set: set, boot: w.ha.boots[c.pod], said: api.RoleUnknown, retry: time.Second, wait: time.Second}
+	r := &reporter{w: w, at: c, set: set, boot: w.ha.boots[c.pod], kernel: c.on.now().Kernel, said: api.RoleUnknown, retry: time.Second, wait: time.Second}
 	o := agent.Options{
 		Engine: station{w, c}, Manager: "manager:9722", Own: func() (mtls.Own, error) { return mtls.Own{}, nil }, Self: []string{w.addrOf(c.process)},
-		Poll: pollEvery, Heartbeat: heartbeat, Failures: 3, Registry: prometheus.NewRegistry(),
+		Poll: pollEvery, Heartbeat: heartbeat, Failures: 3, Start: c.on.now(), Registry: prometheus.NewRegistry(),
 	}
 	a, err := agent.New(o)
 	if err != nil {

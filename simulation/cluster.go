@@ -63,6 +63,9 @@ func (w *World) silence(name string, off bool) {
 // restore brings a machine back.
 func (w *World) restore(name string) {
 	w.replicate()
+	if m := w.machines[name]; m.off {
+		m.runs++
+	}
 	w.machines[name].silent, w.machines[name].off = false, false
 	w.after(w.between(time.Second, 5*time.Second), "node lifecycle", func() {
 		w.judgeNode(name)

@@ -89,15 +89,18 @@ func (c *checker) mayLose(pod *corev1.Pod) {
 	}
 }
 
-// heard: what a former boot of an agent says is not believed, once the one after it was. A ledger that has never heard the former
-// one cannot know which came first (api/agent/order.go): until the next report but one it may be wrong.
+// heard: what a former boot of an agent says is not believed, once one after it was. Whether a boot that was never heard came first
+// can be known within one run of a machine alone (api/agent/order.go): else the ledger may be wrong until the next report but one.
 func (c *checker) heard(by *operator, r *reporter, err error) {
 	known := by.roles.boots[r.at.pod]
+	later := slices.IndexFunc(known, func(other *reporter) bool {
+		return other.boot > r.boot && (other.kernel == r.kernel || slices.Contains(known, r))
+	})
 	switch {
-	case err == nil && len(known) > 0 && r.boot < slices.Max(known) && slices.Contains(known, r.boot):
-		c.fail("a former boot is not believed", "boot %d of the agent of %s is heard after boot %d", r.boot, r.at.name.Name, slices.Max(known))
-	case err == nil && !slices.Contains(known, r.boot):
-		by.roles.boots[r.at.pod] = append(known, r.boot)
+	case err == nil && later >= 0:
+		c.fail("a former boot is not believed", "boot %d of the agent of %s is heard after boot %d", r.boot, r.at.name.Name, known[later].boot)
+	case err == nil && !slices.Contains(known, r):
+		by.roles.boots[r.at.pod] = append(known, r)
 	case err != nil && !errors.Is(err, roles.ErrOld) && !errors.Is(err, roles.ErrStranger):
 		c.fail("model", "a report of %s: %v", r.at.name.Name, err)
 	}

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
+	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/slots"
 )
 
@@ -20,6 +22,7 @@ type machine struct {
 	name    string
 	off     bool // no power: nothing runs
 	silent  bool // it runs, but its kubelet reaches nobody
+	runs    int  // how often it has got its power back
 	running map[types.UID]*process
 	// forgotten is a machine whose Node a person has deleted, which says that nothing runs there.
 	forgotten bool
@@ -47,6 +50,13 @@ const (
 )
 
 func (m *machine) reachable() bool { return !m.off && !m.silent }
+
+// now is when an agent that starts at this moment has started. Bubbles have a clock that nobody sets.
+func (m *machine) now() agent.Start {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(m.name)) // a hash takes everything
+	return agent.Start{Kernel: fmt.Sprintf("%016x%016x", h.Sum64(), m.runs), Since: time.Now().UnixNano()}
+}
 
 // kubeletSees has the kubelet of a node look at a pod a little later, if there is a kubelet.
 func (w *World) kubeletSees(pod *corev1.Pod) {

@@ -58,7 +58,7 @@ func (h *ha) names() []string { return slices.Sorted(maps.Keys(h.sets)) }
 // rolesPart is what of a manager is about roles: the real controllers and their ledger, which hears the reports of the model.
 type rolesPart struct {
 	*roles.Controllers
-	boots map[types.UID][]int // of each pod, the boots of its agent that were believed, in that order
+	boots map[types.UID][]*reporter // of each pod, the boots of its agent that were believed, in that order
 }
 
 func (o *operator) addRoles() error {
@@ -83,7 +83,7 @@ func (o *operator) addRoles() error {
 	if err != nil {
 		return fmt.Errorf("making the controllers of roles: %w", err)
 	}
-	o.roles = &rolesPart{c, map[types.UID][]int{}}
+	o.roles = &rolesPart{c, map[types.UID][]*reporter{}}
 	shards = run(o, "roles", c.Shards(), roles.RateLimiter[roles.Shard]())
 	for _, watch := range c.Watches() {
 		if err := follow(o, shards, watch.Object, watch.Handler, watch.Predicates); err != nil {

@@ -18,7 +18,7 @@ const boot = "0123456789abcdef0123456789abcdef"
 func aReport() Report {
 	return Report{
 		Version: Version, Role: RoleReplica, Engine: "redis/8.0.2", ReplicationID: strings.Repeat("a", 40), Offset: 42,
-		MasterAddr: "10.0.0.1:6379", LinkUp: true, Epoch: 7, BootID: boot, Sequence: 3, Revision: "abc", Problem: "none",
+		MasterAddr: "10.0.0.1:6379", LinkUp: true, Epoch: 7, BootID: boot, Start: Start{boot, 1 << 40}, Sequence: 3, Revision: "abc", Problem: "none",
 	}
 }
 
@@ -84,7 +84,7 @@ func TestReportsAreReadStrictly(t *testing.T) {
 // Whatever an error says of an engine, the report of it is valid and short.
 func TestEveryProblemFits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := Report{Version: Version, Role: RoleUnknown, BootID: boot, Sequence: ^uint64(0), Offset: 1<<63 - 1, Epoch: 1<<63 - 1}
+		r := Report{Version: Version, Role: RoleUnknown, BootID: boot, Start: Start{boot, 1<<63 - 1}, Sequence: ^uint64(0), Offset: 1<<63 - 1, Epoch: 1<<63 - 1}
 		r.Problem = Clip(rapid.OneOf(rapid.String(), rapid.StringN(200, 2000, -1), rapid.Just(strings.Repeat("<", 1000))).Draw(t, "problem"))
 		r.Engine, r.ReplicationID, r.Revision = strings.Repeat("e", 64), strings.Repeat("r", 64), strings.Repeat("v", 64)
 		r.MasterAddr = strings.Repeat("m", 256) + ":65535"

@@ -59,6 +59,8 @@ type Report struct {
 	Epoch int64 `json:"epoch,omitempty"`
 	// BootID is chosen at random when the agent's process starts: 32 hexadecimal digits.
 	BootID string `json:"bootID"`
+	// Start orders the boots of a pod; the zero value where it is not known.
+	Start Start `json:"start,omitzero"`
 	// Sequence is 1 for the first report of a boot, and grows with each.
 	Sequence uint64 `json:"sequence"`
 	// Revision is that of the configuration that the instance runs with, as it was given to the agent; at most 64 bytes.
@@ -90,7 +92,7 @@ func (r Report) Validate() error {
 		return fmt.Errorf("linkUp: a %s has no link", r.Role)
 	}
 	return firstOf(
-		validVersion(r.Version), validBoot(r.BootID), validProblem(r.Problem), validAddress("masterAddr", r.MasterAddr),
+		validVersion(r.Version), validBoot(r.BootID), r.Start.Validate(), validProblem(r.Problem), validAddress("masterAddr", r.MasterAddr),
 		validWord("engine", r.Engine, 64), validWord("replicationID", r.ReplicationID, 64), validWord("revision", r.Revision, 64),
 	)
 }
@@ -111,9 +113,11 @@ func validVersion(v int) error {
 	return nil
 }
 
-func validBoot(id string) error {
+func validBoot(id string) error { return validHex("bootID", id) }
+
+func validHex(field, id string) error {
 	if len(id) != 32 || strings.Trim(id, "0123456789abcdef") != "" {
-		return fmt.Errorf("bootID: %.40q is not 32 hexadecimal digits", id)
+		return fmt.Errorf("%s: %.40q is not 32 hexadecimal digits", field, id)
 	}
 	return nil
 }

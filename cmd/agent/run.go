@@ -33,7 +33,7 @@ func run(ctx context.Context, o *options) error {
 	options := agent.Options{
 		Engine: o.engine(), Manager: o.manager, Self: o.self,
 		Own:  func() (mtls.Own, error) { return mtls.ReadFiles(o.bundle, o.roots) },
-		Poll: o.poll, Heartbeat: o.heartbeat, Failures: o.failures, Revision: o.revision, Registry: registry,
+		Poll: o.poll, Heartbeat: o.heartbeat, Failures: o.failures, Revision: o.revision, Start: start(), Registry: registry,
 	}
 	if s := o.haSystem(); s != nil {
 		options.Elections = func(ctx context.Context, one bool) (probe.Election, error) {

@@ -43,6 +43,7 @@ const (
 	noRoles        = "the simulation has none of this of agents and roles yet"
 	noCertificates = "the simulation has no certificates, connections, containers or settings of agents, and a manager that gives no orders"
 	noStrangers    = "the simulation has no strangers in a shard, Services of roles, or Sentinels that hang, move, or have two addresses"
+	noReboots      = "in the simulation time goes on over a reboot of a machine, and few reports are under way across one"
 	notPlayed      = "no seed with roles was played against it long enough yet"
 	noUpdates      = "nobody in the simulation changes a template"
 	rarelyTight    = "they are rarely so short of room that one is missed; plugins/dispersion has tests that are"
@@ -199,10 +200,14 @@ var bugs = []bug{
 	{name: "floor-never-forgotten", file: "roles/decide/decide.go", is: "p.usable = p.HA.Sure || p.HA.Epoch", becomes: "p.usable = p.HA.Epoch", scenarios: ofRoles, why: notPlayed},
 	{name: "hush-never", file: "roles/decide/snapshot.go", is: "return listening < silence || 2*silent > running", becomes: "return false", scenarios: ofRoles, why: notPlayed},
 	{name: "report-counts-twice", file: "api/agent/order.go", is: "if r.Sequence <= o.sequence {", becomes: "if r.Sequence < o.sequence {", scenarios: []string{"./api/agent"}, apart: true, why: noCertificates},
-	{name: "former-boot-counts", file: "api/agent/order.go", is: "case at >= 0 && (r.Sequence", becomes: "case at >= maxOver && (r.Sequence", scenarios: []string{"./api/agent"}, apart: true, why: noCertificates},
+	{name: "former-boot-counts", file: "api/agent/order.go", is: "case at >= 0 && !o.over[at].since", becomes: "case at >= maxOver && !o.over[at].since", scenarios: []string{"./api/agent"}, apart: true, why: noCertificates},
 	{name: "old-sequence-believed", file: "api/agent/order.go", is: "if r.Sequence <= o.sequence {", becomes: "if r.Sequence == 0 {", scenarios: []string{"./api/agent ^TestOrderOfReports$"}, why: notPlayed},
-	{name: "former-boot-believed", file: "api/agent/order.go", is: "case at >= 0 && (r.Sequence", becomes: "case at > maxOver && (r.Sequence", scenarios: []string{"./api/agent ^TestOrderOfReports$"}, why: notPlayed},
-	{name: "deaf-for-ever", file: "api/agent/order.go", is: "|| !o.over[at].since)", becomes: "|| true)", scenarios: []string{"./api/agent"}, apart: true, why: noCertificates},
+	{name: "former-boot-believed", file: "api/agent/order.go", is: "case at >= 0 && !o.over[at].since", becomes: "case at > maxOver && !o.over[at].since", scenarios: []string{"./api/agent ^TestOrderOfReports$"}, why: notPlayed},
+	{name: "boots-in-no-order", file: "api/agent/order.go", is: "case at < 0 && known && earlier:", becomes: "case at < 0 && known && earlier && o.boot == \"\":", scenarios: []string{"./api/agent ^TestOrderOfBoots$"}, why: notPlayed},
+	{name: "boots-over-forgotten", file: "api/agent/order.go", is: "before && comparable && !known {", becomes: "before && comparable && false {", scenarios: []string{"./api/agent ^TestAFormerBoot"}, apart: true, why: noReboots},
+	{name: "later-boot-doubted", file: "api/agent/order.go", is: "case at < 0 && !known && r.Epoch != 0", becomes: "case at < 0 && r.Epoch != 0", scenarios: []string{"./api/agent ^TestOrderOfBoots$"}, apart: true, why: noCertificates},
+	{name: "kernels-are-one", file: "api/agent/order.go", is: "s.Kernel == other.Kernel && ", becomes: "", scenarios: []string{"./api/agent ^TestOrderOfBoots$"}, apart: true, why: noReboots},
+	{name: "deaf-for-ever", file: "api/agent/order.go", is: "!o.over[at].since && (earlier || !known):", becomes: "(earlier || !known):", scenarios: []string{"./api/agent"}, apart: true, why: noCertificates},
 	{name: "roles-own-writes-not-awaited", file: "roles/reconcile.go", is: "if !r.written.shown(pods) {", becomes: "if len(pods) == 0 {", scenarios: ofRoleWrites, why: notPlayed},
 	{name: "roles-any-version", file: "roles/commit.go", is: "UID: step.UID, ResourceVersion: step.Version}", becomes: "UID: step.UID}", scenarios: ofRoleWrites, why: notPlayed},
 	{name: "roles-go-on-after-failure", file: "roles/commit.go", is: "\t\t\treturn true, nil\n", becomes: "\t\t\tlate = true\n", scenarios: ofRoleWrites, why: notPlayed},
