@@ -72,6 +72,21 @@ func (l *login) get(ctx context.Context) (redis.Access, error) {
 	return l.last, l.err
 }
 
+// SentinelAccess is how to log in to the Sentinels of a set, as the manager itself does, for whoever connects to them for another
+// purpose and names his connections. The Secrets are read from live, straight from the API server, within two seconds. The error
+// says what a person has to do, and holds nothing of a Secret.
+func SentinelAccess(ctx context.Context, live client.Reader, set *v1alpha1.InstanceSet) (redis.Access, error) {
+	p := set.Spec.RoleProvider
+	if p == nil || p.Sentinel == nil || p.Sentinel.Access == nil {
+		return redis.Access{}, nil
+	}
+	ctx, stop := context.WithTimeout(ctx, loginWithin)
+	defer stop()
+	a, err := (&login{live: live, namespace: set.Namespace, access: p.Sentinel.Access}).read(ctx)
+	a.Name = ""
+	return a, err
+}
+
 // trouble is why Sentinels cannot be asked, "" if that is not the reason.
 func (l *login) trouble() string {
 	if l == nil || l.access == nil {

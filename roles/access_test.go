@@ -160,3 +160,30 @@ func TestASetWithSecrets(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// Who hands over logs in to Sentinels with the same Secrets, under a name of its own.
+func TestSentinelAccess(t *testing.T) {
+	certificate, key := pair(t)
+	live := fake.NewClientBuilder().WithObjects(aSecret("auth", map[string][]byte{"password": []byte(hunter)}),
+		aSecret("tls", map[string][]byte{"ca.crt": certificate, "tls.crt": certificate, "tls.key": key})).Build()
+	set := aSet()
+	set.Namespace = "ns"
+	if a, err := SentinelAccess(t.Context(), live, set); err != nil || a.Password != "" || a.TLS != nil {
+		t.Errorf("without Sentinels: %+v, %v", a, err)
+	}
+	set.Spec.RoleProvider = &v1alpha1.RoleProvider{Type: v1alpha1.RoleProviderSentinel, Sentinel: &v1alpha1.SentinelProvider{Addresses: []string{"s:26379"}}}
+	if a, err := SentinelAccess(t.Context(), live, set); err != nil || a.Password != "" || a.TLS != nil {
+		t.Errorf("without Secrets: %+v, %v", a, err)
+	}
+	set.Spec.RoleProvider.Sentinel.Access = &v1alpha1.RedisAccess{
+		Username: "shoal", Password: &v1alpha1.SecretKey{Name: "auth"}, TLS: &v1alpha1.RedisTLS{SecretName: "tls", ClientCertificate: true},
+	}
+	a, err := SentinelAccess(t.Context(), live, set)
+	if err != nil || a.Username != "shoal" || string(a.Password) != hunter || a.TLS == nil || len(a.TLS.Certificates) != 1 || a.Name != "" {
+		t.Errorf("%+v, %v", a, err)
+	}
+	set.Namespace = "elsewhere"
+	if a, err := SentinelAccess(t.Context(), live, set); err == nil || !strings.Contains(err.Error(), "there is no Secret elsewhere/auth") || a.Password != "" {
+		t.Errorf("a Secret of another namespace: %+v, %v", a, err)
+	}
+}

@@ -19,7 +19,7 @@ func (o *options) executor(mgr ctrl.Manager, own func() (mtls.Own, error), heard
 	if err != nil {
 		return nil, err
 	}
-	return handover.New(mgr.GetCache(), client, o.lock, nil), nil
+	return handover.New(mgr.GetCache(), mgr.GetAPIReader(), client, o.lock), nil
 }
 
 // setupSwitchovers adds the controller of Switchovers. Without an executor it refuses all of them.

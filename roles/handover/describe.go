@@ -2,6 +2,8 @@ package handover
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"slices"
 	"strconv"
@@ -27,8 +29,9 @@ func (e *Executor) describe(ctx context.Context, set *v1alpha1.InstanceSet, s Sh
 	if p := set.Spec.RoleProvider; p != nil && p.Sentinel != nil {
 		out.Sentinels, out.Monitor = p.Sentinel.Addresses, roles.Monitor(p.Sentinel, s.Name)
 		var err error
-		if out.SentinelAccess, err = e.login(ctx, set); err != nil {
-			log.FromContext(ctx).Error(err, "Sentinels are asked without a password")
+		if out.SentinelAccess, err = roles.SentinelAccess(ctx, e.live, set); err != nil {
+			log.FromContext(ctx).Error(err, "no Sentinel is asked")
+			out.SentinelAccess = redis.Access{TLS: nobody()}
 		}
 	}
 	named := masterNamed(ctx, out)
@@ -53,6 +56,12 @@ func (e *Executor) describe(ctx context.Context, set *v1alpha1.InstanceSet, s Sh
 		out.Instances = append(out.Instances, i)
 	}
 	return out
+}
+
+// nobody is trusted by it, so that no handshake succeeds. A set whose Secrets cannot be read may ask for TLS: whoever answers without is
+// not to be believed, and as Sentinels that do not answer nothing is begun, while writes that wait are given back.
+func nobody() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
 }
 
 // leaving: no new pod would be placed on the node, or it is dead.

@@ -33,12 +33,10 @@ const Answers = 700 * time.Millisecond
 
 // Executor hands over masters. It may be used by several at once, for one shard by one at a time.
 type Executor struct {
-	cache client.Reader
+	cache, live client.Reader
 	// open begins a session with a server, and lock is the count of the lock that this process has.
 	open func(context.Context, orders.Target) (switchover.Session, error)
 	lock func() (uint64, error)
-	// login is how to log in to the Sentinels of a set.
-	login Login
 	// grace is for how long one that has begun goes on when its context has ended.
 	grace time.Duration
 
@@ -50,16 +48,10 @@ type Executor struct {
 // leads next finishes those that take longer; meanwhile nobody may take writes.
 const Grace = 5 * time.Second
 
-// Login is how to log in to the Sentinels of a set. An error is as good as no password: they refuse, and nothing is begun.
-type Login func(context.Context, *v1alpha1.InstanceSet) (redis.Access, error)
-
-// New makes an executor. The client's timeout should be Answers; lock is that of the client; without a login Sentinels are asked
-// without a password.
-func New(cache client.Reader, c *orders.Client, lock func() (uint64, error), login Login) *Executor {
-	if login == nil {
-		login = func(context.Context, *v1alpha1.InstanceSet) (redis.Access, error) { return redis.Access{}, nil }
-	}
-	return &Executor{cache: cache, lock: lock, login: login, grace: Grace, taken: map[Shard]bool{}, open: func(ctx context.Context, to orders.Target) (switchover.Session, error) {
+// New makes an executor. The cache has the indexes of package roles; live reads straight from the API server the Secrets with which
+// a set's Sentinels are asked. The client's timeout should be Answers, and lock is that of the client.
+func New(cache, live client.Reader, c *orders.Client, lock func() (uint64, error)) *Executor {
+	return &Executor{cache: cache, live: live, lock: lock, grace: Grace, taken: map[Shard]bool{}, open: func(ctx context.Context, to orders.Target) (switchover.Session, error) {
 		line, err := c.Open(ctx, to)
 		if err != nil {
 			return nil, err // not a nil line in an interface that is not nil

@@ -3,6 +3,9 @@ package handover
 import (
 	"context"
 	"errors"
+	"net"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,9 +81,9 @@ func newExecutor(t *testing.T, objects ...client.Object) *Executor {
 	if err := roles.Indexes(t.Context(), indexer{b}); err != nil {
 		t.Fatal(err)
 	}
+	c := b.Build()
 	return &Executor{
-		cache: b.Build(), grace: Grace, taken: map[Shard]bool{}, lock: func() (uint64, error) { return 7, nil },
-		login: func(context.Context, *v1alpha1.InstanceSet) (redis.Access, error) { return redis.Access{}, nil },
+		cache: c, live: c, grace: Grace, taken: map[Shard]bool{}, lock: func() (uint64, error) { return 7, nil },
 		open: func(context.Context, orders.Target) (switchover.Session, error) {
 			return nil, errors.New("no agent answers")
 		},
@@ -120,6 +123,87 @@ func TestDescribe(t *testing.T) {
 			t.Errorf("r-0 is called %s: %t", addr, !want)
 		}
 	}
+}
+
+// Sentinels are logged in to as the set says, and if that cannot be known, not at all: a set may ask for TLS, and whoever answers
+// without it is not believed.
+func TestHowSentinelsAreAsked(t *testing.T) {
+	sentinel := newSentinel(t)
+	set := aSet()
+	set.Spec.RoleProvider = &v1alpha1.RoleProvider{Type: v1alpha1.RoleProviderSentinel, Sentinel: &v1alpha1.SentinelProvider{
+		Addresses: []string{sentinel.addr}, Monitor: "{shard}", Access: &v1alpha1.RedisAccess{Username: "shoal", Password: &v1alpha1.SecretKey{Name: "auth"}},
+	}}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "auth"}, Data: map[string][]byte{"password": []byte("correct-horse\n")}}
+	got := newExecutor(t, set, secret).describe(t.Context(), set, shard, nil)
+	if a := got.SentinelAccess; a.Username != "shoal" || string(a.Password) != "correct-horse" || a.TLS != nil || a.Name != "" || got.Monitor != "r-0" {
+		t.Errorf("%+v", got)
+	}
+	if said := sentinel.heard(); !strings.Contains(said, "auth") || !strings.Contains(said, "correct-horse") {
+		t.Errorf("a Sentinel heard %q", said)
+	}
+	missing := newExecutor(t, set).describe(t.Context(), set, shard, nil)
+	if said := sentinel.heard(); strings.Contains(strings.ToLower(said), "sentinel") || strings.Contains(said, "PING") {
+		t.Errorf("without the Secret a Sentinel heard %q", said)
+	}
+	if _, err := redis.Connect(t.Context(), sentinel.addr, missing.SentinelAccess); err == nil {
+		t.Error("without the Secret a Sentinel is asked")
+	}
+	set.Spec.RoleProvider.Sentinel.Access = nil
+	if a := newExecutor(t, set).describe(t.Context(), set, shard, nil).SentinelAccess; a.Password != "" || a.Username != "" || a.TLS != nil {
+		t.Errorf("%+v", a)
+	}
+}
+
+// sentinel notes what it hears, and refuses everything.
+type sentinel struct {
+	addr string
+	mu   sync.Mutex
+	said strings.Builder
+}
+
+func newSentinel(t *testing.T) *sentinel {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	s := &sentinel{addr: l.Addr().String()}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go s.hear(conn)
+		}
+	}()
+	return s
+}
+
+func (s *sentinel) hear(conn net.Conn) {
+	defer conn.Close()
+	heard := make([]byte, 4096)
+	for {
+		n, err := conn.Read(heard)
+		if err != nil {
+			return
+		}
+		s.mu.Lock()
+		s.said.Write(heard[:n])
+		s.mu.Unlock()
+		if _, err := conn.Write([]byte("-ERR no\r\n")); err != nil {
+			return
+		}
+	}
+}
+
+// heard is what it has heard since it was asked last.
+func (s *sentinel) heard() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.said.Reset()
+	return s.said.String()
 }
 
 func TestNodesThatAreLeft(t *testing.T) {

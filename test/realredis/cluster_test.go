@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	goredis "github.com/redis/go-redis/v9"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -27,9 +30,11 @@ import (
 	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/reason"
 	"github.com/shoal-dev/shoal/roles"
 	"github.com/shoal-dev/shoal/roles/handover"
 	"github.com/shoal-dev/shoal/roles/orders"
+	"github.com/shoal-dev/shoal/switchover"
 	"github.com/shoal-dev/shoal/switchover/decide"
 )
 
@@ -40,6 +45,8 @@ type cluster struct {
 	Sentinels     []string
 	Bundle, Roots string // the manager's certificate
 	Patience      time.Duration
+	// User and Password are those of Sentinels, if they ask for any: Password is in a Secret, and the set says so.
+	User, Password string
 }
 
 const setName, namespace = "r", "shop"
@@ -125,6 +132,10 @@ func (c *cluster) executor(lock uint64) (*handover.Executor, error) {
 	set.Spec.ShardSize = ptr.To(int32(len(c.Members)))
 	set.Spec.RoleProvider = &v1alpha1.RoleProvider{Type: v1alpha1.RoleProviderSentinel, Sentinel: &v1alpha1.SentinelProvider{Addresses: c.Sentinels, Monitor: monitor}}
 	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(set)
+	if c.Password != "" {
+		set.Spec.RoleProvider.Sentinel.Access = &v1alpha1.RedisAccess{Username: c.User, Password: &v1alpha1.SecretKey{Name: "sentinel-auth"}}
+		builder.WithObjects(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "sentinel-auth"}, Data: map[string][]byte{"password": []byte(c.Password)}})
+	}
 	for n := range c.Members {
 		builder.WithObjects(&c.Members[n])
 	}
@@ -138,7 +149,8 @@ func (c *cluster) executor(lock uint64) (*handover.Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return handover.New(builder.Build(), asks, has, nil), nil
+	cache := builder.Build()
+	return handover.New(cache, cache, asks, has), nil
 }
 
 func (c *cluster) run(ctx context.Context, lock uint64, request decide.Request, before func(decide.Step) error) (decide.Step, error) {
@@ -160,6 +172,70 @@ var through = shape{servers: 3, sentinels: 3, downAfter: downAfter, agents: 2 * 
 
 // TestPlannedThroughAgents is TestPlanned, as a manager does it: it connects to no Redis.
 func TestPlannedThroughAgents(t *testing.T) { planned(t, through) }
+
+// TestSentinelsAskForAPasswordThroughAgents: the manager logs in to Sentinels as the set says, with no more rights than
+// docs/switchover.md lists. With another password it begins nothing.
+func TestSentinelsAskForAPasswordThroughAgents(t *testing.T) {
+	t.Parallel()
+	is := through
+	is.sentinelUser = sentinelUser
+	s := newShard(t, is)
+	c := s.cluster()
+	const password = "battery-staple" // that of sentinelUser
+	c.User, c.Password = "shoal", "not-"+password
+	refused, err := c.run(t.Context(), 0, s.wanted(0), func(step decide.Step) error {
+		t.Errorf("with another password it does %s", step.Do)
+		return nil
+	})
+	if err != nil || refused.Result != decide.Refused || refused.Code != reason.NoSentinelMajority || s.one() != 0 {
+		t.Errorf("with another password it ends with %+v, %v", refused, err)
+	}
+	c.Password = password
+	var users []string
+	for deadline := time.Now().Add(healing); ; {
+		end, err := c.run(t.Context(), 0, s.wanted(0), func(step decide.Step) error {
+			if step.Do == decide.Promote {
+				users = s.usersAtSentinels(switchover.ConnectionName + "@")
+			}
+			return nil
+		})
+		if err == nil && end.Result == decide.HandedOver {
+			break
+		}
+		if !overloaded(end) && !s.excused(end) || time.Now().After(deadline) {
+			t.Fatalf("it ends with %+v, %v", end, err)
+		}
+	}
+	if len(users) != is.sentinels || slices.ContainsFunc(users, func(user string) bool { return user != c.User }) {
+		t.Errorf("Sentinels were asked by the users %q", users)
+	}
+	master := s.one()
+	s.settled(master)
+	s.named(master)
+}
+
+// usersAtSentinels are those of the connections to Sentinels whose name begins so.
+func (s *shard) usersAtSentinels(prefix string) (users []string) {
+	s.t.Helper()
+	for _, addr := range s.sentinels {
+		client := goredis.NewClient(&goredis.Options{Addr: addr, Protocol: 2, DisableIdentity: true})
+		list, err := client.Do(context.Background(), "CLIENT", "LIST").Text()
+		if err := errors.Join(err, client.Close()); err != nil {
+			s.t.Error(err)
+		}
+		for line := range strings.Lines(list) {
+			if !strings.Contains(line, " name="+prefix) {
+				continue
+			}
+			for field := range strings.FieldsSeq(line) {
+				if user, is := strings.CutPrefix(field, "user="); is {
+					users = append(users, user)
+				}
+			}
+		}
+	}
+	return users
+}
 
 // TestKilledBetweenStepsThroughAgents kills the manager before each step, and another one goes on.
 func TestKilledBetweenStepsThroughAgents(t *testing.T) {

@@ -42,6 +42,14 @@ func TestAgentWithPasswordsAndTLS(t *testing.T) {
 	start(t, exec.Command("redis-server", write("redis.conf", tls(port)+"save \"\"\nuser default off\nuser agent on >"+password+" ~* &* +@all")))
 	start(t, exec.Command("redis-sentinel", write("sentinel.conf", tls(sentinelPort)+fmt.Sprintf(
 		"requirepass %s\nsentinel monitor %s %s %s 1\nsentinel auth-user %s agent\nsentinel auth-pass %s %s", other, monitor, ip, port, monitor, monitor, password))))
+	for _, at := range []string{port, sentinelPort} { // an agent that finds nobody there yet says so, as of one that refuses it
+		if err := until(60*time.Second, func() bool {
+			c, err := net.Dial("tcp", net.JoinHostPort(ip, at))
+			return err == nil && c.Close() == nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	redisFlags := []string{
 		"--username=agent", "--password-file=" + write("password", password), "--tls", "--tls-ca-file=" + roots, "--tls-server-name=orders",
 		"--tls-cert-file=" + bundle, "--tls-key-file=" + bundle,
