@@ -854,7 +854,7 @@ func catalogue() []row {
 		{TargetBehind, Entry{
 			Name:    "TargetBehind",
 			Text:    "the replica that was to take over did not catch up in time",
-			Meaning: "While writes were held, the replica did not get all bytes of the master. The master takes writes as before.",
+			Meaning: "The replica did not get all bytes of the master while writes were held, or did not even get, before that, what the master had at the beginning. The master takes writes as before.",
 			Advice:  "Try again when fewer writes come, or look for what slows the replication down.",
 		}},
 		{NoSentinelMajority, Entry{

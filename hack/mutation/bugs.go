@@ -154,6 +154,7 @@ var bugs = []bug{
 	{name: "any-master-in-vain", file: "switchover/decide/decide.go", is: "(!p.harmless(x) || !p.allSentinels())", becomes: "!p.harmless(x)", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 	{name: "alarm-unheard", file: "switchover/decide/decide.go", is: "\tif p.sentinelsAlarmed() {\n", becomes: "\tif p.PausedAt.IsZero() && p.sentinelsAlarmed() {\n", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 	{name: "lost-lock-unnoticed", file: "redis/conn.go", is: "generation > a.Generation", becomes: "generation > a.Generation+1000", scenarios: []string{"./redis ^TestNamesakes$"}, onRedis: "^TestLockLost$", apart: true, why: noSwitchover},
+	{name: "held-for-who-lags", file: "switchover/decide/decide.go", is: "p.PausedAt.IsZero() && p.Had.History == to.History && missing > 0", becomes: "p.PausedAt.IsZero() && p.Had.History == to.History && missing < 0", scenarios: ofSwitchover, apart: true, why: noSwitchover},
 	{name: "old-look", file: "switchover/decide/snapshot.go", is: "!m.Old && s.Took > fresh", becomes: "!m.Old && s.Took < 0", scenarios: ofSwitchover, onRedis: "^TestAnOldLookIsNotActedOn$", apart: true, why: noSwitchover},
 
 	// Switchovers: who may hand over, and what outlives whoever does.

@@ -71,7 +71,7 @@ func (p *planner) handOver() Step {
 		return p.giveUp(reason.SwitchoverTooLong, p.Trouble)
 	}
 	if code, text := p.unready(); code != 0 {
-		if p.PausedAt.IsZero() && p.early() && (code == reason.TargetLost || code == reason.NoSentinelMajority) {
+		if p.PausedAt.IsZero() && p.early() && slices.Contains([]reason.Code{reason.TargetLost, reason.TargetBehind, reason.NoSentinelMajority}, code) {
 			return Step{Do: Wait, Text: text}
 		}
 		return p.giveUp(code, text)
@@ -89,10 +89,16 @@ func (p *planner) handOver() Step {
 	return p.stop(to)
 }
 
-// unready says why there is nobody who could take over now, or to whom Sentinels would agree.
+// unready says why there is nobody who could take over now, or to whom Sentinels would agree. Writes are held for nobody who was not
+// seen to keep up: a replica that has just been given a full copy is in sync by what it says, and its master may send it nothing
+// more for up to a second.
 func (p *planner) unready() (reason.Code, string) {
-	if to, code, text := p.target(); to == nil {
+	to, code, text := p.target()
+	if to == nil {
 		return code, text
+	}
+	if missing := p.Had.Offset - to.Offset; p.PausedAt.IsZero() && p.Had.History == to.History && missing > 0 {
+		return reason.TargetBehind, fmt.Sprintf("%s lacks %d bytes of what %s had when it was first looked at", to.Name, missing, p.from.Name)
 	}
 	if code, text := p.sentinelsReady(); code != 0 {
 		return code, text

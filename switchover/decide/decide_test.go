@@ -38,6 +38,13 @@ func (s Snapshot) name(n int, who string, epoch uint64) Snapshot {
 	return s
 }
 
+// behind: r-1 has the fence on, and 90 of the 100 bytes of r-0, which had so many when it was looked at first.
+func behind(had int64) Snapshot {
+	s := shard()
+	s.Instances[1].Fence, s.Instances[1].Offset, s.Memory.Target, s.Memory.Had = closed, 90, "r-1", Left{"a", had}
+	return s
+}
+
 // failedOver: Sentinels have promoted r-1 while r-0 was stopped; r-0 is back, and r-1 stopped.
 func failedOver(n int) Snapshot {
 	s := shard().name(n, "r-1", 1)
@@ -230,6 +237,13 @@ var looks = []struct {
 	{"done, and they know one that is gone", with(done(), func(s *Snapshot) { s.Sentinels[0].Peers, s.Sentinels[1].Peers = 3, 3 }), ended(HandedOver, reason.HandedOver)},
 	{"done, and one names another", with(done(), func(s *Snapshot) { s.Sentinels[2].Master, s.Sentinels[2].Epoch = "r-0:1", 6 }), Step{Do: Elect}},
 	{"done, and too few answer", with(done(), func(s *Snapshot) { s.Sentinels[1], s.Sentinels[2] = Sentinel{Addr: "s-1"}, Sentinel{Addr: "s-2"} }), Step{Do: Elect}},
+
+	// Writes are held for nobody who does not keep up.
+	{"the replica has yet to get what there was", behind(100), Step{Do: Wait}},
+	{"it does not get it", behind(100).after(3 * time.Second), Step{Do: SetFence, Instance: "r-1", Code: reason.TargetBehind}},
+	{"it has got it, and there is more by now", behind(90), Step{Do: Pause, Instance: "r-0"}},
+	{"it has yet to get it, and writes are held", with(behind(100), func(s *Snapshot) { s.Memory.PausedAt = began }), Step{Do: Wait}},
+	{"From has another history since", with(behind(100), func(s *Snapshot) { s.Memory.Had.History = "z" }), Step{Do: Pause, Instance: "r-0"}},
 
 	// A new master that would take no writes without From.
 	{"in part, and fenced", with(follows().after(21*time.Second), func(s *Snapshot) {

@@ -63,6 +63,9 @@ func (w *world) goOn(leader *sentinel) {
 	w.failovers++
 	w.tell("Sentinels promote %s", best.name)
 	m.past, leader.promoted = true, best.name
+	for _, s := range w.servers {
+		s.past = s.past || s.master && w.kills > 0 // From was killed, and follows of itself one that Sentinels were not told of: see docs/switchover.md
+	}
 	w.promote(best)
 	best.past = false
 	w.acked = slices.DeleteFunc(w.acked, func(write int) bool { return !slices.Contains(best.log, write) })

@@ -129,6 +129,8 @@ type Memory struct {
 	Began time.Time
 	// Target is the instance that takes over.
 	Target string
+	// Had is what From had when it was first seen as master.
+	Had Left
 	// PausedAt is when the pause was asked for; Unpaused: it was ended.
 	PausedAt time.Time
 	Unpaused bool
@@ -159,7 +161,7 @@ type Told struct {
 	In uint64
 }
 
-// Left is all that was ever written at From: a history, and how many bytes of it.
+// Left is what From had at a moment: a history, and how many bytes of it.
 type Left struct {
 	History string
 	Offset  int64
@@ -172,6 +174,9 @@ const fresh = 100 * time.Millisecond
 func (m Memory) Seen(s Snapshot) Memory {
 	p := newPlanner(s)
 	m.Old = !m.Old && s.Took > fresh
+	if f := p.from; f != nil && f.Reachable && f.Master && m.Had.History != f.History {
+		m.Had = Left{f.History, f.Offset}
+	}
 	for n := range s.Instances {
 		switch i := &s.Instances[n]; {
 		case !i.Reachable:
