@@ -202,6 +202,11 @@ func (s *realShard) startAgent(name string) {
 func (s *realShard) down(name string, empty bool) {
 	s.t.Helper()
 	n := s.nodes[name]
+	if !empty { // what a replica was sent is on its disk when its file was written anew, which it does beside its work
+		s.until(name+" has its data on the disk", func() bool {
+			return s.info(name, "aof_rewrite_in_progress") == "0" && s.info(name, "aof_rewrite_scheduled") == "0"
+		})
+	}
 	n.stopAgent()
 	kill(n.server)
 	_ = n.redis.Close()
@@ -352,6 +357,9 @@ func TestARealShardThatStartedAnew(t *testing.T) {
 	}
 	s.until("nobody has a label", func() bool { return s.labels(t) == ",," })
 	s.nobodyIsMaster(5 * time.Second)
+	if s.keys("r-0") != "" || s.keys("r-1") != "keys=1000" || s.keys("r-2") != "keys=1000" {
+		t.Fatalf("they started with %q, %q and %q", s.keys("r-0"), s.keys("r-1"), s.keys("r-2"))
+	}
 	if no := fmt.Sprint(s.verdicts.of(shardZero.owner())); !strings.Contains(no, "protected until then: r-0, r-1, r-2") {
 		t.Errorf("the condition says %s", no)
 	}

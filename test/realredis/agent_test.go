@@ -97,7 +97,9 @@ func (s *sidecar) run(t testing.TB, addr string, flags ...string) {
 		"--actions-bind-address", s.actions, "--metrics-bind-address", s.metrics}, flags...)...)
 	s.Stdout, s.Stderr = s.log, s.log
 	s.Env = []string{} // it needs nothing
+	enter := limited(t)
 	start(t, s.Cmd)
+	enter(s.Process.Pid)
 	t.Cleanup(func() {
 		if t.Failed() {
 			lines := strings.Split(s.log.String(), "\n")
