@@ -12,7 +12,7 @@ import (
 )
 
 // limitVariable set to a number of thousandths of a core limits each agent to that, as a kubelet does with the limit of a container:
-// a quota in each 100 ms. It takes root, and a controller of cgroups that the machine has to give.
+// a quota in each 100 ms. Whatever else runs shall not decide, so it is let before others within that. It takes root, and a controller of cgroups that the machine has to give.
 const limitVariable = "AGENT_CPU"
 
 // limited makes a cgroup for one process, which is to end before this test: begin puts it there.
@@ -28,9 +28,9 @@ func limited(t testing.TB) (begin func(pid int)) {
 	}
 	const period = 100_000 // microseconds
 	quota := milli * period / 1000
-	root, files := "/sys/fs/cgroup", [][2]string{{"cpu.max", fmt.Sprintf("%d %d", quota, period)}}
+	root, files := "/sys/fs/cgroup", [][2]string{{"cpu.max", fmt.Sprintf("%d %d", quota, period)}, {"cpu.weight", "1000"}}
 	if info, err := os.Stat(filepath.Join(root, "cpu")); err == nil && info.IsDir() { // version 1
-		root, files = filepath.Join(root, "cpu"), [][2]string{{"cpu.cfs_period_us", strconv.Itoa(period)}, {"cpu.cfs_quota_us", strconv.Itoa(quota)}}
+		root, files = filepath.Join(root, "cpu"), [][2]string{{"cpu.cfs_period_us", strconv.Itoa(period)}, {"cpu.cfs_quota_us", strconv.Itoa(quota)}, {"cpu.shares", "10240"}}
 	}
 	group, err := os.MkdirTemp(root, fmt.Sprintf("%s%d-", scratchName, os.Getpid()))
 	if err != nil {
