@@ -20,6 +20,7 @@ var rooms = []string{
 	"api/config",
 	"api/agent",
 	"reason",
+	"collectors",
 	"spelling",
 	"placement",
 	"load",

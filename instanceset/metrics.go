@@ -1,9 +1,9 @@
 package instanceset
 
 import (
-	"errors"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/shoal-dev/shoal/collectors"
 )
 
 // metrics of the controller. Labels are kinds of changes and codes of reasons, of which there are a few dozen.
@@ -34,23 +34,11 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 		}),
 	}
 	var err error
-	m.changes, err = register(registry, m.changes, err)
-	m.failures, err = register(registry, m.failures, err)
-	m.probes, err = register(registry, m.probes, err)
-	m.staleCache, err = register(registry, m.staleCache, err)
+	m.changes, err = collectors.Register(registry, m.changes, err)
+	m.failures, err = collectors.Register(registry, m.failures, err)
+	m.probes, err = collectors.Register(registry, m.probes, err)
+	m.staleCache, err = collectors.Register(registry, m.staleCache, err)
 	return m, err
-}
-
-// register returns the collector that is there already when a process sets the controller up a second time.
-func register[C prometheus.Collector](registry prometheus.Registerer, c C, before error) (C, error) {
-	err := registry.Register(c)
-	var there prometheus.AlreadyRegisteredError
-	if errors.As(err, &there) {
-		if old, same := there.ExistingCollector.(C); same {
-			return old, before
-		}
-	}
-	return c, errors.Join(before, err)
 }
 
 // fleetDescs are what Metrics tells of all sets together.

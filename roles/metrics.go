@@ -1,9 +1,9 @@
 package roles
 
 import (
-	"errors"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/shoal-dev/shoal/collectors"
 )
 
 // metrics of the controllers. Labels are kinds of steps and codes of reasons, of which there are a few.
@@ -34,21 +34,9 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 		}),
 	}
 	var err error
-	m.writes, err = register(registry, m.writes, err)
-	m.failures, err = register(registry, m.failures, err)
-	m.reports, err = register(registry, m.reports, err)
-	m.staleCache, err = register(registry, m.staleCache, err)
+	m.writes, err = collectors.Register(registry, m.writes, err)
+	m.failures, err = collectors.Register(registry, m.failures, err)
+	m.reports, err = collectors.Register(registry, m.reports, err)
+	m.staleCache, err = collectors.Register(registry, m.staleCache, err)
 	return m, err
-}
-
-// register returns the collector that is there already when a process sets the controllers up a second time.
-func register[C prometheus.Collector](registry prometheus.Registerer, c C, before error) (C, error) {
-	err := registry.Register(c)
-	var there prometheus.AlreadyRegisteredError
-	if errors.As(err, &there) {
-		if old, same := there.ExistingCollector.(C); same {
-			return old, before
-		}
-	}
-	return c, errors.Join(before, err)
 }

@@ -1,9 +1,9 @@
 package signer
 
 import (
-	"errors"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/shoal-dev/shoal/collectors"
 )
 
 // metrics of the signer. Labels are codes of reasons and steps, of which there are a few.
@@ -44,26 +44,14 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 		Help: "Requests for certificates that could not be judged or answered: the API server refused to show or to write something. Each is tried again.",
 	})
 	var err error
-	m.errors, err = register(registry, m.errors, err)
-	m.requests, err = register(registry, m.requests, err)
-	m.steps, err = register(registry, m.steps, err)
-	m.failures, err = register(registry, m.failures, err)
-	m.expiry, err = register(registry, m.expiry, err)
-	m.waits, err = register(registry, m.waits, err)
+	m.errors, err = collectors.Register(registry, m.errors, err)
+	m.requests, err = collectors.Register(registry, m.requests, err)
+	m.steps, err = collectors.Register(registry, m.steps, err)
+	m.failures, err = collectors.Register(registry, m.failures, err)
+	m.expiry, err = collectors.Register(registry, m.expiry, err)
+	m.waits, err = collectors.Register(registry, m.waits, err)
 	for _, rule := range rules { // a series that begins with 1 has not grown
 		m.requests.WithLabelValues(rule.code.String())
 	}
 	return m, err
-}
-
-// register returns the collector that is there already when a process sets the signer up a second time.
-func register[C prometheus.Collector](registry prometheus.Registerer, c C, before error) (C, error) {
-	err := registry.Register(c)
-	var there prometheus.AlreadyRegisteredError
-	if errors.As(err, &there) {
-		if old, same := there.ExistingCollector.(C); same {
-			return old, before
-		}
-	}
-	return c, errors.Join(before, err)
 }

@@ -1,9 +1,9 @@
 package orders
 
 import (
-	"errors"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/shoal-dev/shoal/collectors"
 )
 
 func newCounter(registry prometheus.Registerer) (*prometheus.CounterVec, error) {
@@ -11,11 +11,5 @@ func newCounter(registry prometheus.Registerer) (*prometheus.CounterVec, error) 
 		Name: "shoal_orders_given_total",
 		Help: "Orders to agents, by action and result: done; boot, epoch, lock, line, state or engine if the agent refused it for that; failed (the engine did not answer), invalid (the agent did not understand it), stranger (who answered is not the agent of that pod), not-sent, unknown.",
 	}, []string{"action", "result"})
-	err := registry.Register(c)
-	if there := (prometheus.AlreadyRegisteredError{}); errors.As(err, &there) { // by another manager of this process
-		if old, same := there.ExistingCollector.(*prometheus.CounterVec); same {
-			return old, nil
-		}
-	}
-	return c, err
+	return collectors.Register(registry, c, nil)
 }

@@ -1,9 +1,9 @@
 package receive
 
 import (
-	"errors"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/shoal-dev/shoal/collectors"
 )
 
 // metrics of the endpoint. Causes are a few.
@@ -29,20 +29,8 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 		}),
 	}
 	var err error
-	m.accepted, err = register(registry, m.accepted, err)
-	m.refusals, err = register(registry, m.refusals, err)
-	m.leadFailures, err = register(registry, m.leadFailures, err)
+	m.accepted, err = collectors.Register(registry, m.accepted, err)
+	m.refusals, err = collectors.Register(registry, m.refusals, err)
+	m.leadFailures, err = collectors.Register(registry, m.leadFailures, err)
 	return m, err
-}
-
-// register returns the collector that is there already when a process sets the endpoint up a second time.
-func register[C prometheus.Collector](registry prometheus.Registerer, c C, before error) (C, error) {
-	err := registry.Register(c)
-	var there prometheus.AlreadyRegisteredError
-	if errors.As(err, &there) {
-		if old, same := there.ExistingCollector.(C); same {
-			return old, before
-		}
-	}
-	return c, errors.Join(before, err)
 }

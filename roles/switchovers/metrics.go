@@ -1,9 +1,9 @@
 package switchovers
 
 import (
-	"errors"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/shoal-dev/shoal/collectors"
 )
 
 // metrics of the controller. Labels are results and codes of reasons, of which there are a few.
@@ -24,19 +24,7 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 		}),
 	}
 	var err error
-	m.ended, err = register(registry, m.ended, err)
-	m.running, err = register(registry, m.running, err)
+	m.ended, err = collectors.Register(registry, m.ended, err)
+	m.running, err = collectors.Register(registry, m.running, err)
 	return m, err
-}
-
-// register returns the collector that is there already when a process sets the controller up a second time.
-func register[C prometheus.Collector](registry prometheus.Registerer, c C, before error) (C, error) {
-	err := registry.Register(c)
-	var there prometheus.AlreadyRegisteredError
-	if errors.As(err, &there) {
-		if old, same := there.ExistingCollector.(C); same {
-			return old, before
-		}
-	}
-	return c, errors.Join(before, err)
 }

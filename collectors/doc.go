@@ -1,0 +1,2 @@
+// Package collectors registers the Prometheus collectors of controllers.
+package collectors
