@@ -115,6 +115,7 @@ unit: ## run the tests that need no control plane
 	fi
 	go test $(NOT_PURE)
 	go -C hack/images test .
+	@$(MAKE) --no-print-directory bench-once
 
 .PHONY: integration
 integration: controlplane build ## run the tests against a real etcd and kube-apiserver
@@ -204,6 +205,10 @@ NODES   ?= 5000
 PODS    ?= 10000
 REPEAT  ?= 3
 CASES   ?=
+.PHONY: bench-once
+bench-once: ## run the benchmarks of placement and plugins a few times on small clusters, to see that they run
+	go test -run '^$$' -bench '^Benchmark(Pod|PreFilter|Filter|Score)$$/nodes=(100|1000)$$|^Benchmark(Plan|Pack|Guard)' -benchtime 3x ./placement ./plugins/dispersion
+
 PERFOUT := $(BIN)/bench-scheduler
 
 # etcd keeps its data in TMPDIR and waits for the disk with every write: in memory, the disk does not decide.

@@ -23,12 +23,6 @@ func (h *Histogram) Add(capacity, nodes int) {
 	h.closed += nodes
 }
 
-// Reset counts nothing again.
-func (h *Histogram) Reset() {
-	clear(h.nodes)
-	h.closed = 0
-}
-
 // Clone is a copy that can be changed without the other.
 func (h *Histogram) Clone() Histogram {
 	return Histogram{nodes: append([]int(nil), h.nodes...), closed: h.closed}

@@ -14,12 +14,10 @@ import (
 
 // isMixed reports whether the group's pods ask for different amounts.
 func (s snapshot) isMixed() bool {
-	for _, pod := range s.world.Pods {
-		if !slots.RequestOf(pod).Equal(slots.RequestOf(s.world.Pods[0])) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.world.Pods, func(pod *corev1.Pod) bool {
+		first := s.world.Pods[0]
+		return !slots.AskAlike(first, pod) && !slots.RequestOf(first).Equal(slots.RequestOf(pod))
+	})
 }
 
 // pack places the instances of a mixed group that have no slot, as the scheduler does; false where they are alike, or may use
@@ -50,10 +48,10 @@ func (s snapshot) pack(g placement.Group, held []slots.Slot) (placement.Packing,
 		for range promised[n.Name] {
 			free = free.Minus(room.Request())
 		}
-		m.Nodes = append(m.Nodes, placement.Machine{Held: g.Nodes[i].Held, Free: amounts(free, extended), Unusable: !room.Usable(n)})
+		m.Nodes = append(m.Nodes, placement.Machine{Held: g.Nodes[i].Held, Free: free.Dimensions(extended), Unusable: !room.Usable(n)})
 	}
 	for _, n := range g.Nodes[len(s.nodes):] { // deleted Nodes
-		m.Nodes = append(m.Nodes, placement.Machine{Held: n.Held, Free: amounts(slots.Amount{}, extended), Unusable: true})
+		m.Nodes = append(m.Nodes, placement.Machine{Held: n.Held, Free: slots.Amount{}.Dimensions(extended), Unusable: true})
 	}
 	s.addWanted(&m, waiting, held, g.Remaining, extended)
 	return placement.Pack(m), true
@@ -83,11 +81,11 @@ func (s snapshot) addWanted(m *placement.Mixed, waiting []*corev1.Pod, held []sl
 	}
 	for _, pod := range waiting {
 		m.Wanted = append(m.Wanted, placement.Wanted{
-			Size: amounts(slots.RequestOf(pod), extended), Shard: shard(pod.Labels[v1alpha1.LabelShard]),
+			Size: slots.RequestOf(pod).Dimensions(extended), Shard: shard(pod.Labels[v1alpha1.LabelShard]),
 		})
 	}
 	for len(m.Wanted) < remaining {
-		m.Wanted = append(m.Wanted, placement.Wanted{Size: amounts(slots.RequestOf(waiting[0]), extended), Shard: -1})
+		m.Wanted = append(m.Wanted, placement.Wanted{Size: slots.RequestOf(waiting[0]).Dimensions(extended), Shard: -1})
 	}
 }
 
@@ -105,13 +103,4 @@ func (s snapshot) waiting(held []slots.Slot) []*corev1.Pod {
 	}
 	slices.SortFunc(waiting, func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
 	return waiting
-}
-
-// amounts are an amount's dimensions in a fixed order.
-func amounts(a slots.Amount, extended []corev1.ResourceName) placement.Amounts {
-	all := placement.Amounts{a.MilliCPU, a.Memory, a.EphemeralStorage, a.Pods}
-	for _, name := range extended {
-		all = append(all, a.Extended[name])
-	}
-	return all
 }

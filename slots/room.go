@@ -131,6 +131,16 @@ func (a Amount) String() string {
 	return text
 }
 
+// Dimensions are the numbers of an amount in a fixed order: thousandths of a CPU, bytes of memory and of ephemeral storage, pods, and
+// the extended resources of those names.
+func (a Amount) Dimensions(extended []corev1.ResourceName) []int64 {
+	all := []int64{a.MilliCPU, a.Memory, a.EphemeralStorage, a.Pods}
+	for _, name := range extended {
+		all = append(all, a.Extended[name])
+	}
+	return all
+}
+
 // Equal reports whether both are the same.
 func (a Amount) Equal(b Amount) bool {
 	return a.MilliCPU == b.MilliCPU && a.Memory == b.Memory && a.EphemeralStorage == b.EphemeralStorage && a.Pods == b.Pods &&

@@ -37,7 +37,7 @@ type crowd struct {
 	left  int           // how many more it can take
 }
 
-func newCrowd(b *testing.B, n int) *crowd {
+func newCrowd(b testing.TB, n int) *crowd {
 	b.Helper()
 	c := &crowd{world: newWorld(b, config.DispersionArgs{})}
 	args := &config.LoadBalanceArgs{WorstDimensionPercent: 70, Resources: []config.ResourceWeight{{Name: "cpu", Weight: 1}, {Name: "memory", Weight: 1}}}
@@ -193,6 +193,32 @@ func BenchmarkScore(b *testing.B) {
 			c.plugin.Score(b.Context(), cs, pod, info)
 		})
 	})
+}
+
+// TestAllowedNodesCostNoMemory: a cycle asks hundreds of nodes, and what each of them allocates slows all down.
+func TestAllowedNodesCostNoMemory(t *testing.T) {
+	c := newCrowd(t, 100)
+	pod, cs := c.prepare(), framework.NewCycleState()
+	result, status := c.plugin.PreFilter(t.Context(), cs, pod, c.nodes)
+	if !status.IsSuccess() {
+		t.Fatal(status)
+	}
+	asked := 0
+	for _, info := range c.candidates(result) {
+		if !c.plugin.Filter(t.Context(), cs, pod, info).IsSuccess() {
+			continue // a refusal allocates the status that says why
+		}
+		asked++
+		if n := testing.AllocsPerRun(10, func() { c.plugin.Filter(t.Context(), cs, pod, info) }); n > 0 {
+			t.Errorf("Filter allocates %v times on %s", n, info.Node().Name)
+		}
+		if n := testing.AllocsPerRun(10, func() { c.plugin.Score(t.Context(), cs, pod, info) }); n > 0 {
+			t.Errorf("Score allocates %v times on %s", n, info.Node().Name)
+		}
+	}
+	if asked == 0 {
+		t.Error("no node is allowed")
+	}
 }
 
 func eachNode(b *testing.B, c *crowd, do func(fwk.CycleState, *corev1.Pod, fwk.NodeInfo)) {

@@ -47,7 +47,7 @@ func (s *state) refusal(number int, node string) *rule {
 	case s.pinned != "" && node != s.pinned:
 		return &pinnedElsewhere
 	case s.mode == v1alpha1.PlacementBestEffort:
-		return s.spoken(number)
+		return s.keepsVolumesRoom(number)
 	case s.holds:
 		return s.homecoming(node)
 	}
@@ -66,9 +66,9 @@ func (s *state) refusal(number int, node string) *rule {
 	return s.broken(here{seat: seat, number: number, held: held, shard: shard, all: all})
 }
 
-// spoken judges a node for a pod that goes beyond limits if need be: it takes no room without which an absent sibling, whose volume is
+// keepsVolumesRoom judges a node for a pod that goes beyond limits if need be: it takes no room without which an absent sibling, whose volume is
 // there, could run nowhere. What other groups need is none of its business.
-func (s *state) spoken(number int) *rule {
+func (s *state) keepsVolumesRoom(number int) *rule {
 	seat := &s.view.seats[number]
 	if s.holds || seat.promised == 0 || seat.fit+seat.needed > seat.promised {
 		return nil

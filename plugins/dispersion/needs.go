@@ -189,16 +189,16 @@ func (x *index) neededBy(v *view, number int) needs {
 			all.planned = all.planned.Plus(r.Request())
 		}
 	}
-	var planned []slots.Group // a group with several kinds of pods has several plans for the same instances
+	var served []slots.Group // a group with several kinds of pods has several plans for the same instances
 	for _, w := range x.planned[number] {
-		if w.group == v.group || w.plan == nil || w.done || slices.Contains(planned, w.group) {
+		if w.group == v.group || w.plan == nil || w.done || slices.Contains(served, w.group) {
 			continue
 		}
 		k := x.groups[w.group]
 		if k == nil {
 			continue
 		}
-		planned = append(planned, w.group)
+		served = append(served, w.group)
 		held := x.heldOn(w.group, number)
 		planned := w.plan.quota[number] - held
 		rest := planned

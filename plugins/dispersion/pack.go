@@ -124,7 +124,7 @@ func (s *state) mixedGroup(wanted []spot) placement.Mixed {
 	for number, seat := range s.view.seats {
 		free := s.freeFor(number, asked)
 		g.Nodes = append(g.Nodes, placement.Machine{
-			Held: int(seat.held), Free: amounts(free, extended), Unusable: seat.avoided || free.Pods <= 0, Load: int(seat.load),
+			Held: int(seat.held), Free: free.Dimensions(extended), Unusable: seat.avoided || free.Pods <= 0, Load: int(seat.load),
 		})
 	}
 	shards := map[string]int{}
@@ -148,16 +148,7 @@ func (s *state) mixedGroup(wanted []spot) placement.Mixed {
 		if w.shard != "" {
 			shard = number(w.shard)
 		}
-		g.Wanted = append(g.Wanted, placement.Wanted{Size: amounts(w.size, extended), Shard: shard})
+		g.Wanted = append(g.Wanted, placement.Wanted{Size: w.size.Dimensions(extended), Shard: shard})
 	}
 	return g
-}
-
-// amounts are an amount's dimensions in a fixed order.
-func amounts(a slots.Amount, extended []corev1.ResourceName) placement.Amounts {
-	all := placement.Amounts{a.MilliCPU, a.Memory, a.EphemeralStorage, a.Pods}
-	for _, name := range extended {
-		all = append(all, a.Extended[name])
-	}
-	return all
 }
