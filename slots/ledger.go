@@ -89,23 +89,39 @@ func (l *Ledger) PutPod(pod *corev1.Pod) {
 	instance := InstanceOfPod(pod)
 	h := l.instances[instance]
 	n := h.version(pod)
-	if n >= 0 && Interchangeable(h.pods[n], pod) {
+	_, counts := GroupOf(pod.Namespace, pod.Labels)
+	counts = counts && !Ended(pod)
+	switch claims := ClaimNames(pod); {
+	case n >= 0 && Interchangeable(h.pods[n], pod):
 		l.exchange(h, n, pod)
-		return
-	}
-	l.takeOff(h, n)
-	if _, grouped := GroupOf(pod.Namespace, pod.Labels); !grouped || Ended(pod) {
+	case n >= 0 && counts && slices.Equal(claims, ClaimNames(h.pods[n])): // most often it only got a node
+		l.replace(h, n, pod)
+		l.derive(h)
+		for _, name := range claims { // one of them may be another instance's, by its labels
+			if claim := l.claims[claimKey{pod.Namespace, name}]; claim != nil {
+				if other := l.instances[instanceOfClaim(claim, l.mounter(claim))]; other != h {
+					l.derive(other)
+				}
+			}
+		}
+	case !counts:
+		l.takeOff(h, n)
 		if n >= 0 {
 			l.deriveAgain(instance)
 		}
-		return
+	default:
+		l.takeOff(h, n)
+		l.add(instance, pod, claims)
 	}
-	h = l.holding(instance)
+}
+
+// add adds a pod that is not known, with the claims that it mounts.
+func (l *Ledger) add(instance Instance, pod *corev1.Pod, claims []string) {
+	h := l.holding(instance)
 	h.pods = append(h.pods, pod)
 	slices.SortFunc(h.pods, comparePods)
-	for _, name := range ClaimNames(pod) {
-		key := claimKey{pod.Namespace, name}
-		l.remount(key, func(pods []*corev1.Pod) []*corev1.Pod {
+	for _, name := range claims {
+		l.remount(claimKey{pod.Namespace, name}, func(pods []*corev1.Pod) []*corev1.Pod {
 			pods = append(pods, pod)
 			slices.SortFunc(pods, comparePods)
 			return pods
@@ -117,15 +133,7 @@ func (l *Ledger) PutPod(pod *corev1.Pod) {
 // exchange puts a pod in place of the version of it from which the same slots follow.
 func (l *Ledger) exchange(h *holding, version int, pod *corev1.Pod) {
 	old := h.pods[version]
-	h.pods[version] = pod
-	replace := func(pods []*corev1.Pod) {
-		if i := slices.Index(pods, old); i >= 0 {
-			pods[i] = pod
-		}
-	}
-	for _, name := range ClaimNames(pod) {
-		replace(l.mounts[claimKey{pod.Namespace, name}])
-	}
+	l.replace(h, version, pod)
 	for i := range h.slots {
 		if h.slots[i].Pod != old {
 			continue
@@ -136,6 +144,18 @@ func (l *Ledger) exchange(h *holding, version int, pod *corev1.Pod) {
 			if own[j].Pod == old {
 				own[j].Pod = pod
 			}
+		}
+	}
+}
+
+// replace puts a pod in place of a version of it that mounts the same claims.
+func (l *Ledger) replace(h *holding, version int, pod *corev1.Pod) {
+	old := h.pods[version]
+	h.pods[version] = pod
+	for _, name := range ClaimNames(pod) {
+		pods := l.mounts[claimKey{pod.Namespace, name}]
+		if i := slices.Index(pods, old); i >= 0 {
+			pods[i] = pod
 		}
 	}
 }
@@ -411,7 +431,9 @@ func (l *Ledger) book(h *holding, by int) {
 				delete(t.PerShard, s.Shard)
 			}
 		}
-		if by > 0 {
+		if by > 0 && len(h.slots) == 1 {
+			t.Instances[s.Instance] = h.slots[:1:1] // of every tally and holding, only what derive has made anew is written
+		} else if by > 0 {
 			t.Instances[s.Instance] = append(t.Instances[s.Instance], s)
 		} else if delete(t.Instances, s.Instance); len(t.PerNode) == 0 {
 			delete(l.groups, s.Group)

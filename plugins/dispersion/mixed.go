@@ -25,7 +25,10 @@ func (x *index) mixed(g slots.Group, pod *corev1.Pod) ([]*corev1.Pod, bool) {
 	}
 	room := slots.RoomFor(pod)
 	var pods []*corev1.Pod
-	for _, i := range slices.SortedFunc(maps.Keys(k.absent), func(a, b slots.Instance) int { return cmp.Compare(a.Name, b.Name) }) {
+	for _, i := range slices.SortedFunc(maps.Keys(k.waiting), func(a, b slots.Instance) int { return cmp.Compare(a.Name, b.Name) }) {
+		if !k.isAbsent(i) {
+			continue
+		}
 		waiting := x.informed[i.Namespace+"/"+i.Name]
 		if waiting == nil || !room.SameNodes(waiting) {
 			return nil, false // pods that may use different nodes are no case for one packing

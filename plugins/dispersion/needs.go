@@ -204,10 +204,10 @@ func (x *index) neededBy(v *view, number int) needs {
 		rest := planned
 		switch {
 		case w.group.Policy == "": // R is the pods that there are: those that were deleted are not to come again
-			rest = min(rest, len(k.absent))
+			rest = min(rest, k.absent)
 			planned = rest
 		case held == 0:
-			rest = min(rest, len(k.absent))
+			rest = min(rest, k.absent)
 		}
 		add(w.room, rest, planned)
 	}

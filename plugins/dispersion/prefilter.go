@@ -163,13 +163,13 @@ const lastFew = 64
 func (s *state) totals(rules policy) (counted, replicas, shards int) {
 	k := s.index.known(s.group)
 	counted = len(s.tally.Instances)
-	known := counted + len(k.absent)
-	if _, held := s.tally.Instances[s.instance]; !held && !k.absent[s.instance] {
+	known := counted + k.absent
+	if _, held := s.tally.Instances[s.instance]; !held && !k.isAbsent(s.instance) {
 		known++
 	}
 	extra := map[slots.Instance]bool{}
 	for slot, on := range s.delta.changed {
-		if _, held := s.tally.Instances[slot.instance]; on && slot.group == s.group && !held && k.waiting[slot.instance] > 0 {
+		if _, held := s.tally.Instances[slot.instance]; on && slot.group == s.group && !held && k.waiting[slot.instance] != nil {
 			extra[slot.instance] = true
 		}
 	}

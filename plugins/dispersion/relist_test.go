@@ -42,7 +42,7 @@ func TestWhatWasDeletedWhileTheWatchWasInterruptedIsForgotten(t *testing.T) {
 		if tally := w.plugin.index.ledger.Group(g); tally != nil {
 			held = len(tally.Instances)
 		}
-		return held, len(w.plugin.index.known(g).absent)
+		return held, w.plugin.index.known(g).absent
 	}
 	if held, absent := seen(); held != 1 || absent != 2 {
 		t.Fatalf("%d slots, %d instances wait", held, absent)

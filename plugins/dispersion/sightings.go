@@ -2,7 +2,6 @@ package dispersion
 
 import (
 	"fmt"
-	"maps"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -163,12 +162,34 @@ func anything(any) bool { return true }
 
 // known is what is known of a group beside its slots.
 type known struct {
-	waiting map[slots.Instance]int  // pods without a node, by instance
-	absent  map[slots.Instance]bool // those of them that hold no slot
-	shards  map[string]int          // pods, by shard
-	sizes   map[string]int          // absent instances, by what their pods ask for
-	sizeOf  map[slots.Instance]string
+	waiting map[slots.Instance]*waiter // those that have pods without a node
+	absent  int                        // how many of them hold no slot
+	shards  map[string]int             // pods, by shard
+	sizes   map[string]int             // absent instances, by what their pods ask for
 	memo    memo
+}
+
+// waiter is an instance that has pods without a node.
+type waiter struct {
+	pods   int
+	absent bool   // it holds no slot
+	size   string // of one that is absent, what its pod asks for; "" while the pod is not known
+}
+
+// isAbsent reports whether the instance waits without a slot.
+func (k *known) isAbsent(i slots.Instance) bool {
+	w := k.waiting[i]
+	return w != nil && w.absent
+}
+
+// waits counts pods of the instance that have no node. Settle takes it off when there is none left.
+func (k *known) waits(i slots.Instance, by int) {
+	w := k.waiting[i]
+	if w == nil {
+		w = &waiter{}
+		k.waiting[i] = w
+	}
+	w.pods += by
 }
 
 // memo saves work, and says nothing about the group.
@@ -198,7 +219,7 @@ type taker struct {
 func (x *index) known(g slots.Group) *known {
 	k := x.groups[g]
 	if k == nil {
-		k = &known{waiting: map[slots.Instance]int{}, absent: map[slots.Instance]bool{}, shards: map[string]int{}, sizes: map[string]int{}, sizeOf: map[slots.Instance]string{}}
+		k = &known{waiting: map[slots.Instance]*waiter{}, shards: map[string]int{}, sizes: map[string]int{}}
 		x.groups[g] = k
 	}
 	return k
@@ -312,7 +333,9 @@ func (x *index) count(uid types.UID, s *sighting) {
 		x.ledger.DropPod(before)
 		return
 	}
-	if x.nominated[uid] = now; now.Spec.NodeName != "" || now.Status.NominatedNodeName == "" {
+	if now.Spec.NodeName == "" && now.Status.NominatedNodeName != "" {
+		x.nominated[uid] = now
+	} else if len(x.nominated) > 0 {
 		delete(x.nominated, uid)
 	}
 	x.ledger.PutPod(now)
@@ -334,7 +357,7 @@ func (x *index) again(t *tenant, info fwk.PodInfo, pod *corev1.Pod) bool {
 
 // retally replaces one version of a pod by another in what is known of a group beside slots. Nil stands for none.
 func (x *index) retally(before, now *corev1.Pod) {
-	if before != nil && now != nil && slots.InstanceOfPod(before) == slots.InstanceOfPod(now) && maps.Equal(before.Labels, now.Labels) { // most pods only get a node
+	if before != nil && now != nil && tallyAlike(before, now) { // most pods only get a node
 		group, _ := slots.GroupOf(now.Namespace, now.Labels)
 		instance, waits := slots.InstanceOfPod(now), 0
 		if before.Spec.NodeName == "" {
@@ -344,7 +367,7 @@ func (x *index) retally(before, now *corev1.Pod) {
 			waits++
 		}
 		if waits != 0 {
-			count(x.known(group).waiting, instance, waits)
+			x.known(group).waits(instance, waits)
 		}
 		x.touch(taker{group, instance})
 		return
@@ -355,6 +378,14 @@ func (x *index) retally(before, now *corev1.Pod) {
 	if now != nil {
 		x.tally(now, +1)
 	}
+}
+
+// tallyAlike reports whether two versions of a pod are of one instance, shard and group.
+func tallyAlike(a, b *corev1.Pod) bool {
+	return slots.InstanceOfPod(a) == slots.InstanceOfPod(b) &&
+		a.Labels[v1alpha1.LabelShard] == b.Labels[v1alpha1.LabelShard] &&
+		a.Labels[v1alpha1.LabelPlacementPolicy] == b.Labels[v1alpha1.LabelPlacementPolicy] &&
+		a.Labels[v1alpha1.LabelCluster] == b.Labels[v1alpha1.LabelCluster]
 }
 
 // touch notes whose slots have changed. What concerns one instance comes together.
@@ -372,7 +403,7 @@ func (x *index) tally(pod *corev1.Pod, by int) {
 		count(k.shards, shard, by)
 	}
 	if pod.Spec.NodeName == "" {
-		count(k.waiting, instance, by)
+		k.waits(instance, by)
 	}
 	x.touch(taker{group, instance})
 }
@@ -399,34 +430,15 @@ func (x *index) booked(slot slots.Slot, by int) {
 	x.follow(slot, number, by)
 }
 
-// forget takes an instance off those that are absent.
-func (x *index) forget(k *known, i slots.Instance) {
-	if size, sized := k.sizeOf[i]; sized {
-		count(k.sizes, size, -1)
-		delete(k.sizeOf, i)
-	}
-	delete(k.absent, i)
-}
-
 // settle brings up to date which instances wait without a slot.
 func (x *index) settle() {
 	for _, t := range x.touched {
 		k, held := x.known(t.group), x.ledger.Group(t.group)
-		placed := false
-		if held != nil {
-			_, placed = held.Instances[t.instance]
+		waited := k.absent > 0
+		if w := k.waiting[t.instance]; w != nil {
+			x.settleOne(k, t.instance, w, held)
 		}
-		waited := len(k.absent) > 0
-		x.forget(k, t.instance)
-		if k.waiting[t.instance] > 0 && !placed {
-			k.absent[t.instance] = true
-			if pod := x.informed[t.instance.Namespace+"/"+t.instance.Name]; pod != nil {
-				size := k.memo.sizeOf(pod)
-				k.sizeOf[t.instance] = size
-				count(k.sizes, size, +1)
-			}
-		}
-		if waited != (len(k.absent) > 0) {
+		if waited != (k.absent > 0) {
 			x.reconsider(t.group, waited)
 		}
 		x.finish(t.group)
@@ -436,4 +448,30 @@ func (x *index) settle() {
 		}
 	}
 	x.touched = x.touched[:0]
+}
+
+// settleOne does that for one instance, of a group of which that much is held.
+func (x *index) settleOne(k *known, i slots.Instance, w *waiter, held *slots.Tally) {
+	if w.absent {
+		k.absent--
+	}
+	if w.size != "" {
+		count(k.sizes, w.size, -1)
+	}
+	w.absent, w.size = false, ""
+	if w.pods == 0 {
+		delete(k.waiting, i)
+		return
+	}
+	if held != nil {
+		if _, placed := held.Instances[i]; placed {
+			return
+		}
+	}
+	w.absent = true
+	k.absent++
+	if pod := x.informed[i.Namespace+"/"+i.Name]; pod != nil {
+		w.size = k.memo.sizeOf(pod)
+		count(k.sizes, w.size, +1)
+	}
 }

@@ -105,7 +105,7 @@ func (p *Plugin) podGone(ctx context.Context, o any) {
 
 // lastOfGroup reports whether the group needs no more room for others once the pod of this cycle is placed.
 func (s *state) lastOfGroup() bool {
-	return s.remaining <= 1 || len(s.index.known(s.group).absent) <= 1
+	return s.remaining <= 1 || s.index.known(s.group).absent <= 1
 }
 
 // starves reports whether other groups need room that would be free for the view otherwise.
