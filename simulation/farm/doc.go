@@ -27,5 +27,5 @@ func (r Result) Failed() bool { return r.Invariant != "" }
 // Ended is the invariant that a seed breaks which ends its process, or does not end.
 const Ended = "the process goes on"
 
-// FirstWithRoles: in every seed from here on sets have roles.
+// FirstWithRoles is the first of the seeds that all have sets with roles.
 const FirstWithRoles = 2_000_000
