@@ -13,7 +13,7 @@ import (
 )
 
 // roled are the seeds, modulo 43, whose sets have roles, from firstRoled on: seeds of other numbers are what they were. The first
-// ones are what CI plays, and one of these still fails now and then (docs/simulation.md).
+// ones are what CI plays; it plays none of these yet (docs/simulation.md).
 var roled = []int64{2, 12, 16, 19, 27, 32, 35, 36, 37, 40, 41}
 
 // firstRoled is a multiple of 43.
