@@ -129,7 +129,7 @@ placement-seeds: controlplane build ## place groups with hardly any room to spar
 AGENTS ?= 10000
 
 .PHONY: bench-agents
-bench-agents: controlplane build ## measure what AGENTS=10000 simulated agents cost the manager, and how soon labels follow (root is not needed; ten minutes)
+bench-agents: controlplane build ## measure what AGENTS=10000 simulated agents cost the manager, and how soon labels follow
 	go test -tags integration -count=1 -timeout 60m -v -run '^TestManyAgents$$' ./test/integration -agents $(AGENTS)
 
 .PHONY: e2e
