@@ -116,7 +116,7 @@ func isAgent(c corev1.Container) bool {
 }
 
 func agentContainer(set *v1alpha1.InstanceSet, i Instance) corev1.Container {
-	size := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("32Mi")}
+	size := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("32Mi")}
 	return corev1.Container{
 		Name: AgentContainer, Image: i.Agent.Image, ImagePullPolicy: corev1.PullIfNotPresent,
 		RestartPolicy: new(corev1.ContainerRestartPolicyAlways),
