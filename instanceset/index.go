@@ -25,6 +25,7 @@ const (
 	nodesByHostname = "instanceset/hostname" // the label kubernetes.io/hostname
 	setsByPolicy    = "instanceset/policy"   // the policy that the set uses
 	revisionsBySet  = "instanceset/set"      // label
+	switchoversOf   = "instanceset/set"      // spec.instanceSet
 )
 
 // index is one index of the cache.
@@ -63,6 +64,9 @@ func indexes() []index {
 		}},
 		{&appsv1.ControllerRevision{}, revisionsBySet, func(o client.Object) []string {
 			return distinct(o.GetLabels()[v1alpha1.LabelInstanceSet])
+		}},
+		{&v1alpha1.Switchover{}, switchoversOf, func(o client.Object) []string {
+			return distinct(o.(*v1alpha1.Switchover).Spec.InstanceSet)
 		}},
 		{&v1alpha1.InstanceSet{}, setsByPolicy, func(o client.Object) []string {
 			name, uses := policyOf(o.(*v1alpha1.InstanceSet))

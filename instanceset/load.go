@@ -46,6 +46,9 @@ func (r *reconciler) load(ctx context.Context, name types.NamespacedName) (decid
 	if o.Volumes, err = r.loadVolumes(ctx, &set, o.Claims); err != nil {
 		return o, err
 	}
+	if o.Switchovers, err = r.loadSwitchovers(ctx, &set); err != nil {
+		return o, err
+	}
 	o.Revisions, err = r.loadRevisions(ctx, name)
 	return o, err
 }

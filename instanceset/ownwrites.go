@@ -213,6 +213,9 @@ func cached(o decide.Objects) map[objectKey]metav1.Object {
 	for _, revision := range o.Revisions {
 		seen[keyOf(revision)] = revision
 	}
+	for _, s := range o.Switchovers {
+		seen[keyOf(s)] = s
+	}
 	return seen
 }
 
@@ -235,6 +238,8 @@ func emptyLike(o client.Object) client.Object {
 		return &corev1.PersistentVolume{}
 	case *corev1.Service:
 		return &corev1.Service{}
+	case *v1alpha1.Switchover:
+		return &v1alpha1.Switchover{}
 	case *appsv1.ControllerRevision:
 		return &appsv1.ControllerRevision{}
 	case *v1alpha1.PlacementPolicy:

@@ -76,6 +76,24 @@ func ownerOf(_ context.Context, o client.Object) []types.NamespacedName {
 	return []types.NamespacedName{{Namespace: o.GetNamespace(), Name: owner.Name}}
 }
 
+// handedOver is the set whose shard a Switchover is about.
+func handedOver(_ context.Context, o client.Object) []types.NamespacedName {
+	s, ok := o.(*v1alpha1.Switchover)
+	if !ok {
+		return nil
+	}
+	return []types.NamespacedName{{Namespace: s.Namespace, Name: s.Spec.InstanceSet}}
+}
+
+// switchoverEnds lets through how one ended, and none of its steps.
+func switchoverEnds() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, was := e.ObjectOld.(*v1alpha1.Switchover)
+		after, is := e.ObjectNew.(*v1alpha1.Switchover)
+		return was && is && before.Status.Ended() != after.Status.Ended()
+	}}
+}
+
 // wakers find sets with the help of the cache.
 type wakers struct {
 	cache client.Reader

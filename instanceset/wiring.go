@@ -66,6 +66,7 @@ func Watches(cache client.Reader) []Watch {
 		{&corev1.PersistentVolume{}, wake(w.ofVolume), nil},
 		{&v1alpha1.PlacementPolicy{}, wake(w.ofPolicy), nil},
 		{&appsv1.ControllerRevision{}, wake(ownerOf), nil},
+		{&v1alpha1.Switchover{}, wake(handedOver), []predicate.Predicate{predicate.Or(predicate.GenerationChangedPredicate{}, switchoverEnds())}},
 		{&corev1.Node{}, wake(w.ofNode), []predicate.Predicate{nodeChanges()}},
 	}
 }

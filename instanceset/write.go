@@ -69,6 +69,8 @@ func (r *reconciler) apply(ctx context.Context, o decide.Objects, c decide.Chang
 		return r.writeRevision(ctx, o, c)
 	case decide.PatchPod, decide.ImagePod, decide.ResizePod:
 		return r.writePod(ctx, o, c)
+	case decide.CreateSwitchover:
+		return r.create(ctx, o, switchoverOf(o.Set, c), ownedBy(o.Set))
 	case decide.LabelPod:
 		return r.patch(ctx, o, c, &corev1.Pod{}, labels(c, c.Value))
 	case decide.LabelClaim:

@@ -307,6 +307,8 @@ const (
 	UpdateResources Code = 2603
 	// UpdateRecreate: the pod is made anew from the template, on its volumes.
 	UpdateRecreate Code = 2604
+	// AskHandover: the master hands over before it is updated.
+	AskHandover Code = 2605
 	// RecordRevision: what a template asks for is recorded.
 	RecordRevision Code = 2606
 	// PruneRevision: no pod has the revision, and there are more than revisionHistoryLimit.
@@ -337,6 +339,10 @@ const (
 	MemoryWaits Code = 2619
 	// UpdateWaits: instances that are on their way or not available come first.
 	UpdateWaits Code = 2620
+	// HandingOver: the master of the shard is being handed over.
+	HandingOver Code = 2621
+	// HandoverFailed: the master could not hand over: its shard is not updated any further.
+	HandoverFailed Code = 2622
 )
 
 type row struct {
@@ -1259,6 +1265,12 @@ func catalogue() []row {
 			Meaning: "The template asks for what a running pod cannot become (docs/updates.md), or updateStrategy.inPlace is Never. The pod is deleted, and made anew on its volumes.",
 			Advice:  "Nothing. With inPlace: Only, pods are never replaced.",
 		}},
+		{AskHandover, Entry{
+			Name:    "AskHandover",
+			Text:    "the master hands over before it is updated",
+			Meaning: "All other instances of the shard are up to date and available. A Switchover is created, so that one of them is master before this one is touched.",
+			Advice:  "Nothing. kubectl get switchovers shows how it goes. updateStrategy.switchover says what has to come of it.",
+		}},
 		{RecordRevision, Entry{
 			Name:    "RecordRevision",
 			Text:    "what a template asks for is recorded",
@@ -1310,8 +1322,8 @@ func catalogue() []row {
 		{MasterWaits, Entry{
 			Name:    "MasterWaits",
 			Text:    "a master is not disturbed before it has handed over",
-			Meaning: "The instance is master, or nobody else of its shard is known to be. It is not disturbed before it has handed over.",
-			Advice:  "Hand the shard over to a replica that is up to date, as with SENTINEL FAILOVER <name>: the update goes on by itself.",
+			Meaning: "The instance is master and has nobody to hand over to, or it has handed over and still carries the label, or nobody of its shard is known to be master. It is not disturbed before another one is.",
+			Advice:  "A shard of one instance needs updateStrategy.switchover BestEffort or None, which stop its master. Otherwise wait, or see why no instance has the role (docs/roles.md): the update goes on by itself.",
 		}},
 		{UpdateStopped, Entry{
 			Name:    "UpdateStopped",
@@ -1348,6 +1360,18 @@ func catalogue() []row {
 			Text:    "waits for instances that are on their way or not available",
 			Meaning: "So many instances are unavailable that no further one may be disturbed: another one of its shard, or as many as maxUnavailable in the set.",
 			Advice:  "Look at the instances that are not available. Raise maxUnavailable if more may be.",
+		}},
+		{HandingOver, Entry{
+			Name:    "HandingOver",
+			Text:    "the master of the shard is being handed over",
+			Meaning: "A Switchover of the shard has not ended, whoever asked for it, or has left something undone (SHOAL2315). Until that is over no instance of the shard is disturbed.",
+			Advice:  "Nothing. kubectl get switchovers shows how it goes.",
+		}},
+		{HandoverFailed, Entry{
+			Name:    "HandoverFailed",
+			Text:    "the master could not hand over: its shard is not updated any further",
+			Meaning: "The Switchover that the update asked for has failed, so that the master was not touched. Others follow the template meanwhile. It is asked for again when the Switchover is gone, five minutes after it has ended.",
+			Advice:  "The message has the cause; kubectl describe switchover has the steps. Delete that Switchover to have it tried at once. updateStrategy.switchover BestEffort or None goes on without.",
 		}},
 	}
 }

@@ -43,6 +43,7 @@ func (w *World) newOperator(ctx context.Context) (*operator, error) {
 	for _, empty := range []client.Object{
 		&corev1.Pod{}, &corev1.Node{}, &corev1.PersistentVolume{}, &corev1.PersistentVolumeClaim{}, &corev1.Service{},
 		&appsv1.StatefulSet{}, &appsv1.ControllerRevision{}, &v1alpha1.PlacementPolicy{}, &v1alpha1.InstanceSet{},
+		&v1alpha1.Switchover{},
 	} {
 		o.replicas[reflect.TypeOf(empty)] = newInformer(nil)
 	}

@@ -113,6 +113,7 @@ type World struct {
 var kinds = []client.Object{
 	&storagev1.StorageClass{}, &corev1.Node{}, &corev1.PersistentVolume{}, &corev1.PersistentVolumeClaim{}, &corev1.Service{},
 	&appsv1.StatefulSet{}, &appsv1.ControllerRevision{}, &v1alpha1.InstanceSet{}, &v1alpha1.PlacementPolicy{}, &corev1.Pod{},
+	&v1alpha1.Switchover{},
 }
 
 // New makes an empty world, with manager and scheduler running. It must be called inside a bubble of testing/synctest.
@@ -187,7 +188,11 @@ func (w *World) connect(process *access) error {
 		w.feeds = append(w.feeds, f)
 		then := time.Now()
 		if w.faults.stale > 0 && process.process == "manager" {
-			then = then.Add(-w.choice.of("stale").between(0, w.faults.stale))
+			stream := "stale"
+			if kind == reflect.TypeFor[*v1alpha1.Switchover]() {
+				stream = "stale switchovers" // seeds from before these were there go on as they did
+			}
+			then = then.Add(-w.choice.of(stream).between(0, w.faults.stale))
 		}
 		if err := w.listAsOf(f, then); err != nil {
 			return err

@@ -29,7 +29,7 @@ const (
 )
 
 // UpdateStrategy says how running instances take up a changed template. Whatever it says, at most one instance of a shard is
-// disturbed at a time, and one that is master, or may be, only after it has handed over.
+// disturbed at a time, and a master after the replicas of its shard.
 type UpdateStrategy struct {
 	// type says who brings the change to running instances.
 	// +kubebuilder:default=RollingUpdate
@@ -52,7 +52,27 @@ type UpdateStrategy struct {
 	// +kubebuilder:validation:Maximum=1000000
 	// +optional
 	Partition int32 `json:"partition,omitempty"`
+	// switchover says what has to be before a master is disturbed. Strict: another instance of its shard is master, and has every
+	// write. BestEffort: that was tried, and if nobody could take over, the master was seen to be master as before. None: nothing;
+	// writes that were not replicated may be lost. Only for sets with roles.
+	// +kubebuilder:default=Strict
+	// +optional
+	Switchover UpdateSwitchover `json:"switchover,omitempty"`
 }
+
+// UpdateSwitchover says what has to be before an update disturbs a master.
+// +kubebuilder:validation:Enum=Strict;BestEffort;None
+type UpdateSwitchover string
+
+// What has to be before a master is disturbed.
+const (
+	// UpdateSwitchoverStrict: it has handed over. A shard whose master cannot is not updated any further.
+	UpdateSwitchoverStrict UpdateSwitchover = "Strict"
+	// UpdateSwitchoverBestEffort: it has handed over, or nobody could take over from it.
+	UpdateSwitchoverBestEffort UpdateSwitchover = "BestEffort"
+	// UpdateSwitchoverNone: nothing.
+	UpdateSwitchoverNone UpdateSwitchover = "None"
+)
 
 // TemplateRevision is how far an entry of spec.templates is.
 type TemplateRevision struct {

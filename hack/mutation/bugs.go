@@ -319,8 +319,16 @@ var bugs = []bug{
 	{name: "managers-image-at-once", file: "instanceset/decide/create.go", is: "if like := p.agentsLike()[b.Revision]; like != nil {", becomes: "if like := p.agentsLike()[b.Revision]; like != nil && like.Terminating {", scenarios: []string{"./instanceset/decide NewManager"}, apart: true, why: noCertificates},
 
 	// Updates.
-	{name: "update-disturbs-masters", file: "instanceset/decide/update.go", is: "if !p.handedOver(i) {", becomes: "if false {", scenarios: ofUpdates, apart: true, why: noUpdates},
-	{name: "update-two-of-a-shard", file: "instanceset/decide/update.go", is: " && p.shardSpares(i) {", becomes: " {", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-disturbs-masters", file: "instanceset/decide/handover.go", is: "if !p.leads(i) || p.switchoverMode()", becomes: "if i != nil || p.switchoverMode()", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-master-before-replicas", file: "instanceset/decide/update.go", is: "case p.leads(i) && p.replicasLeft[p.shardOf(i)]:", becomes: "case i == nil:", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-during-a-switchover", file: "instanceset/decide/update.go", is: "case p.handingOver(i):", becomes: "case i == nil:", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-all-masters-at-once", file: "instanceset/decide/update.go", is: "if p.toUpdate[i.ordinal] && p.handsOver(i) {", becomes: "if false {", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-asks-again-at-once", file: "instanceset/decide/handover.go", is: "\tcase asked == nil:\n", becomes: "\tcase asked == nil || asked.Ended && !asked.Complete:\n", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-takes-failure-for-leave", file: "instanceset/decide/handover.go", is: "case asked.Complete && best:", becomes: "case best:", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-before-the-label-follows", file: "instanceset/decide/handover.go", is: "\tcase asked.HandedOver: // the label follows\n\t\tp.waitUpdate(i, reason.MasterWaits)\n", becomes: "\tcase asked.HandedOver:\n\t\treturn true\n", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-stops-behind-a-fence", file: "instanceset/decide/handover.go", is: " || s.Ours && s.HandedOver && !s.Complete", becomes: "", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-strict-is-best-effort", file: "instanceset/decide/handover.go", is: "best := p.switchoverMode() == v1alpha1.UpdateSwitchoverBestEffort", becomes: "best := i != nil", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-two-of-a-shard", file: "instanceset/decide/update.go", is: " && p.shardSpares(i) {\n", becomes: " {\n", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-two-of-a-shard-at-once", file: "instanceset/decide/update.go", is: "\tu.disturbed[p.shardOf(i)] = true\n", becomes: "", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-one-too-many", file: "instanceset/decide/update.go", is: "free := u.down < u.limit", becomes: "free := u.down <= u.limit", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-too-soon", file: "instanceset/decide/update.go", is: " || i.pod.Unsettled || ", becomes: " || ", scenarios: ofUpdates, apart: true, why: noUpdates},

@@ -30,7 +30,9 @@ type planner struct {
 	rebuilding []int32 // ordinals that are being replaced
 	updates    rollout
 	ways       map[way]*path // see wayOf
-	fixed      bool          // the status is not written any more
+	// toUpdate are the instances that are to be updated, and replicasLeft the shards in which one of them is not the master.
+	toUpdate, replicasLeft map[int32]bool
+	fixed                  bool // the status is not written any more
 }
 
 // note is what is wrong with one instance.

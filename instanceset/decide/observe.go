@@ -28,6 +28,8 @@ type Objects struct {
 	Nodes   slots.Nodes
 	// Revisions carry the set's label; whose they are is checked.
 	Revisions []*appsv1.ControllerRevision
+	// Switchovers are those of the set's shards.
+	Switchovers []*v1alpha1.Switchover
 	// Agent is what agents are made of today.
 	Agent podspec.Agent
 }
@@ -62,6 +64,7 @@ func Observe(now time.Time, o Objects) Snapshot {
 		}
 	}
 	s.Revisions = observeRevisions(o.Set, o.Revisions)
+	s.Switchovers = observeSwitchovers(o.Set, o.Switchovers)
 	s.sort()
 	return s
 }
@@ -79,6 +82,7 @@ func (s *Snapshot) sort() {
 	})
 	slices.SortFunc(s.Volumes, func(a, b Volume) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(s.Switchovers, func(a, b Switchover) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Revisions, func(a, b Revision) int {
 		return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Object, b.Object))
 	})

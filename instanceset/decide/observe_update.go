@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/reason"
@@ -99,4 +101,24 @@ func observeResize(pod *corev1.Pod, out *Pod) (code reason.Code, pending bool) {
 		}
 	}
 	return code, pending
+}
+
+// observeSwitchovers leaves out those of other sets: the name of a set may be the beginning of another one's.
+func observeSwitchovers(set *v1alpha1.InstanceSet, all []*v1alpha1.Switchover) []Switchover {
+	var out []Switchover
+	for _, s := range all {
+		if s.Spec.InstanceSet != set.Name {
+			continue
+		}
+		seen := Switchover{
+			Name: s.Name, Shard: s.Spec.Shard, Ours: metav1.IsControlledBy(s, set), Ended: s.Status.Ended(),
+			Complete:   meta.IsStatusConditionTrue(s.Status.Conditions, v1alpha1.ConditionComplete),
+			HandedOver: s.Status.Result == v1alpha1.SwitchoverHandedOver,
+		}
+		if c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionFailed); seen.Ended && c != nil {
+			seen.Words = cut(c.Message, maxDetails)
+		}
+		out = append(out, seen)
+	}
+	return out
 }

@@ -43,9 +43,11 @@ const (
 	PatchPod        Kind = "PatchPod"
 	ImagePod        Kind = "ImagePod"
 	ResizePod       Kind = "ResizePod"
-	CreatePod       Kind = "CreatePod"
-	LabelPod        Kind = "LabelPod"
-	DeletePod       Kind = "DeletePod"
+
+	CreateSwitchover Kind = "CreateSwitchover"
+	CreatePod        Kind = "CreatePod"
+	LabelPod         Kind = "LabelPod"
+	DeletePod        Kind = "DeletePod"
 )
 
 // SetWide is the ordinal of changes that belong to no single instance.
@@ -90,6 +92,9 @@ type Change struct {
 	Before, After *corev1.Pod
 	Details       string
 
+	Shard  string // CreateSwitchover, with its policy
+	Policy v1alpha1.UpdateSwitchover
+
 	RetainedFor string // RetainVolume: <namespace>/<instance>
 	Generation  int64  // RetainVolume
 }
@@ -132,6 +137,9 @@ func (c Change) String() string {
 	}
 	if c.Kind == CreateRevision || c.Kind == UpdateRevision {
 		add("number=%d", c.Number)
+	}
+	if c.Kind == CreateSwitchover {
+		add("%s", c.Policy)
 	}
 	if c.Details != "" {
 		add("%s", c.Details)

@@ -35,6 +35,8 @@ import (
 //	place r-0=a r-1=b                  the scheduler places pods, their volumes are made there, and they become Ready
 //	stop r-0                           the kubelet has stopped a terminating pod
 //	kubelet r-0 r-1                    the kubelets have carried out what was written to pods in place, and they are Ready
+//	handover r-0 done=r-1             what came of the Switchovers of the shard r-0: done, failed, fenced=r-1 (r-1 is master, and is left with a
+//	                                   fence), given-up (the old master is master, and the policy is content), gone; new makes one of somebody else
 //	history                            prints what is kept of templates
 //	after 20s                          time passes
 //	decide [exceptions]                prints the plan: changes, the status, conditions that are not at rest
@@ -59,7 +61,7 @@ func TestScenarios(t *testing.T) {
 var verbs = map[string]func(*testing.T, *world, *datadriven.TestData) string{
 	"new": nil, "set": setSpec, "node": setNode, "pod": setPod, "claim": setClaim, "volume": setVolume, "policy": setPolicy,
 	"service": setService, "place": place, "stop": stop, "after": after, "decide": printPlan, "do": do,
-	"kubelet": kubelet, "history": printHistory,
+	"kubelet": kubelet, "handover": handover, "history": printHistory,
 }
 
 func setSpec(t *testing.T, w *world, d *datadriven.TestData) string {
@@ -117,6 +119,8 @@ func setSpec(t *testing.T, w *world, d *datadriven.TestData) string {
 			spec.RevisionHistoryLimit = int32p(t, value)
 		case "history":
 			w.keeps = false
+		case "switchover":
+			spec.UpdateStrategy.Switchover = v1alpha1.UpdateSwitchover(value)
 		case "roles":
 			spec.Roles = []v1alpha1.InstanceRole{{Name: v1alpha1.RoleMaster, Exclusive: true}, {Name: v1alpha1.RoleReplica}}
 		case "label", "note", "env", "cpu", "memory":
@@ -157,6 +161,39 @@ func setTemplate(template *corev1.PodTemplateSpec, key, value string) {
 func kubelet(_ *testing.T, w *world, d *datadriven.TestData) string {
 	for _, a := range d.CmdArgs {
 		w.settle(a.Key)
+	}
+	return "ok"
+}
+
+func handover(t *testing.T, w *world, d *datadriven.TestData) string {
+	shard, what := d.CmdArgs[0].Key, d.CmdArgs[1]
+	if what.Key == "new" {
+		w.orders["person"] = &Switchover{Name: "person", Shard: shard}
+		return "ok"
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.orders)) {
+		order := w.orders[name]
+		if order.Shard != shard {
+			continue
+		}
+		switch order.Ended = true; what.Key {
+		case "done":
+			order.Complete, order.HandedOver = true, true
+			if len(what.Vals) > 0 {
+				w.handOver(what.Vals[0])
+			}
+		case "fenced":
+			order.HandedOver = true
+			w.handOver(what.Vals[0])
+		case "given-up":
+			order.Complete = true
+		case "failed":
+			order.Words = "no replica is in sync"
+		case "gone":
+			delete(w.orders, name)
+		default:
+			t.Fatalf("%s: what is %q?", d.Pos, what.Key)
+		}
 	}
 	return "ok"
 }

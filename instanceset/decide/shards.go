@@ -3,6 +3,7 @@ package decide
 import (
 	"slices"
 
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/podspec"
 )
 
@@ -15,6 +16,8 @@ type shard struct {
 	holders []*instance
 	// busy are members whose data is on its way to another node.
 	busy []*instance
+	// led: one of them has the label master.
+	led bool
 }
 
 // homeless is the first replacement of the shard for which the scheduler has no place, nil when there is none.
@@ -46,6 +49,7 @@ func (v *view) groupShards() {
 		}
 		s := &v.shards[len(v.shards)-1]
 		s.members = append(s.members, i)
+		s.led = s.led || i.pod != nil && i.pod.Role == v1alpha1.RoleMaster
 		if v.holds(i) {
 			s.holders = append(s.holders, i)
 		}

@@ -27,6 +27,8 @@ type Snapshot struct {
 	Nodes []Node
 	// Revisions are the history of the set's templates.
 	Revisions []Revision
+	// Switchovers are those of the set's shards, whoever asked for them.
+	Switchovers []Switchover
 	// Answers to Probes. An instance that was asked and did not answer is an Answer with Unreachable; one that was not
 	// asked has none.
 	Answers []Answer
@@ -120,6 +122,17 @@ type Revision struct {
 	Name   string // as in the label of pods
 	Number int64  // the higher, the later it was asked for
 	Text   []byte // an encoded podspec.Asked
+}
+
+// Switchover is an order to hand over the master of a shard.
+type Switchover struct {
+	Name  string
+	Shard string // as the label of pods has it
+	Ours  bool   // an update has asked for it
+	// Ended: nothing more is done. Complete: the old master may be stopped, as far as the policy goes. HandedOver: another one is master.
+	Ended, Complete, HandedOver bool
+	// Words are how it ended.
+	Words string
 }
 
 // Volume is a PersistentVolume that a claim names, or that an earlier rebuild kept.

@@ -21,7 +21,7 @@ import (
 //	recreate     the pod is deleted, and made anew on its volumes
 //
 // Who is disturbed next: instances of which nothing runs, free of all limits; then those that are half way; then the others, highest
-// ordinal first. A master waits until it has handed over. Of a shard, one is disturbed at a time, and no more are unavailable in the
+// ordinal first. A master comes last in its shard, and hands over before (handover.go). Of a shard, one is disturbed at a time, and no more are unavailable in the
 // set than maxUnavailable, whatever made them so. An instance that was disturbed counts until its kubelet has carried out what was
 // written, and it was Ready for minReadySeconds: so an update stops at the first instance of a shard that does not come up.
 //
@@ -55,6 +55,7 @@ const patchesPerPlan = 100
 // update takes the next steps of an update.
 func (p *planner) update() {
 	candidates := p.outdated()
+	p.noteCandidates(candidates)
 	p.countUnavailable()
 	if len(candidates) == 0 || p.spec.Paused || p.spec.UpdateStrategy.Type == v1alpha1.UpdateOnDelete {
 		return
@@ -121,7 +122,13 @@ func (p *planner) countUnavailable() {
 	u.limit, u.disturbed = p.maxUnavailable(), map[int32]bool{}
 	for n := range p.instances {
 		i := &p.instances[n]
-		if !i.online() || p.available(i) {
+		if !i.online() {
+			continue
+		}
+		if p.available(i) {
+			if p.toUpdate[i.ordinal] && p.handsOver(i) {
+				p.take(i)
+			}
 			continue
 		}
 		u.down++
@@ -170,8 +177,10 @@ func (p *planner) byTurn(a, b *instance) int {
 		switch {
 		case i.pod.Idle:
 			return 0
-		case i.pod.Target != "":
+		case i.pod.Target != "" || p.handover(i) != nil && p.handover(i).Complete:
 			return 1
+		case p.leads(i):
+			return 3
 		}
 		return 2
 	}
@@ -181,19 +190,25 @@ func (p *planner) byTurn(a, b *instance) int {
 // mayDisturb asks the limits.
 func (p *planner) mayDisturb(i *instance) bool {
 	u := &p.updates
-	if !p.handedOver(i) {
-		p.waitUpdate(i, reason.MasterWaits)
+	switch {
+	case i.pod.Idle: // nothing runs that could hold data or serve
+		return p.handedOver(i)
+	case p.handingOver(i):
+		p.waitUpdate(i, reason.HandingOver)
 		return false
-	}
-	if i.pod.Idle { // nothing runs that could hold data or serve
-		return true
+	case p.leads(i) && p.replicasLeft[p.shardOf(i)]:
+		p.waitUpdate(i, reason.UpdateWaits)
+		return false
 	}
 	free := u.down < u.limit
 	if !p.available(i) { // it counts already
 		free = u.inFlight < u.limit || p.inFlight(i)
 	}
-	if taken := p.sharded() && u.disturbed[p.shardOf(i)]; free && !taken && p.shardSpares(i) {
-		return true
+	if p.handsOver(i) { // it has a place, and waits for its label
+		free = true
+	}
+	if taken := p.sharded() && u.disturbed[p.shardOf(i)] && !p.handsOver(i); free && !taken && p.shardSpares(i) {
+		return p.handedOver(i)
 	}
 	p.waitUpdate(i, reason.UpdateWaits)
 	return false
@@ -211,21 +226,8 @@ func (p *planner) shardSpares(i *instance) bool {
 	})
 }
 
-// handedOver reports whether the instance may be disturbed as far as its role goes: it is not master and, where roles are not known,
-// cannot be the master of its shard. Nothing hands a master over yet: this is where a switchover will be asked for.
-func (p *planner) handedOver(i *instance) bool {
-	if len(p.spec.Roles) == 0 {
-		return true
-	}
-	if i.pod.Role != "" || i.pod.Idle {
-		return i.pod.Role != v1alpha1.RoleMaster
-	}
-	return slices.ContainsFunc(p.shard(i).members, func(other *instance) bool {
-		return other != i && other.pod != nil && other.pod.Role == v1alpha1.RoleMaster
-	})
-}
-
-func (p *planner) disturb(i *instance, c Change) {
+// take counts an instance as unavailable.
+func (p *planner) take(i *instance) {
 	u := &p.updates
 	if p.available(i) {
 		u.down++
@@ -237,6 +239,11 @@ func (p *planner) disturb(i *instance, c Change) {
 	if !slices.Contains(u.going, i.ordinal) {
 		u.going = append(u.going, i.ordinal)
 	}
+}
+
+func (p *planner) disturb(i *instance, c Change) {
+	u := &p.updates
+	p.take(i)
 	if c.Kind == DeletePod {
 		u.replaced = append(u.replaced, i.ordinal)
 		p.deleted[i.ordinal] = true

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -36,7 +37,8 @@ func drawUpdating(t *rapid.T) *world {
 	spec := &w.set.Spec
 	if size := rapid.SampledFrom([]int32{0, 1, 2, 3}).Draw(t, "shardSize"); size > 0 {
 		spec.ShardSize = &size
-		if size > 1 && rapid.Bool().Draw(t, "roles") { // one alone has nobody to hand over to
+		spec.UpdateStrategy.Switchover = rapid.SampledFrom([]v1alpha1.UpdateSwitchover{"", v1alpha1.UpdateSwitchoverBestEffort, v1alpha1.UpdateSwitchoverNone}).Draw(t, "switchover")
+		if (size > 1 || spec.UpdateStrategy.Switchover != "") && rapid.Bool().Draw(t, "roles") { // one alone has nobody to hand over to
 			spec.Roles = []v1alpha1.InstanceRole{{Name: v1alpha1.RoleMaster, Exclusive: true}, {Name: v1alpha1.RoleReplica}}
 		}
 	}
@@ -64,7 +66,7 @@ func drawUpdating(t *rapid.T) *world {
 func updateStep(t *rapid.T, w *world) {
 	spec := &w.set.Spec
 	draw := func(what string, from ...string) string { return rapid.SampledFrom(from).Draw(t, what) }
-	switch rapid.IntRange(0, 12).Draw(t, "step") {
+	switch rapid.IntRange(0, 13).Draw(t, "step") {
 	case 0:
 		spec.Template.Spec.Containers[0].Image = draw("image", "redis:7", "redis:8", "bad")
 	case 1:
@@ -87,7 +89,10 @@ func updateStep(t *rapid.T, w *world) {
 		}
 	case 8:
 		w.elect(rapid.Int32Range(0, 2).Draw(t, "master"))
-	case 9, 10:
+	case 9:
+		w.endOrders(func() string { return draw("order", "done", "done", "late label", "failed", "given up", "gone", "") })
+		return
+	case 10, 11:
 		w.work()
 	default:
 		writeSome(t, w, func(Change) bool { return rapid.IntRange(0, 5).Draw(t, "alive") > 0 })
@@ -115,6 +120,58 @@ func (w *world) elect(turn int32) {
 		}
 		if len(ready) > 0 {
 			ready[int(turn)%len(ready)].Role = v1alpha1.RoleMaster
+		}
+	}
+}
+
+// appoint gives roles to those who have none: the first of a shard without a master is master.
+func (w *world) appoint() {
+	if len(w.set.Spec.Roles) == 0 {
+		return
+	}
+	for _, s := range newView(w.snapshot()).shards {
+		led := s.led
+		for _, i := range s.members {
+			if i.pod == nil || !i.pod.Ready || i.pod.Role != "" {
+				continue
+			}
+			pod := w.pods["r-"+fmt.Sprint(i.ordinal)]
+			if pod.Role = v1alpha1.RoleReplica; !led {
+				pod.Role, led = v1alpha1.RoleMaster, true
+			}
+		}
+	}
+}
+
+// endOrders has Switchovers end, and be gone.
+func (w *world) endOrders(how func() string) {
+	for _, name := range slices.Sorted(maps.Keys(w.orders)) {
+		order := w.orders[name]
+		switch what := how(); {
+		case order.Ended && what == "gone":
+			delete(w.orders, name)
+		case order.Ended, what == "", what == "gone":
+		case what == "failed":
+			order.Ended = true
+		case what == "given up":
+			order.Ended, order.Complete = true, true
+		default:
+			order.Ended, order.Complete, order.HandedOver = true, true, true
+			if what == "done" {
+				w.handOverIn(order.Shard)
+			}
+		}
+	}
+}
+
+// handOverIn makes a replica master, if one is Ready.
+func (w *world) handOverIn(shard string) {
+	v := newView(w.snapshot())
+	for n := range v.instances {
+		i := &v.instances[n]
+		if i.pod != nil && v.shardName(i) == shard && i.pod.Ready && i.pod.Role == v1alpha1.RoleReplica {
+			w.handOver("r-" + fmt.Sprint(i.ordinal))
+			return
 		}
 	}
 }
@@ -156,7 +213,7 @@ func writeSome(t *rapid.T, w *world, alive func(Change) bool) []Change {
 			complete = false
 			return false
 		}
-		why := w.forbidsUpdate(c)
+		why := cmp.Or(w.forbidsUpdate(c), w.forbidsHandover(c))
 		if had := kinds[c.Ordinal]; why == "" && had != "" && isUpdate(c) {
 			why = "there was a " + string(had) + " in the same plan"
 		}
@@ -175,6 +232,26 @@ func writeSome(t *rapid.T, w *world, alive func(Change) bool) []Change {
 		w.set.Status = plan.Status
 	}
 	return plan.Changes
+}
+
+// forbidsHandover says why a switchover must not be asked for now.
+func (w *world) forbidsHandover(c Change) string {
+	v := newView(w.snapshot())
+	i := v.at(c.Ordinal)
+	switch {
+	case c.Kind != CreateSwitchover:
+		return ""
+	case v.switchoverMode() == v1alpha1.UpdateSwitchoverNone:
+		return "nobody wants one"
+	case i.pod == nil || i.pod.Role != v1alpha1.RoleMaster:
+		return "it is not master"
+	}
+	for _, s := range w.orders {
+		if s.Shard == c.Shard && !s.Ended {
+			return "the shard is being handed over"
+		}
+	}
+	return ""
 }
 
 func isUpdate(c Change) bool {
@@ -223,13 +300,13 @@ func (w *world) serves(pod *Pod) bool {
 }
 
 func (w *world) forbidsDisturbing(pod *Pod) string {
-	if pod.Role == v1alpha1.RoleMaster {
-		return "it is master"
+	v := newView(w.snapshot())
+	if why := w.forbidsByRole(v, pod); why != "" {
+		return why
 	}
 	if pod.Idle || pod.Node == "" {
 		return ""
 	}
-	v := newView(w.snapshot())
 	down, away, knownMaster := 0, 0, false
 	for n := range v.instances {
 		i := &v.instances[n]
@@ -255,12 +332,42 @@ func (w *world) forbidsDisturbing(pod *Pod) string {
 	}
 	most := v.maxUnavailable()
 	switch {
-	case len(w.set.Spec.Roles) > 0 && pod.Role == "" && !knownMaster:
+	case len(w.set.Spec.Roles) > 0 && pod.Role == "" && !knownMaster && v.switchoverMode() == v1alpha1.UpdateSwitchoverStrict:
 		return "it may be the master"
 	case w.serves(pod) && down+1 > most:
 		return fmt.Sprintf("%d others are not available", down)
 	case !w.serves(pod) && away+1 > most && pod.Target == "" && !v.current(v.at(pod.Ordinal)):
 		return fmt.Sprintf("%d others are on their way", away)
+	}
+	return ""
+}
+
+// forbidsByRole says why a master, or its shard, must not be disturbed.
+func (w *world) forbidsByRole(v *view, pod *Pod) string {
+	i := v.at(pod.Ordinal)
+	left := false
+	for _, s := range w.orders {
+		if s.Shard == v.shardName(i) && !s.Ended && !pod.Idle {
+			return "the shard is being handed over"
+		}
+		left = left || s.Shard == v.shardName(i) && s.Complete && !s.HandedOver
+	}
+	if pod.Role != v1alpha1.RoleMaster || len(w.set.Spec.Roles) == 0 {
+		return ""
+	}
+	switch v.switchoverMode() {
+	case v1alpha1.UpdateSwitchoverStrict:
+		return "it is master"
+	case v1alpha1.UpdateSwitchoverBestEffort:
+		if !left && !pod.Idle && len(v.shard(i).members) > 1 {
+			return "it is master, and nobody was asked to take over"
+		}
+	}
+	for _, other := range v.shard(i).members {
+		if other != i && other.online() && other.pod != nil && !other.pod.Terminating && !pod.Idle && other.pod.Role != v1alpha1.RoleMaster &&
+			!v.current(other) && other.ordinal >= w.set.Spec.UpdateStrategy.Partition {
+			return fmt.Sprintf("it is master, and replica r-%d is not up to date", other.ordinal)
+		}
 	}
 	return ""
 }
@@ -289,7 +396,8 @@ func arrive(t *rapid.T, w *world) {
 			quiet = 0
 		}
 		w.work()
-		w.elect(round / 2)
+		w.appoint()
+		w.endOrders(func() string { return []string{"done", "failed", "gone"}[round%3] })
 		w.now = w.now.Add(time.Minute)
 	}
 	redis := spec.Template.Spec.Containers[0]

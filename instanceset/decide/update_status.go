@@ -114,7 +114,7 @@ func (p *planner) updatingCondition() metav1.Condition {
 	if going = slices.Compact(going); len(going) > 0 && len(u.outdated)+len(settling) > 0 || p.writing() {
 		return condition(kind, true, reason.UpdateRunning, "%s; on their way: %s%s", done, cmp.Or(p.names(going), "none that is disturbed"), p.waiting())
 	}
-	for _, code := range []reason.Code{reason.RevisionUnknown, reason.UnknownContainer, reason.MemoryWaits, reason.UpdateWaits, reason.MasterWaits} {
+	for _, code := range []reason.Code{reason.RevisionUnknown, reason.UnknownContainer, reason.HandoverFailed, reason.HandingOver, reason.MemoryWaits, reason.UpdateWaits, reason.MasterWaits} {
 		if ordinals := u.waits[code]; len(ordinals) > 0 {
 			slices.Sort(ordinals)
 			return condition(kind, false, code, "%s; %s: %s%s", done, p.names(ordinals), code.Text(), p.others(code))
@@ -128,7 +128,9 @@ func (p *planner) updatingCondition() metav1.Condition {
 
 // writing reports whether this plan takes the update further.
 func (p *planner) writing() bool {
-	return len(p.updates.replaced) > 0 || slices.ContainsFunc(p.changes, func(c Change) bool { return c.Kind == PatchPod || c.Kind == ImagePod || c.Kind == ResizePod })
+	return len(p.updates.replaced) > 0 || slices.ContainsFunc(p.changes, func(c Change) bool {
+		return c.Kind == PatchPod || c.Kind == ImagePod || c.Kind == ResizePod || c.Kind == CreateSwitchover
+	})
 }
 
 // stopper is an instance that was updated and of which it is known why it does not come up; -1 for none.

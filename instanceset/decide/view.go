@@ -47,12 +47,15 @@ type view struct {
 	recorded     map[int32]bool  // status.bootstrapped as it was stored
 	bootstrapped map[int32]bool  // with what this snapshot shows
 	agents       map[string]*Pod // see agentsLike, nil until somebody asks
+	switchovers  map[string]*Switchover
+	handing      map[string]bool // shards of which a Switchover has not ended
 	kept         map[int32]int64 // the highest generation on volumes that earlier rebuilds kept
 }
 
 func newView(s Snapshot) *view {
 	s.Pods, s.Claims = slices.Clone(s.Pods), slices.Clone(s.Claims)
 	s.Volumes, s.Nodes, s.Revisions = slices.Clone(s.Volumes), slices.Clone(s.Nodes), slices.Clone(s.Revisions)
+	s.Switchovers = slices.Clone(s.Switchovers)
 	s.sort()
 	v := &view{
 		Snapshot: s,
@@ -72,6 +75,7 @@ func newView(s Snapshot) *view {
 		v.answers[string(a.Pod)] = a
 	}
 	v.readHistory()
+	v.readSwitchovers()
 	v.gather()
 	v.assignTemplates()
 	v.recordBootstrapped()

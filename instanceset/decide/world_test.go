@@ -30,6 +30,7 @@ type world struct {
 	nodes   map[string]*Node
 	masters map[string]int64 // pod -> offset, for those that answer as a master
 	history map[string]*Revision
+	orders  map[string]*Switchover
 	keeps   bool // the history is kept behind the back of the plans, which most scenarios are not about
 	serial  int
 
@@ -48,7 +49,7 @@ func newWorld() *world {
 	set.Spec.Rebuild = v1alpha1.RebuildPolicy{Mode: v1alpha1.RebuildManual, HolderCheck: v1alpha1.HolderCheckRedis, Port: 6379}
 	set.Spec.UpdateStrategy = v1alpha1.UpdateStrategy{Type: v1alpha1.RollingUpdate, InPlace: v1alpha1.InPlaceOnly}
 	return &world{
-		now: begin, set: set, service: Ours, history: map[string]*Revision{}, keeps: true,
+		orders: map[string]*Switchover{}, now: begin, set: set, service: Ours, history: map[string]*Revision{}, keeps: true,
 		pods: map[string]*Pod{}, claims: map[string]*Claim{}, volumes: map[string]*Volume{}, on: map[string]string{},
 		nodes: map[string]*Node{}, masters: map[string]int64{},
 	}
@@ -69,6 +70,9 @@ func (w *world) snapshot() Snapshot {
 	w.record()
 	for _, name := range slices.Sorted(maps.Keys(w.history)) {
 		s.Revisions = append(s.Revisions, *w.history[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.orders)) {
+		s.Switchovers = append(s.Switchovers, *w.orders[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.claims)) {
 		c := *w.claims[name]
@@ -150,6 +154,11 @@ func (w *world) apply(c Change) error {
 		return w.applyToPod(c)
 	case PatchPod, ImagePod, ResizePod:
 		return w.writePod(c)
+	case CreateSwitchover:
+		if w.orders[c.Object] != nil {
+			return errors.New("there is a Switchover of that name")
+		}
+		w.orders[c.Object] = &Switchover{Name: c.Object, Shard: c.Shard, Ours: true}
 	default:
 		return w.applyToClaim(c)
 	}
@@ -307,4 +316,16 @@ func (w *world) pinnedTo(pod *Pod) string {
 
 func (w *world) becomeReady(name string) {
 	w.pods[name].Ready, w.pods[name].ReadySince = true, w.now
+}
+
+// handOver makes an instance the master of its shard.
+func (w *world) handOver(to string) {
+	v := newView(w.snapshot())
+	ordinal, _ := ordinalIn(to, "r")
+	for _, i := range v.shard(v.at(ordinal)).members {
+		if pod := w.pods[v.name(i.ordinal)]; pod != nil && pod.Role != "" {
+			pod.Role = v1alpha1.RoleReplica
+		}
+	}
+	w.pods[to].Role = v1alpha1.RoleMaster
 }
