@@ -78,13 +78,15 @@ spec:
       volumes: [{name: data, emptyDir: {}}]
 `
 
-// writes sets one key after the other through the Service of the master, and notes those that a replica has confirmed.
-const writes = `rm -f /tmp/stop; i=0
+// writes is a shell script that sets one key after the other through the Service of the master, and notes those that a replica has confirmed.
+const writes = `i=0
 while [ ! -e /tmp/stop ]; do
   i=$((i+1))
   n=$(printf 'SET k:%s v\nWAIT 1 1000\n' $i | timeout 3 redis-cli -h served-0-master 2>/dev/null | tail -n 1)
   case "$n" in 1|2) echo k:$i >>/tmp/acked;; esac
-done; echo $i >/tmp/ended`
+done
+echo $i >/tmp/ended
+exec sleep 100000`
 
 // tilted is for a machine on which a Sentinel is not woken for two seconds: it promotes nobody for half a minute then.
 const tilted = 3 * slow
@@ -133,6 +135,7 @@ func TestFailover(t *testing.T) {
 		{"the process of the master is killed", f.testKilled},
 		{"the node of the master is cut off, and healed", f.testCutOff},
 	} {
+		f.sentinelsKnow(t)
 		if !t.Run(step.name, func(t *testing.T) { step.run(t, f.pod(t, f.named(t))) }) {
 			return
 		}
@@ -164,6 +167,22 @@ func (f *failover) choose(t *testing.T, first string) {
 		} {
 			f.mustPrint(t, fmt.Sprint("sentinel-", i), "redis-cli -p 26379 SENTINEL "+command, "OK")
 		}
+	}
+}
+
+// sentinelsKnow waits until each of them knows the others and two replicas, for which it asks the master every ten seconds: whom it
+// does not know it does not promote.
+func (f *failover) sentinelsKnow(t *testing.T) {
+	t.Helper()
+	for i := range 3 {
+		eventually(t, slow, "Sentinels to know all", func() error {
+			out, err := f.run(t.Context(), fmt.Sprint("sentinel-", i), "redis-cli -p 26379 INFO sentinel")
+			_, line, _ := strings.Cut(out, "master0:")
+			if err == nil && (!strings.Contains(line, "status=ok") || strings.Contains(line, "slaves=0") || strings.Contains(line, "slaves=1,") || !strings.Contains(line, "sentinels=3")) {
+				err = fmt.Errorf("it says %q", line)
+			}
+			return err
+		})
 	}
 }
 
@@ -357,16 +376,13 @@ spec:
   nodeName: %s
   terminationGracePeriodSeconds: 1
   containers:
-  - {name: writer, image: "localhost/redis:dev", imagePullPolicy: IfNotPresent, command: [sh, -c, "sleep 100000"], volumeMounts: [{name: tmp, mountPath: /tmp}]}
+  - {name: writer, image: "localhost/redis:dev", imagePullPolicy: IfNotPresent, command: [sh, -c, %q], volumeMounts: [{name: tmp, mountPath: /tmp}]}
   volumes: [{name: tmp, emptyDir: {}}]
-`, nodes.Items[free].Name))
-	eventually(t, slow, "the client", func() error {
-		_, err := f.run(t.Context(), "writer", "redis-cli -h served-0-master PING")
+`, nodes.Items[free].Name, writes))
+	eventually(t, slow, "the client to write", func() error {
+		_, err := f.run(t.Context(), "writer", "test -s /tmp/acked")
 		return err
 	})
-	if _, err := f.run(t.Context(), "writer", "cat >/tmp/writes <<'EOS'\n"+writes+"\nEOS\nnohup sh /tmp/writes >/dev/null 2>&1 </dev/null &"); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // nothingIsLost: all keys that a replica has confirmed are at the master.

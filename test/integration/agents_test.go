@@ -62,16 +62,12 @@ func TestManyAgents(t *testing.T) {
 	sets := (*agentsWanted + perSet - 1) / perSet
 	k := start(t, playground.Options{
 		Nodes: []playground.Shape{{Count: max(3, sets*perSet/100), Pods: 200, CPU: "64", Memory: "256Gi"}}, Install: true, Managers: 1,
-		Args: map[string][]string{"shoal-manager": {"--agent-image=localhost/shoal-agent:dev", "--agent-bind-address=" + listen}},
+		Args: map[string][]string{"shoal-manager": {"--agent-image=localhost/shoal-agent:dev", "--agent-bind-address=" + listen, "--leader-elect-lease-duration=60s", "--leader-elect-renew-deadline=45s"}},
 	})
 	f := &fleet{k: k, t: t, ns: k.namespace(t, "fleet"), at: listen}
 	f.make(sets)
 	f.watch()
-	manager, err := k.Process("shoal-manager-0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid := manager.Process.PID
+	pid := f.manager()
 	letPass(t, 20*time.Second) // what came up has to be done with
 	without := cost(t, pid, 40*time.Second)
 	t.Logf("%d instances in %d sets, no agents: %s", len(f.agents), sets, without)
@@ -79,6 +75,9 @@ func TestManyAgents(t *testing.T) {
 	f.begin()
 	t.Logf("all masters have the label %s after the first report", f.until(10*time.Minute).Round(time.Millisecond))
 	letPass(t, 75*time.Second) // a heartbeat, and its quarter
+	if now := f.manager(); now != pid {
+		t.Fatal("the manager has started again: the machine is too slow for its lease")
+	}
 	with := cost(t, pid, 75*time.Second)
 	t.Logf("with agents that say nothing new: %s; %d reports were taken, %d failed", with, f.taken.Swap(0), f.failed.Swap(0))
 	t.Logf("agents cost %.2f %% of a core and %d MiB", with.cores*100-without.cores*100, (with.resident-without.resident)>>20)
@@ -142,6 +141,16 @@ type simulated struct {
 	role     agent.Role
 	sequence uint64
 	boot     string
+}
+
+// manager is its process.
+func (f *fleet) manager() (pid int) {
+	f.t.Helper()
+	status, err := f.k.Process("shoal-manager-0")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return status.Process.PID
 }
 
 // make creates sets that leave their pods alone, and their pods.
