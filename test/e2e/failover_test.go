@@ -82,8 +82,8 @@ spec:
 const writes = `i=0
 while [ ! -e /tmp/stop ]; do
   i=$((i+1))
-  n=$(printf 'SET k:%s v\nWAIT 1 1000\n' $i | timeout 3 redis-cli -h served-0-master 2>/dev/null | tail -n 1)
-  case "$n" in 1|2) echo k:$i >>/tmp/acked;; esac
+  n=$(printf 'SET k:%s v\nWAIT 1 1000\n' $i | timeout 3 redis-cli -h served-0-master 2>/dev/null | tr '\n' ' ')
+  case "$n" in "OK 1 "|"OK 2 ") echo k:$i >>/tmp/acked;; esac
 done
 echo $i >/tmp/ended
 exec sleep 100000`
