@@ -24,7 +24,7 @@ not read what is needed (the ClusterRole shoal-kubectl may). It asks the API ser
 		Example: `  kubectl shoal check --pre        # before the installation
   kubectl shoal check              # after it, or after an upgrade
   kubectl shoal check -o json | jq -r '.results[] | select(.state != "ok") | .text'`,
-		Args: cobra.NoArgs,
+		Args: noArgs("check asks about the whole cluster"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := o.toCheck()
 			if err != nil {

@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/discovery"
@@ -50,6 +54,18 @@ func ExitCode(err error) (code int, tell bool) {
 	return ExitError, true
 }
 
+// Told is what is said of an error. Findings stand on lines of their own, and so does whatever a library put into its message; within a
+// line, what it has of white space becomes one space.
+func Told(err error) string {
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if words := strings.Fields(line); len(words) > 0 {
+			lines = append(lines, strings.Join(words, " "))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
 // Environment is what the commands get from the process.
 type Environment struct {
 	Streams genericiooptions.IOStreams
@@ -85,8 +101,9 @@ func New(e Environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "kubectl-shoal",
 		Short: "Answers about placement: why a pod waits, what a node's loss takes, how many more fit",
-		Long: `Answers questions about instances and their placement. Every command reads the cluster once, or a file that
-'kubectl shoal dump' wrote (--cluster-dump), and changes nothing; 'status -w' goes on watching.
+		Long: `Answers questions about instances and their placement. A command reads the cluster once, or a file that 'kubectl shoal dump'
+wrote (--cluster-dump); 'status -w' goes on watching. None changes anything but 'switchover', which asks the manager to hand
+over a master.
 
 ` + exitCodes,
 		Example: `  kubectl shoal explain pod cache-5 -n redis     # why is this pod pending?
@@ -99,6 +116,7 @@ func New(e Environment) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	cobra.EnableCommandSorting = false // who is on call asks status first
 	cmd.SetIn(e.Streams.In)
 	cmd.SetOut(e.Streams.Out)
 	cmd.SetErr(e.Streams.ErrOut)
@@ -113,18 +131,42 @@ func New(e Environment) *cobra.Command {
 		one.Long += "\n\n" + exitCodes
 		run := one.RunE
 		one.RunE = func(cmd *cobra.Command, args []string) error {
+			if err := o.wrongOutput(); err != nil {
+				return err
+			}
 			defer o.clear() // before the error is printed
 			return run(cmd, args)
 		}
 		cmd.AddCommand(one)
 	}
+	shorten(cmd)
 	return cmd
+}
+
+// shown are the flags that are common to all commands and stand in the help of each. The others are kubectl's own.
+var shown = []string{"cluster-dump", "context", "kubeconfig", "namespace"}
+
+// inherited begins the part of the help that has those flags, and asksCluster the same where a cluster is asked.
+const (
+	inherited   = "{{if .HasAvailableInheritedFlags}}\n\nGlobal Flags:\n{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}"
+	asksCluster = `{{if and .HasAvailableInheritedFlags (ne .Name "lint") (ne .Name "completion") (ne .Parent.Name "completion")}}
+
+Global Flags:
+{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}
+
+And those of 'kubectl options' that say which cluster, and who asks.`
+)
+
+// shorten leaves out of the help what it would say of every command, and all of it where no cluster is asked.
+func shorten(cmd *cobra.Command) {
+	cmd.PersistentFlags().VisitAll(func(f *pflag.Flag) { f.Hidden = !slices.Contains(shown, f.Name) })
+	cmd.SetUsageTemplate(strings.Replace(cmd.UsageTemplate(), inherited, asksCluster, 1))
 }
 
 // withOutput adds -o to a command whose answer has a form for machines.
 func (o *options) withOutput(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "json, yaml, or wide for more columns")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml", "wide"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -181,7 +223,7 @@ func (o *options) snapshot(ctx context.Context) (*snapshot.Cluster, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", o.dump, err)
 		}
-		return c, nil
+		return c.In(metav1.NamespaceDefault), nil
 	}
 	config, reader, err := o.connect()
 	if err != nil {

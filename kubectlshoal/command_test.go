@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,7 @@ func names() []string {
 const blindDump = `{"apiVersion":"dump.shoal.dev/v1","kind":"ClusterDump","unreadable":["persistentvolumeclaims: you may not list them"],"items":[
 {"apiVersion":"v1","kind":"Node","metadata":{"name":"n1"},"status":{"allocatable":{"cpu":"8","memory":"8Gi","pods":"110"}}},
 {"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"default","name":"p"},"spec":{"schedulerName":"shoal-scheduler","nodeName":"n1"}},
+{"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"default","name":"small"},"spec":{"schedulerName":"shoal-scheduler","containers":[{"name":"c"}]}},
 {"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"default","name":"big"},"spec":{"schedulerName":"shoal-scheduler","containers":[{"name":"c","resources":{"requests":{"cpu":"9"}}}]}}]}`
 
 const wellSet = `{"apiVersion":"dump.shoal.dev/v1","kind":"ClusterDump","unreadable":[BLIND],"items":[
@@ -135,6 +137,79 @@ func TestExitCodes(t *testing.T) {
 		if code, tell := ExitCode(verdict(r)); code != want || tell {
 			t.Errorf("check: exit %d, want %d: %+v", code, want, r)
 		}
+	}
+}
+
+// A wrong -o is told before anything is read.
+func TestWrongOutputIsToldFirst(t *testing.T) {
+	for _, command := range []string{"nodes", "status s", "plan -f nowhere.yaml", "lint -f nowhere.yaml", "explain pod p"} {
+		got := run(t, "", append(strings.Fields(command), "-o", "jsno", "--cluster-dump", "nowhere.json")...)
+		if !strings.Contains(got, `unknown output "jsno"`) || codeIn(got) != ExitError {
+			t.Errorf("%s: %s", command, got)
+		}
+	}
+}
+
+// Every command says in the same words what it does with arguments that it does not want, or wants.
+func TestArgumentsThatAreNotWanted(t *testing.T) {
+	for command, want := range map[string]string{
+		"plan cache.yaml":       `unexpected "cache.yaml": name files with -f`,
+		"headroom cache.yaml":   `unexpected "cache.yaml": name files with -f`,
+		"lint cache.yaml":       `unexpected "cache.yaml": name files with -f`,
+		"dump case.json":        `unexpected "case.json": name the file with -f`,
+		"nodes n1":              `unexpected "n1": 'kubectl shoal group NAME' shows the nodes of a group`,
+		"check n1":              `unexpected "n1": check asks about the whole cluster`,
+		"group":                 "which group? Write 'group NAME'",
+		"group a b":             "expected one group, got 2: write 'group NAME'",
+		"switchover":            "which shard? Write 'switchover SET/SHARD'",
+		"switchover s/0 s/1":    "expected one shard, got 2: write 'switchover SET/SHARD'",
+		"headroom --tries -1":   "--tries: -1 is less than 0",
+		"nodes --group-by rack": "--group-by: no node has the label rack, did you mean rac?",
+		"nodes --group-by a/b/": `--group-by: "a/b/" is no name of a label`,
+	} {
+		file := filepath.Join(t.TempDir(), "cluster.yaml")
+		if err := os.WriteFile(file, []byte("apiVersion: v1\nkind: Node\nmetadata: {name: n1, labels: {rac: a}}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got := run(t, "", append(strings.Fields(command), "--cluster-dump", file)...)
+		if !strings.Contains(got, want) || codeIn(got) != ExitError {
+			t.Errorf("%s: want %q:\n%s", command, want, got)
+		}
+	}
+}
+
+// Lines of an error stay lines; what a library puts into one does not break it.
+func TestErrorsKeepTheirLines(t *testing.T) {
+	if got := Told(errors.New("two findings:\na.yaml:1:  tab\there\n\n  a.yaml:2: no\n")); got != "two findings:\na.yaml:1: tab here\na.yaml:2: no" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Who cannot reach a cluster is told the same by the command that changes something as by the others.
+func TestUnreachedClusterIsHinted(t *testing.T) {
+	for _, command := range []string{"switchover s/0", "nodes", "status s"} {
+		got := run(t, "", append(strings.Fields(command), "--server", "http://127.0.0.1:1", "-n", "default")...)
+		if !strings.Contains(got, "KUBECONFIG") || codeIn(got) != ExitError {
+			t.Errorf("%s: %s", command, got)
+		}
+	}
+}
+
+// The help of a command is about that command: flags that all have are few there, and none where no cluster is asked.
+func TestHelpIsShort(t *testing.T) {
+	for name, global := range map[string]int{"nodes": 1, "explain": 1, "lint": 0, "completion bash": 0} {
+		got := run(t, "", append(strings.Fields(name), "--help")...)
+		if strings.Count(got, "Global Flags:") != global || strings.Contains(got, "--as-group") || strings.Contains(got, "--context") != (global > 0) {
+			t.Errorf("%s:\n%s", name, got)
+		}
+	}
+	order := []int{}
+	help := run(t, "", "--help")
+	for _, name := range []string{"  status ", "  explain ", "  whatif ", "  headroom ", "  plan ", "  nodes "} {
+		order = append(order, strings.Index(help[strings.Index(help, "Available Commands:"):], "\n"+name))
+	}
+	if !slices.IsSorted(order) || order[0] < 0 {
+		t.Errorf("the commands stand in another order than in the code: %v\n%s", order, help)
 	}
 }
 

@@ -62,3 +62,15 @@ func TestHelpAnswersTheFirstQuestions(t *testing.T) {
 		}
 	}
 }
+
+// Whoever is asked whether the plugin may run in production reads the help: it must not deny that one command changes something.
+func TestHelpSaysWhatChangesSomething(t *testing.T) {
+	for name, text := range map[string]string{
+		"kubectl shoal --help": run(t, "", "--help"), "doc.go": read(t, "doc.go"), "main.go": read(t, "../cmd/kubectl-shoal/main.go"), "docs": read(t, "../docs/kubectl-shoal.md"),
+	} {
+		i := strings.Index(text, "change")
+		if i < 0 || !strings.Contains(text[i:min(len(text), i+120)], "switchover") {
+			t.Errorf("%s does not say that switchover changes something:\n%s", name, text[:min(len(text), 600)])
+		}
+	}
+}

@@ -27,7 +27,7 @@ labels and images. Look at them before you hand it on.`,
 		Example: `  kubectl shoal dump -f case.json.gz
   kubectl shoal explain pod cache-5 --cluster-dump case.json.gz
   kubectl shoal dump | jq '.items | length'`,
-		Args: cobra.NoArgs,
+		Args: noArgs("name the file with -f"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := o.snapshot(cmd.Context())
 			if err != nil {

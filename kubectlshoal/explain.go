@@ -1,9 +1,6 @@
 package kubectlshoal
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 
@@ -37,6 +34,9 @@ and each change was tried with them. Every code (SHOAL1102) has a page that says
 			if err != nil {
 				return err
 			}
+			if err := onNodes(c, groupBy); err != nil {
+				return err
+			}
 			e, err := answer.Explain(cmd.Context(), c, config, namespace, names[0], groupBy)
 			if err != nil {
 				return err
@@ -46,39 +46,4 @@ and each change was tried with them. Every code (SHOAL1102) has a page that says
 	}
 	cmd.Flags().StringVar(&groupBy, "group-by", groupBy, "node label whose values are the columns")
 	return o.withConfig(o.withOutput(cmd))
-}
-
-// oneOf wants the kind and one name: "pod NAME" or "pod/NAME".
-func oneOf(kind string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		names, err := namesOf(kind, args)
-		if err == nil && len(names) != 1 {
-			err = fmt.Errorf("expected one %s, got %d: %s NAME", kind, len(names), kind)
-		}
-		return err
-	}
-}
-
-// namesOf are the names in "kind NAME NAME" or "kind/NAME kind/NAME".
-func namesOf(kind string, args []string) ([]string, error) {
-	var names []string
-	for i, arg := range args {
-		given, name, joined := strings.Cut(arg, "/")
-		switch {
-		case joined && !isKind(given, kind), i == 0 && !joined && !isKind(arg, kind):
-			return nil, fmt.Errorf("expected a %s, got %q: write '%s NAME' or '%s/NAME'", kind, arg, kind, kind)
-		case joined:
-			names = append(names, name)
-		case i > 0:
-			names = append(names, arg)
-		}
-	}
-	if len(names) == 0 {
-		return nil, fmt.Errorf("which %s? Write '%s NAME'", kind, kind)
-	}
-	return names, nil
-}
-
-func isKind(given, kind string) bool {
-	return given == kind || given == kind+"s" || kind == "pod" && given == "po" || kind == "node" && given == "no"
 }

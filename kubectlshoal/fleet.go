@@ -22,7 +22,7 @@ The column SHOWN says which. Of more than 40 nodes, those that hold most are lis
   kubectl shoal nodes -o wide                              # every node, and bandwidth
   kubectl shoal nodes --prometheus http://localhost:9090   # measured, after: kubectl port-forward -n monitoring svc/prometheus 9090
   kubectl shoal nodes --html nodes.html                    # a page for a ticket, or to print`,
-		Args: cobra.NoArgs,
+		Args: noArgs("'kubectl shoal group NAME' shows the nodes of a group"),
 	}
 	return o.fleet(cmd, func([]string) string { return "" })
 }
@@ -35,8 +35,8 @@ func newGroup(o *options) *cobra.Command {
 with limits of its own is that of the set; or that of the cluster, for pods without a policy.`,
 		Example: `  kubectl shoal group cache -n redis
   kubectl shoal group cache --html cache.html`,
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: o.completeGroup,
+		Args:              oneArg("group", "group NAME"),
+		ValidArgsFunction: o.completeOne(groupNames),
 	}
 	return o.fleet(cmd, func(args []string) string { return args[0] })
 }
@@ -53,6 +53,9 @@ func (o *options) fleet(cmd *cobra.Command, group func([]string) string) *cobra.
 		}
 		c, err := o.snapshot(cmd.Context())
 		if err != nil {
+			return err
+		}
+		if err := onNodes(c, groupBy); err != nil {
 			return err
 		}
 		f, err := answer.FleetOf(c, namespace, group(args), groupBy)

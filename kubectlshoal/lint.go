@@ -19,8 +19,8 @@ func newLint(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lint -f FILE...",
 		Short: "What is wrong with these files, line by line, before they reach a cluster",
-		Long: `Says what is wrong with files of InstanceSets, PlacementPolicies and configurations of shoal-scheduler, without a cluster.
-They are judged by those who would read them: objects by the API server's code with the schemas and rules of the CRDs,
+		Long: `Says what is wrong with files of InstanceSets, PlacementPolicies, Switchovers and configurations of shoal-scheduler, without a
+cluster. They are judged by those who would read them: objects by the API server's code with the schemas and rules of the CRDs,
 configurations by the code with which the scheduler starts, also inside ConfigMaps. Limits that cannot hold all replicas are told
 in the words of the policy's status. Of other objects, StatefulSets in placement groups and labels under shoal.dev/ are looked at.
 
@@ -29,12 +29,7 @@ Of a folder, every .yaml, .yml and .json in it is read, however deep.`,
   kubectl shoal lint -f manifests/ -f scheduler-config.yaml
   helm template redis | kubectl shoal lint -f -
   kubectl shoal lint -f manifests/ -o json | jq -r '.findings[].code'`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("unexpected %q: name files with -f", args[0])
-			}
-			return nil
-		},
+		Args: noArgs("name files with -f"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			sources, unread, err := o.sources(names)
 			if err != nil {

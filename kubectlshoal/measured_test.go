@@ -146,10 +146,10 @@ func TestNodesShowMeasuredLoad(t *testing.T) {
 	want := `3 nodes: asked for are 25 % of cpu, 12 % of memory, 0 % of pods; 2 instances of 1 group
 Load of 1 of 2 nodes is measured (Prometheus at ` + url + `); the rest shows requests
 
-NODE  GROUP  INSTANCES  CPU               MEMORY            SHOWN                        STATE
-a1    -      1          ████████··  75 %  ████████··  75 %  measured 5s ago              ok
-a2    -      1          ███·······  25 %  ██········  12 %  requests, measured 6m40s ago ok
-a3    -      0          ··········  0 %   ··········  0 %   requests                     cordoned
+NODE  GROUP OF NODES  INSTANCES  CPU               MEMORY            SHOWN                        STATE
+a1    -               1          ████████··  75 %  ████████··  75 %  measured 5s ago              ok
+a2    -               1          ███·······  25 %  ██········  12 %  requests, measured 6m40s ago ok
+a3    -               0          ··········  0 %   ··········  0 %   requests                     cordoned
 `
 	if squeezed(got) != squeezed(want) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 
 	"sigs.k8s.io/yaml"
 
@@ -21,13 +22,22 @@ type printable interface {
 	Partial() bool
 }
 
+// outputs are the forms of -o, beside none.
+var outputs = []string{"json", "yaml", "wide"}
+
+// wrongOutput refuses an unknown form, before anything is read.
+func (o *options) wrongOutput() error {
+	if o.output == "" || slices.Contains(outputs, o.output) {
+		return nil
+	}
+	return fmt.Errorf("unknown output %q: json, yaml, wide, or none", o.output)
+}
+
 // print writes an answer in the form of -o. It is written at once: half an answer on a full disk is an error, not an answer.
 func (o *options) print(a printable) error {
 	var text bytes.Buffer
 	var err error
 	switch o.output {
-	case "", "wide":
-		err = a.Print(&text, answer.Paint(o.Color), o.output == "wide")
 	case "json":
 		encoder := json.NewEncoder(&text)
 		encoder.SetIndent("", "  ")
@@ -38,7 +48,7 @@ func (o *options) print(a printable) error {
 		content, err = yaml.Marshal(a)
 		text.Write(content)
 	default:
-		return fmt.Errorf("unknown output %q: json, yaml, wide, or none", o.output)
+		err = a.Print(&text, answer.Paint(o.Color), o.output == "wide")
 	}
 	o.clear()
 	if err == nil {

@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,9 +17,10 @@ import (
 )
 
 func newPlan(o *options) *cobra.Command {
-	file, oneByOne := "", false
+	var files []string
+	oneByOne := false
 	cmd := &cobra.Command{
-		Use:   "plan -f FILE",
+		Use:   "plan -f FILE...",
 		Short: "What would become of this set: nodes used, instances per node, who would wait and why",
 		Long: `Says where the instances of InstanceSets or StatefulSets would go if they were applied now: the pods are given to the
 scheduler's own plugins one by one, on a snapshot of the cluster. A file may also have PlacementPolicies. Instances that have a
@@ -27,25 +28,26 @@ node stay where they are, and those that wait for one come first. Nothing is app
 		Example: `  kubectl shoal plan -f cache.yaml
   kubectl shoal plan -f cache.yaml -o wide                 # every instance with its node
   helm template redis | kubectl shoal plan -f -`,
-		Args: cobra.NoArgs,
+		Args: noArgs("name files with -f"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := o.schedulerConfig()
 			if err != nil {
 				return err
 			}
-			return o.aboutSet(cmd.Context(), file, func(c, set *snapshot.Cluster, namespace string) (printable, error) {
+			return o.aboutSet(cmd.Context(), files, func(c, set *snapshot.Cluster, namespace string) (printable, error) {
 				return answer.PlanSets(cmd.Context(), c, config, set, namespace, oneByOne)
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&oneByOne, "one-by-one", false, "each pod is created when the one before has its answer, and not all at once")
-	return o.withConfig(o.withOutput(withFile(cmd, &file)))
+	return o.withConfig(o.withOutput(withFiles(cmd, &files)))
 }
 
 func newHeadroom(o *options) *cobra.Command {
-	file, groupBy, tries := "", corev1.LabelTopologyZone, 0
+	var files []string
+	groupBy, tries := corev1.LabelTopologyZone, 0
 	cmd := &cobra.Command{
-		Use:   "headroom -f FILE",
+		Use:   "headroom -f FILE...",
 		Short: "How many more instances of this set fit, in each zone, and what limits first",
 		Long: `Says how many more instances like those of a set fit within the limits of its group, what limits first, and how many fit
 in each zone alone, with an answer for each group of a file. Copies are placed one by one with the scheduler's own plugins on a
@@ -54,31 +56,38 @@ what other sets are still to create is not taken off.`,
 		Example: `  kubectl shoal headroom -f cache.yaml
   kubectl shoal headroom -f cache.yaml --group-by node.kubernetes.io/instance-type
   kubectl get iset cache -o yaml | kubectl shoal headroom -f -`,
-		Args: cobra.NoArgs,
+		Args: noArgs("name files with -f"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if tries < 0 {
+				return fmt.Errorf("--tries: %d is less than 0", tries)
+			}
 			config, err := o.schedulerConfig()
 			if err != nil {
 				return err
 			}
-			return o.aboutSet(cmd.Context(), file, func(c, set *snapshot.Cluster, namespace string) (printable, error) {
+			return o.aboutSet(cmd.Context(), files, func(c, set *snapshot.Cluster, namespace string) (printable, error) {
+				if err := onNodes(c, groupBy); err != nil {
+					return nil, err
+				}
 				return answer.HeadroomFor(cmd.Context(), c, config, set, namespace, groupBy, tries)
 			})
 		},
 	}
 	cmd.Flags().StringVar(&groupBy, "group-by", groupBy, "node label by whose values nodes are grouped")
-	cmd.Flags().IntVar(&tries, "tries", 0, "place so many instances one by one before the answer is \"at least\"; 0: as many as take about a minute")
-	return o.withConfig(o.withOutput(withFile(cmd, &file)))
+	cmd.Flags().IntVar(&tries, "tries", 0, "place at most so many instances one by one; what is beyond is counted, where no rule of the scheduler but room and limits "+
+		"is in the way, and else the answer is \"at least\"; 0: as many as take about a minute")
+	return o.withConfig(o.withOutput(withFiles(cmd, &files)))
 }
 
-func withFile(cmd *cobra.Command, file *string) *cobra.Command {
-	cmd.Flags().StringVarP(file, "file", "f", "", "file with an InstanceSet or a StatefulSet; - is standard input")
+func withFiles(cmd *cobra.Command, files *[]string) *cobra.Command {
+	cmd.Flags().StringArrayVarP(files, "file", "f", nil, "file with InstanceSets, StatefulSets and PlacementPolicies; may be given several times; - is standard input")
 	_ = cmd.MarkFlagFilename("file", "yaml", "json")
 	return cmd
 }
 
-// aboutSet answers a question about the set of a file.
-func (o *options) aboutSet(ctx context.Context, file string, ask func(c, set *snapshot.Cluster, namespace string) (printable, error)) error {
-	set, namespace, err := o.setFile(ctx, file)
+// aboutSet answers a question about the sets of files.
+func (o *options) aboutSet(ctx context.Context, files []string, ask func(c, set *snapshot.Cluster, namespace string) (printable, error)) error {
+	set, namespace, err := o.setFiles(ctx, files)
 	if err != nil {
 		return err
 	}
@@ -88,40 +97,41 @@ func (o *options) aboutSet(ctx context.Context, file string, ask func(c, set *sn
 	}
 	a, err := ask(c, set, namespace)
 	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+		return fmt.Errorf("%s: %w", strings.Join(files, ", "), err)
 	}
 	return o.print(a)
 }
 
-// setFile reads the file of -f.
-func (o *options) setFile(ctx context.Context, name string) (*snapshot.Cluster, string, error) {
-	if name == "" {
+// setFiles reads the files of -f, all of them as if they were one.
+func (o *options) setFiles(ctx context.Context, names []string) (*snapshot.Cluster, string, error) {
+	if len(names) == 0 {
 		return nil, "", errors.New("which set? Name its file with -f; - is standard input")
 	}
-	if name == "-" && o.dump == "-" {
+	if slices.Contains(names, "-") && o.dump == "-" {
 		return nil, "", errors.New("-f and --cluster-dump cannot both be standard input")
 	}
 	namespace, err := o.namespace()
 	if err != nil {
 		return nil, "", err
 	}
-	in, err := o.open(name)
-	if err != nil {
-		return nil, "", fmt.Errorf("opening the set: %w", err)
+	all := &snapshot.Cluster{}
+	for _, name := range names {
+		text, err := o.readAll(name)
+		if err != nil {
+			return nil, "", fmt.Errorf("reading the set: %w", err)
+		}
+		if err := refused(ctx, name, text); err != nil {
+			return nil, "", err
+		}
+		part, err := snapshot.Load(bytes.NewReader(text))
+		if err != nil {
+			return nil, "", fmt.Errorf("%s: %w", name, err)
+		}
+		for _, object := range part.Objects() {
+			all.Put(object)
+		}
 	}
-	defer in.Close()
-	text, err := io.ReadAll(in)
-	if err != nil {
-		return nil, "", fmt.Errorf("reading the set: %w", err)
-	}
-	if err := refused(ctx, name, text); err != nil {
-		return nil, "", err
-	}
-	set, err := snapshot.Load(bytes.NewReader(text))
-	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", name, err)
-	}
-	return set, namespace, nil
+	return all, namespace, nil
 }
 
 // refused says what the API server has against a file. Nothing is foretold of one: its pods would never be, and numbers out of

@@ -75,6 +75,11 @@ func (p *planting) portTakenOn(node string) {
 	p.x.Spec.Containers[0].Ports = port
 }
 
+// told has the scheduler say something to x.
+func (p *planting) told(message string) {
+	p.x.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: message}}
+}
+
 // other is another pod on a node.
 func (p *planting) other(name, node, cpu string, change ...func(*corev1.Pod)) *corev1.Pod {
 	pod := aPod(name, node, cpu)
@@ -161,6 +166,12 @@ var plants = []planted{
 		p.other("full", "c", "8")
 	}, answer.Waiting, "PodTopologySpread", 2, "free on c 1 more cpu (asked 1, free 0)"},
 	{"a claim that does not exist", func(p *planting) { mount(p.x, "data-x") }, answer.Refused, "VolumeRestrictions", 0, ""},
+	{"a claim whose StorageClass does not exist", func(p *planting) {
+		mount(p.x, "data-x")
+		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "data-x"}}
+		claim.Spec.StorageClassName, claim.Spec.AccessModes = ptr.To("local"), []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
+		p.Put(claim)
+	}, answer.Refused, "VolumeBinding", 0, "create StorageClass local, with volumeBindingMode WaitForFirstConsumer"},
 	{"a volume on a node that is gone", func(p *planting) {
 		claim, volume := localVolume(p.x, "gone")
 		p.Put(claim)
@@ -278,12 +289,15 @@ var plants = []planted{
 		})
 		p.x.Annotations = map[string]string{"kubernetes.io/ingress-bandwidth": "200M"}
 	}, answer.Waiting, "SHOAL1116", 3, "add a node like a"},
+	{"nodes are too busy, by a measurement that is not read", func(p *planting) {
+		p.told("0/3 nodes are available: 1 Insufficient cpu, 2 " + reason.NodeBusy.Message() + ".")
+	}, answer.Waiting, "SHOAL1115", 2, ""},
+	{"what was in its way has gone", func(p *planting) { p.told("0/3 nodes are available: 3 Insufficient cpu.") }, answer.WouldFit, "", 0, ""},
 }
 
 // notPlanted are reasons against a pod that no snapshot of a cluster can give, and why.
 var notPlanted = map[reason.Code]string{
 	reason.Held:          "a pod that is tried hears what its spokesman heard: see the reason that is planted for one that waits behind another",
-	reason.NodeBusy:      "thresholds are about measured load, which is left out",
 	reason.ClaimReplaced: "the scheduler's cache and the API server have to differ, and there is one snapshot",
 	reason.NodeVacated:   "the same",
 }
@@ -337,7 +351,7 @@ func (p planted) world() *planting {
 // Each reason is found under its code or plugin, on as many nodes as it was planted on; the change that helps is the first of
 // those that are offered; and a redacted dump gives the same answer.
 func TestExplainFindsPlantedReasons(t *testing.T) {
-	if len(plants) < 39 {
+	if len(plants) < 42 {
 		t.Errorf("only %d reasons are planted", len(plants))
 	}
 	schema := schemaOf(t, "explanation.v1.json")

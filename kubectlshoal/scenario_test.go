@@ -88,7 +88,7 @@ func run(t *testing.T, in string, args ...string) string {
 	code, tell := ExitCode(err)
 	text := out.String() + errors.String()
 	if tell {
-		text += "kubectl shoal: " + err.Error() + "\n"
+		text += "kubectl shoal: " + Told(err) + "\n"
 	}
 	if code != 0 {
 		text += fmt.Sprintf("exit %d\n", code)

@@ -3,21 +3,28 @@ package kubectlshoal
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"net/url"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
 	"github.com/shoal-dev/shoal/kubectlshoal/switchover"
 )
 
 func newSwitchover(o *options) *cobra.Command {
-	return switchover.New(switchover.Environment{
-		Out: o.Streams.Out, ErrOut: o.Streams.ErrOut, Now: o.Now, Namespace: o.namespace, Connect: o.writer, Complete: o.completeShard, Bad: errBad,
+	cmd := switchover.New(switchover.Environment{
+		Out: o.Streams.Out, ErrOut: o.Streams.ErrOut, Now: o.Now, Namespace: o.namespace, Connect: o.writer, Complete: o.completeOne(shardNames), Bad: errBad,
 	})
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		err := run(cmd, args)
+		if unreached := (&url.Error{}); errors.As(err, &unreached) {
+			return fmt.Errorf("%w; is the cluster up, and the right one (KUBECONFIG, --context)?", err)
+		}
+		return err
+	}
+	return cmd
 }
 
 // writer is a client of the cluster, for the one command that changes something.
@@ -39,24 +46,4 @@ func (o *options) writer() (client.Client, error) {
 		return nil, fmt.Errorf("connecting to %s: %w", config.Host, err)
 	}
 	return c, nil
-}
-
-// completeShard offers the shards of sets with roles.
-func (o *options) completeShard(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-	namespace, err := o.namespace()
-	if err != nil || len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	c, err := o.snapshot(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	var offered []string
-	for _, pod := range c.Pods {
-		set, shard := pod.Labels[v1alpha1.LabelInstanceSet], pod.Labels[v1alpha1.LabelShard]
-		if name := set + "/" + shard; pod.Namespace == namespace && set != "" && shard != "" && strings.HasPrefix(name, typed) && !slices.Contains(offered, name) {
-			offered = append(offered, name)
-		}
-	}
-	return offered, cobra.ShellCompDirectiveNoFileComp
 }

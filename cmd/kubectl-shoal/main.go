@@ -1,5 +1,5 @@
-// Command kubectl-shoal is a plugin of kubectl: `kubectl shoal` answers questions about the placement of instances, and
-// changes nothing. See docs/kubectl-shoal.md.
+// Command kubectl-shoal is a plugin of kubectl: `kubectl shoal` answers questions about the placement of instances. It changes
+// nothing, but for `switchover`, which asks the manager to hand over a master. See docs/kubectl-shoal.md.
 package main
 
 import (
@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -48,8 +47,7 @@ func main() {
 	stop()
 	code, tell := kubectlshoal.ExitCode(err)
 	if tell {
-		// One line, whatever a library put into its message.
-		fmt.Fprintln(os.Stderr, "kubectl shoal:", strings.Join(strings.Fields(err.Error()), " "))
+		fmt.Fprintln(os.Stderr, "kubectl shoal:", kubectlshoal.Told(err))
 	}
 	os.Exit(code)
 }

@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +15,7 @@ import (
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
 	"github.com/shoal-dev/shoal/kubectlshoal/trial"
+	"github.com/shoal-dev/shoal/plugins/loadbalance"
 	"github.com/shoal-dev/shoal/reason"
 	"github.com/shoal-dev/shoal/slots"
 	"github.com/shoal-dev/shoal/spelling"
@@ -29,7 +32,7 @@ type State string
 
 // States of a pod. Only Waiting and Refused are a problem of scheduling.
 const (
-	Waiting     State = "Waiting"     // no node can take it
+	Waiting     State = "Waiting"     // no node can take it, or the scheduler finds those too busy that have room
 	Refused     State = "Refused"     // it is refused before any node is looked at
 	WouldFit    State = "WouldFit"    // a node can take it now
 	Placed      State = "Placed"      // it has a node
@@ -63,6 +66,8 @@ type Explanation struct {
 	Advice string `json:"advice,omitempty"`
 	// Evicts is the node from which pods of lower priority would be evicted to make room.
 	Evicts string `json:"evicts,omitempty"`
+	// LastTold is what the scheduler told a pod for which there is room: it may be older than that.
+	LastTold string `json:"lastTold,omitempty"`
 	// Scheduler is where the scheduler's configuration comes from, Incomplete what could not be read.
 	Scheduler  string   `json:"scheduler"`
 	Incomplete []string `json:"incomplete,omitempty"`
@@ -142,12 +147,12 @@ func Explain(ctx context.Context, c *snapshot.Cluster, config *trial.Config, nam
 	if err != nil {
 		return nil, err
 	}
+	e.Incomplete = slices.Concat(c.Unreadable, config.Unread)
 	e.countGroups(c)
 	e.Advice, e.Evicts = v.Advice, v.Evicts
 	switch {
 	case v.Node != "":
-		e.State, e.Node = WouldFit, v.Node
-		e.Summary = fmt.Sprintf("node %s can take it now: if it goes on waiting, look whether shoal-scheduler runs (kubectl -n shoal-system get pods)", v.Node)
+		e.room(pod, v.Node)
 		return e, nil
 	case v.Before != nil:
 		e.State = Refused
@@ -163,6 +168,28 @@ func Explain(ctx context.Context, c *snapshot.Cluster, config *trial.Config, nam
 	return e, err
 }
 
+// busy are the nodes of which the scheduler told a pod that they are too busy.
+var busy = regexp.MustCompile(`(\d+) ` + regexp.QuoteMeta(reason.NodeBusy.Message()))
+
+// room answers for a pod that a node can take, by all that was read. Measured load is not: about that, the scheduler's last word is the only one.
+func (e *Explanation) room(pod *corev1.Pod, node string) {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+			e.LastTold = c.Message
+		}
+	}
+	if found := busy.FindStringSubmatch(e.LastTold); found != nil {
+		rule := ruleOf(trial.Refusal{Plugin: loadbalance.Name, Message: reason.NodeBusy.Text(), Code: reason.NodeBusy})
+		rule.Nodes, _ = strconv.Atoi(found[1]) // digits
+		e.State, e.Rules = Waiting, []Rule{rule}
+		e.Summary = fmt.Sprintf("node %s has the room, but shoal-scheduler last found %s too busy, and measured load is not read here",
+			node, count(rule.Nodes, "node"))
+		return
+	}
+	e.State, e.Node = WouldFit, node
+	e.Summary = fmt.Sprintf("node %s can take it now: if it goes on waiting, look whether shoal-scheduler runs (kubectl shoal check)", node)
+}
+
 // settled answers for pods that wait for no scheduler, or not for ours.
 func (e *Explanation) settled(c *snapshot.Cluster, pod *corev1.Pod) bool {
 	scheduler := cmp.Or(pod.Spec.SchedulerName, corev1.DefaultSchedulerName)
@@ -171,7 +198,7 @@ func (e *Explanation) settled(c *snapshot.Cluster, pod *corev1.Pod) bool {
 		e.State, e.Summary = Ended, "its processes are gone for good ("+string(pod.Status.Phase)+"): it holds no place and waits for none"
 	case pod.Spec.NodeName != "":
 		e.State, e.Node = Placed, pod.Spec.NodeName
-		e.Summary = "it has been placed on node " + pod.Spec.NodeName
+		e.Summary = "on node " + pod.Spec.NodeName
 		if snapshot.Find(c.Nodes, "", pod.Spec.NodeName) == nil {
 			e.Summary += ", which does not exist (any more)"
 		}
@@ -317,18 +344,26 @@ func alike(c *snapshot.Cluster, namespace, name string) string {
 			near = append(near, p.Name)
 		}
 	}
-	switch {
-	case len(same) > 0:
+	if len(same) > 0 {
 		return ": there is one in " + strings.Join(same, ", ") + " (use -n)"
-	case len(near) > 0:
-		return ": did you mean " + strings.Join(near[:min(3, len(near))], ", ") + "?"
 	}
-	return ""
+	return meant(near)
+}
+
+// meant offers some of the names that are near to one that does not exist.
+func meant(near []string) string {
+	if len(near) == 0 {
+		return ""
+	}
+	return ": did you mean " + strings.Join(near[:min(3, len(near))], ", ") + "?"
 }
 
 // coded is a refusal in one clause, with its code.
 func coded(r trial.Refusal) string {
-	if r.Code == 0 {
+	switch {
+	case r.Code == 0 && r.Plugin == "":
+		return r.Message
+	case r.Code == 0:
 		return r.Plugin + ": " + r.Message
 	}
 	return r.Code.Because("%s", r.Message)

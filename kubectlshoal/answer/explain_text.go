@@ -14,6 +14,9 @@ func (e *Explanation) Print(out io.Writer, p Paint, wide bool) error {
 	if e.Group != nil {
 		fmt.Fprintln(out, e.Group)
 	}
+	if e.LastTold != "" {
+		fmt.Fprintf(out, "shoal-scheduler last said: %s\n", e.LastTold)
+	}
 	if e.Evicts != "" {
 		fmt.Fprintf(out, "Pods of lower priority would be evicted from %s to make room.\n", e.Evicts)
 	}
@@ -43,7 +46,7 @@ func (e *Explanation) printRules(out io.Writer) error {
 	if len(e.Rules) == 0 || e.State != Waiting {
 		return nil
 	}
-	columns := len(e.NodeGroups) > 1
+	columns := len(e.NodeGroups) > 1 && e.LastTold == "" // which does not say which nodes
 	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	fmt.Fprintf(table, "\nRULE\tNODES")
 	for _, g := range e.NodeGroups {

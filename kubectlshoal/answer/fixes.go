@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -354,6 +355,15 @@ func (s situation) beforeNodes(r trial.Refusal) [][]fix {
 			names = append(names, gate.Name)
 		}
 		return [][]fix{{{text: "remove the scheduling gate " + strings.Join(names, " and "), apply: func(t *situation) { t.pod.Spec.SchedulingGates = nil }}}}
+	case len(r.Classes) > 0:
+		name := slices.Compact(slices.Sorted(slices.Values(r.Classes)))
+		return [][]fix{{{text: "create StorageClass " + strings.Join(name, " and ") + ", with volumeBindingMode WaitForFirstConsumer", apply: func(t *situation) {
+			for _, name := range r.Classes {
+				class := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: "any"}
+				class.VolumeBindingMode = ptr.To(storagev1.VolumeBindingWaitForFirstConsumer)
+				t.cluster.Put(class)
+			}
+		}}}}
 	case r.Code == reason.PolicyNotFound:
 		g, _ := slots.GroupOf(s.pod.Namespace, s.pod.Labels)
 		return [][]fix{{{text: "create PlacementPolicy " + g.Policy + " in namespace " + g.Namespace, apply: func(t *situation) {

@@ -2,6 +2,7 @@ package answer
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -68,6 +69,9 @@ func (f *Fleet) Partial() bool { return len(f.Incomplete) > 0 }
 // FleetOf says how full the nodes are. With the name of a group, only its instances count, and only nodes with some of them
 // are listed.
 func FleetOf(c *snapshot.Cluster, namespace, group, groupBy string) (*Fleet, error) {
+	if len(c.Nodes) == 0 {
+		return nil, errors.New("there are no nodes")
+	}
 	f := &Fleet{APIVersion: ExplainVersion, Kind: FleetKind, Group: group, GroupedBy: groupBy, Nodes: []NodeHeat{}, Incomplete: c.Unreadable}
 	held := slots.Count(c.World())
 	if group != "" {
@@ -77,6 +81,9 @@ func FleetOf(c *snapshot.Cluster, namespace, group, groupBy string) (*Fleet, err
 			names[name] = names[name] || s.Group.Namespace == namespace
 			return s.Group.Namespace != namespace || name != group
 		})
+		for _, name := range GroupNames(c, namespace) { // also of pods that wait, and hold no slot yet
+			names[name] = true
+		}
 		if err := f.limit(c, namespace, held, names); err != nil {
 			return nil, err
 		}
@@ -90,7 +97,23 @@ func FleetOf(c *snapshot.Cluster, namespace, group, groupBy string) (*Fleet, err
 	return f, nil
 }
 
-// limit finds the limits of the group; without instances and without a policy there is no such group.
+// GroupNames are the groups of a namespace, by their policies and the labels of pods, in alphabetical order.
+func GroupNames(c *snapshot.Cluster, namespace string) []string {
+	names := map[string]bool{}
+	for _, p := range c.Policies {
+		if p.Namespace == namespace {
+			names[p.Name] = true
+		}
+	}
+	for _, pod := range c.Pods {
+		if g, grouped := slots.GroupOf(pod.Namespace, pod.Labels); grouped && g.Namespace == namespace && !snapshot.Ended(pod) {
+			names[cmp.Or(g.Policy, g.Cluster)] = true
+		}
+	}
+	return sortedKeys(names)
+}
+
+// limit finds the limits of the group; without pods and without a policy there is no such group.
 func (f *Fleet) limit(c *snapshot.Cluster, namespace string, held []slots.Slot, names map[string]bool) error {
 	policy := snapshot.Find(c.Policies, namespace, f.Group)
 	if policy != nil {
@@ -101,7 +124,7 @@ func (f *Fleet) limit(c *snapshot.Cluster, namespace string, held []slots.Slot, 
 		}
 		return nil
 	}
-	if len(held) > 0 {
+	if names[f.Group] {
 		return nil
 	}
 	hint := ""

@@ -32,9 +32,9 @@ func (f *Fleet) Print(out io.Writer, p Paint, wide bool) error {
 	}
 	var b strings.Builder
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	head := "\nNODE\tGROUP\tINSTANCES\tCPU\t\tMEMORY\t\tSHOWN\tSTATE"
+	head := "\nNODE\tGROUP OF NODES\tINSTANCES\tCPU\t\tMEMORY\t\tSHOWN\tSTATE"
 	if wide {
-		head = "\nNODE\tGROUP\tINSTANCES\tCPU\t\tMEMORY\t\tSHOWN\tCPU ASKED\tMEMORY ASKED\tPODS\tNET IN\tNET OUT\tSTATE"
+		head = "\nNODE\tGROUP OF NODES\tINSTANCES\tCPU\t\tMEMORY\t\tSHOWN\tCPU ASKED\tMEMORY ASKED\tPODS\tNET IN\tNET OUT\tSTATE"
 	}
 	fmt.Fprintln(table, head)
 	for _, n := range nodes {

@@ -92,7 +92,8 @@ func (h *Headroom) Partial() bool {
 // room that is free now, with the limits of the group, and places instances like those of the set's own template one by one
 // with the scheduler, tries of them at most; 0 for a bound that keeps the time at about a minute.
 func HeadroomFor(ctx context.Context, c *snapshot.Cluster, config *trial.Config, file *snapshot.Cluster, namespace, groupBy string, tries int) (*Headroom, error) {
-	h := &Headroom{APIVersion: ExplainVersion, Kind: HeadroomKind, GroupedBy: groupBy, Groups: []GroupRoom{}, Scheduler: config.Source, Incomplete: c.Unreadable}
+	h := &Headroom{APIVersion: ExplainVersion, Kind: HeadroomKind, GroupedBy: groupBy, Groups: []GroupRoom{}, Scheduler: config.Source}
+	h.Incomplete = slices.Concat(c.Unreadable, config.Unread)
 	units := unitsOf(file, namespace)
 	if len(units) == 0 {
 		units = []unit{{file: file}} // apply says what is missing

@@ -94,7 +94,8 @@ func LoseNodes(ctx context.Context, c *snapshot.Cluster, config *trial.Config, n
 			return nil, fmt.Errorf("there is no node %s%s", name, alikeNode(c, name))
 		}
 	}
-	l := &Loss{APIVersion: ExplainVersion, Kind: LossKind, Nodes: names, Groups: []GroupLoss{}, Scheduler: config.Source, Incomplete: c.Unreadable}
+	l := &Loss{APIVersion: ExplainVersion, Kind: LossKind, Nodes: names, Groups: []GroupLoss{}, Scheduler: config.Source}
+	l.Incomplete = slices.Concat(c.Unreadable, config.Unread)
 	gone := func(node string) bool { return slices.Contains(names, node) }
 	byGroup := map[slots.Group][]slots.Slot{}
 	for _, s := range all {
@@ -131,10 +132,7 @@ func alikeNode(c *snapshot.Cluster, name string) string {
 			near = append(near, n.Name)
 		}
 	}
-	if len(near) == 0 {
-		return ""
-	}
-	return ": did you mean " + strings.Join(near[:min(3, len(near))], ", ") + "?"
+	return meant(near)
 }
 
 func groupLoss(c *snapshot.Cluster, g slots.Group, held []slots.Slot, gone func(string) bool) GroupLoss {

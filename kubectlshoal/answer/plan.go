@@ -32,7 +32,7 @@ type Plan struct {
 	Refused  int `json:"refused"`
 	// Foreign are pods of the sets that no scheduler of Shoal places: they are in none of these numbers.
 	Foreign []ForeignPods `json:"foreign,omitempty"`
-	// Certain is false when the scheduler may choose otherwise, and Uncertain says why.
+	// Certain is false when the scheduler may choose otherwise; Uncertain and Incomplete say why.
 	Certain   bool     `json:"certain"`
 	Uncertain []string `json:"uncertain,omitempty"`
 	// NodesUsed is how many nodes hold instances of the groups in the end, or pods of sets without a group, and PerNode how many each of them.
@@ -106,7 +106,8 @@ func PlanSets(ctx context.Context, c *snapshot.Cluster, config *trial.Config, fi
 	}
 	p := &Plan{
 		APIVersion: ExplainVersion, Kind: PlanKind, Sets: w.names, Existing: len(w.placed), Waiting: len(w.waiting), New: len(w.pods),
-		Foreign: w.foreign, PerNode: []NodeFill{}, Instances: []PlanInstance{}, Refusals: []PlanRefusal{}, Scheduler: config.Source, Incomplete: c.Unreadable,
+		Foreign: w.foreign, PerNode: []NodeFill{}, Instances: []PlanInstance{}, Refusals: []PlanRefusal{}, Scheduler: config.Source,
+		Incomplete: slices.Concat(c.Unreadable, config.Unread),
 	}
 	before := heldOf(c, w)
 	s, err := trial.New(ctx, config, after)
@@ -133,7 +134,7 @@ func PlanSets(ctx context.Context, c *snapshot.Cluster, config *trial.Config, fi
 		return nil, err
 	}
 	p.refuse(waiters)
-	p.Certain = len(p.Uncertain) == 0
+	p.Certain = len(p.Uncertain) == 0 && len(p.Incomplete) == 0
 	p.PerNode = fills(before, heldOf(after, w))
 	for _, n := range p.PerNode {
 		if n.After > 0 {

@@ -20,6 +20,24 @@ var knownKeys = []string{
 	v1alpha1.AnnotationRetainedFor, v1alpha1.AnnotationMaxMemory, v1alpha1.ResourceNetIngress, v1alpha1.ResourceNetEgress,
 }
 
+// marks are keys by which the manager gives up a volume and what is on it: they are offered to nobody.
+var marks = []string{v1alpha1.LabelLost, v1alpha1.LabelRetired}
+
+// nearestKey offers the key that may have been meant. What all of them begin with makes none like another.
+func nearestKey(name string) string {
+	prefix := v1alpha1.GroupName + "/"
+	var known []string
+	for _, key := range knownKeys {
+		if !slices.Contains(marks, key) {
+			known = append(known, strings.TrimPrefix(key, prefix))
+		}
+	}
+	if near := spelling.Nearest(strings.TrimPrefix(name, prefix), known); near != "" {
+		return ", did you mean " + prefix + near + "?"
+	}
+	return ""
+}
+
 // carriers are the fields whose keys are labels, annotations or resources.
 var carriers = map[string]bool{"labels": true, "annotations": true, "matchLabels": true, "requests": true, "limits": true}
 
@@ -37,7 +55,7 @@ func (l *linter) keys(o object) {
 				continue
 			}
 			if name := child.Value; carrier && strings.HasPrefix(name, v1alpha1.GroupName+"/") && !slices.Contains(knownKeys, name) {
-				f := o.finding(child.Line, "", fmt.Sprintf("unknown label, annotation or resource %s%s", name, spelling.Guess(name, knownKeys)))
+				f := o.finding(child.Line, "", fmt.Sprintf("unknown label, annotation or resource %s%s", name, nearestKey(name)))
 				f.Object = o.name()
 				l.Findings = append(l.Findings, *f)
 			}

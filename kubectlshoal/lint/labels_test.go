@@ -26,3 +26,15 @@ func TestAllKeysAreKnown(t *testing.T) {
 		}
 	}
 }
+
+// What all keys begin with makes none like another, and nobody is led to the marks by which a volume is given up.
+func TestNearestKey(t *testing.T) {
+	for name, want := range map[string]string{
+		"shoal.dev/foo": "", "shoal.dev/los": "", "shoal.dev/losst": "", "shoal.dev/retird": "",
+		"shoal.dev/placement-polcy": ", did you mean shoal.dev/placement-policy?", "shoal.dev/shrd": ", did you mean shoal.dev/shard?",
+	} {
+		if got := nearestKey(name); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+}

@@ -75,10 +75,14 @@ func Check(ctx context.Context, sources []Source) (*Report, error) {
 		}
 	}
 	l.groups.assess(l.add)
+	l.sort()
+	return l.Report, nil
+}
+
+func (l *linter) sort() {
 	slices.SortStableFunc(l.Findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
-	return l.Report, nil
 }
 
 // Refusals are what the API server would say against the objects of Shoal's kinds in a file, and fields that it would drop. Limits that are
@@ -94,6 +98,7 @@ func Refusals(ctx context.Context, s Source) ([]Finding, error) {
 			l.check(ctx, object{d, d.root, d.value})
 		}
 	}
+	l.sort()
 	return l.Findings, nil
 }
 

@@ -47,6 +47,22 @@ func (c *Cluster) Clone() *Cluster {
 	return &d
 }
 
+// In is the cluster with a namespace for what has none and needs one, as kubectl gives it when a file is applied.
+func (c *Cluster) In(namespace string) *Cluster {
+	d := &Cluster{TakenAt: c.TakenAt, Version: c.Version, Unreadable: c.Unreadable}
+	for _, o := range c.Objects() {
+		switch o.(type) {
+		case *corev1.Node, *corev1.PersistentVolume, *storagev1.StorageClass:
+		default:
+			if o.GetNamespace() == "" {
+				o.SetNamespace(namespace)
+			}
+		}
+		d.Put(o)
+	}
+	return d
+}
+
 // Put adds an object, or replaces the one of its name; it reports false for a kind that is of no interest. An object
 // without UID or version gets some: the scheduler tells objects apart by them, and files that people write have none.
 func (c *Cluster) Put(o client.Object) bool {

@@ -41,7 +41,10 @@ func Write(out io.Writer, c *Cluster) error {
 	if err != nil {
 		return err
 	}
-	f := file{APIVersion: DumpVersion, Kind: DumpKind, TakenAt: &c.TakenAt, Version: c.Version, Unreadable: c.Unreadable}
+	f := file{APIVersion: DumpVersion, Kind: DumpKind, Version: c.Version, Unreadable: c.Unreadable}
+	if !c.TakenAt.IsZero() {
+		f.TakenAt = &c.TakenAt
+	}
 	for _, o := range c.Objects() {
 		kinds, _, err := scheme.ObjectKinds(o)
 		if err != nil {

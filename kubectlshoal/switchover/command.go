@@ -69,7 +69,7 @@ Ctrl-C, and when nothing more is heard, the exit code is 1: how it ends is not k
   kubectl shoal switchover orders/2 --dry-run                    # who is master, who could take over, what speaks against it
   kubectl shoal switchover orders/2 --no-wait -o name            # ask, and print what to look at
   kubectl shoal switchover orders/2 --policy BestEffort && kubectl delete pod orders-6`,
-		Args:              cobra.ExactArgs(1),
+		Args:              oneShard,
 		ValidArgsFunction: e.Complete,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := newCall(e, f, args[0], cmd.Flags().Changed("wait"))
@@ -90,6 +90,17 @@ Ctrl-C, and when nothing more is heard, the exit code is 1: how it ends is not k
 	_ = cmd.RegisterFlagCompletionFunc("policy", cobra.FixedCompletions([]string{"Strict", "BestEffort"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml", "name"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
+}
+
+// oneShard wants one argument.
+func oneShard(_ *cobra.Command, args []string) error {
+	switch len(args) {
+	case 0:
+		return errors.New("which shard? Write 'switchover SET/SHARD'")
+	case 1:
+		return nil
+	}
+	return fmt.Errorf("expected one shard, got %d: write 'switchover SET/SHARD'", len(args))
 }
 
 func newCall(e Environment, f flags, arg string, waitSet bool) (*call, error) {

@@ -26,6 +26,8 @@ type Config struct {
 	Source string
 	// Load is where LoadBalance would measure load; nil where requests decide.
 	Load *config.LoadSource
+	// Unread says what the scheduler would read and a trial does not, and what that leaves untried: an answer is incomplete without it.
+	Unread []string
 	// Tried is called after each pod that a Scheduler has tried, for who shows that it goes on; nil for nobody.
 	Tried   func()
 	profile schedulerconfig.KubeSchedulerProfile
@@ -48,20 +50,28 @@ func LoadConfig(name string) (*Config, error) {
 	}
 	i := slices.IndexFunc(c.Profiles, func(p schedulerconfig.KubeSchedulerProfile) bool { return p.SchedulerName == v1alpha1.SchedulerName })
 	profile := c.Profiles[max(0, i)]
-	return &Config{Source: source, Load: byRequests(&profile), profile: profile}, nil
+	load, unread := byRequests(&profile)
+	return &Config{Source: source, Load: load, Unread: append(unread, unscored(profile.Plugins)...), profile: profile}, nil
 }
 
 // byRequests has LoadBalance go by requests, as it does where nothing is measured: a command that answers a question, maybe about
-// a dump of last week, does not wait for measurements of now. It returns where load would be measured.
-func byRequests(profile *schedulerconfig.KubeSchedulerProfile) (from *config.LoadSource) {
+// a dump of last week, does not wait for measurements of now. It returns where load would be measured, and what is not tried for want of it.
+func byRequests(profile *schedulerconfig.KubeSchedulerProfile) (from *config.LoadSource, unread []string) {
 	for i := range profile.PluginConfig {
-		if args, ok := profile.PluginConfig[i].Args.(*config.LoadBalanceArgs); ok {
-			args, from = args.DeepCopy(), args.Load
-			args.Load, args.Thresholds = nil, nil
-			profile.PluginConfig[i].Args = args
+		args, ok := profile.PluginConfig[i].Args.(*config.LoadBalanceArgs)
+		switch {
+		case !ok:
+			continue
+		case len(args.Thresholds) > 0:
+			unread = append(unread, "measured load: its thresholds, which may close nodes, were not tried, and nodes were ranked by requests")
+		case args.Load != nil:
+			unread = append(unread, "measured load: nodes were ranked by requests")
 		}
+		args, from = args.DeepCopy(), args.Load
+		args.Load, args.Thresholds = nil, nil
+		profile.PluginConfig[i].Args = args
 	}
-	return from
+	return from, unread
 }
 
 // AtPrometheus is from with the URL of a Prometheus: the queries and labels are those of from, or where it is nil or another

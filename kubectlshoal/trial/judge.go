@@ -46,6 +46,8 @@ type Refusal struct {
 	Message string
 	// Code is the entry in our catalogue, 0 for a reason of Kubernetes' own plugins.
 	Code reason.Code
+	// Classes are storage classes that the pod's claims name, and that do not exist.
+	Classes []string
 }
 
 // attempts is how often a pod is tried before it waits: on the nodes of the plan, on all nodes, and with the plans that are
@@ -112,6 +114,7 @@ func (s *Scheduler) cycle(ctx context.Context, cs fwk.CycleState, pod *corev1.Po
 	named, status, by := s.framework.RunPreFilterPlugins(ctx, cs, pod)
 	if !status.IsSuccess() {
 		r := refusal(status)
+		s.classes(pod, &r)
 		v.Before = &r
 		all := framework.NewDefaultNodeToStatus()
 		all.SetAbsentNodesStatus(status)

@@ -18,7 +18,6 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
-	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler"
 	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
 	internalcache "k8s.io/kubernetes/pkg/scheduler/backend/cache"
@@ -27,8 +26,6 @@ import (
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
-	"github.com/shoal-dev/shoal/plugins/dispersion"
-	"github.com/shoal-dev/shoal/plugins/loadbalance"
 	"github.com/shoal-dev/shoal/replica"
 	"github.com/shoal-dev/shoal/slots"
 )
@@ -42,11 +39,12 @@ type Scheduler struct {
 	trying    string // namespace and name of the pod
 	again     bool   // a plugin wants it to be tried once more
 	tried     func()
+	noClasses bool // the storage classes could not be read
 }
 
 // New makes a scheduler that knows a cluster.
 func New(ctx context.Context, config *Config, c *snapshot.Cluster) (*Scheduler, error) {
-	s := &Scheduler{replicas: map[reflect.Type]*replica.Informer{}, tried: config.Tried}
+	s := &Scheduler{replicas: map[reflect.Type]*replica.Informer{}, tried: config.Tried, noClasses: hidden(c, "storageclasses")}
 	kube := fake.NewClientset()
 	factory := informers.NewSharedInformerFactory(kube, 0)
 	for _, o := range []client.Object{
@@ -82,18 +80,12 @@ func (s *Scheduler) assemble(ctx context.Context, config *Config, kube kubernete
 	// What New starts in the background keeps metrics, of which nobody looks at any: it ends at once.
 	making, made := context.WithCancel(ctx)
 	defer made()
-	registry := map[string]func(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error){
-		dispersion.Name: func(ctx context.Context, args runtime.Object, h fwk.Handle) (fwk.Plugin, error) {
-			return dispersion.NewWith(ctx, args, h, s.replicas[reflect.TypeFor[*v1alpha1.PlacementPolicy]()])
-		},
-		loadbalance.Name: loadbalance.New,
-	}
 	var err error
 	s.sched, err = scheduler.New(making, kube, factory, nil,
 		func(string) events.EventRecorderLogger { return silent{} },
 		scheduler.WithProfiles([]schedulerconfig.KubeSchedulerProfile{config.profile}...),
 		scheduler.WithParallelism(1),
-		scheduler.WithFrameworkOutOfTreeRegistry(registry))
+		scheduler.WithFrameworkOutOfTreeRegistry(s.plugins()))
 	if err != nil {
 		return fmt.Errorf("making the scheduler of %s: %w", config.Source, err)
 	}
