@@ -320,7 +320,6 @@ var bugs = []bug{
 
 	// Updates.
 	{name: "update-disturbs-masters", file: "instanceset/decide/handover.go", is: "if !p.leads(i) || p.switchoverMode()", becomes: "if i != nil || p.switchoverMode()", scenarios: ofUpdates, apart: true, why: noUpdates},
-	{name: "update-master-before-replicas", file: "instanceset/decide/update.go", is: "case p.leads(i) && p.replicasLeft[p.shardOf(i)]:", becomes: "case i == nil:", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-during-a-switchover", file: "instanceset/decide/update.go", is: "case p.handingOver(i):", becomes: "case i == nil:", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-all-masters-at-once", file: "instanceset/decide/update.go", is: "if p.toUpdate[i.ordinal] && p.handsOver(i) {", becomes: "if false {", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-asks-again-at-once", file: "instanceset/decide/handover.go", is: "\tcase asked == nil:\n", becomes: "\tcase asked == nil || asked.Ended && !asked.Complete:\n", scenarios: ofUpdates, apart: true, why: noUpdates},
