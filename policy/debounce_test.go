@@ -28,11 +28,11 @@ func TestManyPodsCostOneLook(t *testing.T) {
 			h.Create(t.Context(), event.CreateEvent{Object: &corev1.Pod{}}, q)
 			h.Update(t.Context(), event.UpdateEvent{ObjectOld: &corev1.Pod{}, ObjectNew: &corev1.Pod{}}, q)
 		}
-		time.Sleep(long - time.Millisecond)
+		<-time.After(long - time.Millisecond)
 		if n := q.Len(); n != 0 {
 			t.Errorf("%d requests before the while is over", n)
 		}
-		time.Sleep(2 * time.Millisecond)
+		<-time.After(2 * time.Millisecond)
 		if n := q.Len(); n != 1 {
 			t.Errorf("%d requests after it, want 1", n)
 		}

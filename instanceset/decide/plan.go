@@ -144,20 +144,27 @@ func (c Change) String() string {
 	if c.Details != "" {
 		add("%s", c.Details)
 	}
-	if c.Kind == CreatePod && c.Instance.Asked != nil {
-		add("revision=%s", c.Instance.Revision)
-	}
-	if c.Kind == CreatePod && c.Instance.Policy != "" {
-		add("policy=%s@%s", c.Instance.Policy, c.Instance.PolicyVersion)
-	}
-	if c.Kind == CreatePod && c.Instance.TerminalFailures > 0 {
-		add("failures=%d", c.Instance.TerminalFailures)
-	}
-	if c.Kind == CreatePod && c.Instance.AgentOf != "" {
-		add("agentOf=%s", c.Instance.AgentOf)
+	if c.Kind == CreatePod {
+		c.describePod(add)
 	}
 	if c.Force {
 		add("force")
 	}
 	return fmt.Sprintf("%-15s %-33s %s", c.Kind, strings.Join(object, " "), c.Words)
+}
+
+// describePod adds what a pod is made with.
+func (c Change) describePod(add func(format string, args ...any)) {
+	if c.Instance.Asked != nil {
+		add("revision=%s", c.Instance.Revision)
+	}
+	if c.Instance.Policy != "" {
+		add("policy=%s@%s", c.Instance.Policy, c.Instance.PolicyVersion)
+	}
+	if c.Instance.TerminalFailures > 0 {
+		add("failures=%d", c.Instance.TerminalFailures)
+	}
+	if c.Instance.AgentOf != "" {
+		add("agentOf=%s", c.Instance.AgentOf)
+	}
 }

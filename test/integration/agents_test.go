@@ -131,11 +131,10 @@ type fleet struct {
 
 // simulated is the agent of one pod.
 type simulated struct {
-	pod         *corev1.Pod
-	shard       int
-	from        net.IP
-	certificate tls.Certificate
-	client      *http.Client
+	pod    *corev1.Pod
+	shard  int
+	from   net.IP
+	client *http.Client
 
 	mu       sync.Mutex
 	role     agent.Role
