@@ -105,7 +105,8 @@ func unserved(ours map[string][]string, s selector) (wrong []string) {
 // unknownValues are types of conditions, names and codes of reasons that do not exist: a series that never comes.
 func unknownValues(s selector) (wrong []string) {
 	types := []string{
-		v1alpha1.ConditionReady, v1alpha1.ConditionProgressing, v1alpha1.ConditionPlaced, v1alpha1.ConditionRebuilding, v1alpha1.ConditionPaused,
+		v1alpha1.ConditionReady, v1alpha1.ConditionProgressing, v1alpha1.ConditionPlaced, v1alpha1.ConditionRebuilding, v1alpha1.ConditionPaused, v1alpha1.ConditionNoMaster,
+		v1alpha1.ConditionTwoMasters,
 		v1alpha1.ConditionFeasible, v1alpha1.ConditionWithinLimits, v1alpha1.ConditionSurvivesNodeLoss,
 	}
 	var reasons []string
