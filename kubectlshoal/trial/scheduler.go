@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
@@ -45,7 +44,7 @@ type Scheduler struct {
 // New makes a scheduler that knows a cluster.
 func New(ctx context.Context, config *Config, c *snapshot.Cluster) (*Scheduler, error) {
 	s := &Scheduler{replicas: map[reflect.Type]*replica.Informer{}, tried: config.Tried, noClasses: hidden(c, "storageclasses")}
-	kube := fake.NewClientset()
+	kube := s.server()
 	factory := informers.NewSharedInformerFactory(kube, 0)
 	for _, o := range []client.Object{
 		&corev1.Pod{}, &corev1.Node{}, &corev1.PersistentVolume{}, &corev1.PersistentVolumeClaim{}, &storagev1.StorageClass{}, &v1alpha1.PlacementPolicy{},
