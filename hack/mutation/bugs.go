@@ -287,7 +287,7 @@ var bugs = []bug{
 	{name: "join-to-old-master", file: "roles/decide/join.go", is: "{p.elected, p.serving, p.alone}", becomes: "{p.serving, p.alone}", scenarios: ofRoles, apart: true, why: noRoles},
 	{name: "join-of-one-who-follows", file: "roles/decide/join.go", is: "i.Report.Role == Replica && i.Report.Protected", becomes: "i.Report.Role == Replica", scenarios: ofRoles, apart: true, why: noRoles},
 	{name: "join-wipes-data", file: "roles/decide/join.go", is: "return !needsData || r.Holds == HoldsData", becomes: "return true", scenarios: ofRoles, apart: true, why: noRoles},
-	{name: "join-asks-no-master", file: "roles/join.go", is: "if !join.Stands(said(answer.Report)) {", becomes: "if false {", scenarios: []string{"./roles Asked"}, apart: true, why: noRoles},
+	{name: "join-asks-no-master", file: "roles/join.go", is: "if !join.Stands(said(answer.Report)) {", becomes: "if _ = answer; false {", scenarios: []string{"./roles Asked"}, apart: true, why: noRoles},
 	{name: "join-while-handing-over", file: "roles/decide/join.go", is: "\tif p.HandingOver {", becomes: "\tif false {", scenarios: ofRoles, apart: true, why: noRoles},
 	{name: "join-without-pace", file: "roles/join.go", is: "case t.join == join && now.Before(t.next):", becomes: "case false:", scenarios: []string{"./roles Paced"}, apart: true, why: noRoles},
 	{name: "label-before-sync", file: "roles/decide/join.go", is: "return !i.Report.Unlinked && ", becomes: "return ", scenarios: ofRoles, apart: true, why: noRoles},
