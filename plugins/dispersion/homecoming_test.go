@@ -1,6 +1,7 @@
 package dispersion
 
 import (
+	"fmt"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -9,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/utils/ptr"
+	"pgregory.net/rapid"
 
 	"github.com/shoal-dev/shoal/api/config"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -154,4 +156,43 @@ func stored(uid string, going bool) *corev1.PersistentVolumeClaim {
 func labelled(claim *corev1.PersistentVolumeClaim, label string) *corev1.PersistentVolumeClaim {
 	claim.Labels[label] = "n"
 	return claim
+}
+
+// TestWhoeverHasAVolumeComesBackInModeBestEffort: siblings of a group that knows no limits come and go in any order, and whoever has a
+// volume finds room where it is.
+func TestWhoeverHasAVolumeComesBackInModeBestEffort(t *testing.T) {
+	refused := 0
+	rapid.Check(t, func(r *rapid.T) {
+		w := newWorld(t, config.DispersionArgs{})
+		w.limit("p", 1, placement.Limits{MaxPerNode: 1, MaxNodes: 1})
+		w.bestEffort("p")
+		var pods []*corev1.Pod
+		home := map[string]string{}
+		for n := range r2(r, 1, 4, "nodes") {
+			node, cpus := fmt.Sprintf("n-%d", n), r2(r, 1, 4, "CPUs")
+			w.node(node, int64(cpus), 110)
+			for range r2(r, 0, cpus, "volumes") {
+				name := fmt.Sprintf("r-%d", len(pods))
+				w.add(w.plugin.claims, claimOn("data-"+name, "p", node))
+				home[name] = node
+				pods = append(pods, mountingClaim(instance(name, "p", ""), "data-"+name))
+			}
+		}
+		for range r2(r, 0, 8, "others") {
+			pods = append(pods, instance(fmt.Sprintf("r-%d", len(pods)), "p", ""))
+		}
+		for _, pod := range rapid.Permutation(pods).Draw(r, "order") {
+			w.arrive(pod)
+			node, _ := w.schedule(pod)
+			switch at, pinned := home[pod.Name]; {
+			case pinned && node != at:
+				r.Fatalf("%s is on %q, and its volume on %s", pod.Name, node, at)
+			case node == "":
+				refused++
+			}
+		}
+	})
+	if refused < 20 {
+		t.Errorf("%d pods found no room, too few to prove anything", refused)
+	}
 }
