@@ -12,8 +12,8 @@ import (
 	"github.com/shoal-dev/shoal/simulation/farm"
 )
 
-// roled are the seeds, modulo 43, whose sets have roles, from firstRoled on: seeds of other numbers are what they were. The first
-// ones are what CI plays; it plays none of these yet (docs/simulation.md).
+// roled are the seeds, modulo 43, whose sets have roles, from firstRoled on: seeds of other numbers are what they were. CI
+// plays the first ones of all, and the first ones of farm.FirstWithRoles.
 var roled = []int64{2, 12, 16, 19, 27, 32, 35, 36, 37, 40, 41}
 
 // firstRoled is a multiple of 43.
