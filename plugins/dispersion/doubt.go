@@ -159,7 +159,12 @@ func (x *index) missed(node string, pods []fwk.PodInfo) {
 		return
 	}
 	gone := func(r reservation) bool {
-		return !slices.ContainsFunc(pods, func(info fwk.PodInfo) bool { return info.GetPod().UID == r.pod.UID })
+		for _, info := range slices.Backward(pods) { // who came last stands last, and each pod lies in another place of the memory
+			if info.GetPod().UID == r.pod.UID {
+				return false
+			}
+		}
+		return true
 	}
 	for _, r := range d.reserved[node] {
 		for uid, promise := range r.claims {
