@@ -49,7 +49,10 @@ func (a *agents) give(_ context.Context, to orders.Target, r agent.Request) (age
 	}
 	a.asked = append(a.asked, line)
 	if a.begun != nil {
-		a.begun <- struct{}{}
+		select {
+		case a.begun <- struct{}{}:
+		case <-a.hold: // nobody listens any more
+		}
 		<-a.hold
 	}
 	return agent.Answer{Report: a.are[to.Pod]}, a.err
