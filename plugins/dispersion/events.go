@@ -24,6 +24,7 @@ import (
 //	SHOAL1110            the same, and what is said of 1103: an absent sibling may take less of the room than is kept
 //	SHOAL1113            the same, and what other groups need: another plan, policy or deleted pods of theirs (feed)
 //	SHOAL1108 1109 1117  the pod's own claim or volume changes or is deleted
+//	SHOAL1118            whatever of these: it is said in Reserve, which asks for no wish
 //	SHOAL1114            the pod that it waits behind is placed, refused for another reason, or gone (release)
 //
 // And for all of them: the policy changes, is replaced or deleted (wake), and the pod itself changes. "A slot is freed" is a
