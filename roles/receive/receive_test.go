@@ -268,21 +268,33 @@ func ends(t *testing.T, c net.Conn) bool {
 	return err != nil && (!errors.As(err, &slow) || !slow.Timeout())
 }
 
+// next is what comes, within 5 s.
+func next[T any](t *testing.T, from <-chan T) T {
+	t.Helper()
+	select {
+	case what := <-from:
+		return what
+	case <-time.After(5 * time.Second):
+		t.Fatal("nothing comes for 5 s")
+		panic("not reached")
+	}
+}
+
 // One that holds connections open keeps nobody out, of its own address neither: the oldest that has not shown who it is makes room.
 // All together have a bound.
 func TestConnectionsAreBounded(t *testing.T) {
 	b := listen(t, 3, 2)
 	oldest := b.dial(t, "127.0.0.2")
-	<-b.accepted
+	next(t, b.accepted)
 	b.dial(t, "127.0.0.2")
-	second := <-b.accepted
+	second := next(t, b.accepted)
 	b.dial(t, "127.0.0.2")
-	third := <-b.accepted
-	if <-b.busy; !ends(t, oldest) {
+	third := next(t, b.accepted)
+	if next(t, b.busy); !ends(t, oldest) {
 		t.Fatal("the oldest connection of an address stays")
 	}
 	b.dial(t, "127.0.0.3")
-	<-b.accepted
+	next(t, b.accepted)
 	b.dial(t, "127.0.0.4") // waits: three are open
 	select {
 	case <-b.accepted:
@@ -293,7 +305,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = second.Close() // twice counts once
-	<-b.accepted
+	next(t, b.accepted)
 	select {
 	case <-b.accepted:
 		t.Fatal("a connection that was closed twice has made room twice")
@@ -308,14 +320,14 @@ func TestConnectionsOfAnIdentityAreBounded(t *testing.T) {
 	var of []*connection
 	for n := range maxPerIdentity + 1 {
 		b.dial(t, "127.0.0.2")
-		c, ours := (<-b.accepted).(*connection)
+		c, ours := next(t, b.accepted).(*connection)
 		if !ours || c.is("a") != (n < maxPerIdentity) {
 			t.Fatalf("connection %d of a", n)
 		}
 		of = append(of, c)
 	}
 	b.dial(t, "127.0.0.2")
-	if c := (<-b.accepted).(*connection); !c.is("b") || c.is("b") {
+	if c := next(t, b.accepted).(*connection); !c.is("b") || c.is("b") {
 		t.Error("b has had none, and this is one")
 	}
 	if len(b.busy) > 0 {
