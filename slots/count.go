@@ -2,7 +2,6 @@ package slots
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -59,10 +58,26 @@ func Ended(pod *corev1.Pod) bool {
 }
 
 // Interchangeable reports whether the same slots follow from two versions of one pod: most of what is written to a pod says
-// nothing about where it counts.
+// nothing about where it counts. The API server itself writes labels to each pod that is bound: those of its node's zone
+// (PodTopologyLabels).
 func Interchangeable(a, b *corev1.Pod) bool {
-	return a.Spec.NodeName == b.Spec.NodeName && a.Status.NominatedNodeName == b.Status.NominatedNodeName && Ended(a) == Ended(b) &&
-		maps.Equal(a.Labels, b.Labels) && slices.Equal(ClaimNames(a), ClaimNames(b))
+	if a.Spec.NodeName != b.Spec.NodeName || Ended(a) != Ended(b) {
+		return false
+	}
+	if a.Spec.NodeName == "" && a.Status.NominatedNodeName != b.Status.NominatedNodeName {
+		return false
+	}
+	for _, label := range countingLabels {
+		if a.Labels[label] != b.Labels[label] {
+			return false
+		}
+	}
+	return slices.Equal(ClaimNames(a), ClaimNames(b))
+}
+
+// countingLabels are the labels of a pod by which it counts: GroupOf, Lost, and its shard.
+var countingLabels = [...]string{
+	v1alpha1.LabelPlacementPolicy, v1alpha1.LabelCluster, v1alpha1.LabelShard, v1alpha1.LabelLost, v1alpha1.LabelInstanceSet,
 }
 
 func compare(a, b Slot) int {

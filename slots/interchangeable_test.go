@@ -24,21 +24,29 @@ func TestInterchangeable(t *testing.T) {
 		change func(*corev1.Pod)
 		same   bool
 	}{
-		"a newer version":  {func(p *corev1.Pod) { p.ResourceVersion = "2" }, true},
-		"it is Ready":      {func(p *corev1.Pod) { p.Status.Phase = corev1.PodRunning }, true},
-		"it terminates":    {func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{} }, true},
-		"it has failed":    {func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }, false},
-		"it has succeeded": {func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }, false},
-		"another node":     {func(p *corev1.Pod) { p.Spec.NodeName = "b" }, false},
-		"a nomination":     {func(p *corev1.Pod) { p.Status.NominatedNodeName = "b" }, false},
-		"another group":    {func(p *corev1.Pod) { p.Labels[v1alpha1.LabelPlacementPolicy] = "q" }, false},
-		"another shard":    {func(p *corev1.Pod) { p.Labels[v1alpha1.LabelShard] = "s" }, false},
-		"it is lost":       {func(p *corev1.Pod) { p.Labels[v1alpha1.LabelLost] = "u" }, false},
-		"another claim":    {func(p *corev1.Pod) { p.Spec.Volumes[0].PersistentVolumeClaim.ClaimName = "data-r-1" }, false},
-		"no volume":        {func(p *corev1.Pod) { p.Spec.Volumes = nil }, false},
+		"a newer version":   {func(p *corev1.Pod) { p.ResourceVersion = "2" }, true},
+		"it is Ready":       {func(p *corev1.Pod) { p.Status.Phase = corev1.PodRunning }, true},
+		"it terminates":     {func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{} }, true},
+		"it has failed":     {func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }, false},
+		"it has succeeded":  {func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }, false},
+		"another node":      {func(p *corev1.Pod) { p.Spec.NodeName = "b" }, false},
+		"its zone":          {func(p *corev1.Pod) { p.Labels[corev1.LabelTopologyZone] = "z" }, true},
+		"its role":          {func(p *corev1.Pod) { p.Labels[v1alpha1.LabelRole] = "master" }, true},
+		"an old nomination": {func(p *corev1.Pod) { p.Status.NominatedNodeName = "b" }, true},
+		"another cluster":   {func(p *corev1.Pod) { p.Labels[v1alpha1.LabelCluster] = "c" }, false},
+		"another set":       {func(p *corev1.Pod) { p.Labels[v1alpha1.LabelInstanceSet] = "s" }, false},
+		"another group":     {func(p *corev1.Pod) { p.Labels[v1alpha1.LabelPlacementPolicy] = "q" }, false},
+		"another shard":     {func(p *corev1.Pod) { p.Labels[v1alpha1.LabelShard] = "s" }, false},
+		"it is lost":        {func(p *corev1.Pod) { p.Labels[v1alpha1.LabelLost] = "u" }, false},
+		"another claim":     {func(p *corev1.Pod) { p.Spec.Volumes[0].PersistentVolumeClaim.ClaimName = "data-r-1" }, false},
+		"no volume":         {func(p *corev1.Pod) { p.Spec.Volumes = nil }, false},
 	} {
 		if got := Interchangeable(pod(func(*corev1.Pod) {}), pod(c.change)); got != c.same {
 			t.Errorf("%s: the same slots follow: %v", what, got)
 		}
+	}
+	waiting := pod(func(p *corev1.Pod) { p.Spec.NodeName = "" })
+	if Interchangeable(waiting, pod(func(p *corev1.Pod) { p.Spec.NodeName, p.Status.NominatedNodeName = "", "b" })) {
+		t.Error("a nomination of a pod that waits says nothing")
 	}
 }
