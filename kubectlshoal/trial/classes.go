@@ -15,7 +15,8 @@ import (
 )
 
 // classes completes what VolumeBinding says of claims that have no volume: it takes a StorageClass that does not exist for one that binds at
-// once, and names neither. Where classes could not be read, nothing is said.
+// once, and names neither. Where classes could not be read, nothing is said. GetByKey of an indexer that holds everything in memory
+// returns no error.
 func (s *Scheduler) classes(pod *corev1.Pod, r *Refusal) {
 	if r.Plugin != names.VolumeBinding || s.noClasses {
 		return

@@ -24,7 +24,7 @@ type Verdict struct {
 	Node string
 	// Equals is how many nodes have the same best score: any of them may be taken. It is 1 when the node is certain.
 	Equals int
-	// Before is why the pod is refused before any node is looked at; nil when it is not.
+	// Before is why the pod is refused before any node is looked at, or, by Place, after one was chosen; nil when it is not.
 	Before *Refusal
 	// Nodes are, when the pod waits, all nodes, sorted by name, each with every plugin that refuses it.
 	Nodes []NodeVerdict
@@ -89,15 +89,26 @@ func (s *Scheduler) try(ctx context.Context, pod *corev1.Pod, bind bool) (Verdic
 		case err != nil:
 			return Verdict{}, err
 		case v.Node != "" && bind:
-			if status := s.framework.RunReservePluginsReserve(ctx, cs, pod, v.Node); !status.IsSuccess() {
-				return Verdict{}, fmt.Errorf("reserving node %s for %s: %w", v.Node, pod.Name, status.AsError())
-			}
-			return v, s.bind(pod, v.Node)
+			return s.reserve(ctx, cs, pod, v)
 		case v.Node != "" || !s.again:
 			return v, nil
 		}
 	}
 	return Verdict{}, fmt.Errorf("judging %s: the plugins want it to be tried for ever", pod.Name)
+}
+
+// reserve binds the pod to the node that was chosen. A plugin may still refuse it, after it has asked the API server.
+func (s *Scheduler) reserve(ctx context.Context, cs fwk.CycleState, pod *corev1.Pod, v Verdict) (Verdict, error) {
+	switch status := s.framework.RunReservePluginsReserve(ctx, cs, pod, v.Node); {
+	case status.IsSuccess():
+		return v, s.bind(pod, v.Node)
+	case status.IsRejected():
+		s.framework.RunReservePluginsUnreserve(ctx, cs, pod, v.Node)
+		r := refusal(status)
+		return Verdict{Before: &r}, nil
+	default:
+		return Verdict{}, fmt.Errorf("reserving node %s for %s: %w", v.Node, pod.Name, status.AsError())
+	}
 }
 
 // cycle is one scheduling cycle.
