@@ -162,8 +162,10 @@ sim-nightly: sim-program ## play 200,000 seeds; what was done stands in bin/, an
 	exec $(SIM) -seed 1000000 -seeds 200000 -state $(NIGHTLY)
 
 .PHONY: fidelity
-fidelity: $(if $(RECORD),controlplane build) ## compare the simulation with recordings of the real control plane; RECORD=1 records anew
-ifdef RECORD
+fidelity: $(if $(RECORD)$(TRACES),controlplane build) ## compare the simulation with recordings of the real control plane; RECORD=1 records anew
+ifdef TRACES
+	TRACES=$(TRACES) go test -tags integration -count=1 -timeout 40m -run '^TestRecordBindings$$' ./simulation/fidelity
+else ifdef RECORD
 	go test -tags integration -count=1 -timeout 40m -run '^TestRecord' ./simulation/fidelity
 endif
 	go test -count=1 -v -run . ./simulation/fidelity
