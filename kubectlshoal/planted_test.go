@@ -300,6 +300,7 @@ var notPlanted = map[reason.Code]string{
 	reason.Held:          "a pod that is tried hears what its spokesman heard: see the reason that is planted for one that waits behind another",
 	reason.ClaimReplaced: "the scheduler's cache and the API server have to differ, and there is one snapshot",
 	reason.NodeVacated:   "the same",
+	reason.Overlooked:    "it is said of a pod that is about to be tried for the first time",
 }
 
 // Whatever reason Shoal has against a pod or a node, explain is tried with it.

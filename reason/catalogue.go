@@ -40,6 +40,8 @@ const (
 	ClaimReplaced Code = 1117
 	// NodeVacated: what held the node for the group was gone before the scheduler saw that.
 	NodeVacated Code = 1118
+	// Overlooked: the scheduler heard of the pod as of a change of another scheduler's.
+	Overlooked Code = 1119
 	// Feasible: all replicas can be placed.
 	Feasible Code = 1200
 	// LimitsTooTight: maxNodes times maxInstancesPerNode is less than the replicas.
@@ -466,6 +468,12 @@ func catalogue() []row {
 			Text:    "the group has left the node meanwhile, and uses as many others as maxNodes allows",
 			Meaning: "The group uses more nodes than its limits allow today, so that the pod may only go to one of those. Before it was promised to this one, the API server said that the instances which held it are gone, or given up. The pod would have opened the node anew.",
 			Advice:  "Nothing, if it passes within seconds: the pod is tried again when the scheduler sees what has gone. If it lasts, look at the scheduler's watches of Pods and PersistentVolumeClaims (its log, and its rights).",
+		}},
+		{Overlooked, Entry{
+			Name:    "Overlooked",
+			Text:    "the pod took the name of another scheduler's while the watch was interrupted; it is tried from now on",
+			Meaning: "A pod of another scheduler was deleted and this one was made under its name, while the scheduler's watch of pods was interrupted. It heard of one change of one pod, which kube-scheduler 1.37 leaves out of its queue. The plugin writes this condition, so that the pod changes and is queued.",
+			Advice:  "Nothing: the next try says more. If the condition stays for more than a minute, restart the scheduler and report it.",
 		}},
 		{Feasible, Entry{
 			Name:    "Feasible",

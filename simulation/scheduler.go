@@ -88,8 +88,8 @@ func (w *World) newPlacer(ctx context.Context) (*placer, error) {
 		scheduler.WithProfiles(w.assets.profiles...),
 		scheduler.WithParallelism(1),
 		scheduler.WithFrameworkOutOfTreeRegistry(map[string]func(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error){
-			dispersion.Name: func(ctx context.Context, args runtime.Object, h fwk.Handle) (fwk.Plugin, error) {
-				plugin, err := dispersion.NewWith(ctx, args, h, p.replicas[reflect.TypeFor[*v1alpha1.PlacementPolicy]()])
+			dispersion.Name: func(_ context.Context, args runtime.Object, h fwk.Handle) (fwk.Plugin, error) {
+				plugin, err := dispersion.NewWith(asideOf(p.ctx), args, h, p.replicas[reflect.TypeFor[*v1alpha1.PlacementPolicy]()])
 				if err == nil {
 					p.dispersion = plugin.(*dispersion.Plugin)
 					p.cut()

@@ -98,6 +98,7 @@ var pinned = map[int64]string{
 	4807:  "the scheduler: a pod went to a node that its group had left unseen, while the group was over a limit that had been lowered",
 	72:    "the scheduler: a pod in mode BestEffort took the room that a sibling needed where its volume was",
 	16331: "the manager: one that slept knew the set and not a claim that had come meanwhile, and forgot that an instance held data",
+	17451: "upstream: a pod that took the name of another scheduler's, while the watch was interrupted, was never queued",
 	5070:  "the model: nobody lifted the limits that all sets share, because the only set was just being made again",
 
 	2000097: "the model: the one instance that was left followed one that was gone, and nobody made it a master",

@@ -22,13 +22,18 @@ type ownTurn struct{}
 // aside is less than what lies between two cycles, or between a cycle and what the models do.
 const aside = 300 * time.Nanosecond
 
+// asideOf is the life of a process for goroutines that its plugins start.
+func asideOf(process context.Context) context.Context {
+	return context.WithValue(process, ownTurn{}, nil)
+}
+
 func await(ctx context.Context) {
 	if ctx.Value(ownTurn{}) == nil {
 		<-time.After(aside)
 	}
 }
 
-// inTurn are clients of the scheduler; preemption patches and deletes pods.
+// inTurn are clients of the scheduler; preemption patches and deletes pods, and Dispersion tells those that were overlooked.
 type inTurn struct{ kubernetes.Interface }
 
 // CoreV1 are the clients of the core group.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/component-base/metrics/testutil"
@@ -185,6 +186,7 @@ func (c *drifting) changePod(what string) string {
 		c.uid++
 		pod := instance(name, c.one("group", "p", "q"), c.one("shard", "", "s", "t"))
 		pod.UID = types.UID(fmt.Sprint(c.uid))
+		pod.Spec.Containers[0].Resources.Requests[corev1.ResourceCPU] = *resource.NewQuantity(int64(r2(c.T, 1, 2, "size")), resource.DecimalSI)
 		if rapid.Bool().Draw(c.T, "mounts") {
 			pod.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data-" + c.one("of", name, "r-0", "r-1")}}}}
 		}
@@ -213,6 +215,7 @@ func (c *drifting) changePod(what string) string {
 		delete(c.assumed, name)
 	case what == "confirm" && c.assumed[name] != nil && known:
 		pod := c.assumed[name].DeepCopy()
+		pod.Labels[corev1.LabelTopologyZone] = "z" // the API server writes it to each pod that is bound
 		c.must(c.cache.AddPod(klog.Background(), pod))
 		c.arrive(pod)
 		c.placed[name] = pod

@@ -110,6 +110,9 @@ func (p *Plugin) listen(ctx context.Context, policies cache.SharedIndexInformer)
 	if _, err := p.handle.SharedInformerFactory().Core().V1().Pods().Informer().AddEventHandler(p.releasing(ctx)); err != nil {
 		return fmt.Errorf("listening to pods: %w", err)
 	}
+	if _, err := p.handle.SharedInformerFactory().Core().V1().Pods().Informer().AddEventHandler(p.tellingOverlooked(ctx)); err != nil {
+		return fmt.Errorf("listening to pods: %w", err)
+	}
 	source := &policyInformer{informer: policies}
 	p.policies = source
 	return source.notify(func(before, after *v1alpha1.PlacementPolicy) { p.wake(ctx, before, after) })

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/shoal-dev/shoal/api/config"
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/placement"
 	"github.com/shoal-dev/shoal/slots"
 )
@@ -55,13 +56,15 @@ func newDrifting(t testing.TB, r *rapid.T, args config.DispersionArgs) *drifting
 	return c
 }
 
-// changeLimits raises or lowers the limits of both groups.
+// changeLimits raises or lowers the limits of both groups, and sets their modes.
 func (c *drifting) changeLimits() string {
 	text := ""
 	for _, name := range []string{"p", "q"} {
 		l := placement.Limits{MaxPerNode: r2(c.T, 0, 3, "M"), MaxNodes: r2(c.T, 0, 3, "K"), MaxPerShard: r2(c.T, 1, 2, "m")}
 		c.limit(name, r2(c.T, 0, 5, "R"), l)
-		text += fmt.Sprintf(" %s %+v", name, l)
+		mode := v1alpha1.PlacementMode(c.one("mode", string(v1alpha1.PlacementGuarded), string(v1alpha1.PlacementGuarded), string(v1alpha1.PlacementStrict), string(v1alpha1.PlacementBestEffort)))
+		c.mode(name, mode)
+		text += fmt.Sprintf(" %s %+v %s", name, l, mode)
 	}
 	return text
 }
@@ -218,6 +221,9 @@ func (c *drifting) homes(pod *corev1.Pod) []string {
 func (c *drifting) judge(before, after []slots.Slot, pod *corev1.Pod, node string) {
 	c.T.Helper()
 	group, _ := slots.GroupOf(pod.Namespace, pod.Labels)
+	if c.policies[group].mode == v1alpha1.PlacementBestEffort {
+		return // it goes beyond limits if need be
+	}
 	l := c.policies[group].limits(0)
 	of := func(held []slots.Slot, keep func(slots.Slot) bool) int {
 		n := 0

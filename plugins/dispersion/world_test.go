@@ -67,6 +67,7 @@ type handle struct {
 	events    *events.FakeRecorder
 }
 
+func (h *handle) ProfileName() string                                    { return v1alpha1.SchedulerName }
 func (h *handle) ClientSet() kubernetes.Interface                        { return h.client }
 func (h *handle) SnapshotSharedLister() fwk.SharedLister                 { return h.snapshot }
 func (h *handle) SharedInformerFactory() informers.SharedInformerFactory { return h.factory }
@@ -129,10 +130,12 @@ func (w *world) limit(name string, replicas int, l placement.Limits) {
 }
 
 // bestEffort has a policy be kept as far as that goes.
-func (w *world) bestEffort(name string) {
+func (w *world) bestEffort(name string) { w.mode(name, v1alpha1.PlacementBestEffort) }
+
+func (w *world) mode(name string, mode v1alpha1.PlacementMode) {
 	g := slots.Group{Namespace: "ns", Policy: name}
 	rules := w.policies[g]
-	rules.mode = v1alpha1.PlacementBestEffort
+	rules.mode = mode
 	w.policies[g] = rules
 }
 
