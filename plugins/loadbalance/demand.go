@@ -67,14 +67,21 @@ func (p *Plugin) demandOf(pod *corev1.Pod) (*demand, *fwk.Status) {
 
 // alike is false if the pods may have different demands.
 func alike(a, b *corev1.Pod) bool {
-	for _, key := range []string{v1alpha1.AnnotationMaxMemory, v1alpha1.AnnotationIngressBandwidth, v1alpha1.AnnotationEgressBandwidth} {
+	for _, key := range [...]string{v1alpha1.AnnotationMaxMemory, v1alpha1.AnnotationIngressBandwidth, v1alpha1.AnnotationEgressBandwidth} {
 		if a.Annotations[key] != b.Annotations[key] {
 			return false
 		}
 	}
-	return slots.AskAlike(a, b) && slices.EqualFunc(a.Spec.Containers, b.Spec.Containers, func(x, y corev1.Container) bool {
-		return slices.Equal(x.Command, y.Command) && slices.Equal(x.Args, y.Args)
-	})
+	if !slots.AskAlike(a, b) { // they have as many containers as well
+		return false
+	}
+	for i := range a.Spec.Containers {
+		x, y := &a.Spec.Containers[i], &b.Spec.Containers[i]
+		if !slices.Equal(x.Command, y.Command) || !slices.Equal(x.Args, y.Args) {
+			return false
+		}
+	}
+	return true
 }
 
 // newDemand counts a pod that requests nothing as upstream does (100m and 200 MB), or many of them would pile up on one
