@@ -63,6 +63,8 @@ type Agent struct {
 	// whoever asks about elections.
 	changed, moved chan struct{}
 
+	sessions mtls.Sessions // with the manager
+
 	acting  chan struct{} // has room for one action after the other
 	looking sync.Mutex    // and one look: a probe has one connection
 

@@ -70,6 +70,25 @@ func TestHeartbeat(t *testing.T) {
 }
 
 // One look that fails is not an engine that is gone; some in a row are, and what was known is not repeated then.
+// An agent shows its certificate once, and again after a report that did not arrive: the server's refusal may be about the session.
+func TestReportsResumeTheirSession(t *testing.T) {
+	w := start(t, func(_ *world, o *Options) { o.Heartbeat = 50 * time.Millisecond })
+	for n, want := range []bool{false, true, true} {
+		w.next(t)
+		if got := <-w.resumed; got != want {
+			t.Errorf("report %d: resumed: %t", n, got)
+		}
+	}
+	w.answers(http.StatusForbidden)
+	for range 3 { // the second of them at the latest is one after a refusal
+		w.next(t)
+		if !<-w.resumed {
+			return
+		}
+	}
+	t.Error("it resumes a session that is refused")
+}
+
 func TestAnEngineThatFails(t *testing.T) {
 	w := start(t, func(_ *world, o *Options) { o.Failures = 100 })
 	w.next(t)

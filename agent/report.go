@@ -69,6 +69,9 @@ func (a *Agent) push(ctx context.Context) error {
 		return nil
 	}
 	result, err := a.send(ctx, a.next())
+	if err != nil {
+		a.sessions.Forget()
+	}
 	a.metrics.reports.WithLabelValues(result).Inc()
 	return err
 }
@@ -89,9 +92,9 @@ func (a *Agent) send(ctx context.Context, r agent.Report) (result string, err er
 		return "failed", fmt.Errorf("making a report: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	// One connection for one report. No proxy and no redirect: what is behind them is not the manager.
+	// One connection for one report, which resumes the session of the one before. No proxy and no redirect: what is behind them is not the manager.
 	client := &http.Client{
-		Transport:     &http.Transport{TLSClientConfig: mtls.Client(own, isManager), DisableKeepAlives: true, MaxResponseHeaderBytes: 16 << 10},
+		Transport:     &http.Transport{TLSClientConfig: a.sessions.Client(own, isManager), DisableKeepAlives: true, MaxResponseHeaderBytes: 16 << 10},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	response, err := client.Do(request)

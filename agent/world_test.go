@@ -61,6 +61,7 @@ func (m mute) Act() {}
 type manager struct {
 	addr    string
 	reports chan agent.Report
+	resumed chan bool // whether a report came on a session that was resumed
 	mu      sync.Mutex
 	status  int
 }
@@ -73,8 +74,8 @@ func (m *manager) answers(status int) {
 
 func newManager(t *testing.T, own mtls.Own) *manager {
 	t.Helper()
-	m := &manager{reports: make(chan agent.Report, 1000), status: http.StatusNoContent}
-	config := mtls.Server(func() (mtls.Own, error) { return own, nil }, isPod, nil)
+	m := &manager{reports: make(chan agent.Report, 1000), resumed: make(chan bool, 1000), status: http.StatusNoContent}
+	config := mtls.ServerOfMany(func() (mtls.Own, error) { return own, nil }, isPod, nil)
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
 	if err != nil {
 		t.Fatal(err)
@@ -99,6 +100,7 @@ func (m *manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(m.status)
 	m.reports <- report
+	m.resumed <- r.TLS.DidResume
 }
 
 const patience = 20 * time.Second

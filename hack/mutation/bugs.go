@@ -27,6 +27,7 @@ var (
 	ofRoles      = []string{"./roles/decide"}
 	ofRoleWrites = []string{"./roles"}
 	ofAgent      = []string{"./agent"}
+	ofTLS        = []string{"./agent/mtls"}
 	ofProbe      = []string{"./agent/probe"}
 	ofSigner     = []string{"./signer"}
 	ofOrders     = []string{"./roles/orders"}
@@ -313,6 +314,12 @@ var bugs = []bug{
 	{name: "signs-past-its-own-end", file: "signer/rotation.go", is: "!now.Add(leafLife).After(a.certificate.NotAfter)", becomes: "!now.After(a.certificate.NotAfter)", scenarios: ofSigner, apart: true, why: noCertificates},
 	{name: "authority-overwritten", file: "signer/keeper.go", is: "\tif err != nil {\n\t\treturn nil, state{}, fmt.Errorf(\"reading the authority of agents from", becomes: "\tif err != nil && len(secret.Data) == 0 {\n\t\treturn nil, state{}, fmt.Errorf(\"reading the authority of agents from", scenarios: ofSigner, apart: true, why: noCertificates},
 	{name: "signs-for-authorities-of-its-own", file: "signer/issue.go", is: "BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,", becomes: "BasicConstraintsValid: true, IsCA: true, KeyUsage: x509.KeyUsageDigitalSignature,", scenarios: ofSigner, apart: true, why: noCertificates},
+	{name: "session-outlives-its-certificate", file: "agent/mtls/sessions.go", is: "return is && !now.Before(valid.from) && !now.After(valid.to)", becomes: "return is && valid.from != valid.to", scenarios: ofTLS, apart: true, why: noCertificates},
+	{name: "session-outlives-its-root", file: "agent/mtls/sessions.go", is: "\tif v.roots != roots && !roots.Equal(v.roots) {\n\t\treturn false\n\t}\n", becomes: "", scenarios: ofTLS, apart: true, why: noCertificates},
+	{name: "session-is-not-judged", file: "agent/mtls/mtls.go", is: "leaf, now := state.PeerCertificates[0], time.Now()\n", becomes: "leaf, now := state.PeerCertificates[0], time.Now()\n\tif state.DidResume {\n\t\treturn nil\n\t}\n", scenarios: ofTLS, apart: true, why: noCertificates},
+	{name: "session-without-end", file: "agent/mtls/sessions.go", is: "now.Sub(s.since) >= sessionLife || ", becomes: "", scenarios: ofTLS, apart: true, why: noCertificates},
+	{name: "session-of-the-old-certificate", file: "agent/mtls/sessions.go", is: " || !own.same(s.own) {", becomes: " {", scenarios: ofTLS, apart: true, why: noCertificates},
+	{name: "session-after-a-refusal", file: "agent/report.go", is: "\t\ta.sessions.Forget()\n", becomes: "", scenarios: []string{"./agent ^TestReportsResume"}, apart: true, why: noCertificates},
 	{name: "hears-managers", file: "roles/receive/server.go", is: "_, err := agent.IdentityOf(c); return err", becomes: "return nil", scenarios: ofReceive, apart: true, why: noCertificates},
 	{name: "one-pod-keeps-others-out", file: "roles/receive/listener.go", is: "if all := b.unknown[c.from]; len(all) > b.perAddress {", becomes: "if all := b.unknown[c.from]; len(all) > 100*b.perAddress {", scenarios: ofReceive, apart: true, why: noCertificates},
 	{name: "two-lead", file: "roles/receive/setup.go", is: "if pod.Name != at.Pod {", becomes: "if pod.Name == \"\" {", scenarios: ofReceive, apart: true, why: noCertificates},

@@ -30,6 +30,7 @@ const pod = "shoal://shop/pod/orders-0/8d7f1c1e-2c5b-4a53-9d0e-0a1b2c3d4e5f"
 type endpoint struct {
 	*Server
 	ca      *mtlstest.Authority
+	own     mtls.Own // the manager's
 	address string
 
 	mu       sync.Mutex
@@ -39,12 +40,12 @@ type endpoint struct {
 	now      time.Time
 }
 
-func start(t *testing.T) *endpoint {
+func start(t testing.TB) *endpoint {
 	t.Helper()
 	e := &endpoint{ca: mtlstest.New(t), now: time.Unix(1000, 0)}
-	own := e.ca.Own(t, agent.ManagerURI)
+	e.own = e.ca.Own(t, agent.ManagerURI)
 	s, err := New(Options{
-		Own: func() (mtls.Own, error) { return own, nil },
+		Own: func() (mtls.Own, error) { e.mu.Lock(); defer e.mu.Unlock(); return e.own, nil },
 		Accept: func(_ context.Context, id agent.Identity, _ agent.Report) error {
 			e.mu.Lock()
 			defer e.mu.Unlock()
@@ -312,6 +313,73 @@ func TestConnectionsAreBounded(t *testing.T) {
 	case <-time.After(50 * time.Millisecond):
 	}
 	_ = third.Close()
+}
+
+// A session tells who began it. Whether that is still somebody is asked each time: of the roots, of the clock, and of who decides.
+func TestASessionIsJudgedAgain(t *testing.T) {
+	e := start(t)
+	own := e.ca.Own(t, pod)
+	var s mtls.Sessions
+	send := func() (status int, resumed bool) {
+		config := s.Client(own, func(*x509.Certificate) error { return nil })
+		client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
+		response, err := client.Post("https://"+e.address+agent.ReportPath, "application/json", bytes.NewReader(report(t)))
+		if err != nil {
+			return 0, false
+		}
+		defer response.Body.Close()
+		return response.StatusCode, response.TLS.DidResume
+	}
+	for n := range 3 {
+		if status, resumed := send(); status != 204 || resumed != (n > 0) || len(e.accepted) != n+1 || e.accepted[n].String() != pod {
+			t.Fatalf("report %d: status %d, resumed: %t, %v", n, status, resumed, e.accepted)
+		}
+	}
+	e.mu.Lock()
+	e.answer = roles.ErrStranger
+	e.mu.Unlock()
+	if status, resumed := send(); status != 403 || !resumed {
+		t.Errorf("of a pod that is gone: status %d, resumed: %t", status, resumed)
+	}
+	e.mu.Lock()
+	e.own.Roots = mtlstest.New(t).Roots()
+	e.mu.Unlock()
+	if status, _ := send(); status != 0 || e.refusals("forged") != 1 {
+		t.Errorf("of a root that is trusted no more: status %d, %v refusals", status, e.refusals("forged"))
+	}
+}
+
+// A session counts for its pod's bound as any other connection does.
+func TestConnectionsOfASessionAreBounded(t *testing.T) {
+	e := start(t)
+	own := e.ca.Own(t, pod)
+	var s mtls.Sessions
+	admit := func(*x509.Certificate) error { return nil }
+	var open []*tls.Conn
+	for n := range maxPerIdentity + 2 {
+		config := s.Client(own, admit)
+		config.ServerName = "manager"
+		c, err := tls.Dial("tcp", e.address, config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if n == 0 { // the ticket comes with the first answer
+			if _, err := c.Write([]byte("GET / HTTP/1.1\r\nHost: m\r\n\r\n")); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.ReadAll(c)
+			_ = c.Close()
+			continue
+		}
+		if !c.ConnectionState().DidResume {
+			t.Fatalf("connection %d is not resumed", n)
+		}
+		open = append(open, c)
+	}
+	if !ends(t, open[len(open)-1]) || e.refusals("busy") != 1 {
+		t.Errorf("a pod has as many as it likes, %v refusals", e.refusals("busy"))
+	}
 }
 
 // Connections that have shown who they are count for that, and no more for their address. A pod has a few of them.

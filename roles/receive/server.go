@@ -106,7 +106,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
 	admit := func(c *x509.Certificate) error { _, err := agent.IdentityOf(c); return err }
 	refused := func(r *mtls.Refused) { s.refuse(r.Reason, agent.Clip(r.Error())) }
-	config := mtls.Server(s.o.Own, admit, refused)
+	config := mtls.ServerOfMany(s.o.Own, admit, refused)
 	config.GetConfigForClient = s.counted(config.GetConfigForClient)
 	if err := server.Serve(tls.NewListener(bounded, config)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving reports of agents: %w", err)

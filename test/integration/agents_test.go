@@ -134,8 +134,10 @@ type simulated struct {
 	pod    *corev1.Pod
 	shard  int
 	from   net.IP
-	client *http.Client
+	own    mtls.Own
+	dialer *net.Dialer
 
+	sessions mtls.Sessions
 	mu       sync.Mutex
 	role     agent.Role
 	sequence uint64
@@ -342,11 +344,8 @@ func (f *fleet) certify() {
 			if err != nil {
 				return err
 			}
-			own := mtls.Own{Certificate: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, Roots: f.own.Roots}
-			dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: a.from}}
-			a.client = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
-				TLSClientConfig: mtls.Client(own, isTheManager), DisableKeepAlives: true, DialContext: dialer.DialContext,
-			}}
+			a.own = mtls.Own{Certificate: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, Roots: f.own.Roots}
+			a.dialer = &net.Dialer{LocalAddr: &net.TCPAddr{IP: a.from}}
 			return nil
 		})
 	}
@@ -406,8 +405,12 @@ func (f *fleet) send(a *simulated) error {
 	if err != nil {
 		return err
 	}
-	response, err := a.client.Do(request)
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+		TLSClientConfig: a.sessions.Client(a.own, isTheManager), DisableKeepAlives: true, DialContext: a.dialer.DialContext,
+	}}
+	response, err := client.Do(request)
 	if err != nil {
+		a.sessions.Forget()
 		return err
 	}
 	_ = response.Body.Close()
