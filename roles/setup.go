@@ -34,6 +34,9 @@ type Options struct {
 	// shard's namespace and name (its label); nil if nobody hands over.
 	Orders      *orders.Client
 	HandingOver func(shard types.NamespacedName) bool
+	// Writer writes labels and conditions, nil for the manager's own: a limit of its own keeps labels from waiting behind thousands
+	// of pods that are being made.
+	Writer client.Client
 	// SkipNameValidation lets one process set up the controllers more than once, as tests do.
 	SkipNameValidation bool
 }
@@ -63,6 +66,9 @@ func Setup(mgr ctrl.Manager, o Options) (*Ledger, error) {
 	}
 	if o.Orders != nil {
 		d.Order = o.Orders.Do
+	}
+	if o.Writer != nil {
+		d.Writer = o.Writer
 	}
 	c, err := New(d)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/shoal-dev/shoal/api/agent"
@@ -83,7 +84,11 @@ func (o *options) validateAgents() error {
 // setupRoles adds the controllers of roles and of Switchovers and, if there are agents, those who sign for them, hear them and
 // give them orders.
 func setupRoles(mgr ctrl.Manager, o *options) error {
-	r := roles.Options{MaxConcurrentReconciles: o.shards}
+	writer, err := o.roleWriter(mgr)
+	if err != nil {
+		return err
+	}
+	r := roles.Options{MaxConcurrentReconciles: o.shards, Writer: writer}
 	if o.agentImage == "" {
 		if _, err := roles.Setup(mgr, r); err != nil {
 			return err
@@ -117,6 +122,17 @@ func setupRoles(mgr ctrl.Manager, o *options) error {
 		return err
 	}
 	return receive.Setup(mgr, receive.Place{Address: o.agentAddress, Namespace: namespace, Pod: o.podName}, keeper.Own, ledger)
+}
+
+// roleWriter is a client with a limit of its own.
+func (o *options) roleWriter(mgr ctrl.Manager) (client.Client, error) {
+	config := rest.CopyConfig(mgr.GetConfig())
+	config.QPS, config.Burst = o.roleQPS, int(2*o.roleQPS)
+	writer, err := client.New(config, client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return nil, fmt.Errorf("making the client of roles: %w", err)
+	}
+	return writer, nil
 }
 
 // certificatesServed fails with one sentence where the API server has no certificates for pods: their volumes would wait for ever.

@@ -36,6 +36,7 @@ func TestMistakesInFlags(t *testing.T) {
 		"no port for agents":         {[]string{"--agent-image=a", "--agent-bind-address=x"}, `--agent-bind-address: "x" is not host:port`},
 		"no address for agents":      {[]string{"--agent-image=a", "--agent-manager-address=x"}, `--agent-manager-address: "x" is not host:port`},
 		"no requests":                {[]string{"--kube-api-qps=0"}, "--kube-api-qps: 0: must be greater than 0"},
+		"no writes of roles":         {[]string{"--kube-api-roles-qps=0.5"}, "--kube-api-roles-qps: 0.5: must be at least 1"},
 		"no burst":                   {[]string{"--kube-api-burst=0"}, "--kube-api-burst: 0: must be at least 1"},
 		"no workers":                 {[]string{"--concurrent-policies=0"}, "--concurrent-policies: 0: must be at least 1"},
 		"no writers":                 {[]string{"--write-concurrency=-1"}, "--write-concurrency: -1: must be at least 1"},

@@ -18,6 +18,7 @@ import (
 type options struct {
 	kubeconfig  string
 	qps         float32
+	roleQPS     float32
 	burst       int
 	controllers []string
 
@@ -41,7 +42,7 @@ type options struct {
 
 func defaults() *options {
 	return &options{
-		qps: 200, burst: 400, controllers: []string{"*"},
+		qps: 200, burst: 400, roleQPS: 1000, controllers: []string{"*"},
 		instanceSets: 8, policies: 4, shards: 16, switchovers: 8, writers: 32, agentAddress: ":9722",
 		leaderElect: true, leaseName: "shoal-manager",
 		leaseDuration: 15 * time.Second, renewDeadline: 10 * time.Second, retryPeriod: 2 * time.Second,
@@ -53,6 +54,7 @@ func (o *options) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.kubeconfig, "kubeconfig", o.kubeconfig, "path of a kubeconfig; in a pod the ServiceAccount is used")
 	f.Float32Var(&o.qps, "kube-api-qps", o.qps, "requests per second to the API server on average")
 	f.IntVar(&o.burst, "kube-api-burst", o.burst, "requests to the API server at once, above the average")
+	f.Float32Var(&o.roleQPS, "kube-api-roles-qps", o.roleQPS, "writes of roles per second on average, and half of those that may come at once, beside all other requests")
 	f.StringSliceVar(&o.controllers, "controllers", o.controllers, "controllers to run: * for all, or some of "+strings.Join(controllerNames(), ", "))
 	f.IntVar(&o.instanceSets, "concurrent-instancesets", o.instanceSets, "InstanceSets that are worked on at once")
 	f.IntVar(&o.policies, "concurrent-policies", o.policies, "PlacementPolicies that are worked on at once")
@@ -148,6 +150,9 @@ func (o *options) validate() error {
 	}
 	if o.qps <= 0 {
 		return fmt.Errorf("--kube-api-qps: %g: must be greater than 0", o.qps)
+	}
+	if o.roleQPS < 1 {
+		return fmt.Errorf("--kube-api-roles-qps: %g: must be at least 1", o.roleQPS)
 	}
 	if o.renewDeadline >= o.leaseDuration || o.retryPeriod >= o.renewDeadline {
 		return fmt.Errorf("leader election: the retry period (%s) must be shorter than the renew deadline (%s), and that shorter than the lease (%s)",
