@@ -69,7 +69,6 @@ func TestHeartbeat(t *testing.T) {
 	}
 }
 
-// One look that fails is not an engine that is gone; some in a row are, and what was known is not repeated then.
 // An agent shows its certificate once, and again after a report that did not arrive: the server's refusal may be about the session.
 func TestReportsResumeTheirSession(t *testing.T) {
 	w := start(t, func(_ *world, o *Options) { o.Heartbeat = 50 * time.Millisecond })
@@ -89,6 +88,7 @@ func TestReportsResumeTheirSession(t *testing.T) {
 	t.Error("it resumes a session that is refused")
 }
 
+// One look that fails is not an engine that is gone; some in a row are, and what was known is not repeated then.
 func TestAnEngineThatFails(t *testing.T) {
 	w := start(t, func(_ *world, o *Options) { o.Failures = 100 })
 	w.next(t)
