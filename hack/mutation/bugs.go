@@ -295,6 +295,9 @@ var bugs = []bug{
 	{name: "label-before-sync", file: "roles/decide/join.go", is: "return !i.Report.Unlinked && ", becomes: "return ", scenarios: ofRoles, apart: true, why: noRoles},
 	{name: "orders-any-pod", file: "roles/orders/client.go", is: "if err == nil && got != want {", becomes: "if err == nil && got.Namespace == \"\" {", scenarios: ofOrders, apart: true, why: noRoles},
 	{name: "orders-after-the-lease", file: "roles/orders/lease.go", is: "case !l.now().Before(l.until):", becomes: "case false:", scenarios: ofOrders, apart: true, why: noRoles},
+	{name: "deleted-lease-counts-anew", file: "roles/orders/lease.go", is: "return max(n, l.highest+1)", becomes: "return n", scenarios: ofOrders, apart: true, why: noRoles},
+	{name: "deleted-lease-held-by-two", file: "roles/orders/lease.go", is: "\tif r.HolderIdentity != l.Identity() {\n", becomes: "\tif false {\n", scenarios: ofOrders, apart: true, why: noRoles},
+	{name: "given-back-counts-anew", file: "roles/orders/lease.go", is: "return max(n, l.highest)\n", becomes: "return n\n", scenarios: ofOrders, apart: true, why: noRoles},
 	{name: "sent-is-not-sent", file: "roles/orders/client.go", is: "case err != nil && !sent.Load():", becomes: "case err != nil:", scenarios: ofOrders, apart: true, why: noRoles},
 
 	// Who gets a certificate, and who is heard.

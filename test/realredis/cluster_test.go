@@ -310,5 +310,5 @@ func TestTwoAtOnceThroughAgents(t *testing.T) { twoAtOnce(t, through) }
 func TestLockLostThroughAgents(t *testing.T) {
 	is := through
 	is.servers = 4
-	lockLost(t, is, decide.Pause, decide.Demote, decide.Promote)
+	lockLost(t, is, 0, 7, decide.Pause, decide.Demote, decide.Promote)
 }

@@ -127,10 +127,11 @@ func TestAnOldLookIsNotActedOn(t *testing.T) {
 // TestLockLost: one who has lost the lock, and does not know, is in the middle when the next one begins. It ends, and nothing that
 // it does keeps the other one from finishing.
 func TestLockLost(t *testing.T) {
-	lockLost(t, shape{servers: 4, sentinels: 3, downAfter: downAfter}, decide.Pause, decide.Demote, decide.Promote, decide.Tell, decide.Follow)
+	lockLost(t, shape{servers: 4, sentinels: 3, downAfter: downAfter}, 0, 7, decide.Pause, decide.Demote, decide.Promote, decide.Tell, decide.Follow)
 }
 
-func lockLost(t *testing.T, is shape, all ...decide.Action) {
+// lockLost is by one with the lock before, whom the one with the lock after meets in the middle.
+func lockLost(t *testing.T, is shape, before, after uint64, all ...decide.Action) {
 	for _, at := range all {
 		t.Run(fmt.Sprint(at), func(t *testing.T) {
 			t.Parallel()
@@ -142,8 +143,9 @@ func lockLost(t *testing.T, is shape, all ...decide.Action) {
 				err  error
 			}
 			began, goOn, ended := make(chan decide.Action), make(chan bool), make(chan end, 1)
+			s.lock = before
 			old, request := s.described(), s.wanted(0)
-			s.lock = 7
+			s.lock = after
 			later := s.described()
 			request.To = name(1)
 			go func() {
