@@ -132,6 +132,12 @@ AGENTS ?= 10000
 bench-agents: controlplane build ## measure what AGENTS=10000 simulated agents cost the manager, and how soon labels follow
 	go test -tags integration -count=1 -timeout 60m -v -run '^TestManyAgents$$' ./test/integration -agents $(AGENTS)
 
+HEARTBEAT ?= 1m
+
+.PHONY: bench-reports
+bench-reports: ## measure what hearing AGENTS=10000 agents costs that say nothing new each HEARTBEAT, without a control plane
+	go test -count=1 -timeout 60m -v -run '^TestIdleAgents$$' ./roles/receive -idle-agents $(AGENTS) -idle-heartbeat $(HEARTBEAT)
+
 .PHONY: e2e
 e2e: controlplane build images ## run the tests on nodes with real kubelets: root, and `make real-node-deps`
 	@hack/stage real-nodes-bin $(MAKE) --no-print-directory real-nodes-bin
