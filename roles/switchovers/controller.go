@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -19,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/roles"
@@ -72,29 +74,63 @@ type sighting struct {
 	at  time.Time
 }
 
+// Deps are what the reconciler needs of the world.
+type Deps struct {
+	// Cache has the indexes of this package and of roles; Live reads straight from the API server.
+	Cache, Live client.Reader
+	Writer      client.Client
+	Events      events.EventRecorder
+	Metrics     prometheus.Registerer
+	Now         func() time.Time
+	// Executor is nil where this manager can give no orders.
+	Executor Executor
+}
+
+// New makes the reconciler.
+func New(d Deps) (reconcile.Reconciler, error) {
+	m, err := newMetrics(d.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("registering metrics of switchovers: %w", err)
+	}
+	return &reconciler{
+		cache: d.Cache, live: d.Live, writer: client.WithFieldOwner(d.Writer, roles.FieldOwner), events: d.Events, now: d.Now, executor: d.Executor,
+		metrics: m, seen: map[types.NamespacedName]sighting{},
+	}, nil
+}
+
+// Changes lets through what somebody else has changed in a Switchover: its status is written here alone.
+func Changes() predicate.Predicate {
+	return predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+}
+
+// RateLimiter is how long a Switchover waits after a failure.
+func RateLimiter() workqueue.TypedRateLimiter[ctrl.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](minBackoff, maxBackoff)
+}
+
 // Setup adds the controller to a manager, after that of roles.
 func Setup(mgr ctrl.Manager, o Options) error {
 	if o.MaxConcurrentReconciles == 0 {
 		o.MaxConcurrentReconciles = 8
 	}
-	m, err := newMetrics(ctrlmetrics.Registry)
-	if err != nil {
-		return fmt.Errorf("registering metrics of switchovers: %w", err)
-	}
 	ctx := context.Background() //nolint:forbidigo // the manager has not started, there is none to take
 	if err := Indexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return fmt.Errorf("indexing Switchovers: %w", err)
 	}
-	r := &reconciler{
-		cache: mgr.GetCache(), live: mgr.GetAPIReader(), writer: client.WithFieldOwner(mgr.GetClient(), roles.FieldOwner),
-		events: mgr.GetEventRecorder(roles.FieldOwner), now: time.Now, executor: o.Executor, metrics: m, seen: map[types.NamespacedName]sighting{},
+	d := Deps{
+		Cache: mgr.GetCache(), Live: mgr.GetAPIReader(), Writer: mgr.GetClient(), Events: mgr.GetEventRecorder(roles.FieldOwner),
+		Metrics: ctrlmetrics.Registry, Now: time.Now, Executor: o.Executor,
+	}
+	r, err := New(d)
+	if err != nil {
+		return err
 	}
 	err = ctrl.NewControllerManagedBy(mgr).Named("switchovers").
-		For(&v1alpha1.Switchover{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
+		For(&v1alpha1.Switchover{}, builder.WithPredicates(Changes())).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: o.MaxConcurrentReconciles,
 			SkipNameValidation:      &o.SkipNameValidation,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](minBackoff, maxBackoff),
+			RateLimiter:             RateLimiter(),
 		}).Complete(r)
 	if err != nil {
 		return fmt.Errorf("setting up the controller of switchovers: %w", err)

@@ -102,15 +102,15 @@ func newWorld(t *testing.T, do func(context.Context, handing.Request, func(handi
 // restart is another manager.
 func (w *world) restart(t *testing.T) {
 	t.Helper()
-	m, err := newMetrics(prometheus.NewRegistry())
+	w.events = events.NewFakeRecorder(100)
+	r, err := New(Deps{
+		Cache: w.Client, Live: w.Client, Writer: w.Client, Events: w.events, Metrics: prometheus.NewRegistry(), Now: func() time.Time { return w.at },
+		Executor: w.executor,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.events = events.NewFakeRecorder(100)
-	w.reconciler = &reconciler{
-		cache: w.Client, live: w.Client, writer: w.Client, events: w.events, now: func() time.Time { return w.at }, executor: w.executor,
-		metrics: m, seen: map[types.NamespacedName]sighting{},
-	}
+	w.reconciler = r.(*reconciler)
 }
 
 type indexer struct{ *fake.ClientBuilder }
