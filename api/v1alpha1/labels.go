@@ -73,7 +73,8 @@ const (
 	// it because of an older one is refused. On pods.
 	AnnotationRoleClaim = GroupName + "/role-claim"
 	// AnnotationTargetRevision is the revision that the pod is being changed to in place, while more than one write is needed for
-	// it: LabelRevision follows with the last one. Written by the InstanceSet controller. On pods.
+	// it: LabelRevision follows with the last one. Others before it, with blanks between them, are those that it was being changed to
+	// before that; it may have parts of each. Written by the InstanceSet controller. On pods.
 	AnnotationTargetRevision = GroupName + "/target-revision"
 	// AnnotationRestarting names the containers whose image was changed last, each with the ID that it had then
 	// ("redis=containerd://4f1c..."): the change is done when another one runs. Written by the InstanceSet controller. On pods.

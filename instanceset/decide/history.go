@@ -190,7 +190,10 @@ func (p *planner) prune(today []string) {
 		used[t.CurrentRevision] = true
 	}
 	for n := range p.Pods {
-		used[p.Pods[n].Revision], used[p.Pods[n].Target] = true, true
+		used[p.Pods[n].Revision] = true
+		for passed := range strings.FieldsSeq(p.Pods[n].Passed) {
+			used[passed] = true
+		}
 	}
 	var unused []*Revision
 	for n := range p.Revisions {

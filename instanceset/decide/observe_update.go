@@ -15,9 +15,13 @@ import (
 // observeUpdate reads how far a pod is with what was written to it last.
 func observeUpdate(pod *corev1.Pod, out *Pod) {
 	out.Live = pod
-	out.Target = pod.Annotations[v1alpha1.AnnotationTargetRevision]
+	out.Passed = pod.Annotations[v1alpha1.AnnotationTargetRevision]
+	out.Target = out.Passed[strings.LastIndexByte(out.Passed, ' ')+1:]
 	out.Role = v1alpha1.RoleName(pod.Labels[v1alpha1.LabelRole])
 	out.Idle, out.Trouble = idle(pod)
+	if !out.Idle {
+		out.Down = down(pod)
+	}
 	out.Resize, out.Unsettled = observeResize(pod, out)
 	out.Unsettled = out.Unsettled || !observed(pod) || restarting(pod)
 	for i := range pod.Status.ContainerStatuses { // a restart may be so quick that nobody saw the pod unready
@@ -44,6 +48,17 @@ func idle(pod *corev1.Pod) (bool, string) {
 		running = pod.Status.Phase == corev1.PodRunning
 	}
 	return !running, trouble
+}
+
+// down are the containers that do not run, and that the kubelet has tried to start.
+func down(pod *corev1.Pod) string {
+	var names []string
+	for i := range pod.Status.ContainerStatuses {
+		if c := &pod.Status.ContainerStatuses[i]; c.State.Running == nil && c.State.Waiting != nil {
+			names = append(names, c.Name)
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 // observed reports whether the kubelet has seen the pod as it is. One that never says what it has seen is not asked.

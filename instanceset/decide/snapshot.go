@@ -81,6 +81,7 @@ type Pod struct {
 	Unscheduled string
 
 	Target string            // the revision that it is on its way to in place, "" if it has arrived
+	Passed string            // all that it has been on its way to since it arrived last, with blanks between them; Target is the last
 	Role   v1alpha1.RoleName // of the label, "" while that is not known
 	// Unsettled: what was written to it last has not been carried out by its kubelet yet.
 	Unsettled bool
@@ -88,8 +89,10 @@ type Pod struct {
 	// about the resize.
 	Resize  reason.Code
 	Trouble string
-	// Idle: no container runs, so that it serves nobody.
+	// Idle: no container runs, so that it serves nobody. Down are containers that do not run while others do, with
+	// blanks between them.
 	Idle bool
+	Down string
 	// Live is the pod as the cache has it, which need not be all of it (see podspec.Diff). It is only read.
 	Live *corev1.Pod
 }

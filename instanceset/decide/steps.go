@@ -16,7 +16,7 @@ import (
 
 // way is from what a pod was made of to what is wanted: the same for all pods of a revision and a template.
 type way struct {
-	revision, target, from string // of the pod; from is its template
+	revision, passed, from string // of the pod; from is its template
 	to                     int    // the template that it is to have
 }
 
@@ -31,7 +31,7 @@ type path struct {
 
 // wayOf works out what a way takes, once.
 func (p *planner) wayOf(i *instance) *path {
-	w := way{i.pod.Revision, i.pod.Target, i.pod.Template, i.template}
+	w := way{i.pod.Revision, i.pod.Passed, i.pod.Template, i.template}
 	if found := p.ways[w]; found != nil {
 		return found
 	}
@@ -51,10 +51,7 @@ func (p *planner) explore(w way, i *instance) *path {
 		return &path{code: reason.UnknownContainer}
 	}
 	found := &path{}
-	for _, revision := range []string{w.revision, w.target} {
-		if revision == "" && revision == w.target {
-			continue
-		}
+	for _, revision := range append([]string{w.revision}, strings.Fields(w.passed)...) {
 		if p.asked(revision) == nil {
 			return &path{code: reason.RevisionUnknown}
 		}
@@ -65,9 +62,12 @@ func (p *planner) explore(w way, i *instance) *path {
 		was := podspec.Pod(p.Set, b)
 		found.diffs = union(found.diffs, podspec.Diff(was, was, want))
 	}
-	if len(found.was) > 1 { // what the one has and the other has not may be on the pod or not
-		a, b := podspec.Pod(p.Set, found.was[0]), podspec.Pod(p.Set, found.was[1])
-		found.diffs = union(union(found.diffs, podspec.Diff(a, b, want)), podspec.Diff(b, a, want))
+	for n := range found.was { // what the one has and the other has not may be on the pod or not
+		for m := range found.was {
+			if n != m {
+				found.diffs = union(found.diffs, podspec.Diff(podspec.Pod(p.Set, found.was[n]), podspec.Pod(p.Set, found.was[m]), want))
+			}
+		}
 	}
 	found.disturbs = slices.ContainsFunc(found.diffs, func(d podspec.Difference) bool {
 		return d.Class != podspec.InPlacePatch || p.inPlaceMode() == v1alpha1.InPlaceNever
@@ -146,6 +146,25 @@ func (p *planner) nextMove(i *instance) move {
 		return p.waitForMemory(i)
 	}
 	return p.inPlace(i, way)
+}
+
+// mends reports whether nothing of an instance that runs is disturbed by what comes next: none of its containers runs, or the change is of
+// images alone, and of containers that do not run. Whether one of the others is the engine, and a master, does not matter then.
+func (p *planner) mends(i *instance) bool {
+	if i.pod.Idle || i.pod.Down == "" {
+		return i.pod.Idle
+	}
+	way, image := p.wayOf(i), false
+	for _, d := range way.diffs {
+		switch {
+		case d.Class == podspec.InPlacePatch:
+		case d.Class == podspec.InPlaceImage && slices.Contains(strings.Fields(i.pod.Down), d.Container):
+			image = true
+		default:
+			return false
+		}
+	}
+	return image && way.code == 0 && p.inPlaceMode() != v1alpha1.InPlaceNever
 }
 
 // recreate deletes the pod if another one can be made in its place. A volume on a node that does not answer would hold it up.
@@ -255,10 +274,12 @@ func (v *view) inPlaceMode() v1alpha1.InPlaceMode {
 	return cmp.Or(v.spec.UpdateStrategy.InPlace, v1alpha1.InPlaceOnly)
 }
 
-// mark writes the revision if this is the last write, and where the pod is going otherwise.
+// mark writes the revision if this is the last write, and where the pod is going otherwise. Where it was going before stays: it may have parts
+// of that.
 func (p *planner) mark(i *instance, after *corev1.Pod, last bool) {
 	if !last {
-		set(&after.Annotations, v1alpha1.AnnotationTargetRevision, p.revision(i))
+		passed := slices.DeleteFunc(strings.Fields(i.pod.Passed), func(r string) bool { return r == p.revision(i) })
+		set(&after.Annotations, v1alpha1.AnnotationTargetRevision, strings.Join(append(passed, p.revision(i)), " "))
 		return
 	}
 	delete(after.Annotations, v1alpha1.AnnotationTargetRevision)

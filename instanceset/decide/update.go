@@ -159,11 +159,17 @@ func (v *view) maxUnavailable() int {
 
 // available reports whether an instance serves, has done so for minReadySeconds, and has nothing left to carry out.
 func (p *planner) available(i *instance) bool {
-	if !i.ready() || i.lost() || i.pod.Unsettled || p.deleted[i.ordinal] || p.state(i.pod.Node) != NodeHealthy {
+	if !i.ready() || i.lost() || i.pod.Unsettled || p.deleted[i.ordinal] || p.state(i.pod.Node) != NodeHealthy || !p.inSync(i) {
 		return false
 	}
 	wait := i.pod.ReadySince.Add(time.Duration(p.spec.MinReadySeconds) * time.Second).Sub(p.Now)
 	return p.spec.MinReadySeconds == 0 || wait <= 0
+}
+
+// inSync reports whether an instance has the data of its shard, as far as that is known: where a master is known, its replicas have a role
+// while they follow it and are in sync. One that has just started is ready, and for a while it is no copy.
+func (p *planner) inSync(i *instance) bool {
+	return len(p.spec.Roles) == 0 || i.pod.Role != "" || !p.shard(i).led
 }
 
 // inFlight reports whether an instance that is not available may be so because of an update. One whose pod nobody has touched is not.
@@ -175,7 +181,7 @@ func (p *planner) inFlight(i *instance) bool {
 func (p *planner) byTurn(a, b *instance) int {
 	turn := func(i *instance) int {
 		switch {
-		case i.pod.Idle:
+		case p.mends(i):
 			return 0
 		case i.pod.Target != "" || p.handover(i) != nil && p.handover(i).Complete:
 			return 1
@@ -191,7 +197,7 @@ func (p *planner) byTurn(a, b *instance) int {
 func (p *planner) mayDisturb(i *instance) bool {
 	u := &p.updates
 	switch {
-	case i.pod.Idle: // nothing runs that could hold data or serve
+	case p.mends(i): // nothing is disturbed that could hold data or serve
 		return p.handedOver(i)
 	case p.handingOver(i):
 		p.waitUpdate(i, reason.HandingOver)

@@ -133,7 +133,7 @@ func TestHowFarAPodIs(t *testing.T) {
 		"seen":                            {"", corev1.PodStatus{Phase: corev1.PodRunning, ObservedGeneration: 5}, Pod{}},
 		"the old container runs":          {"redis=c://1", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{running("c://1")}}, Pod{Unsettled: true}},
 		"the new one does":                {"redis=c://1", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{running("c://2")}}, Pod{}},
-		"one of two runs":                 {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{running("c://1"), waiting("CrashLoopBackOff")}}, Pod{Trouble: "container exporter: CrashLoopBackOff"}},
+		"one of two runs":                 {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{running("c://1"), waiting("CrashLoopBackOff")}}, Pod{Trouble: "container exporter: CrashLoopBackOff", Down: "exporter"}},
 		"none runs":                       {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{waiting("ImagePullBackOff")}}, Pod{Idle: true, Trouble: "container exporter: ImagePullBackOff"}},
 		"it is being started":             {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{waiting("ContainerCreating")}}, Pod{Idle: true}},
 		"deferred":                        {"", corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{resize(corev1.PodResizePending, corev1.PodReasonDeferred, 5)}}, Pod{Unsettled: true, Resize: reason.ResizeDeferred, Trouble: "words"}},

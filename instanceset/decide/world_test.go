@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -209,7 +210,8 @@ func (w *world) writePod(c Change) error {
 		pod.Live.ObjectMeta = *c.Before.ObjectMeta.DeepCopy() // the subresource takes nothing else
 	}
 	pod.Revision, pod.Template = pod.Live.Labels[v1alpha1.LabelRevision], pod.Live.Labels[v1alpha1.LabelTemplate]
-	pod.Target = pod.Live.Annotations[v1alpha1.AnnotationTargetRevision]
+	pod.Passed = pod.Live.Annotations[v1alpha1.AnnotationTargetRevision]
+	pod.Target = pod.Passed[strings.LastIndexByte(pod.Passed, ' ')+1:]
 	if c.Kind != PatchPod {
 		pod.Unsettled, pod.Resize, pod.Trouble = true, 0, ""
 	}
