@@ -65,7 +65,13 @@ func kindOf(o runtime.Object) string {
 }
 
 // do sends a request, unless a fault has it lost on its way there or back.
-func (a *access) do(verb string, o client.Object, sub string, send func() error) error {
+func (a *access) do(ctx context.Context, verb string, o client.Object, sub string, send func() error) error {
+	if t := turnOf(ctx); t != nil {
+		if err := t.takeForCall(ctx); err != nil {
+			return err
+		}
+		defer a.w.agenda.poked()
+	}
 	if a.crashed {
 		return errCrashed
 	}
@@ -112,13 +118,13 @@ func (a *access) told(otherwise error) (before, after error) {
 
 func (a *access) get(ctx context.Context, key types.NamespacedName, into client.Object) error {
 	into.SetName(key.Name)
-	return a.do("get", into, "", func() error { return a.received(a.w.api.Get(ctx, key, into))(into) })
+	return a.do(ctx, "get", into, "", func() error { return a.received(a.w.api.Get(ctx, key, into))(into) })
 }
 
 // listClaims are all claims of a namespace. Whoever asks picks those with the labels that it wants.
 func (a *access) listClaims(namespace string) (*corev1.PersistentVolumeClaimList, error) {
 	list, kind := &corev1.PersistentVolumeClaimList{}, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace}}
-	err := a.do("get", kind, "", func() error {
+	err := a.do(a.w.ctx, "get", kind, "", func() error {
 		list.Items = nil
 		for _, claim := range all[*corev1.PersistentVolumeClaim](a.w) {
 			if claim.Namespace == namespace {
@@ -145,23 +151,23 @@ func copyInto(from, into runtime.Object) {
 }
 
 func (a *access) create(ctx context.Context, o client.Object) error {
-	return a.do("create", o, "", func() error { return a.received(a.w.api.Create(ctx, a.user, o))(o) })
+	return a.do(ctx, "create", o, "", func() error { return a.received(a.w.api.Create(ctx, a.user, o))(o) })
 }
 
 func (a *access) bind(ctx context.Context, b *corev1.Binding) error {
-	return a.do("bind", b, b.Target.Name, func() error { return a.w.api.Bind(ctx, a.user, b) })
+	return a.do(ctx, "bind", b, b.Target.Name, func() error { return a.w.api.Bind(ctx, a.user, b) })
 }
 
 func (a *access) update(ctx context.Context, o client.Object, sub string) error {
-	return a.do("update", o, sub, func() error { return a.received(a.w.api.Update(ctx, a.user, o, sub))(o) })
+	return a.do(ctx, "update", o, sub, func() error { return a.received(a.w.api.Update(ctx, a.user, o, sub))(o) })
 }
 
 func (a *access) patch(ctx context.Context, o client.Object, sub string, kind types.PatchType, body []byte) error {
-	return a.do("patch", o, sub, func() error { return a.received(a.w.api.Patch(ctx, a.user, o, sub, kind, body))(o) })
+	return a.do(ctx, "patch", o, sub, func() error { return a.received(a.w.api.Patch(ctx, a.user, o, sub, kind, body))(o) })
 }
 
 func (a *access) apply(ctx context.Context, o client.Object, sub string, options metav1.PatchOptions, body []byte) error {
-	return a.do("patch", o, sub, func() error { return a.received(a.w.api.Apply(ctx, a.user, o, sub, options, body))(o) })
+	return a.do(ctx, "patch", o, sub, func() error { return a.received(a.w.api.Apply(ctx, a.user, o, sub, options, body))(o) })
 }
 
 func (a *access) remove(ctx context.Context, o client.Object, options metav1.DeleteOptions) error {
@@ -172,7 +178,7 @@ func (a *access) remove(ctx context.Context, o client.Object, options metav1.Del
 	if options.GracePeriodSeconds != nil && *options.GracePeriodSeconds == 0 {
 		sub = force
 	}
-	return a.do("delete", o, sub, func() error { return a.w.api.Delete(ctx, a.user, o, options) })
+	return a.do(ctx, "delete", o, sub, func() error { return a.w.api.Delete(ctx, a.user, o, options) })
 }
 
 // writer is the controllers' client: it reads from replicas and writes to the server. What it does not offer, nobody
@@ -307,7 +313,7 @@ func (l live) Get(ctx context.Context, key client.ObjectKey, o client.Object, _ 
 func (l live) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
 	element, _ := reflect.TypeOf(list).Elem().FieldByName("Items")
 	one := reflect.New(element.Type.Elem()).Interface().(client.Object)
-	return l.do("list", one, "", func() error { return reader{l.w.truth}.List(ctx, list, opts...) })
+	return l.do(ctx, "list", one, "", func() error { return reader{l.w.truth}.List(ctx, list, opts...) })
 }
 
 // reader reads from replicas, as a controller's cache does.

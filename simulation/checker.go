@@ -37,6 +37,8 @@ type checker struct {
 	writes    int             // of our processes
 	lastWrite time.Time       // of our processes
 	pace      pace
+	recreated map[types.UID]bool // pods that an update wants to be made anew
+	touched   map[string]touch   // by instance
 }
 
 // Violation is an invariant that did not hold.
@@ -57,6 +59,7 @@ func newChecker(w *World) *checker {
 	return &checker{
 		w: w, usage: map[slots.Group]usage{}, decided: map[types.UID]decision{}, mayGo: map[types.UID]bool{},
 		mostReady: map[string]int32{}, everReady: map[string]map[int32]bool{}, formerly: map[string]bool{},
+		recreated: map[types.UID]bool{}, touched: map[string]touch{},
 	}
 }
 
@@ -215,6 +218,7 @@ func (w *World) called(a *access, r request, o client.Object, err error) {
 				c.manages(a, r, pod)
 			}
 			c.relabels(pod, o)
+			c.touches(a, r, pod, o)
 			c.forced(r, pod)
 			c.declaresLost(r, pod, o)
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -209,6 +210,14 @@ func (w *World) collect() {
 	}
 	for _, o := range all[*v1alpha1.PlacementPolicy](w) {
 		objects = append(objects, o)
+	}
+	if w.containers != nil { // Switchovers of updates belong to their set
+		for _, o := range all[*v1alpha1.Switchover](w) {
+			objects = append(objects, o)
+		}
+		for _, o := range all[*appsv1.ControllerRevision](w) {
+			objects = append(objects, o)
+		}
 	}
 	for _, c := range Chores(objects) {
 		uid := c.Object.GetUID()

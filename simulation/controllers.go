@@ -136,6 +136,7 @@ type queue[R comparable] struct {
 	reconciler reconcile.TypedReconciler[R]
 	limiter    workqueue.TypedRateLimiter[R]
 	due        map[R]time.Time
+	apart      *apart[R] // nil where a reconcile takes no time
 }
 
 var _ workqueue.TypedRateLimitingInterface[reconcile.Request] = &queue[reconcile.Request]{}
@@ -172,7 +173,16 @@ func (q *queue[R]) await(r R, wait time.Duration) {
 }
 
 func (q *queue[R]) work(r R) {
+	if q.apart != nil {
+		q.workApart(r)
+		return
+	}
 	result, err := q.reconciler.Reconcile(q.owner.ctx, r)
+	q.worked(r, result, err)
+}
+
+// worked is the end of a reconcile.
+func (q *queue[R]) worked(r R, result reconcile.Result, err error) {
 	q.owner.w.checker.doing(q.owner.process, " reconciles", reconcilesPerMinute)
 	switch {
 	case q.owner.crashed:

@@ -14,6 +14,7 @@ import (
 	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/redis"
+	"github.com/shoal-dev/shoal/switchover/decide"
 )
 
 // The Redis of a set with roles. Each instance is what it was made last: a master, or a replica of some address. It starts as the
@@ -28,6 +29,18 @@ type engine struct {
 	loading time.Time
 	down    bool // it was killed, and has yet to start again
 	agent   *reporter
+	handed
+}
+
+// handed is what is of importance while a master is handed over.
+type handed struct {
+	history, former string // names of what its data is, see redis.State
+	formerEnd       int64
+	fence           decide.Fence
+	// Writes are held between these.
+	pausedSince, pausedUntil time.Time
+	line                     uint64        // the number of the connection that may order, 0 for none
+	behind                   time.Duration // by how much a replica lags
 }
 
 // mark is what a volume remembers of the Redis on it.
@@ -133,6 +146,9 @@ func (w *World) equip(m *machine, p *process) {
 	set, _ := splitName(p.name.Name)
 	if w.ha != nil && w.ha.sets[set] != nil {
 		p.engine = &engine{}
+		if w.containers != nil {
+			p.engine.behind = w.between(0, w.containers.behind)
+		}
 		w.bootAgent(copied{p, m}, set)
 	}
 }
@@ -176,6 +192,8 @@ func (w *World) begin(_ *machine, p *process, offset int64) {
 func (w *World) promote(p *process, term int) {
 	w.replicate()
 	p.engine.master, p.engine.follows, p.engine.term = true, "", term
+	w.histories++
+	p.engine.former, p.engine.formerEnd, p.engine.history = p.engine.history, p.offset+1, "h"+strconv.Itoa(w.histories)
 	w.ha.marks[markKey(p)] = mark{true, term}
 	shard := w.shardOf(p.name)
 	lost := max(0, w.written[shard]-p.offset)
@@ -202,19 +220,28 @@ func (w *World) engineChanged(p *process) {
 	w.ha.judge(w.shardOf(p.name))
 }
 
+// ends is a Redis whose process has ended. What it was told for as long as it runs is forgotten.
+func (w *World) ends(p *process) {
+	p.engine.down, p.synced, p.ready, p.waited = true, false, false, 0
+	p.engine.fence, p.engine.pausedUntil, p.engine.line = decide.Fence{}, time.Time{}, 0
+	w.engineChanged(p)
+}
+
 // kill ends the Redis of an instance, and not its pod: the kubelet starts it again.
 func (w *World) kill(m *machine, p *process) {
 	w.replicate()
 	w.tell("fault", "the redis of %s is killed", p.name.Name)
-	p.engine.down, p.synced, p.ready, p.waited = true, false, false, 0
-	w.engineChanged(p)
-	if pod, there := find[*corev1.Pod](w, p.name); there && pod.UID == p.pod && m.reachable() && isReady(pod) {
+	p.crashes()
+	w.ends(p)
+	if len(p.containers) > 0 {
+		w.kubelet(m.name, p.name)
+	} else if pod, there := find[*corev1.Pod](w, p.name); there && pod.UID == p.pod && m.reachable() && isReady(pod) {
 		changed := pod.DeepCopy()
 		setReady(changed, corev1.ConditionFalse)
 		w.systemUpdate(changed, "status")
 	}
 	w.after(w.between(time.Second, 10*time.Second), "redis starts", func() {
-		if m.running[p.pod] == p {
+		if m.running[p.pod] == p && w.restarts(m, p) {
 			p.engine.down = false
 			w.sync(m, p)
 		}
@@ -232,14 +259,14 @@ func (w *World) followRoles(shard string, copies []copied, elapsed time.Duration
 		}
 		w.ha.mastered[c.pod] = time.Now()
 		if len(copies) > 1 || c.offset > 0 {
-			c.offset += int64(elapsed.Seconds() * bytesPerSecond)
+			c.offset += int64(w.writingFor(*c, elapsed).Seconds() * bytesPerSecond)
 		}
 		if latest == nil || c.engine.term > latest.engine.term {
 			latest = c
 		}
 		for _, r := range copies {
 			if w.linked(r, *c) {
-				r.offset, r.engine.term = c.offset, c.engine.term
+				w.catchUp(r, *c)
 				w.ha.marks[markKey(r.process)] = mark{false, r.engine.term}
 			}
 		}
@@ -254,6 +281,36 @@ func (w *World) followRoles(shard string, copies []copied, elapsed time.Duration
 	if latest != nil {
 		w.written[shard] = latest.offset
 	}
+}
+
+// writingFor is how much of the last while a master took writes.
+func (w *World) writingFor(c copied, elapsed time.Duration) time.Duration {
+	e := c.engine
+	if e.fence.Lag > 0 && len(w.followersOf(c)) < e.fence.Replicas {
+		return 0
+	}
+	from, to := time.Now().Add(-elapsed), time.Now()
+	if e.pausedSince.After(from) {
+		from = e.pausedSince
+	}
+	if e.pausedUntil.Before(to) {
+		to = e.pausedUntil
+	}
+	return elapsed - max(0, to.Sub(from))
+}
+
+// catchUp has a replica take over what its master has, as far as it does not lag.
+func (w *World) catchUp(r, master copied) {
+	lag := r.engine.behind
+	if now := time.Now(); now.Before(master.engine.pausedUntil) {
+		lag -= now.Sub(master.engine.pausedSince)
+	}
+	offset := master.offset - int64(max(0, lag).Seconds()*bytesPerSecond)
+	if r.engine.history == master.engine.history {
+		offset = min(max(offset, r.offset), master.offset)
+	}
+	r.offset, r.engine.term = max(0, offset), master.engine.term
+	r.engine.history, r.engine.former, r.engine.formerEnd = master.engine.history, master.engine.former, master.engine.formerEnd
 }
 
 // linked: the replica is in sync with the master.
@@ -305,6 +362,20 @@ func (s station) Act(_ context.Context, r agent.Request) (agent.Answer, error) {
 	if !s.at.up() {
 		return agent.Answer{}, &probe.Failure{Reason: "unreachable", Err: errNoRedis}
 	}
+	s.w.replicate()
+	e := s.at.engine
+	switch {
+	case r.Action == agent.Look && r.Line == 0:
+		s.w.lines++
+		e.line = s.w.lines
+		return agent.Answer{Line: e.line, State: s.w.shown(s.at)}, nil
+	case r.Line != 0 && r.Line != e.line:
+		return agent.Answer{}, probe.ErrLine
+	case r.Action == agent.Look:
+		return agent.Answer{Line: e.line, State: s.w.shown(s.at)}, nil
+	case r.Line == 0 && r.Action != agent.ConfigGet && r.Action != agent.ConfigSet:
+		e.line = 0
+	}
 	needed, err := probe.Judge(s.w.stateOf(s.at), r)
 	if err != nil || !needed {
 		return agent.Answer{}, err
@@ -316,9 +387,47 @@ func (s station) Act(_ context.Context, r agent.Request) (agent.Answer, error) {
 		s.w.follow(s.at.process, r.Master)
 	case agent.Promote:
 		s.w.promote(s.at.process, s.at.engine.term+1)
-	default: // writes are not modelled one by one, and neither is configuration
+	case agent.Pause:
+		e.pausedSince, e.pausedUntil = time.Now(), time.Now().Add(time.Duration(r.Milliseconds)*time.Millisecond)
+	case agent.Unpause:
+		e.pausedUntil = time.Now()
+	case agent.ConfigSet:
+		e.configure(r.Parameters)
+	default: // other configuration is not modelled
 	}
 	return agent.Answer{Changed: true}, nil
+}
+
+// configure sets the fence.
+func (e *engine) configure(parameters []agent.Parameter) {
+	for _, p := range parameters {
+		n, _ := strconv.Atoi(p.Value)
+		switch p.Name {
+		case "min-replicas-to-write":
+			e.fence.Replicas = n
+		case "min-replicas-max-lag":
+			e.fence.Lag = time.Duration(n) * time.Second
+		}
+	}
+	if e.fence.Replicas == 0 {
+		e.fence = decide.Fence{Lag: e.fence.Lag}
+	}
+}
+
+// shown is what an agent answers when it looks for a manager.
+func (w *World) shown(c copied) *agent.State {
+	s, e := w.stateOf(c), c.engine
+	out := &agent.State{
+		Role: agent.RoleMaster, Master: s.Master, LinkUp: s.LinkUp, Loading: s.Loading, History: e.history, Former: e.former, FormerEnd: e.formerEnd,
+		Offset: c.offset, Priority: s.Priority, MinReplicas: e.fence.Replicas, MaxLagSeconds: int64(e.fence.Lag.Seconds()),
+	}
+	if s.Kind == redis.Replica {
+		out.Role = agent.RoleReplica
+	}
+	for _, f := range w.followersOf(c) {
+		out.Followers = append(out.Followers, agent.Follower{Address: w.addrOf(f.process), Online: true, Offset: f.offset})
+	}
+	return out
 }
 
 // Close does nothing.

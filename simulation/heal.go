@@ -29,6 +29,7 @@ func (p *play) heal() {
 		p.makeShared()
 	}
 	p.must(p.pump())
+	p.healUpdates()
 	p.makeRoom()
 	for _, name := range p.sets {
 		p.makeAgain(name)
@@ -79,7 +80,7 @@ func (p *play) isSettled(name string) bool {
 		return false
 	}
 	wanted, status := wantedOnline(set), set.Status
-	return p.running(name) == wanted && status.ReadyReplicas == wanted && status.ObservedGeneration == set.Generation
+	return p.running(name) == wanted && status.ReadyReplicas == wanted && status.ObservedGeneration == set.Generation && p.updated(set)
 }
 
 // running is how many instances of a set are Ready, whatever its status says.

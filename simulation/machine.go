@@ -40,6 +40,8 @@ type process struct {
 	stopping bool
 	waited   time.Duration // for another one that has the data
 	engine   *engine       // nil where its set has no roles
+	// containers are those of the pod, none in a world where no template changes.
+	containers []*container
 }
 
 // A process looks so often for another one that has the data of its shard, and after so long it takes it that the data is
@@ -138,19 +140,23 @@ func (w *World) start(m *machine, pod *corev1.Pod) {
 	p := &process{pod: pod.UID, name: keyOf(pod), ip: fmt.Sprintf("10.0.%d.%d", w.ips/250, w.ips%250+1), volumes: volumes}
 	m.running[pod.UID] = p
 	w.equip(m, p)
+	w.unpack(m, pod, p)
 	changed := pod.DeepCopy()
 	changed.Status.Phase = corev1.PodRunning
 	changed.Status.PodIP, changed.Status.PodIPs = p.ip, []corev1.PodIP{{IP: p.ip}}
 	changed.Status.StartTime = ptr.To(metav1.Now())
+	w.beginReport(pod, p, changed)
 	setReady(changed, corev1.ConditionFalse)
 	w.systemUpdate(changed, "status")
-	w.after(w.between(200*time.Millisecond, 4*time.Second), "sync "+p.name.Name, func() { w.sync(m, p) })
+	if len(p.containers) == 0 {
+		w.after(w.between(200*time.Millisecond, 4*time.Second), "sync "+p.name.Name, func() { w.sync(m, p) })
+	}
 }
 
 // sync lets a process get the data of its shard: from its volume, from another process, or, at the very first start, from
 // nowhere.
 func (w *World) sync(m *machine, p *process) {
-	if m.running[p.pod] != p || m.off {
+	if m.running[p.pod] != p || m.off || !p.mayRun() || p.synced && len(p.containers) > 0 {
 		return
 	}
 	if p.engine != nil {
@@ -173,7 +179,11 @@ func (w *World) sync(m *machine, p *process) {
 	w.kubelet(m.name, p.name)
 }
 
-func (w *World) reportReady(_ *machine, pod *corev1.Pod, p *process) {
+func (w *World) reportReady(m *machine, pod *corev1.Pod, p *process) {
+	if len(p.containers) > 0 {
+		w.tend(m, pod, p)
+		return
+	}
 	if !p.synced || p.stopping {
 		return
 	}

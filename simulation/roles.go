@@ -19,6 +19,8 @@ import (
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/roles"
 	"github.com/shoal-dev/shoal/roles/decide"
+	"github.com/shoal-dev/shoal/roles/handover"
+	"github.com/shoal-dev/shoal/roles/switchovers"
 )
 
 // ha is what a world has where a set has roles; without one, nothing of it runs.
@@ -30,6 +32,7 @@ type ha struct {
 	steady    map[string]steadiness   // by shard
 	boots     map[types.UID]int       // how many agents each pod has had
 	agentsCut bool                    // agents and manager do not reach each other
+	orders    orderFaults
 	reports   reportFaults
 	skew      func() time.Duration // by how much the clock of a manager that starts is off
 }
@@ -69,11 +72,13 @@ func (o *operator) addRoles() error {
 	var shards *queue[roles.Shard]
 	var sets *queue[reconcile.Request]
 	skew := o.w.ha.skew()
+	hands := &executor{o: o, taken: map[handover.Shard]bool{}}
 	c, err := roles.New(roles.Deps{
 		Cache: cache, Live: live{o.access}, Writer: writer{reader: cache, access: o.access}, Events: silentRecorder{},
 		Metrics: prometheus.NewRegistry(), Now: func() time.Time { return time.Now().Add(skew) }, Connect: o.connectSentinel,
-		News:   func(s roles.Shard) { shards.Add(s) },
-		Judged: func(set types.NamespacedName) { sets.AddAfter(reconcile.Request{NamespacedName: set}, roles.Debounce) },
+		News:        func(s roles.Shard) { shards.Add(s) },
+		HandingOver: hands.HandingOver,
+		Judged:      func(set types.NamespacedName) { sets.AddAfter(reconcile.Request{NamespacedName: set}, roles.Debounce) },
 		Planned: func(s roles.Shard, p decide.Plan) {
 			for _, step := range p.Steps {
 				o.w.tell("roles", "%s", strings.Join(strings.Fields(step.String()), " "))
@@ -97,7 +102,26 @@ func (o *operator) addRoles() error {
 	}
 	c.Ledger.Listen()
 	o.sweep()
-	return nil
+	return o.addSwitchovers(hands)
+}
+
+// addSwitchovers adds the controller of Switchovers. A reconcile of it takes as long as a master is being handed over.
+func (o *operator) addSwitchovers(hands switchovers.Executor) error {
+	cache := reader{o.replicas}
+	if err := switchovers.Indexes(o.ctx, cache); err != nil {
+		return err
+	}
+	r, err := switchovers.New(switchovers.Deps{
+		Cache: cache, Live: live{o.access}, Writer: writer{reader: cache, access: o.access}, Events: silentRecorder{}, Metrics: prometheus.NewRegistry(),
+		Now: time.Now, Executor: hands,
+	})
+	if err != nil {
+		return fmt.Errorf("making the controller of switchovers: %w", err)
+	}
+	q := run(o, "switchovers", r, switchovers.RateLimiter())
+	q.apart = newApart[reconcile.Request]()
+	each := handler.TypedEventHandler[client.Object, reconcile.Request](&handler.EnqueueRequestForObject{})
+	return follow(o, q, &v1alpha1.Switchover{}, each, []predicate.Predicate{switchovers.Changes()})
 }
 
 // sweep has the ledger forget pods that are gone, once a minute.
@@ -182,6 +206,8 @@ func (h *ha) undoubted(shard string) types.UID {
 	pod, there := find[*corev1.Pod](h.w, master.name)
 	switch {
 	case x == nil, doubts, !there, pod.UID != master.pod, pod.DeletionTimestamp != nil, pod.Status.Phase != corev1.PodRunning, pod.Labels[v1alpha1.LabelLost] != "":
+		return ""
+	case h.w.containers != nil && !isReady(pod): // another container may be down
 		return ""
 	case h.w.outOfService(pod.Spec.NodeName):
 		return ""

@@ -76,6 +76,7 @@ func (p *play) settle() {
 		sets = append(sets, drawSet(d, name))
 	}
 	p.must(p.giveRoles(sets))
+	p.giveUpdates(sets)
 	for _, s := range sets {
 		most = max(most, *s.Spec.Placement.MaxNodes)
 	}
@@ -160,14 +161,17 @@ func (p *play) run() error {
 		}
 	}
 	p.drawFaults()
-	p.drawTroubles()
-	p.drawRoleTroubles()
+	if !p.quiet() {
+		p.drawTroubles()
+		p.drawRoleTroubles()
+	}
+	p.drawUpdates()
 	if err := p.Run(trouble); err != nil {
 		return err
 	}
 	late := p.faults.lagMost // what is on its way arrives as late as was drawn
 	if p.ha != nil {
-		late = max(late, p.ha.reports.most)
+		late = max(late, p.ha.reports.most, p.ha.orders.most)
 	}
 	p.faults, p.over, p.World.calm = faults{}, true, time.Now().Add(late)
 	p.heal()

@@ -81,10 +81,7 @@ func (w *World) newWatchers(set string, names, people bool) *watchers {
 // addrOf is how an instance is called.
 func (w *World) addrOf(p *process) string {
 	set, _ := splitName(p.name.Name)
-	if x := w.ha.sets[set]; x != nil && !x.names {
-		return p.ip + ":6379"
-	}
-	return p.name.Name + "." + set + ":6379"
+	return w.addrFor(set, p.name.Name, p.ip)
 }
 
 // at is who answers at an address.

@@ -27,6 +27,7 @@ import (
 	configscheme "github.com/shoal-dev/shoal/api/config/scheme"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/instanceset/decide"
+	"github.com/shoal-dev/shoal/roles/switchovers"
 	"github.com/shoal-dev/shoal/simulation/apiserver"
 )
 
@@ -97,17 +98,21 @@ type World struct {
 	orphanedSince map[string]time.Time
 	scheduled     map[string]bool // tasks that stand on the agenda once
 	ips, cycles   int
+	turns         int        // reconciles that took time
+	histories     int        // of the data of all shards
+	lines         uint64     // over which orders were given
 	asking        sync.Mutex // what is asked of instances
 	calm          time.Time  // nothing goes wrong any more, and nothing that did is on its way; zero while there is no end of it
 
-	ha        *ha  // nil where no set has roles
-	cuts      bool // the scheduler names some nodes for a pod, see placer.cut
-	faults    faults
-	strokes   map[string]int // how often each kind of fault has struck a call
-	checker   *checker
-	trace     trace
-	told      int           // lines of the trace that Lines has given
-	steadyLag time.Duration // of every event, beside what faults add
+	containers *containers // nil where no template changes
+	ha         *ha         // nil where no set has roles
+	cuts       bool        // the scheduler names some nodes for a pod, see placer.cut
+	faults     faults
+	strokes    map[string]int // how often each kind of fault has struck a call
+	checker    *checker
+	trace      trace
+	told       int           // lines of the trace that Lines has given
+	steadyLag  time.Duration // of every event, beside what faults add
 }
 
 var kinds = []client.Object{
@@ -132,6 +137,9 @@ func New(ctx context.Context, assets *Assets, seed int64) (*World, error) {
 	}
 	for _, o := range kinds {
 		w.truth[reflect.TypeOf(o)] = newInformer(nil)
+	}
+	if err := switchovers.Indexes(w.ctx, reader{w.truth}); err != nil { // the API server selects by that field
+		return nil, err
 	}
 	w.system = &access{w: w, process: "cluster", user: "system:kube-controller-manager"}
 	w.user = &access{w: w, process: "user", user: "somebody"}
@@ -335,6 +343,7 @@ func keyOf(o client.Object) types.NamespacedName { return client.ObjectKeyFromOb
 
 // planned records a plan in its own words.
 func (w *World) planned(_ *access, p decide.Plan) {
+	w.checker.toRecreate(p)
 	for _, c := range p.Changes {
 		w.tell("plan", "%s", strings.Join(strings.Fields(c.String()), " "))
 	}

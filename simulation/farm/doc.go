@@ -29,3 +29,6 @@ const Ended = "the process goes on"
 
 // FirstWithRoles is the first of the seeds that all have sets with roles.
 const FirstWithRoles = 2_000_000
+
+// FirstWithUpdates is the first of those in which people also change templates.
+const FirstWithUpdates = 3_000_000

@@ -57,7 +57,7 @@ func TestScenarios(t *testing.T) {
 }
 
 func printed(w *simulation.World, d *datadriven.TestData) string {
-	lines := w.Lines("plan", "roles", "BROKEN")
+	lines := w.Lines("plan", "roles", "handover", "BROKEN")
 	switch d.Cmd {
 	case "state":
 		return w.State()
@@ -65,6 +65,10 @@ func printed(w *simulation.World, d *datadriven.TestData) string {
 		return w.Roles()
 	case "order":
 		return order(w, d)
+	case "updates":
+		return w.Updates(first(d))
+	case "switchovers":
+		return w.Switchovers()
 	case "policies":
 		return w.Policies()
 	case "messages":
@@ -86,7 +90,7 @@ func printed(w *simulation.World, d *datadriven.TestData) string {
 }
 
 func do(w *simulation.World, d *datadriven.TestData) error {
-	for _, verbs := range []map[string]verb{edits, fates, ofRoles, looks} {
+	for _, verbs := range []map[string]verb{edits, fates, ofRoles, ofUpdates, looks} {
 		if v, known := verbs[d.Cmd]; known {
 			return v(w, d)
 		}
@@ -106,6 +110,9 @@ var edits = map[string]verb{
 	},
 	"set": func(w *simulation.World, d *datadriven.TestData) error {
 		s := newSet(d)
+		if err := setUpdates(w, d, s); err != nil {
+			return err
+		}
 		for _, arg := range d.CmdArgs {
 			if arg.Key == "roles" {
 				if err := w.WithRoles(s, arg.Vals[0], !d.HasArg("ips")); err != nil {
@@ -196,7 +203,7 @@ func pass(w *simulation.World, d *datadriven.TestData) error { return w.Run(long
 func look(*simulation.World, *datadriven.TestData) error { return nil }
 
 // looks change nothing.
-var looks = map[string]verb{"state": look, "policies": look, "messages": look, "claims": look, "why": look, "roles": look, "order": look}
+var looks = map[string]verb{"state": look, "policies": look, "messages": look, "claims": look, "why": look, "roles": look, "order": look, "updates": look, "switchovers": look}
 
 func newSet(d *datadriven.TestData) *v1alpha1.InstanceSet {
 	s := simulation.Set(first(d), int32(number(d, "replicas")), 0, 0)
