@@ -63,8 +63,9 @@ func (w *world) goOn(leader *sentinel) {
 	w.failovers++
 	w.tell("Sentinels promote %s", best.name)
 	m.past, leader.promoted = true, best.name
-	for _, s := range w.servers {
-		s.past = s.past || s.master && w.kills > 0 // From was killed, and follows of itself one that Sentinels were not told of: see docs/switchover.md
+	// From was killed, and follows of itself one that Sentinels were not told of: they promote somebody beside it (docs/switchover.md).
+	if of := slices.IndexFunc(w.servers, func(s *server) bool { return s.master && m.killed && !m.master && m.of == s.name }); of >= 0 {
+		w.servers[of].past = true
 	}
 	w.promote(best)
 	best.past = false

@@ -23,6 +23,7 @@ func (w *world) kill(s *server) {
 	w.tell("%s is killed", s.name)
 	w.note(s)
 	w.kills++
+	s.killed = true
 	s.down, s.late, s.fence, s.linked, s.master = true, nil, w.configured, false, false
 	for _, r := range w.servers {
 		if r.of == s.name {

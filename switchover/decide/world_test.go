@@ -24,6 +24,7 @@ type server struct {
 	pausedUntil     time.Time
 	fence           Fence
 	frozen, cut     bool // stopped; or not reached by whoever hands over
+	killed          bool
 	past            bool // Sentinels have promoted another one in its place
 	down, marked    bool // killed, and not there again; it was master last, and has written that down
 	term            int
