@@ -177,7 +177,7 @@ func (p *planner) inFlight(i *instance) bool {
 	return i.pod == nil || i.pod.Terminating || p.deleted[i.ordinal] || i.pod.Target != "" || p.current(i)
 }
 
-// byTurn says who comes first.
+// byTurn says who comes first. That masters come last is a limit and not an order: see mayDisturb.
 func (p *planner) byTurn(a, b *instance) int {
 	turn := func(i *instance) int {
 		switch {
@@ -185,8 +185,6 @@ func (p *planner) byTurn(a, b *instance) int {
 			return 0
 		case i.pod.Target != "" || p.handover(i) != nil && p.handover(i).Complete:
 			return 1
-		case p.leads(i):
-			return 3
 		}
 		return 2
 	}
