@@ -157,9 +157,12 @@ func (v *view) maxUnavailable() int {
 	return max(n, 1)
 }
 
-// available reports whether an instance serves, has done so for minReadySeconds, and has nothing left to carry out.
-func (p *planner) available(i *instance) bool {
-	if !i.ready() || i.lost() || i.pod.Unsettled || p.deleted[i.ordinal] || p.state(i.pod.Node) != NodeHealthy || !p.inSync(i) {
+// available reports whether an instance serves and has the data of its shard.
+func (p *planner) available(i *instance) bool { return p.serves(i) && p.inSync(i) }
+
+// serves reports whether an instance is ready, has been so for minReadySeconds, and has nothing left to carry out.
+func (p *planner) serves(i *instance) bool {
+	if !i.ready() || i.lost() || i.pod.Unsettled || p.deleted[i.ordinal] || p.state(i.pod.Node) != NodeHealthy {
 		return false
 	}
 	wait := i.pod.ReadySince.Add(time.Duration(p.spec.MinReadySeconds) * time.Second).Sub(p.Now)
@@ -205,11 +208,14 @@ func (p *planner) mayDisturb(i *instance) bool {
 		return false
 	}
 	free := u.down < u.limit
-	if !p.available(i) { // it counts already
-		free = u.inFlight < u.limit || p.inFlight(i)
-	}
-	if p.handsOver(i) { // it has a place, and waits for its label
+	switch {
+	case p.handsOver(i): // it has a place, and waits for its label
 		free = true
+	case p.available(i):
+	case p.serves(i): // it counts already
+		free = u.down <= u.limit
+	default: // nobody is served less
+		free = u.inFlight < u.limit || p.inFlight(i)
 	}
 	if taken := p.sharded() && u.disturbed[p.shardOf(i)] && !p.handsOver(i); free && !taken && p.shardSpares(i) {
 		return p.handedOver(i)
@@ -224,7 +230,7 @@ func (p *planner) shardSpares(i *instance) bool {
 	if !p.sharded() {
 		return true
 	}
-	lenient := !p.available(i) && len(i.claims) > 0
+	lenient := !p.serves(i) && len(i.claims) > 0
 	return !slices.ContainsFunc(p.shard(i).members, func(other *instance) bool {
 		return other != i && other.online() && !p.available(other) && (!lenient || p.inFlight(other))
 	})
