@@ -100,7 +100,7 @@ func TestASessionWhoseCertificateIsRefusedNow(t *testing.T) {
 		change func(t *testing.T, m *many)
 		reason string
 	}{
-		"expired":          {func(*testing.T, *many) { time.Sleep(11 * time.Minute) }, "expired"},
+		"expired":          {func(*testing.T, *many) { <-time.After(11 * time.Minute) }, "expired"},
 		"rotated out":      {func(t *testing.T, m *many) { m.own.Roots = mtlstest.New(t).Roots() }, "forged"},
 		"admitted no more": {func(t *testing.T, m *many) { m.config.GetConfigForClient = newStrict(m) }, "identity"},
 	} {
@@ -143,7 +143,7 @@ func TestTheServerOfASession(t *testing.T) {
 			after   time.Duration
 			resumes bool
 		}{{0, false}, {30 * time.Minute, true}, {29 * time.Minute, true}, {time.Minute, false}} {
-			time.Sleep(step.after)
+			<-time.After(step.after)
 			if resumed, err := m.meet(t, s.Client(own, only(manager))); err != nil || resumed != step.resumes {
 				t.Errorf("after %s: resumed: %t, %v", step.after, resumed, err)
 			}
@@ -166,7 +166,7 @@ func TestARootThatEnds(t *testing.T) {
 		if _, err := m.meet(t, client); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(61 * time.Minute)
+		<-time.After(61 * time.Minute)
 		if _, err := m.meet(t, client); err == nil || m.refused != "expired" {
 			t.Errorf("%v, refused as %q", err, m.refused)
 		}

@@ -82,7 +82,7 @@ func TestOverlookedIsTold(t *testing.T) {
 				h := w.plugin.tellingOverlooked(t.Context()).(cache.ResourceEventHandlerFuncs)
 				h.UpdateFunc(ofScheduler("default-scheduler", "a", ""), ofScheduler(v1alpha1.SchedulerName, "b", ""))
 				h.UpdateFunc(ofScheduler(v1alpha1.SchedulerName, "b", ""), ofScheduler(v1alpha1.SchedulerName, "b", "")) // upstream's business
-				time.Sleep(time.Hour)
+				<-time.After(time.Hour)
 				synctest.Wait()
 				if tries != c.want {
 					t.Errorf("it was told %d times, want %d", tries, c.want)

@@ -71,7 +71,7 @@ func TestIdleAgents(t *testing.T) {
 				}
 				for again := time.Second; a.report(t.Context(), address) != nil && t.Context().Err() == nil; again *= 2 { // as agents do
 					failed.Add(1)
-					time.Sleep(again)
+					<-time.After(again)
 				}
 				taken.Add(1)
 			}
@@ -196,7 +196,7 @@ func TestIdleEndpoint(t *testing.T) {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()
-	fmt.Println("serving at " + l.Addr().String())
+	_, _ = fmt.Fprintln(os.Stdout, "serving at " + l.Addr().String())
 	if err := s.serve(t.Context(), l); err != nil {
 		t.Fatal(err)
 	}
