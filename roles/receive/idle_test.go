@@ -196,7 +196,7 @@ func TestIdleEndpoint(t *testing.T) {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()
-	_, _ = fmt.Fprintln(os.Stdout, "serving at " + l.Addr().String())
+	_, _ = fmt.Fprintln(os.Stdout, "serving at "+l.Addr().String())
 	if err := s.serve(t.Context(), l); err != nil {
 		t.Fatal(err)
 	}
