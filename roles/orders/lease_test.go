@@ -173,6 +173,25 @@ func TestALeaseThatIsDeleted(t *testing.T) {
 	})
 }
 
+// Leader election does not know what was counted on. Whoever gives the lock back leaves the highest count that it has seen.
+func TestALeaseThatIsGivenBack(t *testing.T) {
+	s := &stored{record: &resourcelock.LeaderElectionRecord{HolderIdentity: "b", LeaderTransitions: 7}}
+	l := NewLease(lock{s, "a", new(int)}, 15*time.Second, time.Now)
+	if _, _, err := l.Get(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.record = nil // somebody deletes it
+	if err := l.Create(t.Context(), resourcelock.LeaderElectionRecord{HolderIdentity: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := l.Count(); err != nil || n != 8 {
+		t.Errorf("it counts %d, %v", n, err)
+	}
+	if err := l.Update(t.Context(), resourcelock.LeaderElectionRecord{}); err != nil || s.record.LeaderTransitions != 8 {
+		t.Errorf("%v, given back with count %d, want 8", err, s.record.LeaderTransitions)
+	}
+}
+
 // A process that was suspended has the lock for nobody knows how long: it must not give orders before it has renewed it.
 func TestALeaseThatRanOut(t *testing.T) {
 	now := time.Unix(1000, 0)
