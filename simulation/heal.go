@@ -113,9 +113,17 @@ func (p *play) asWanted() {
 		if p.keptOut(name) || p.cutOff(set) || p.sharesWithPatient(name) || p.outOfRoom(set) {
 			continue
 		}
-		p.checker.fail("it converges", "%s has %d of %d instances ready %s after the trouble: %s\n%s\n%s",
-			name, set.Status.ReadyReplicas, wantedOnline(set), healing, conditionsOf(set), p.waiting(), p.State())
+		p.checker.fail("it converges", "%s has %d of %d instances ready %s after the trouble: %s\n%s\n%s%s",
+			name, set.Status.ReadyReplicas, wantedOnline(set), healing, conditionsOf(set), p.waiting(), p.State(), p.handovers())
 	}
+}
+
+// handovers names the Switchovers that are left, if there are updates: they have to go.
+func (p *play) handovers() string {
+	if !p.updates() {
+		return ""
+	}
+	return "\nswitchovers: " + p.Switchovers()
 }
 
 // isPatient reports whether an instance of the set waits for a person.

@@ -196,6 +196,14 @@ func (p *play) healUpdates() {
 	if p.ha != nil {
 		p.ha.orders = orderFaults{}
 	}
+	p.World.containers.behind = 0 // a replica that lags by more than a handover waits is asked in vain for ever
+	for _, name := range p.machineNames() {
+		for _, process := range p.machines[name].running {
+			if process.engine != nil {
+				process.engine.behind = 0
+			}
+		}
+	}
 	good := func(s *v1alpha1.InstanceSet) {
 		s.Spec.Template = *goodTemplate(s)
 		u := &s.Spec.UpdateStrategy
