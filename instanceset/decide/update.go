@@ -198,7 +198,7 @@ func (p *planner) byTurn(a, b *instance) int {
 func (p *planner) mayDisturb(i *instance) bool {
 	u := &p.updates
 	switch {
-	case p.mends(i): // nothing is disturbed that could hold data or serve
+	case p.mends(i) && !p.leadsThrough(i): // nothing is disturbed that could hold data or serve
 		return p.handedOver(i)
 	case p.handingOver(i):
 		p.waitUpdate(i, reason.HandingOver)
@@ -222,6 +222,14 @@ func (p *planner) mayDisturb(i *instance) bool {
 	}
 	p.waitUpdate(i, reason.UpdateWaits)
 	return false
+}
+
+// leadsThrough reports whether an instance is the master of a shard in which the update has put another one out of service. Where nothing of it runs
+// it may only be starting again, with the template that its shard had when all was well.
+func (p *planner) leadsThrough(i *instance) bool {
+	return i.pod.Role == v1alpha1.RoleMaster && slices.ContainsFunc(p.shard(i).members, func(other *instance) bool {
+		return other != i && other.online() && !p.available(other) && p.inFlight(other)
+	})
 }
 
 // shardSpares reports whether the others of the shard can do without the instance: all are available or, where the instance serves
