@@ -9,7 +9,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 )
 
-// TestScenarios runs testdata. The verbs:
+// TestScenarios runs testdata/scenarios. The verbs:
 //
 //	group M=3 K=4 m=1 shards=2 replicas=12     the limits, and what the group wants
 //	nodes 3x free=2, 1x held=1 free=1          the nodes it sees; instances with a slot are taken off the remaining ones
@@ -19,7 +19,7 @@ import (
 //	rows 2x remaining=3, 1x remaining=1 held=0,2   the shards; held are nodes by index; they replace what nodes said of held
 //	plan                                       how many instances each node gets, and where the shards' copies go
 func TestScenarios(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/scenarios", func(t *testing.T, path string) {
 		var g Group
 		replicas := 0
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {

@@ -13,14 +13,14 @@ import (
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 )
 
-// TestScenarios runs testdata. `count` takes a world, one object a line, and prints the slots that are held:
+// TestScenarios runs testdata/scenarios. `count` takes a world, one object a line, and prints the slots that are held:
 //
 //	node a [hostname=x] [out-of-service]
 //	pod r-0 [set=r] [policy=p|cluster=c] [shard=s] [node=a] [nominated=a] [mounts=claim] [lost] [terminating] [phase=Failed]
 //	claim data-r-0 [set=r ordinal=0] [policy=p] [volume=pv] [selected=a] [lost] [retired]
 //	volume pv [host=a] [zone=z]
 func TestScenarios(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/scenarios", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			if d.Cmd != "count" {
 				t.Fatalf("%s: unknown command %q", d.Pos, d.Cmd)

@@ -21,7 +21,7 @@ import (
 	"github.com/shoal-dev/shoal/reason"
 )
 
-// TestScenarios runs testdata. The set is called r, in namespace ns. The verbs:
+// TestScenarios runs testdata/scenarios. The set is called r, in namespace ns. The verbs:
 //
 //	set replicas=3 volumes=data ...    changes what the set wants; what is not named stays (see setSpec)
 //	node a,b out-of-service            nodes, and what is known of them: healthy, silent, out-of-service, gone
@@ -42,7 +42,7 @@ import (
 //	decide [exceptions]                prints the plan: changes, the status, conditions that are not at rest
 //	do [first=2]                       decides, carries the plan out (or only the first changes), and stores the status
 func TestScenarios(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/scenarios", func(t *testing.T, path string) {
 		w := newWorld()
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			verb, known := verbs[d.Cmd]

@@ -280,7 +280,7 @@ func (c *drifting) compare(done string) {
 	}
 	x.update(list, false, rapid.Bool().Draw(c.T, "glances"))
 	counted := slots.Count(c.everything())
-	if got := x.ledger.Slots(); !reflect.DeepEqual(got, counted) {
+	if got := x.ledger.Slots(); !slices.EqualFunc(got, counted, countsAlike) {
 		c.T.Fatalf("after %s:\ngot  %v\nwant %v", done, got, counted)
 	}
 	for _, n := range x.nodes {
@@ -320,6 +320,16 @@ func (c *drifting) compare(done string) {
 	if !reflect.DeepEqual(x.nominated, fresh.nominated) {
 		c.T.Fatalf("after %s: nominated: got %v, want %v", done, x.nominated, fresh.nominated)
 	}
+}
+
+// countsAlike reports whether two slots are the same. The ledger may hold a version of the pod from before: one that counts alike.
+func countsAlike(a, b slots.Slot) bool {
+	p, q := a.Pod, b.Pod
+	a.Pod, b.Pod = nil, nil
+	if p == nil || q == nil {
+		return a == b && p == q
+	}
+	return a == b && p.UID == q.UID && slots.Interchangeable(p, q)
 }
 
 // everything is what there is, put together without anything kept.

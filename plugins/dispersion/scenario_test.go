@@ -20,7 +20,7 @@ import (
 	"github.com/shoal-dev/shoal/slots"
 )
 
-// TestScenarios runs testdata over the scheduler's cache and snapshot. The verbs:
+// TestScenarios runs testdata/scenarios over the scheduler's cache and snapshot. The verbs:
 //
 //	world [total=3] [defaults-M=2]                      a new world; total is the cap over all groups
 //	policy p R=6 [M=2] [K=3] [m=1] [shards=2] [version=1] [uncounted] [mode=Strict] [anew]
@@ -36,7 +36,7 @@ import (
 //	schedule r-1 ...                                    places the pod, or says how many nodes were refused, and why
 //	woken                                               the pods that the plugin wanted to be tried again since it was last asked
 func TestScenarios(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/scenarios", func(t *testing.T, path string) {
 		var s script
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			a := arguments{t, d}

@@ -11,7 +11,7 @@ import (
 	"github.com/shoal-dev/shoal/reason"
 )
 
-// TestScenarios runs testdata. Each file is the story of Switchovers of one shard:
+// TestScenarios runs testdata/scenarios. Each file is the story of Switchovers of one shard:
 //
 //	shard [paused] [no-set] [no-orders]     begins anew; each line is an instance: r-0 [master] [lost]
 //	                                        or a Switchover: request NAME [to=r-1] [timeout=10s] [ttl=1h] [besteffort] [created=-5m]
@@ -23,7 +23,7 @@ import (
 //	end NAME                                what was handed over has ended; with done=false, the process was killed
 //	delete NAME                             somebody deletes it
 func TestScenarios(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/scenarios", func(t *testing.T, path string) {
 		w := newWorld()
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			if d.Cmd == "shard" {
