@@ -1,6 +1,7 @@
 package slots
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -108,11 +109,27 @@ func sameQuantities(a, b corev1.ResourceList) bool {
 }
 
 // SameNodes reports whether another pod may use the same nodes, whatever it asks for.
-func (r Room) SameNodes(pod *corev1.Pod) bool {
-	a, b := &r.pod.Spec, &pod.Spec
+func (r Room) SameNodes(pod *corev1.Pod) bool { return SameNodes(r.pod, pod) }
+
+// SameNodes reports whether two pods may use the same nodes, whatever they ask for.
+func SameNodes(one, other *corev1.Pod) bool {
+	a, b := &one.Spec, &other.Spec
 	x, y := nodeAffinityOf(a), nodeAffinityOf(b)
 	return slices.EqualFunc(a.Tolerations, b.Tolerations, sameToleration) && maps.Equal(a.NodeSelector, b.NodeSelector) &&
 		(x == y || equality.Semantic.DeepEqual(x, y))
+}
+
+// NodesFor puts into words which nodes a pod may use: those of two pods are the same where SameNodes is true.
+func NodesFor(pod *corev1.Pod) string {
+	words, err := json.Marshal(struct {
+		NodeSelector map[string]string    `json:",omitempty"`
+		Affinity     *corev1.NodeSelector `json:",omitempty"`
+		Tolerations  []corev1.Toleration  `json:",omitempty"`
+	}{pod.Spec.NodeSelector, nodeAffinityOf(&pod.Spec), pod.Spec.Tolerations})
+	if err != nil { // all of these can be written
+		return err.Error()
+	}
+	return string(words)
 }
 
 // sameToleration is asked for every pod, and reflection would take microseconds.

@@ -156,6 +156,77 @@ func BenchmarkPod(b *testing.B) {
 	})
 }
 
+// BenchmarkMixture schedules pod after pod of a group whose instances ask for one, two or four CPUs, while so many of them wait, on 1,000
+// nodes. The first packing is not in ns/pod.
+func BenchmarkMixture(b *testing.B) {
+	for _, waiting := range []int{100, 1000, 10000} {
+		for _, sharded := range []bool{false, true} {
+			b.Run(fmt.Sprintf("waiting=%d/sharded=%v", waiting, sharded), func(b *testing.B) { benchmarkMixture(b, waiting, sharded) })
+		}
+	}
+}
+
+func benchmarkMixture(b *testing.B, waiting int, sharded bool) {
+	c := &crowd{world: newWorld(b, config.DispersionArgs{})}
+	for i := range 1000 {
+		c.node(fmt.Sprintf("node-%04d", i), 64, 110)
+	}
+	c.limit("p", waiting, placement.Limits{MaxPerNode: 24, MaxNodes: waiting/20 + 1, MaxPerShard: 1})
+	pods := make([]*corev1.Pod, waiting)
+	for i := range pods {
+		shard := ""
+		if sharded {
+			shard = fmt.Sprintf("s-%04d", i/3)
+		}
+		pods[i] = sized(fmt.Sprintf("p-%05d", i), shard, []string{"1", "2", "4"}[i%3])
+	}
+	c.arrive(pods...)
+	schedule := func(pod *corev1.Pod) time.Duration {
+		c.snap()
+		start := time.Now()
+		node := c.first(pod)
+		spent := time.Since(start)
+		if node == "" {
+			b.Fatalf("no node for %s", pod.Name)
+		}
+		c.bind(pod, node)
+		return spent
+	}
+	var spent time.Duration
+	next := 0
+	for b.Loop() {
+		if next == waiting/2 { // half of them wait at least, however many are tried
+			for _, pod := range pods[:next] {
+				c.leave(pod)
+				c.arrive(pod)
+			}
+			next = 0
+		}
+		if next == 0 {
+			schedule(pods[0])
+			next = 1
+		}
+		spent += schedule(pods[next])
+		next++
+	}
+	b.ReportMetric(float64(spent.Nanoseconds())/float64(b.N), "ns/pod")
+}
+
+// first is the first node that is named and allowed.
+func (c *crowd) first(pod *corev1.Pod) string {
+	cs := framework.NewCycleState()
+	result, status := c.plugin.PreFilter(c.t.Context(), cs, pod, c.nodes)
+	if !status.IsSuccess() {
+		c.t.Fatal(status)
+	}
+	for _, info := range c.candidates(result) {
+		if c.plugin.Filter(c.t.Context(), cs, pod, info).IsSuccess() {
+			return info.Node().Name
+		}
+	}
+	return ""
+}
+
 // prepare is what happens before a pod's cycle.
 func (c *crowd) prepare() *corev1.Pod {
 	pod := c.pod()

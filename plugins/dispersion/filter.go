@@ -135,6 +135,15 @@ func (s *state) broken(on here) *rule {
 	return s.misplaced(on)
 }
 
+// inRow reports whether the plan has the pod, or one like it, on the node.
+func (s *state) inRow(number int) bool {
+	if s.mix == nil {
+		return slices.Contains(s.row, number) // as many as a shard has instances
+	}
+	_, there := slices.BinarySearch(s.row, number)
+	return there
+}
+
 // misplaced is the first rule by which the node is kept for others, or the pod for another node.
 func (s *state) misplaced(on here) *rule {
 	l := &s.limits
@@ -147,7 +156,7 @@ func (s *state) misplaced(on here) *rule {
 		// Without a limit of nodes nothing can be cut off. A node that is full now counts as having room for one, so that
 		// preemption does not empty it in vain.
 		return &nodeIsTooSmall
-	case s.fixed && !slices.Contains(s.row, on.number):
+	case s.fixed && !s.inRow(on.number):
 		return &plannedForOther
 	case s.mode == v1alpha1.PlacementStrict && s.pinned == "" && s.plan.more(on.number, *on.seat) <= 0:
 		return &notPlanned

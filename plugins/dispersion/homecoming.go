@@ -119,7 +119,8 @@ func (s *state) over(node string) bool {
 // isThere asks the API server whether a slot on the node is still held.
 func (p *Plugin) isThere(ctx context.Context, h holder, node string) (bool, error) {
 	if h.pod == nil {
-		return p.claimIsThere(ctx, h.claim.Namespace, h.claim.Name, h.claim.UID)
+		claim, err := p.claimThere(ctx, h.claim.Namespace, h.claim.Name, h.claim.UID)
+		return claim != nil, err // one that is being deleted holds its slot until it is gone
 	}
 	pod, err := p.handle.ClientSet().CoreV1().Pods(h.pod.Namespace).Get(ctx, h.pod.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
@@ -139,27 +140,30 @@ func (p *Plugin) slotIsThere(ctx context.Context, cs fwk.CycleState, pod *corev1
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(claims)) {
-		there, err := p.claimIsThere(ctx, pod.Namespace, name, claims[name])
+		claim, err := p.claimThere(ctx, pod.Namespace, name, claims[name])
 		if err != nil {
 			return fwk.AsStatus(fmt.Errorf("asking whether pod %s still holds its slot before it is bound: %w", pod.Name, err))
 		}
-		if !there {
+		if claim == nil || claim.DeletionTimestamp != nil {
 			return fwk.NewStatus(fwk.Unschedulable, reason.ClaimReplaced.Message())
 		}
 	}
 	return nil
 }
 
-// claimIsThere asks whether a claim is still that one, and holds its slot.
-func (p *Plugin) claimIsThere(ctx context.Context, namespace, name string, uid types.UID) (bool, error) {
+// claimThere asks for a claim; nil when it is another one, or holds no slot.
+func (p *Plugin) claimThere(ctx context.Context, namespace, name string, uid types.UID) (*corev1.PersistentVolumeClaim, error) {
 	claim, err := p.handle.ClientSet().CoreV1().PersistentVolumeClaims(namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("reading claim %s: %w", name, err)
+		return nil, fmt.Errorf("reading claim %s: %w", name, err)
 	}
-	return claim.UID == uid && claim.DeletionTimestamp == nil && !givenUp(claim.Labels), nil
+	if claim.UID != uid || givenUp(claim.Labels) {
+		return nil, nil
+	}
+	return claim, nil
 }
 
 // isReturning reports whether a claim is about to hold its slot again.

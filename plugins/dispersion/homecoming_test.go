@@ -132,11 +132,24 @@ func TestANodeThatTheGroupHasLeftIsNotOpenedAgain(t *testing.T) {
 			if status.IsSuccess() != c.free {
 				t.Errorf("Reserve says %v, wanted that the pod may go there: %v", status, c.free)
 			}
-			if !c.free && status.Message() != reason.NodeVacated.Message() {
-				t.Errorf("Reserve says %q", status.Message())
-			}
 			if asked := len(client.Actions()) > 0; asked != c.asked {
 				t.Errorf("the API server was asked: %v, wanted %v", asked, c.asked)
+			}
+			if c.free {
+				return
+			}
+			if status.Message() != reason.NodeVacated.Message() {
+				t.Errorf("Reserve says %q", status.Message())
+			}
+			late := map[string][]happening{"the pod went": one(podGoes(on(seen, "a")))} // what was not seen yet
+			if c.claim != nil {
+				late["the claim went"] = one(claimGoes(stored("1", false)))
+				late["the claim gave its slot up"] = changes(stored("1", false), labelClaim(v1alpha1.LabelRetired, "n"))
+			}
+			for what, events := range late {
+				if !w.wakes(pod, events...) {
+					t.Errorf("the scheduler hears that %s: the pod that was refused is not tried again", what)
+				}
 			}
 		})
 	}

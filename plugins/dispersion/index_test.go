@@ -291,6 +291,14 @@ func (c *drifting) compare(done string) {
 	fresh := newIndex(c.plugin.pods, c.plugin.claims, x.volumes)
 	fresh.update(list, false, false)
 	l := placement.Limits{MaxPerNode: r2(c.T, 1, 3, "M"), MaxNodes: r2(c.T, 1, 3, "K"), MaxPerShard: 1}
+	for _, name := range []string{"p", "q"} { // a promise is taken to be as large as the pods of the group's first view
+		g := slots.Group{Namespace: "ns", Policy: name}
+		for _, known := range x.views[g] {
+			v := fresh.newView(g, instance("x", name, ""), known.limits, known.shards, known.total)
+			v.room = known.room
+			fresh.fill(v)
+		}
+	}
 	for _, name := range []string{"p", "q", "p", "q"} { // once before, so that both know what the other group asks for
 		for _, index := range []*index{x, fresh} {
 			index.viewOf(slots.Group{Namespace: "ns", Policy: name}, instance("x", name, ""), l, 0, 4)

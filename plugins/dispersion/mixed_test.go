@@ -2,7 +2,10 @@ package dispersion
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apiresource "k8s.io/apimachinery/pkg/api/resource"
@@ -66,6 +69,129 @@ func TestMixedGroupsAreCompleted(t *testing.T) {
 	t.Logf("%d groups were completed; of %d others some have no place", complete, left)
 	if complete < 5 { // of a hundred, about 28 are
 		t.Error("too few to prove anything")
+	}
+}
+
+// TestAPackingFollowsTheCluster has something happen to a node on which instances are still to come, while a packing is kept: those that
+// wait go elsewhere, without being refused first.
+func TestAPackingFollowsTheCluster(t *testing.T) {
+	for what, c := range map[string]struct {
+		limits  placement.Limits
+		happens func(w *world, node string, large, small *corev1.Pod)
+	}{
+		"a foreign pod takes its room": {
+			placement.Limits{MaxNodes: 3},
+			func(w *world, node string, _, _ *corev1.Pod) {
+				w.bind(changed(sized("x", "", "8"), func(p *corev1.Pod) { p.Labels = nil }), node)
+			},
+		},
+		"M is lowered, and no policy has changed": {
+			placement.Limits{MaxNodes: 2},
+			func(w *world, _ string, _, _ *corev1.Pod) {
+				w.limit("p", 6, placement.Limits{MaxPerNode: 2, MaxNodes: 3})
+			},
+		},
+		"another plugin refuses the small ones there, and the cycle of a large one follows": {
+			placement.Limits{MaxNodes: 3},
+			func(w *world, node string, large, small *corev1.Pod) {
+				x := w.plugin.index
+				for _, v := range x.views[slots.Group{Namespace: "ns", Policy: "p"}] {
+					if v.room.Covers(small) {
+						v.avoided = map[int]time.Time{x.names[node]: w.plugin.now().Add(avoidFor)}
+						x.changes.add(x.names[node])
+					}
+				}
+				w.cycle(large)
+				w.blocked[node] = true
+			},
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t, config.DispersionArgs{})
+			for _, name := range []string{"a", "b", "c", "d"} {
+				w.node(name, 8, 20)
+			}
+			w.limit("p", 6, c.limits)
+			var pods []*corev1.Pod
+			for i, cpu := range []string{"4", "1", "1", "1", "4", "4"} {
+				pods = append(pods, sized(fmt.Sprintf("r-%d", i), "", cpu))
+			}
+			w.arrive(pods...)
+			w.schedule(pods[0])
+			w.schedule(pods[1])
+			w.cycle(pods[2]) // the packing is kept, and judged
+			at := ""
+			for number := range w.plugin.latest.Load().s.mix.coming {
+				if name := w.plugin.index.nodes[number].name; w.perNode("p")[name] == 0 || c.limits.MaxNodes == 2 {
+					at = max(at, name)
+				}
+			}
+			if at == "" {
+				t.Fatal("nobody goes to a node that is empty")
+			}
+			c.happens(w, at, pods[5], pods[2])
+			for _, pod := range pods[2:] {
+				packed := w.plugin.index.mixtures[slots.Group{Namespace: "ns", Policy: "p"}]
+				_, allowed := w.cycle(pod)
+				some := slices.ContainsFunc([]string{"a", "b", "c", "d"}, func(name string) bool { return allowed(name) && !w.blocked[name] })
+				if !some {
+					t.Fatalf("no node is allowed for %s", pod.Name)
+				}
+				if now := w.plugin.index.mixtures[slots.Group{Namespace: "ns", Policy: "p"}]; pod == pods[2] && packed == now {
+					t.Error("the packing is still the same")
+				}
+				if node, refused := w.schedule(pod); node == "" {
+					t.Errorf("%s has no node: %v", pod.Name, refused)
+				}
+				clear(w.blocked)
+			}
+		})
+	}
+}
+
+func changed(pod *corev1.Pod, change func(*corev1.Pod)) *corev1.Pod {
+	change(pod)
+	return pod
+}
+
+// followed checks that a packing, which follows what changes, is what it would be if all was added up anew, and that it still stands.
+func followed(t testing.TB, s *state) {
+	t.Helper()
+	if s.mix == nil || s.mix.judged < 0 { // just packed
+		return
+	}
+	fresh, kinds, promised := newMixture(0), map[likeness]int{}, false
+	for _, k := range s.mix.of {
+		kinds[k]++
+	}
+	for k, r := range s.mix.rows {
+		n := r.none
+		for number, times := range r.count {
+			n += times
+			for range times {
+				fresh.comes(spot{shape{likeness: k, asks: r.asks}, number})
+			}
+		}
+		if n != kinds[k] || len(r.count) != len(r.numbers) || !slices.IsSorted(r.numbers) {
+			t.Errorf("%d instances of %v are to be packed, and %+v are", kinds[k], k, r)
+		}
+	}
+	for _, p := range s.mix.unknown {
+		fresh.comes(p)
+	}
+	for number, c := range fresh.coming {
+		promised = promised || s.view.seats[number].promised > 0
+		got := s.mix.coming[number]
+		if got == nil || got.count != c.count || got.asks.String() != c.asks.String() || !maps.Equal(got.shards, c.shards) {
+			t.Errorf("to node %d are to come %+v, want %+v", number, got, c)
+		}
+	}
+	stands := fresh.stands(s)
+	if len(s.mix.coming) != len(fresh.coming) || stands && s.mix.opens != fresh.opens {
+		t.Errorf("%d nodes of which %d are opened, want %d and %d", len(s.mix.coming), s.mix.opens, len(fresh.coming), fresh.opens)
+	}
+	if !stands && !promised { // what is promised is taken to be as large as the pod at hand
+		t.Errorf("a packing is kept that does not stand: %+v", s.mix)
 	}
 }
 

@@ -1,46 +1,49 @@
 package dispersion
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/shoal-dev/shoal/placement"
 	"github.com/shoal-dev/shoal/slots"
 )
 
-// pack makes a mixture anew from what is placed.
-func (s *state) pack(pod *corev1.Pod, pods []*corev1.Pod) *mixture {
+// pack makes a mixture anew from what is placed. The pod at hand has that shape.
+func (s *state) pack(own shape) *mixture {
 	defer planned(planSizes, time.Now())
-	m := &mixture{at: make(map[slots.Instance]spot, len(pods))}
-	own := spotOf(pod)
+	k := s.index.known(s.group)
+	m := newMixture(k.absent)
+	wanted := make([]spot, 0, max(s.remaining, k.absent))
+	var absent []slots.Instance
+	for _, i := range slices.SortedFunc(maps.Keys(k.waiting), func(a, b slots.Instance) int { return cmp.Compare(a.Name, b.Name) }) {
+		if w := k.waiting[i]; w.absent {
+			absent, wanted = append(absent, i), append(wanted, spot{w.shape, -1})
+		}
+	}
 	own.shard = ""
-	wanted := make([]spot, 0, max(s.remaining, len(pods)))
-	for _, p := range pods {
-		wanted = append(wanted, spotOf(p))
-	}
 	for len(wanted) < s.remaining {
-		wanted = append(wanted, own)
+		wanted = append(wanted, spot{own, -1})
 	}
-	packing, bound := s.packed(wanted, len(pods))
+	packing, bound := s.packed(wanted, len(absent))
 	wanted, m.least = wanted[:len(packing.Node)], bound
-	m.leftOver = leftOut(packing, len(pods))
+	m.leftOver = leftOut(packing, len(absent))
 	m.plan = &plan{quota: make([]int, len(s.view.seats)), level: packing.Level, remaining: -1} // no other plan is like it
 	for number, seat := range s.view.seats {
 		m.plan.quota[number] = int(seat.held)
 	}
-	for i := range wanted {
-		wanted[i].number = packing.Node[i]
-		if packing.Node[i] >= 0 {
-			m.plan.quota[packing.Node[i]]++
+	for n := range wanted {
+		wanted[n].number = packing.Node[n]
+		if packing.Node[n] >= 0 {
+			m.plan.quota[packing.Node[n]]++
 		}
-		if i < len(pods) {
-			m.at[slots.InstanceOfPod(pods[i])] = wanted[i]
-		} else {
-			m.unknown = append(m.unknown, wanted[i])
+		if n < len(absent) {
+			m.put(absent[n], wanted[n])
+			continue
 		}
+		m.comes(wanted[n])
+		m.unknown = append(m.unknown, wanted[n])
 	}
 	for number, q := range m.plan.quota {
 		if q > 0 {
@@ -72,9 +75,9 @@ func (s *state) preferKnown(wanted []spot, nodes []int, known int) {
 	if known == len(wanted) {
 		return
 	}
-	size, next := wanted[known].size, len(wanted)-1 // they are all alike, and of no shard
+	size, next := wanted[known].asks, len(wanted)-1 // they are all alike, and of no shard
 	for i := range known {
-		if nodes[i] >= 0 || !wanted[i].size.Equal(size) {
+		if nodes[i] >= 0 || !wanted[i].asks.Equal(size) {
 			continue
 		}
 		for next >= known && nodes[next] < 0 {
@@ -118,7 +121,7 @@ func (s *state) mixedGroup(wanted []spot) placement.Mixed {
 	g := placement.Mixed{Limits: s.limits}
 	asked := slots.Amount{}
 	for _, w := range wanted {
-		asked = asked.Plus(w.size)
+		asked = asked.Plus(w.asks)
 	}
 	extended := slices.Sorted(maps.Keys(asked.Extended))
 	for number, seat := range s.view.seats {
@@ -148,7 +151,7 @@ func (s *state) mixedGroup(wanted []spot) placement.Mixed {
 		if w.shard != "" {
 			shard = number(w.shard)
 		}
-		g.Wanted = append(g.Wanted, placement.Wanted{Size: w.size.Dimensions(extended), Shard: shard})
+		g.Wanted = append(g.Wanted, placement.Wanted{Size: w.asks.Dimensions(extended), Shard: shard})
 	}
 	return g
 }

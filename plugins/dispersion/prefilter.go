@@ -242,6 +242,12 @@ func (p *Plugin) cut(s *state, pod *corev1.Pod) *fwk.PreFilterResult {
 		if number, there := p.index.names[s.pinned]; there && p.index.nodes[number].info != nil {
 			numbers = []int{number}
 		}
+	case s.mix != nil: // a row of many nodes
+		ranks := make([]rank, len(s.row))
+		for i, number := range s.row {
+			ranks[i] = s.view.ranks[number]
+		}
+		numbers = s.lowest(s.row, ranks)
 	case s.fixed, len(s.row) > 0:
 		numbers = s.row
 	case s.plan != nil:

@@ -2,6 +2,7 @@ package dispersion
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -166,15 +167,27 @@ type known struct {
 	absent  int                        // how many of them hold no slot
 	shards  map[string]int             // pods, by shard
 	sizes   map[string]int             // absent instances, by what their pods ask for
+	places  map[string]int             // absent instances, by which nodes they may use
 	memo    memo
 }
 
 // waiter is an instance that has pods without a node.
 type waiter struct {
 	pods   int
-	absent bool   // it holds no slot
-	size   string // of one that is absent, what its pod asks for; "" while the pod is not known
+	absent bool // it holds no slot
+	// shape is that of its pod while it is absent; empty where the pod is not known.
+	shape shape
 }
+
+// shape is what a pod that waits wants.
+type shape struct {
+	likeness
+	asks  slots.Amount
+	nodes string // which nodes it may use, in words
+}
+
+// likeness is what makes two instances of a group equal for a packing: what they ask for, in words, and their shard.
+type likeness struct{ size, shard string }
 
 // isAbsent reports whether the instance waits without a slot.
 func (k *known) isAbsent(i slots.Instance) bool {
@@ -198,16 +211,31 @@ type memo struct {
 	wide map[types.UID]bool // pods that none of the named nodes took, since one of the group found a node
 	// pinned are those that may use one node alone: what another pod found says nothing about it.
 	pinned map[types.UID]bool
-	pod    *corev1.Pod // the last one whose size was put into words
-	size   string
+	// shaped are the last pods that were put into words, one for each template, and their shapes.
+	shaped [4]shaped
+	next   int // the one that is forgotten next
 }
 
-// sizeOf puts into words what a pod asks for.
-func (m *memo) sizeOf(pod *corev1.Pod) string {
-	if m.pod == nil || !slots.AskAlike(m.pod, pod) {
-		m.pod, m.size = pod, slots.RequestOf(pod).String()
+type shaped struct {
+	pod   *corev1.Pod
+	shape shape
+}
+
+// shapeOf puts into words what a pod wants.
+func (m *memo) shapeOf(pod *corev1.Pod) shape {
+	var found shape
+	if i := slices.IndexFunc(m.shaped[:], func(s shaped) bool {
+		return s.pod != nil && slots.AskAlike(s.pod, pod) && slots.SameNodes(s.pod, pod)
+	}); i >= 0 {
+		found = m.shaped[i].shape
+	} else {
+		asks := slots.RequestOf(pod)
+		found = shape{likeness{size: asks.String()}, asks, slots.NodesFor(pod)}
+		m.shaped[m.next] = shaped{pod, found}
+		m.next = (m.next + 1) % len(m.shaped)
 	}
-	return m.size
+	found.shard = pod.Labels[v1alpha1.LabelShard]
+	return found
 }
 
 // taker is an instance of a group.
@@ -219,7 +247,7 @@ type taker struct {
 func (x *index) known(g slots.Group) *known {
 	k := x.groups[g]
 	if k == nil {
-		k = &known{waiting: map[slots.Instance]*waiter{}, shards: map[string]int{}, sizes: map[string]int{}}
+		k = &known{waiting: map[slots.Instance]*waiter{}, shards: map[string]int{}, sizes: map[string]int{}, places: map[string]int{}}
 		x.groups[g] = k
 	}
 	return k
@@ -438,6 +466,9 @@ func (x *index) settle() {
 		if w := k.waiting[t.instance]; w != nil {
 			x.settleOne(k, t.instance, w, held)
 		}
+		if m := x.mixtures[t.group]; m != nil {
+			m.moved[t.instance] = true
+		}
 		if waited != (k.absent > 0) {
 			x.reconsider(t.group, waited)
 		}
@@ -454,11 +485,12 @@ func (x *index) settle() {
 func (x *index) settleOne(k *known, i slots.Instance, w *waiter, held *slots.Tally) {
 	if w.absent {
 		k.absent--
+		count(k.places, w.shape.nodes, -1)
 	}
-	if w.size != "" {
-		count(k.sizes, w.size, -1)
+	if w.shape.size != "" {
+		count(k.sizes, w.shape.size, -1)
 	}
-	w.absent, w.size = false, ""
+	w.absent, w.shape = false, shape{}
 	if w.pods == 0 {
 		delete(k.waiting, i)
 		return
@@ -471,7 +503,8 @@ func (x *index) settleOne(k *known, i slots.Instance, w *waiter, held *slots.Tal
 	w.absent = true
 	k.absent++
 	if pod := x.informed[i.Namespace+"/"+i.Name]; pod != nil {
-		w.size = k.memo.sizeOf(pod)
-		count(k.sizes, w.size, +1)
+		w.shape = k.memo.shapeOf(pod)
+		count(k.sizes, w.shape.size, +1)
 	}
+	count(k.places, w.shape.nodes, +1)
 }

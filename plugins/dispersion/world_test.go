@@ -201,6 +201,7 @@ func (w *world) schedule(pod *corev1.Pod) (string, map[string]*fwk.Status) {
 	}
 	if s, failed := stateOf(cs); failed.IsSuccess() {
 		ranked(w.t, s.view)
+		followed(w.t, s)
 	}
 	if s, failed := stateOf(cs); w.unplanned && failed.IsSuccess() {
 		s.plan, s.fixed, s.level = nil, false, s.limits.MaxPerNode
