@@ -91,6 +91,12 @@ func TestAPackingFollowsTheCluster(t *testing.T) {
 				w.limit("p", 6, placement.Limits{MaxPerNode: 2, MaxNodes: 3})
 			},
 		},
+		"K is lowered, and no policy has changed": {
+			placement.Limits{MaxNodes: 3},
+			func(w *world, _ string, _, _ *corev1.Pod) {
+				w.limit("p", 6, placement.Limits{MaxNodes: 2})
+			},
+		},
 		"another plugin refuses the small ones there, and the cycle of a large one follows": {
 			placement.Limits{MaxNodes: 3},
 			func(w *world, node string, large, small *corev1.Pod) {

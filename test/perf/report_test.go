@@ -85,7 +85,7 @@ func readItems(dir string) (map[string]map[string]float64, error) {
 	return items, nil
 }
 
-// report is a table of the medians, and the ratios of what the bars compare.
+// report is a table of the medians, one of the means with their intervals, and the ratios of what the bars compare.
 func report(s size, chosen []benchCase, results map[string][]result) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%d nodes, %d pods, %d rounds, %d cores\n\n", s.nodes, s.pods, len(results[chosen[0].name]), runtime.NumCPU())
@@ -97,6 +97,17 @@ func report(s size, chosen []benchCase, results map[string][]result) string {
 			c.name, median(wall), median(algorithm), median(scheduler),
 			median(func(r result) float64 { return r.plugins }), median(func(r result) float64 { return r.total }),
 			median(func(r result) float64 { return r.throughput }), "",
+		}, "\t"))
+	}
+	_ = table.Flush()
+	text.WriteString("\nmean of the rounds, and the interval that has 95 %\n")
+	table = tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "case\talgorithm us\tCPU algorithm us\tCPU scheduler us\tCPU plugins us\tpods/s\t")
+	for _, c := range chosen {
+		r := results[c.name]
+		fmt.Fprintln(table, strings.Join([]string{
+			c.name, around(r, wall), around(r, algorithm), around(r, scheduler), around(r, func(r result) float64 { return r.plugins }),
+			around(r, func(r result) float64 { return r.throughput }), "",
 		}, "\t"))
 	}
 	_ = table.Flush()
@@ -130,6 +141,19 @@ func medianOf(results []result, of func(result) float64) float64 {
 	slices.Sort(values)
 	n := len(values)
 	return (values[(n-1)/2] + values[n/2]) / 2
+}
+
+// around is the mean of a case over all rounds, and its interval.
+func around(results []result, of func(result) float64) string {
+	var values []float64
+	for _, r := range results {
+		values = append(values, of(r))
+	}
+	mean, half := interval(values)
+	if math.IsInf(half, 1) {
+		return fmt.Sprintf("%.0f (one round)", mean)
+	}
+	return fmt.Sprintf("%.0f (%.0f to %.0f)", mean, mean-half, mean+half)
 }
 
 // ratio compares two cases round by round, so that what the machine did else in a round touches both.
