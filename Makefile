@@ -124,7 +124,7 @@ integration: controlplane build ## run the tests against a real etcd and kube-ap
 .PHONY: placement-seeds
 placement-seeds: controlplane build ## place groups with hardly any room to spare on a real control plane: SEEDS=20, from SEED=0 on
 	go test -tags integration -count=1 -timeout 0 -v -run TestPlacementNeverDeadlocks ./test/integration \
-		-seeds $(if $(filter command environment,$(origin SEEDS)),$(SEEDS),20) -seed $(SEED) -instances 999
+		-seeds $(if $(filter command environment,$(origin SEEDS)),$(SEEDS),20) -seed $(or $(SEED),0) -instances 999
 
 AGENTS ?= 10000
 
