@@ -132,17 +132,24 @@ func (r *reporter) push() {
 		return
 	}
 	r.busy, r.last, r.said = true, report.Sequence, report.Role
+	r.w.after(pushTimeout, "report fails", func() { r.unanswered(report) })
 	to, h := r.w.operator, r.w.ha
 	switch {
-	case !r.at.on.reachable() || h.agentsCut || to.asleep():
-		r.w.after(pushTimeout, "report fails", func() { r.done(false) })
-		if to.asleep() && r.at.on.reachable() && !h.agentsCut {
-			r.arrive(to, report, r.w.between(time.Millisecond, 20*time.Millisecond)) // its machine has taken it
-		}
+	case !r.at.on.reachable() || h.agentsCut:
+	case to.asleep():
+		r.arrive(to, report, r.w.between(time.Millisecond, 20*time.Millisecond)) // its machine has taken it
 	case to.crashed || to.roles == nil:
-		r.w.after(r.w.between(time.Millisecond, 20*time.Millisecond), "report fails", func() { r.done(false) })
+		r.w.after(r.w.between(time.Millisecond, 20*time.Millisecond), "report fails", func() { r.unanswered(report) })
 	default:
 		r.send(to, report)
+	}
+}
+
+// unanswered ends a try, unless it has ended: the manager is not there, or the answer takes too long, also because the manager has
+// ended or fallen asleep meanwhile.
+func (r *reporter) unanswered(report api.Report) {
+	if report.Sequence == r.last {
+		r.done(false)
 	}
 }
 
@@ -155,7 +162,6 @@ func (r *reporter) send(to *operator, report api.Report) {
 	case r.held > 0:
 		late, r.held = r.held, 0
 	case f.lost > 0 && d.chance(f.lost):
-		r.w.after(pushTimeout, "report fails", func() { r.done(false) })
 		return
 	case f.late > 0 && d.chance(f.late):
 		late = d.between(time.Second, f.most)
@@ -163,9 +169,6 @@ func (r *reporter) send(to *operator, report api.Report) {
 	r.arrive(to, report, late)
 	if f.doubled > 0 && d.chance(f.doubled) {
 		r.arrive(to, report, late+d.between(time.Millisecond, f.most))
-	}
-	if late > pushTimeout {
-		r.w.after(pushTimeout, "report fails", func() { r.done(false) })
 	}
 }
 

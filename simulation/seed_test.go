@@ -102,6 +102,8 @@ var pinned = map[int64]string{
 	5070:  "the model: nobody lifted the limits that all sets share, because the only set was just being made again",
 
 	2000097: "the model: the one instance that was left followed one that was gone, and nobody made it a master",
+
+	3000044: "the model: an agent whose report was on its way when the manager crashed never reported again",
 }
 
 func TestPinnedSeeds(t *testing.T) {
