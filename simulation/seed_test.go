@@ -103,6 +103,7 @@ var pinned = map[int64]string{
 
 	2000097: "the model: the one instance that was left followed one that was gone, and nobody made it a master",
 
+	3000034: "the manager: a Switchover whose end was written and whose answer was lost was let go, and never deleted",
 	3000044: "the model: an agent whose report was on its way when the manager crashed never reported again",
 }
 

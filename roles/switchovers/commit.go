@@ -38,8 +38,8 @@ func (r *reconciler) commit(ctx context.Context, s *v1alpha1.Switchover, v decid
 			end.Result = handing.Undecided
 		}
 		return soon, r.end(ctx, s, end, v.Do == decide.Done)
-	case decide.Release:
-		return 0, r.hold(ctx, s, false)
+	case decide.Release: // nothing that wakes this controller comes of it, and one that has ended is to be deleted in time
+		return soon, r.hold(ctx, s, false)
 	case decide.Delete:
 		err := r.writer.Delete(ctx, s, client.Preconditions{UID: &s.UID})
 		return 0, client.IgnoreNotFound(err)

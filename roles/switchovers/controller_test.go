@@ -232,6 +232,30 @@ func TestOneSwitchover(t *testing.T) {
 	}
 }
 
+// The end is written, and nobody hears of it. What is left of the object goes all the same, though nothing that happens to it wakes
+// the controller any more.
+func TestAnEndThatNobodyHeardOf(t *testing.T) {
+	w := newWorld(t, ends(handing.HandedOver, reason.HandedOver, false))
+	ended := w.request(asked.Name, nil)
+	ended.Finalizers = []string{v1alpha1.SwitchoverFinalizer}
+	if err := w.Create(t.Context(), ended); err != nil {
+		t.Fatal(err)
+	}
+	ended.Status = v1alpha1.SwitchoverStatus{From: "orders-0", StartedAt: ptr.To(metav1.NewTime(w.at)), CompletedAt: ptr.To(metav1.NewTime(w.at)), Result: v1alpha1.SwitchoverHandedOver}
+	if err := w.Status().Update(t.Context(), ended); err != nil {
+		t.Fatal(err)
+	}
+	if again := w.reconciled(t); again == 0 {
+		t.Error("it is let go, and nobody will delete it")
+	}
+	if s := w.read(t); len(s.Finalizers) > 0 {
+		t.Errorf("it is held by %v", s.Finalizers)
+	}
+	if again := w.reconciled(t); again != time.Hour {
+		t.Errorf("it stays for %s", again)
+	}
+}
+
 // The manager dies in the middle. The next one asks for the same, though the label has moved and the set is paused since.
 func TestTheNextLeaderGoesOn(t *testing.T) {
 	w := newWorld(t, func(_ context.Context, r handing.Request, step func(handing.Step)) (handing.Step, error) {
