@@ -227,3 +227,27 @@ func TestAnInstanceDoesNotDependOnItsAgent(t *testing.T) {
 		}
 	}
 }
+
+// An image was written that never came. What ran last is still named in the status, and nothing is waited for: another image may be
+// written.
+func TestAContainerThatIsDownIsNotWaitedFor(t *testing.T) {
+	runs := corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
+	down := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}
+	for name, c := range map[string]struct {
+		state corev1.ContainerState
+		id    string
+		want  bool
+	}{
+		"it runs as before":            {runs, "c1", true},
+		"it was started anew":          {runs, "c2", false},
+		"it has stopped, and is down":  {down, "c1", false},
+		"it has never run in this pod": {down, "", false},
+	} {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{v1alpha1.AnnotationRestarting: "redis=c1"}}}
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "redis", ContainerID: c.id, State: c.state}}
+		var got Pod
+		if observeUpdate(pod, &got); got.Unsettled != c.want {
+			t.Errorf("%s: unsettled is %t", name, got.Unsettled)
+		}
+	}
+}

@@ -67,7 +67,7 @@ func observed(pod *corev1.Pod) bool {
 }
 
 // restarting reports whether a container that runs still has its former image. The ID of the image says nothing: two tags may be one
-// image.
+// image. One that is down has been stopped for the new image, which may never come: its status goes on naming the container that ran last.
 func restarting(pod *corev1.Pod) bool {
 	if pod.Annotations[v1alpha1.AnnotationRestarting] == "" { // most pods
 		return false
@@ -79,7 +79,7 @@ func restarting(pod *corev1.Pod) bool {
 		}
 	}
 	return slices.ContainsFunc(slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses), func(c corev1.ContainerStatus) bool {
-		return c.ContainerID != "" && before[c.Name] == c.ContainerID
+		return c.State.Running != nil && c.ContainerID != "" && before[c.Name] == c.ContainerID
 	})
 }
 
