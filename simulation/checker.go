@@ -81,6 +81,7 @@ func (c *checker) observe(before any, e apiserver.Event) {
 		c.startsAsFirst(e)
 		c.countReady()
 		c.oneMaster()
+		c.forgetTouches()
 		c.limits(false)
 		c.oneProcess()
 	case *corev1.PersistentVolumeClaim:

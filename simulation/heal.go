@@ -118,12 +118,16 @@ func (p *play) asWanted() {
 	}
 }
 
-// handovers names the Switchovers that are left, if there are updates: they have to go.
+// handovers names the Switchovers that are left, if there are updates: they have to go. And it says how far updates are.
 func (p *play) handovers() string {
 	if !p.updates() {
 		return ""
 	}
-	return "\nswitchovers: " + p.Switchovers()
+	text := "\nswitchovers: " + p.Switchovers()
+	for _, name := range p.sets {
+		text += "\n" + p.Updates(name)
+	}
+	return text
 }
 
 // isPatient reports whether an instance of the set waits for a person.
