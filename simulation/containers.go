@@ -29,6 +29,7 @@ type container struct {
 	state       containerState
 	trouble     string // why it is not started
 	since       time.Time
+	ended       time.Time // when the run before ended by itself, which began at since
 	tries       int
 	has         corev1.ResourceRequirements
 }
@@ -195,6 +196,11 @@ func (c *container) status(ready bool) corev1.ContainerStatus {
 			trouble = "ContainerCreating"
 		}
 		s.State.Waiting = &corev1.ContainerStateWaiting{Reason: trouble}
+		if c.ended.After(c.since) {
+			s.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{
+				ExitCode: 137, Reason: "Error", StartedAt: metav1.NewTime(c.since.Truncate(time.Second)), FinishedAt: metav1.NewTime(c.ended.Truncate(time.Second)),
+			}
+		}
 	}
 	return s
 }
@@ -202,7 +208,7 @@ func (c *container) status(ready bool) corev1.ContainerStatus {
 // crashes is a container whose process has ended by itself: it is started again after a while.
 func (p *process) crashes() {
 	if len(p.containers) > 0 && p.containers[0].state == running {
-		p.containers[0].state, p.containers[0].trouble = waiting, "CrashLoopBackOff"
+		p.containers[0].state, p.containers[0].trouble, p.containers[0].ended = waiting, "CrashLoopBackOff", time.Now()
 	}
 }
 

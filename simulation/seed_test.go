@@ -103,6 +103,11 @@ var pinned = map[int64]string{
 
 	2000097: "the model: the one instance that was left followed one that was gone, and nobody made it a master",
 
+	3000007: "the manager: two instances of a shard without volumes, each with an image that could not be had, waited for each other",
+	3000137: "the manager: the same for Redis itself, where a resize came with the good image",
+	3000170: "the manager: two masters whose resize was deferred waited for their replicas, and those for room in the limit",
+	3000175: "the manager: instances whose resize was infeasible waited for a place in the limit, which each of them took, to have another one",
+	3000196: "the manager: a master that was alone kept an image beside it that could not be had, for the sake of a handover",
 	3000034: "the manager: a Switchover whose end was written and whose answer was lost was let go, and never deleted",
 	3000044: "the model: an agent whose report was on its way when the manager crashed never reported again",
 	3000126: "the checker: an instance that an update had disturbed, and that was back, counted when something else took it away later",

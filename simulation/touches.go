@@ -48,11 +48,17 @@ func (c *checker) disturbs(r request, before *corev1.Pod, after client.Object) b
 	}
 	for n := range pod.Spec.Containers {
 		x, y := &before.Spec.Containers[n], &pod.Spec.Containers[n]
-		if x.Image != y.Image || !equality.Semantic.DeepEqual(x.Resources, y.Resources) {
+		if x.Image != y.Image && !c.w.stuck(before, x.Name) || !equality.Semantic.DeepEqual(x.Resources, y.Resources) {
 			return true
 		}
 	}
 	return false
+}
+
+// stuck reports whether a container does not run because its image cannot be had: another one ends nothing.
+func (w *World) stuck(pod *corev1.Pod, name string) bool {
+	p, _ := w.processOfPod(pod)
+	return p != nil && slices.ContainsFunc(p.containers, func(c *container) bool { return c.name == name && c.tries > 0 })
 }
 
 // touches judges a write that disturbs an instance.
@@ -75,6 +81,9 @@ func (c *checker) touches(a *access, r request, before *corev1.Pod, after client
 		return // it was not available
 	}
 	c.forgetTouches()
+	if _, counted := c.touched[before.Name]; counted && r.sub == "resize" {
+		return // another resize in place of one that is not done: what runs is as it was
+	}
 	shard := before.Labels[v1alpha1.LabelShard]
 	var others []string
 	for _, name := range slices.Sorted(maps.Keys(c.touched)) {

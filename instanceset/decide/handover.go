@@ -94,7 +94,7 @@ func (p *planner) noteCandidates(candidates []*instance) {
 // handedOver reports whether the instance may be disturbed as far as its role goes. It asks for a handover where one is needed.
 // The limits allow it to be disturbed.
 func (p *planner) handedOver(i *instance) bool {
-	if p.mends(i) && !i.pod.Idle && i.pod.Role != v1alpha1.RoleMaster || !p.leads(i) || p.switchoverMode() == v1alpha1.UpdateSwitchoverNone {
+	if !p.leads(i) || p.switchoverMode() == v1alpha1.UpdateSwitchoverNone {
 		return true
 	}
 	best := p.switchoverMode() == v1alpha1.UpdateSwitchoverBestEffort
@@ -105,9 +105,9 @@ func (p *planner) handedOver(i *instance) bool {
 		return true
 	case alone, i.pod.Role == "":
 		p.waitUpdate(i, reason.MasterWaits)
-	case asked == nil:
+	case asked == nil && !p.handingOver(i):
 		p.askForHandover(i)
-	case !asked.Ended:
+	case asked == nil || !asked.Ended:
 		p.waitUpdate(i, reason.HandingOver)
 	case asked.HandedOver: // the label follows
 		p.waitUpdate(i, reason.MasterWaits)

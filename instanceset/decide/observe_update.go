@@ -3,6 +3,7 @@ package decide
 import (
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -22,8 +23,9 @@ func observeUpdate(pod *corev1.Pod, out *Pod) {
 	if !out.Idle {
 		out.Down = down(pod)
 	}
+	out.Stuck, out.Restarts = observeDown(pod)
 	out.Resize, out.Unsettled = observeResize(pod, out)
-	out.Unsettled = out.Unsettled || !observed(pod) || restarting(pod)
+	out.Unsettled = out.Unsettled || !observed(pod) || len(restarting(pod)) > 0
 	for i := range pod.Status.ContainerStatuses { // a restart may be so quick that nobody saw the pod unready
 		if r := pod.Status.ContainerStatuses[i].State.Running; r != nil && r.StartedAt.After(out.ReadySince) && out.Ready {
 			out.ReadySince = r.StartedAt.Time
@@ -61,16 +63,42 @@ func down(pod *corev1.Pod) string {
 	return strings.Join(names, " ")
 }
 
+// noImage are the kubelet's words for a container whose image cannot be had (package images of the kubelet). As a rule only another image, or a person, ends that.
+var noImage = []string{
+	"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed",
+}
+
+// ranLong is for how long a container must have run to be taken for one that will again.
+const ranLong = time.Minute
+
+// observeDown reads of the containers that do not run whose image cannot be had, and whether one of the others had run for long.
+func observeDown(pod *corev1.Pod) (stuck string, restarts bool) {
+	var names []string
+	for i := range pod.Status.ContainerStatuses {
+		c := &pod.Status.ContainerStatuses[i]
+		last := c.State.Terminated
+		switch w := c.State.Waiting; {
+		case w != nil && slices.Contains(noImage, w.Reason):
+			names = append(names, c.Name)
+			continue
+		case w != nil:
+			last = c.LastTerminationState.Terminated
+		}
+		restarts = restarts || last != nil && last.FinishedAt.Sub(last.StartedAt.Time) >= ranLong
+	}
+	return strings.Join(names, " "), restarts
+}
+
 // observed reports whether the kubelet has seen the pod as it is. One that never says what it has seen is not asked.
 func observed(pod *corev1.Pod) bool {
 	return pod.Status.ObservedGeneration == 0 || pod.Status.ObservedGeneration >= pod.Generation
 }
 
-// restarting reports whether a container that runs still has its former image. The ID of the image says nothing: two tags may be one
+// restarting are the containers that run with their former image. The ID of the image says nothing: two tags may be one
 // image. One that is down has been stopped for the new image, which may never come: its status goes on naming the container that ran last.
-func restarting(pod *corev1.Pod) bool {
+func restarting(pod *corev1.Pod) (names []string) {
 	if pod.Annotations[v1alpha1.AnnotationRestarting] == "" { // most pods
-		return false
+		return nil
 	}
 	before := map[string]string{}
 	for part := range strings.SplitSeq(pod.Annotations[v1alpha1.AnnotationRestarting], " ") {
@@ -78,9 +106,12 @@ func restarting(pod *corev1.Pod) bool {
 			before[name] = id
 		}
 	}
-	return slices.ContainsFunc(slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses), func(c corev1.ContainerStatus) bool {
-		return c.State.Running != nil && c.ContainerID != "" && before[c.Name] == c.ContainerID
-	})
+	for _, c := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		if c.State.Running != nil && c.ContainerID != "" && before[c.Name] == c.ContainerID {
+			names = append(names, c.Name)
+		}
+	}
+	return names
 }
 
 // containerIDs is what AnnotationRestarting says of some containers.

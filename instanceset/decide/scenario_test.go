@@ -123,7 +123,7 @@ func setSpec(t *testing.T, w *world, d *datadriven.TestData) string {
 			spec.UpdateStrategy.Switchover = v1alpha1.UpdateSwitchover(value)
 		case "roles":
 			spec.Roles = []v1alpha1.InstanceRole{{Name: v1alpha1.RoleMaster, Exclusive: true}, {Name: v1alpha1.RoleReplica}}
-		case "label", "note", "env", "cpu", "memory":
+		case "label", "note", "env", "cpu", "memory", "exporter":
 			setTemplate(&spec.Template, a.Key, value)
 		case "fresh":
 			w.set.Finalizers, w.service = nil, Absent
@@ -149,6 +149,8 @@ func setTemplate(template *corev1.PodTemplateSpec, key, value string) {
 			return
 		}
 		redis.Env = []corev1.EnvVar{{Name: "SIZE", Value: value}}
+	case "exporter":
+		template.Spec.Containers = append(template.Spec.Containers[:1:1], corev1.Container{Name: "exporter", Image: value})
 	default:
 		if redis.Resources.Limits == nil {
 			redis.Resources.Limits = corev1.ResourceList{}
@@ -327,6 +329,16 @@ func setPod(t *testing.T, w *world, d *datadriven.TestData) string {
 			pod.Revision = value
 		case "idle":
 			pod.Idle, pod.Ready, pod.Trouble = true, false, "container redis: "+value
+			if pod.Stuck = ""; slices.Contains(noImage, value) {
+				pod.Stuck = "redis"
+			}
+		case "down", "stuck":
+			pod.Down, pod.Ready, pod.Trouble = value, false, "container "+value+": CrashLoopBackOff"
+			if a.Key == "stuck" {
+				pod.Stuck, pod.Trouble = value, "container "+value+": ImagePullBackOff"
+			}
+		case "restarts":
+			pod.Restarts = value != "false"
 		case "resize":
 			pod.Trouble = "node didn't have enough capacity"
 			pod.Resize = map[string]reason.Code{"Deferred": reason.ResizeDeferred, "Infeasible": reason.ResizeInfeasible}[value]

@@ -89,10 +89,11 @@ type Pod struct {
 	// about the resize.
 	Resize  reason.Code
 	Trouble string
-	// Idle: no container runs, so that it serves nobody. Down are containers that do not run while others do, with
-	// blanks between them.
-	Idle bool
-	Down string
+	// Idle: no container runs, so that it serves nobody. Down are containers that do not run while others do, and Stuck those whose image
+	// cannot be had, each with blanks between them. Restarts: one that is not stuck had run for long before it ended, and will again.
+	Idle        bool
+	Down, Stuck string
+	Restarts    bool
 	// Live is the pod as the cache has it, which need not be all of it (see podspec.Diff). It is only read.
 	Live *corev1.Pod
 }

@@ -119,6 +119,7 @@ func (p *planner) block(i *instance, d podspec.Difference) {
 type move struct {
 	change   *Change
 	disturbs bool
+	again    bool // it replaces a resize that cannot be carried out
 	code     reason.Code
 }
 
@@ -136,6 +137,11 @@ func (p *planner) nextMove(i *instance) move {
 		// What was written before comes first, and a container that is started anew is not disturbed in that. A resize that its
 		// kubelet cannot carry out may never be: another one takes its place.
 		return move{}
+	}
+	if again := p.resizeAgain(i, way); again != nil {
+		return *again
+	}
+	switch {
 	case mode == v1alpha1.InPlaceNever && len(way.diffs) > 0:
 		return p.recreate(i)
 	case slices.ContainsFunc(way.diffs, func(d podspec.Difference) bool { return d.Class == podspec.Recreate }):
@@ -146,25 +152,6 @@ func (p *planner) nextMove(i *instance) move {
 		return p.waitForMemory(i)
 	}
 	return p.inPlace(i, way)
-}
-
-// mends reports whether nothing of an instance that runs is disturbed by what comes next: none of its containers runs, or the change is of
-// images alone, and of containers that do not run. Whether one of the others is the engine, and a master, does not matter then.
-func (p *planner) mends(i *instance) bool {
-	if i.pod.Idle || i.pod.Down == "" {
-		return i.pod.Idle
-	}
-	way, image := p.wayOf(i), false
-	for _, d := range way.diffs {
-		switch {
-		case d.Class == podspec.InPlacePatch:
-		case d.Class == podspec.InPlaceImage && slices.Contains(strings.Fields(i.pod.Down), d.Container):
-			image = true
-		default:
-			return false
-		}
-	}
-	return image && way.code == 0 && p.inPlaceMode() != v1alpha1.InPlaceNever
 }
 
 // recreate deletes the pod if another one can be made in its place. A volume on a node that does not answer would hold it up.
@@ -182,14 +169,11 @@ func (p *planner) recreate(i *instance) move {
 // inPlace is the next write to a pod that stays.
 func (p *planner) inPlace(i *instance, way *path) move {
 	want := p.wanted(i)
-	var diffs []podspec.Difference
-	for _, b := range way.was {
-		b.Ordinal, b.RebuildGeneration = i.ordinal, p.generation(i)
-		diffs = union(diffs, podspec.Diff(podspec.Pod(p.Set, b), i.pod.Live, want))
+	diffs := p.differences(i, way, want)
+	of := func(class podspec.Class) []podspec.Difference {
+		return slices.DeleteFunc(slices.Clone(diffs), func(d podspec.Difference) bool { return d.Class != class })
 	}
-	has := func(class podspec.Class) bool {
-		return slices.ContainsFunc(diffs, func(d podspec.Difference) bool { return d.Class == class })
-	}
+	has := func(class podspec.Class) bool { return len(of(class)) > 0 }
 	disturbs := has(podspec.InPlaceImage) || has(podspec.InPlaceResize)
 	switch {
 	case has(podspec.Refused) || has(podspec.Recreate) && p.inPlaceMode() == v1alpha1.InPlaceOnly:
@@ -206,23 +190,32 @@ func (p *planner) inPlace(i *instance, way *path) move {
 	case len(diffs) == 0 && i.pod.Unsettled:
 		return move{}
 	case has(podspec.InPlacePatch), len(diffs) == 0, has(podspec.InPlaceResize) && !has(podspec.InPlaceImage) && i.pod.Target != p.revision(i):
-		return move{disturbs: disturbs, change: p.write(i, PatchPod, want, diffs, podspec.InPlacePatch, reason.UpdateMetadata)}
+		return move{disturbs: disturbs, change: p.write(i, PatchPod, want, diffs, of(podspec.InPlacePatch), reason.UpdateMetadata)}
 	case has(podspec.InPlaceImage):
-		return move{disturbs: true, change: p.write(i, ImagePod, want, diffs, podspec.InPlaceImage, reason.UpdateImage)}
+		return move{disturbs: true, change: p.write(i, ImagePod, want, diffs, of(podspec.InPlaceImage), reason.UpdateImage)}
 	}
-	return move{disturbs: true, change: p.write(i, ResizePod, want, diffs, podspec.InPlaceResize, reason.UpdateResources)}
+	return move{disturbs: true, change: p.write(i, ResizePod, want, diffs, of(podspec.InPlaceResize), reason.UpdateResources)}
 }
 
-// write is one write to a pod. Its metadata says where the pod is afterwards; the subresource resize takes none.
-func (p *planner) write(i *instance, kind Kind, want *corev1.Pod, diffs []podspec.Difference, class podspec.Class, code reason.Code) *Change {
-	after := podspec.Applied(i.pod.Live, want, diffs, class)
+// differences are what the pod has otherwise than it is wanted.
+func (p *planner) differences(i *instance, way *path, want *corev1.Pod) (all []podspec.Difference) {
+	for _, b := range way.was {
+		b.Ordinal, b.RebuildGeneration = i.ordinal, p.generation(i)
+		all = union(all, podspec.Diff(podspec.Pod(p.Set, b), i.pod.Live, want))
+	}
+	return all
+}
+
+// classes are what the writes to a pod carry out.
+var classes = map[Kind]podspec.Class{PatchPod: podspec.InPlacePatch, ImagePod: podspec.InPlaceImage, ResizePod: podspec.InPlaceResize}
+
+// write is one write to a pod: of all that is different, what is done now. Its metadata says where the pod is afterwards; the subresource resize
+// takes none.
+func (p *planner) write(i *instance, kind Kind, want *corev1.Pod, all, now []podspec.Difference, code reason.Code) *Change {
+	after := podspec.Applied(i.pod.Live, want, now, classes[kind])
 	var details, containers []string
-	last := kind != PatchPod || !i.pod.Unsettled // an earlier write is not carried out yet
-	for _, d := range diffs {
-		if d.Class != class {
-			last = false
-			continue
-		}
+	last := len(all) == len(now) && (kind != PatchPod || !i.pod.Unsettled) // an earlier write may not be carried out yet
+	for _, d := range now {
 		details = append(details, d.Path)
 		if d.Restarts && !slices.Contains(containers, d.Container) {
 			containers = append(containers, d.Container)
@@ -232,7 +225,7 @@ func (p *planner) write(i *instance, kind Kind, want *corev1.Pod, diffs []podspe
 		after.Labels, after.Annotations = maps.Clone(after.Labels), maps.Clone(after.Annotations)
 		p.mark(i, after, last)
 		if kind == ImagePod {
-			set(&after.Annotations, v1alpha1.AnnotationRestarting, containerIDs(i.pod.Live, containers))
+			set(&after.Annotations, v1alpha1.AnnotationRestarting, containerIDs(i.pod.Live, append(containers, restarting(i.pod.Live)...)))
 		}
 	}
 	return &Change{

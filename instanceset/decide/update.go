@@ -67,8 +67,12 @@ func (p *planner) update() {
 	slices.SortFunc(candidates, p.byTurn)
 	patches := 0
 	for _, i := range candidates {
-		begins := p.wayOf(i).disturbs && i.pod.Target == ""
-		if begins && !p.mayDisturb(i) { // asked first: to look at each of 10,000 pods would take seconds
+		if change := p.repair(i); change != nil {
+			p.disturb(i, *change)
+			continue
+		}
+		begins := p.wayOf(i).disturbs && i.pod.Target == "" && i.pod.Resize == 0
+		if begins && !p.mayDisturb(i, false) { // asked first: to look at each of 10,000 pods would take seconds
 			continue
 		}
 		if !begins && patches == patchesPerPlan {
@@ -85,7 +89,7 @@ func (p *planner) update() {
 		case !next.disturbs:
 			patches++
 			p.add(*next.change)
-		case begins || p.mayDisturb(i):
+		case begins || p.mayDisturb(i, next.again):
 			p.disturb(i, *next.change)
 		}
 	}
@@ -194,8 +198,8 @@ func (p *planner) byTurn(a, b *instance) int {
 	return cmp.Or(cmp.Compare(turn(a), turn(b)), cmp.Compare(b.ordinal, a.ordinal))
 }
 
-// mayDisturb asks the limits.
-func (p *planner) mayDisturb(i *instance) bool {
+// mayDisturb asks the limits. Again: a resize that cannot be carried out is replaced.
+func (p *planner) mayDisturb(i *instance, again bool) bool {
 	u := &p.updates
 	switch {
 	case p.mends(i) && !p.leadsThrough(i): // nothing is disturbed that could hold data or serve
@@ -203,6 +207,8 @@ func (p *planner) mayDisturb(i *instance) bool {
 	case p.handingOver(i):
 		p.waitUpdate(i, reason.HandingOver)
 		return false
+	case again: // nobody is served less
+		return p.handedOver(i)
 	case p.leads(i) && p.replicasLeft[p.shardOf(i)]:
 		p.waitUpdate(i, reason.UpdateWaits)
 		return false
@@ -212,7 +218,7 @@ func (p *planner) mayDisturb(i *instance) bool {
 	case p.handsOver(i): // it has a place, and waits for its label
 		free = true
 	case p.available(i):
-	case p.serves(i): // it counts already
+	case p.servesOn(i): // it counts already
 		free = u.down <= u.limit
 	default: // nobody is served less
 		free = u.inFlight < u.limit || p.inFlight(i)
@@ -224,13 +230,8 @@ func (p *planner) mayDisturb(i *instance) bool {
 	return false
 }
 
-// leadsThrough reports whether an instance is the master of a shard in which the update has put another one out of service. Where nothing of it runs
-// it may only be starting again, with the template that its shard had when all was well.
-func (p *planner) leadsThrough(i *instance) bool {
-	return i.pod.Role == v1alpha1.RoleMaster && slices.ContainsFunc(p.shard(i).members, func(other *instance) bool {
-		return other != i && other.online() && !p.available(other) && p.inFlight(other)
-	})
-}
+// servesOn reports whether an instance serves, be it with the resources that it had because its kubelet cannot give it others.
+func (p *planner) servesOn(i *instance) bool { return p.serves(i) || i.ready() && i.pod.Resize != 0 }
 
 // shardSpares reports whether the others of the shard can do without the instance: all are available or, where the instance serves
 // nobody as it is and its data is on volumes, none of the others is down because of the update.
@@ -238,7 +239,7 @@ func (p *planner) shardSpares(i *instance) bool {
 	if !p.sharded() {
 		return true
 	}
-	lenient := !p.serves(i) && len(i.claims) > 0
+	lenient := !p.servesOn(i) && len(i.claims) > 0
 	return !slices.ContainsFunc(p.shard(i).members, func(other *instance) bool {
 		return other != i && other.online() && !p.available(other) && (!lenient || p.inFlight(other))
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,6 +52,9 @@ func drawUpdating(t *rapid.T) *world {
 	}
 	setTemplate(&spec.Template, "memory", "1Gi")
 	setTemplate(&spec.Template, "cpu", "1")
+	if rapid.Bool().Draw(t, "exporter") {
+		setTemplate(&spec.Template, "exporter", "exporter:1")
+	}
 	spec.UpdateStrategy.InPlace = rapid.SampledFrom([]v1alpha1.InPlaceMode{v1alpha1.InPlaceOnly, v1alpha1.InPlacePrefer, v1alpha1.InPlaceNever}).Draw(t, "inPlace")
 	most := intstr.Parse(rapid.SampledFrom([]string{"1", "2", "50%"}).Draw(t, "maxUnavailable"))
 	spec.UpdateStrategy.MaxUnavailable = &most
@@ -66,7 +70,7 @@ func drawUpdating(t *rapid.T) *world {
 func updateStep(t *rapid.T, w *world) {
 	spec := &w.set.Spec
 	draw := func(what string, from ...string) string { return rapid.SampledFrom(from).Draw(t, what) }
-	switch rapid.IntRange(0, 13).Draw(t, "step") {
+	switch rapid.IntRange(0, 15).Draw(t, "step") {
 	case 0:
 		spec.Template.Spec.Containers[0].Image = draw("image", "redis:7", "redis:8", "bad")
 	case 1:
@@ -94,6 +98,12 @@ func updateStep(t *rapid.T, w *world) {
 		return
 	case 10, 11:
 		w.work()
+	case 12:
+		if len(spec.Template.Spec.Containers) > 1 {
+			setTemplate(&spec.Template, "exporter", draw("exporter", "exporter:1", "exporter:2", "bad"))
+		}
+	case 13:
+		w.crash(drawPod(t, w), rapid.Bool().Draw(t, "long"))
 	default:
 		writeSome(t, w, func(Change) bool { return rapid.IntRange(0, 5).Draw(t, "alive") > 0 })
 		return
@@ -176,6 +186,18 @@ func (w *world) handOverIn(shard string) {
 	}
 }
 
+// crash has the Redis of a pod end, which had run for long or not; its kubelet starts it again.
+func (w *world) crash(name string, long bool) {
+	pod := w.pods[name]
+	if pod == nil || pod.Node == "" || pod.Idle || pod.Stuck != "" {
+		return
+	}
+	pod.Ready, pod.Restarts, pod.Trouble = false, long, "container redis: CrashLoopBackOff"
+	if pod.Down = "redis"; len(pod.Live.Spec.Containers) == 1 {
+		pod.Idle, pod.Down = true, ""
+	}
+}
+
 // work has scheduler and kubelets do what they can with what they are given.
 func (w *world) work() {
 	for _, name := range slices.Sorted(maps.Keys(w.pods)) {
@@ -188,10 +210,21 @@ func (w *world) work() {
 		if pod.Node == "" && memory.String() != "900Gi" {
 			w.place(name, []string{"a", "b"}[pod.Ordinal%2])
 		}
+		var stuck []string
+		for _, c := range pod.Live.Spec.Containers {
+			if c.Image == "bad" {
+				stuck = append(stuck, c.Name)
+			}
+		}
+		pod.Stuck, pod.Down, pod.Restarts = strings.Join(stuck, " "), "", false
 		switch {
 		case pod.Node == "": // no node has so much
-		case pod.Live.Spec.Containers[0].Image == "bad":
-			pod.Idle, pod.Ready, pod.Unsettled, pod.Trouble = true, false, false, "container redis: ImagePullBackOff"
+			pod.Stuck = ""
+		case pod.Stuck != "":
+			if pod.Idle = len(stuck) == len(pod.Live.Spec.Containers); !pod.Idle {
+				pod.Down = pod.Stuck
+			}
+			pod.Ready, pod.Unsettled, pod.Trouble = false, false, "container "+stuck[0]+": ImagePullBackOff"
 		case memory.String() == "900Gi":
 			pod.Unsettled, pod.Resize, pod.Trouble = true, reason.ResizeInfeasible, "no room"
 		default:
@@ -264,7 +297,7 @@ func (w *world) forbidsUpdate(c Change) string {
 		return ""
 	}
 	pod, spec := w.pods[c.Object], &w.set.Spec
-	redis := spec.Template.Spec.Containers[0]
+	redis, others := spec.Template.Spec.Containers[0], spec.Template.Spec.Containers[1:]
 	switch {
 	case spec.Paused:
 		return "the set is paused"
@@ -278,7 +311,8 @@ func (w *world) forbidsUpdate(c Change) string {
 		}
 	}
 	if c.Kind != DeletePod && c.Kind != ResizePod && c.After.Labels[v1alpha1.LabelRevision] != c.Before.Labels[v1alpha1.LabelRevision] {
-		if is := c.After.Spec.Containers[0]; is.Image != redis.Image || !equality.Semantic.DeepEqual(is.Resources.Limits, redis.Resources.Limits) || pod.Unsettled && c.Kind == PatchPod {
+		if is := c.After.Spec.Containers[0]; is.Image != redis.Image || !equality.Semantic.DeepEqual(is.Resources.Limits, redis.Resources.Limits) || pod.Unsettled && c.Kind == PatchPod ||
+			len(others) > 0 && c.After.Spec.Containers[1].Image != others[0].Image {
 			return "it says that it is done"
 		}
 	}
@@ -291,7 +325,22 @@ func (w *world) forbidsUpdate(c Change) string {
 	if c.Kind == PatchPod {
 		return ""
 	}
-	return w.forbidsDisturbing(pod)
+	return w.forbidsDisturbing(c, pod)
+}
+
+// repairs reports whether a change writes images alone, to containers that do not run and either cannot, or do not come back by themselves.
+func (w *world) repairs(c Change, pod *Pod) bool {
+	if c.Kind != ImagePod {
+		return false
+	}
+	for n, before := range c.Before.Spec.Containers {
+		stuck := slices.Contains(strings.Fields(pod.Stuck), before.Name)
+		broken := slices.Contains(strings.Fields(pod.Down), before.Name) && !pod.Restarts && pod.Role != v1alpha1.RoleMaster
+		if before.Image != c.After.Spec.Containers[n].Image && !stuck && !broken {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *world) serves(pod *Pod) bool {
@@ -299,14 +348,19 @@ func (w *world) serves(pod *Pod) bool {
 	return pod.Ready && !pod.Terminating && !pod.Unsettled && since >= time.Duration(w.set.Spec.MinReadySeconds)*time.Second
 }
 
-func (w *world) forbidsDisturbing(pod *Pod) string {
-	v := newView(w.snapshot())
-	if why := w.forbidsByRole(v, pod); why != "" {
-		return why
-	}
-	if pod.Idle || pod.Node == "" {
+func (w *world) forbidsDisturbing(c Change, pod *Pod) string {
+	if w.repairs(c, pod) {
 		return ""
 	}
+	v := newView(w.snapshot())
+	again := c.Kind == ResizePod && pod.Resize != 0
+	if why := w.forbidsByRole(v, pod, again); why != "" {
+		return why
+	}
+	if pod.Idle && !pod.Restarts || pod.Node == "" || again {
+		return ""
+	}
+	servesOn := w.serves(pod) || pod.Ready && pod.Resize != 0
 	down, away, knownMaster := 0, 0, false
 	for n := range v.instances {
 		i := &v.instances[n]
@@ -326,7 +380,7 @@ func (w *world) forbidsDisturbing(pod *Pod) string {
 		if touched {
 			away++
 		}
-		if mate && (w.serves(pod) || touched || len(i.claims) == 0) {
+		if mate && (servesOn || touched || len(i.claims) == 0) {
 			return fmt.Sprintf("r-%d of the same shard is not available", i.ordinal)
 		}
 	}
@@ -334,7 +388,7 @@ func (w *world) forbidsDisturbing(pod *Pod) string {
 	switch {
 	case len(w.set.Spec.Roles) > 0 && pod.Role == "" && !knownMaster && v.switchoverMode() == v1alpha1.UpdateSwitchoverStrict:
 		return "it may be the master"
-	case w.serves(pod) && down+1 > most:
+	case servesOn && down+1 > most:
 		return fmt.Sprintf("%d others are not available", down)
 	case !w.serves(pod) && away+1 > most && pod.Target == "" && !v.current(v.at(pod.Ordinal)):
 		return fmt.Sprintf("%d others are on their way", away)
@@ -343,7 +397,7 @@ func (w *world) forbidsDisturbing(pod *Pod) string {
 }
 
 // forbidsByRole says why a master, or its shard, must not be disturbed.
-func (w *world) forbidsByRole(v *view, pod *Pod) string {
+func (w *world) forbidsByRole(v *view, pod *Pod, again bool) string {
 	i := v.at(pod.Ordinal)
 	left := false
 	for _, s := range w.orders {
@@ -364,7 +418,7 @@ func (w *world) forbidsByRole(v *view, pod *Pod) string {
 		}
 	}
 	for _, other := range v.shard(i).members {
-		if other != i && other.online() && other.pod != nil && !other.pod.Terminating && !pod.Idle && other.pod.Role != v1alpha1.RoleMaster &&
+		if !again && other != i && other.online() && other.pod != nil && !other.pod.Terminating && !pod.Idle && other.pod.Role != v1alpha1.RoleMaster &&
 			!v.current(other) && other.ordinal >= w.set.Spec.UpdateStrategy.Partition {
 			return fmt.Sprintf("it is master, and replica r-%d is not up to date", other.ordinal)
 		}
@@ -377,6 +431,9 @@ func arrive(t *rapid.T, w *world) {
 	spec := &w.set.Spec
 	spec.Paused, spec.UpdateStrategy.Partition = false, 0
 	spec.Template.Spec.Containers[0].Image = "redis:9"
+	if len(spec.Template.Spec.Containers) > 1 {
+		setTemplate(&spec.Template, "exporter", "exporter:9")
+	}
 	setTemplate(&spec.Template, "memory", "2Gi")
 	if spec.UpdateStrategy.InPlace == v1alpha1.InPlaceOnly {
 		setTemplate(&spec.Template, "env", "")
@@ -403,6 +460,9 @@ func arrive(t *rapid.T, w *world) {
 	redis := spec.Template.Spec.Containers[0]
 	for name, pod := range w.pods {
 		is := pod.Live.Spec.Containers[0]
+		if others := pod.Live.Spec.Containers[1:]; len(others) > 0 && others[0].Image != "exporter:9" {
+			t.Fatalf("%s does not have the template: %+v\n%+v", name, others[0], w.set.Status.Conditions)
+		}
 		if is.Image != redis.Image || !equality.Semantic.DeepEqual(is.Resources.Limits, redis.Resources.Limits) || !equality.Semantic.DeepEqual(is.Env, redis.Env) ||
 			pod.Live.Labels["tier"] != spec.Template.Labels["tier"] || !pod.Ready {
 			t.Fatalf("%s does not have the template: %+v\n%+v", name, is, w.set.Status.Conditions)

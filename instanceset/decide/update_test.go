@@ -119,6 +119,19 @@ func TestHowFarAPodIs(t *testing.T) {
 	waiting := func(why string) corev1.ContainerStatus {
 		return corev1.ContainerStatus{Name: "exporter", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: why}}}
 	}
+	ended := func(ran time.Duration) corev1.ContainerStatus {
+		c := waiting("CrashLoopBackOff")
+		c.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{StartedAt: metav1.NewTime(begin), FinishedAt: metav1.NewTime(begin.Add(ran))}
+		return c
+	}
+	ends := func(ran time.Duration) corev1.ContainerStatus {
+		return corev1.ContainerStatus{Name: "exporter", State: ended(ran).LastTerminationState}
+	}
+	noImage := func(ran time.Duration) corev1.ContainerStatus {
+		c := ended(ran)
+		c.State = waiting("ErrImagePull").State
+		return c
+	}
 	resize := func(kind corev1.PodConditionType, why string, generation int64) corev1.PodCondition {
 		return corev1.PodCondition{Type: kind, Status: corev1.ConditionTrue, Reason: why, Message: "words", ObservedGeneration: generation}
 	}
@@ -134,7 +147,12 @@ func TestHowFarAPodIs(t *testing.T) {
 		"the old container runs":          {"redis=c://1", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{running("c://1")}}, Pod{Unsettled: true}},
 		"the new one does":                {"redis=c://1", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{running("c://2")}}, Pod{}},
 		"one of two runs":                 {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{running("c://1"), waiting("CrashLoopBackOff")}}, Pod{Trouble: "container exporter: CrashLoopBackOff", Down: "exporter"}},
-		"none runs":                       {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{waiting("ImagePullBackOff")}}, Pod{Idle: true, Trouble: "container exporter: ImagePullBackOff"}},
+		"none runs":                       {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{waiting("ImagePullBackOff")}}, Pod{Idle: true, Stuck: "exporter", Trouble: "container exporter: ImagePullBackOff"}},
+		"one of two has no image":         {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{running("c://1"), waiting("ErrImagePull")}}, Pod{Trouble: "container exporter: ErrImagePull", Down: "exporter", Stuck: "exporter"}},
+		"it ended soon":                   {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{ended(59 * time.Second)}}, Pod{Idle: true, Trouble: "container exporter: CrashLoopBackOff"}},
+		"it had run for long":             {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{ended(time.Minute)}}, Pod{Idle: true, Restarts: true, Trouble: "container exporter: CrashLoopBackOff"}},
+		"it ends, and had run for long":   {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{ends(time.Hour)}}, Pod{Idle: true, Restarts: true}},
+		"it ran for long, and no more":    {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{noImage(time.Hour)}}, Pod{Idle: true, Stuck: "exporter", Trouble: "container exporter: ErrImagePull"}},
 		"it is being started":             {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{waiting("ContainerCreating")}}, Pod{Idle: true}},
 		"deferred":                        {"", corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{resize(corev1.PodResizePending, corev1.PodReasonDeferred, 5)}}, Pod{Unsettled: true, Resize: reason.ResizeDeferred, Trouble: "words"}},
 		"infeasible":                      {"", corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{resize(corev1.PodResizePending, corev1.PodReasonInfeasible, 5)}}, Pod{Unsettled: true, Resize: reason.ResizeInfeasible, Trouble: "words"}},
@@ -148,6 +166,35 @@ func TestHowFarAPodIs(t *testing.T) {
 		got.Live = nil
 		if got != c.want {
 			t.Errorf("%s: got %+v, want %+v", name, got, c.want)
+		}
+	}
+}
+
+// The image of a container that cannot be started is written while another one has yet to stop for what was written before: it is waited for all
+// the same.
+func TestWhoIsToRestartIsNotForgotten(t *testing.T) {
+	o := upgraded(v1alpha1.InPlaceOnly)
+	template := &o.Set.Spec.Template.Spec
+	template.Containers = append(template.Containers, corev1.Container{Name: "exporter", Image: "bad"})
+	for _, pod := range o.Pods {
+		pod.Spec.Containers = append(pod.Spec.Containers, template.Containers[1])
+		pod.Labels[v1alpha1.LabelRevision] = podspec.Revision(o.Set, nil)
+		pod.Annotations[v1alpha1.AnnotationRestarting] = "redis=c1"
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{
+			{Name: "redis", ContainerID: "c1", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}},
+			{Name: "exporter", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}},
+		}
+	}
+	recorded(t, &o)
+	template.Containers[1].Image = "good"
+	recorded(t, &o)
+	changes := Decide(Observe(begin, o)).Changes
+	if len(changes) != 3 {
+		t.Fatalf("%v", changes)
+	}
+	for _, c := range changes {
+		if got := c.After.Annotations[v1alpha1.AnnotationRestarting]; c.Kind != ImagePod || c.After.Spec.Containers[0].Image != c.Before.Spec.Containers[0].Image || got != "redis=c1" {
+			t.Errorf("%s: %q is to restart", c, got)
 		}
 	}
 }

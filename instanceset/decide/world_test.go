@@ -221,7 +221,7 @@ func (w *world) writePod(c Change) error {
 // settle is the kubelet, which has carried out what was written.
 func (w *world) settle(name string) {
 	if pod := w.pods[name]; pod.Unsettled {
-		pod.Unsettled, pod.Idle = false, false
+		pod.Unsettled, pod.Idle, pod.Restarts, pod.Down, pod.Stuck = false, false, false, "", ""
 		pod.report()
 		w.becomeReady(name)
 	}

@@ -1,0 +1,97 @@
+package decide
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// What does not run cannot be disturbed, but it may come back by itself, and then it should come back as it was: a template that has
+// just taken one instance of a shard must not take the next one because its Redis starts again at that moment. So:
+//
+//   - A container whose image cannot be had is stuck. It gets another image before anything else and whatever the limits say, be the instance
+//     a master or not: of what runs, nothing is touched. Other differences have their turn later.
+//   - A container that has run for long before it ended starts again. Its instance is as one that runs.
+//   - An instance of which nothing runs otherwise is broken: it is free of all limits, but for a master's while its shard needs it.
+//   - A resize that the kubelet cannot carry out is replaced by another one before all else, if that restarts nothing: nobody is served less. So it
+//     waits for no place in a limit, nor a master for its replicas, which may wait for the place that it has.
+
+// mends reports whether nothing of an instance runs that the update could disturb, nor is about to.
+func (p *planner) mends(i *instance) bool { return i.pod.Idle && !i.pod.Restarts }
+
+// leadsThrough reports whether an instance is the master of a shard in which the update has put another one out of service. Where nothing of it runs
+// it may only be starting again, with the template that its shard had when all was well.
+func (p *planner) leadsThrough(i *instance) bool {
+	return i.pod.Role == v1alpha1.RoleMaster && slices.ContainsFunc(p.shard(i).members, func(other *instance) bool {
+		return other != i && other.online() && !p.available(other) && p.inFlight(other)
+	})
+}
+
+// repairable are the containers to which another image may be written at once. Which one is the engine is not known: of a master they are those
+// that cannot come up by themselves.
+func repairable(pod *Pod) []string {
+	names := strings.Fields(pod.Stuck)
+	if pod.Role != v1alpha1.RoleMaster && !pod.Restarts {
+		names = append(names, strings.Fields(pod.Down)...)
+	}
+	return names
+}
+
+// repair writes other images to containers that do not run, and nothing else. It is nil where there is nothing to repair.
+func (p *planner) repair(i *instance) *Change {
+	names := repairable(i.pod)
+	if len(names) == 0 || i.pod.Live == nil || p.inPlaceMode() == v1alpha1.InPlaceNever {
+		return nil
+	}
+	way := p.wayOf(i)
+	if way.code != 0 {
+		return nil
+	}
+	want := p.wanted(i)
+	all := p.differences(i, way, want)
+	if p.keptBack(all) {
+		return nil
+	}
+	var now []podspec.Difference
+	for _, d := range all {
+		if d.Class == podspec.InPlaceImage && slices.Contains(names, d.Container) {
+			now = append(now, d)
+		}
+	}
+	if len(now) == 0 {
+		return nil
+	}
+	return p.write(i, ImagePod, want, all, now, reason.UpdateImage)
+}
+
+// keptBack reports whether differences are among these for which nothing at all is written.
+func (p *planner) keptBack(all []podspec.Difference) bool {
+	return slices.ContainsFunc(all, func(d podspec.Difference) bool {
+		return d.Class == podspec.Refused || d.Class == podspec.Recreate && p.inPlaceMode() == v1alpha1.InPlaceOnly
+	})
+}
+
+// resizeAgain replaces a resize that the kubelet cannot carry out by one that restarts nothing. Where the pod is going is written before, as
+// always. It is nil where there is nothing to replace.
+func (p *planner) resizeAgain(i *instance, way *path) *move {
+	if i.pod.Resize == 0 || i.pod.Live == nil || p.inPlaceMode() == v1alpha1.InPlaceNever {
+		return nil
+	}
+	want := p.wanted(i)
+	all := p.differences(i, way, want)
+	now := slices.DeleteFunc(slices.Clone(all), func(d podspec.Difference) bool { return d.Class != podspec.InPlaceResize })
+	switch {
+	case len(now) == 0 || p.keptBack(all) || slices.ContainsFunc(now, func(d podspec.Difference) bool { return d.Restarts }):
+		return nil
+	case p.takesMemory(i, now):
+		wait := p.waitForMemory(i)
+		return &wait
+	case i.pod.Target != p.revision(i):
+		first := slices.DeleteFunc(slices.Clone(all), func(d podspec.Difference) bool { return d.Class != podspec.InPlacePatch })
+		return &move{disturbs: true, again: true, change: p.write(i, PatchPod, want, all, first, reason.UpdateMetadata)}
+	}
+	return &move{disturbs: true, again: true, change: p.write(i, ResizePod, want, all, now, reason.UpdateResources)}
+}
