@@ -35,7 +35,10 @@ type Kind struct {
 	// Storage makes the registry of the kind.
 	Storage func(generic.RESTOptionsGetter) (customresource.CustomResourceStorage, error)
 
-	strategy rest.RESTCreateStrategy
+	strategy interface {
+		rest.RESTCreateStrategy
+		rest.RESTUpdateStrategy
+	}
 }
 
 // Load reads and compiles the CRDs in the folder crds of the folder manifests.
@@ -133,6 +136,16 @@ func (k *Kind) Judge(ctx context.Context, u *unstructured.Unstructured) (unknown
 	defaulting.Default(u.Object, k.Structural)
 	k.strategy.PrepareForCreate(ctx, u)
 	return unknown, k.strategy.Validate(ctx, u)
+}
+
+// JudgeUpdate says what is wrong with an object that is to take the place of another one, which is stored: as Judge, and with the rules about
+// what cannot be changed. Both have their defaults (Complete).
+func (k *Kind) JudgeUpdate(ctx context.Context, u, stored *unstructured.Unstructured) field.ErrorList {
+	u, stored = u.DeepCopy(), stored.DeepCopy()
+	u.SetResourceVersion(stored.GetResourceVersion())
+	u.SetUID(stored.GetUID())
+	k.strategy.PrepareForUpdate(ctx, u, stored)
+	return k.strategy.ValidateUpdate(ctx, u, stored)
 }
 
 // unstructuredTyper takes the kind of an object from the object.

@@ -29,17 +29,30 @@ const (
 	ExitError   = 1 // not answered: a wrong flag, no such pod, no connection
 	ExitBad     = 2 // answered, and the answer is bad: the pod waits, data would be lost, it does not fit, a file is wrong
 	ExitPartial = 3 // answered, and nothing is wrong with what was seen, but something could not be read
+
+	ExitDiffers  = 1 // of diff: answered, and something differs; as kubectl diff, and diff itself
+	ExitNotYet   = 4 // of rollout status: the update goes on, or has not ended in the time that was given
+	ExitNoAnswer = 5 // of diff: not answered
 )
 
 // exitCodes is the end of every command's help.
 const exitCodes = `Exit codes: 0 nothing is wrong; 1 no answer (wrong flag, no connection); 2 the answer is bad (the pod waits, data would be
-lost, it does not fit, a file is wrong, a check has failed); 3 nothing is wrong in what was seen, but not all could be read.`
+lost, it does not fit, a file is wrong, a check has failed); 3 nothing is wrong in what was seen, but not all could be read; of
+rollout status, 4 not yet; of diff, 1 something differs, and 5 no answer.`
 
 // errBad and errPartial say that the command has printed its answer, and what is to be thought of it.
 var (
 	errBad     = errors.New("the answer is bad")
 	errPartial = errors.New("the answer is incomplete")
+	errDiffers = errors.New("something differs")
+	errNotYet  = errors.New("it has not ended yet")
 )
+
+// noAnswerError is an error of a command that says something else with ExitError.
+type noAnswerError struct{ error }
+
+// Unwrap is the error.
+func (e noAnswerError) Unwrap() error { return e.error }
 
 // ExitCode is the exit code for what Execute returned, and whether the error is still to be printed.
 func ExitCode(err error) (code int, tell bool) {
@@ -50,6 +63,12 @@ func ExitCode(err error) (code int, tell bool) {
 		return ExitBad, false
 	case errors.Is(err, errPartial):
 		return ExitPartial, false
+	case errors.Is(err, errDiffers):
+		return ExitDiffers, false
+	case errors.Is(err, errNotYet):
+		return ExitNotYet, false
+	case errors.As(err, &noAnswerError{}):
+		return ExitNoAnswer, true
 	}
 	return ExitError, true
 }
@@ -121,7 +140,7 @@ over a master.
 	cmd.SetOut(e.Streams.Out)
 	cmd.SetErr(e.Streams.ErrOut)
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w (see '%s --help')", err, cmd.CommandPath())
+		return noAnswer(cmd, fmt.Errorf("%w (see '%s --help')", err, cmd.CommandPath()))
 	})
 	flags := cmd.PersistentFlags()
 	o.cluster.AddFlags(flags)
@@ -132,10 +151,10 @@ over a master.
 		run := one.RunE
 		one.RunE = func(cmd *cobra.Command, args []string) error {
 			if err := o.wrongOutput(); err != nil {
-				return err
+				return noAnswer(cmd, err)
 			}
 			defer o.clear() // before the error is printed
-			return run(cmd, args)
+			return noAnswer(cmd, run(cmd, args))
 		}
 		cmd.AddCommand(one)
 	}

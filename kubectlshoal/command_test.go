@@ -31,7 +31,7 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 // One scheme of exit codes holds for all commands, and is told where people look.
 func TestExitCodesAreTold(t *testing.T) {
 	docs := read(t, "../docs/kubectl-shoal.md")
-	for _, code := range []int{ExitFine, ExitError, ExitBad, ExitPartial} {
+	for _, code := range []int{ExitFine, ExitError, ExitBad, ExitPartial, ExitNotYet, ExitNoAnswer} {
 		if !strings.Contains(docs, fmt.Sprintf("\n| %d | ", code)) || !strings.Contains(exitCodes, fmt.Sprintf(" %d ", code)) {
 			t.Errorf("exit code %d is not documented", code)
 		}

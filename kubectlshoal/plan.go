@@ -102,13 +102,21 @@ func (o *options) aboutSet(ctx context.Context, files []string, ask func(c, set 
 	return o.print(a)
 }
 
+// named refuses what -f cannot mean.
+func (o *options) named(files []string) error {
+	switch {
+	case len(files) == 0:
+		return errors.New("which set? Name its file with -f; - is standard input")
+	case slices.Contains(files, "-") && o.dump == "-":
+		return errors.New("-f and --cluster-dump cannot both be standard input")
+	}
+	return nil
+}
+
 // setFiles reads the files of -f, all of them as if they were one.
 func (o *options) setFiles(ctx context.Context, names []string) (*snapshot.Cluster, string, error) {
-	if len(names) == 0 {
-		return nil, "", errors.New("which set? Name its file with -f; - is standard input")
-	}
-	if slices.Contains(names, "-") && o.dump == "-" {
-		return nil, "", errors.New("-f and --cluster-dump cannot both be standard input")
+	if err := o.named(names); err != nil {
+		return nil, "", err
 	}
 	namespace, err := o.namespace()
 	if err != nil {

@@ -29,7 +29,8 @@ func TestMain(m *testing.M) {
 // the exit code if it is not 0. `file NAME` writes a file that commands can name.
 //
 // Beside Kubernetes' objects, the YAML may have two kinds that stand for many: Nodes (names, zone, cpu, memory, pods) and Pods
-// (names, namespace, node, cpu, memory, labels, volume: a local volume on the node).
+// (names, namespace, node, cpu, memory, labels, volume: a local volume on the node). A PastTemplate is what a set has asked for once,
+// with the pods that are of it.
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		dir := t.TempDir()
@@ -128,7 +129,7 @@ func expanded(t *testing.T, text string) string {
 			documents = append(documents, document)
 		}
 	}
-	return strings.Join(documents, "\n---\n")
+	return strings.Join(withHistory(t, documents), "\n---\n")
 }
 
 func printed(t *testing.T, o any) string {

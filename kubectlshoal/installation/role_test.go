@@ -55,6 +55,7 @@ func TestRoleHasTheRightsThatAreUsed(t *testing.T) {
 	w.check(false)
 	w.check(true)
 	w.snapshot()
+	w.history()
 	w.measure()
 	w.follow()
 	var granted []string
@@ -93,6 +94,14 @@ func TestReadablesAreWhatASnapshotLists(t *testing.T) {
 func (w *world) snapshot() {
 	w.t.Helper()
 	if _, err := snapshot.Read(w.t.Context(), w, now); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// history asks for what diff is made of.
+func (w *world) history() {
+	w.t.Helper()
+	if _, err := snapshot.ReadHistory(w.t.Context(), w, now, "ns", "s"); err != nil {
 		w.t.Fatal(err)
 	}
 }

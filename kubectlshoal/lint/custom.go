@@ -112,3 +112,21 @@ func below(s *structuralschema.Structural, name string) *structuralschema.Struct
 	}
 	return nil
 }
+
+// Unchangeable are what the API server would say against an InstanceSet that takes the place of one that is stored. Both get their defaults.
+func Unchangeable(ctx context.Context, stored, becomes *unstructured.Unstructured) ([]string, error) {
+	kinds, err := kinds()
+	if err != nil {
+		return nil, err
+	}
+	k := kinds[slices.IndexFunc(kinds, func(k *crd.Kind) bool { return k.GVK.Kind == "InstanceSet" })]
+	k.Complete(stored)
+	k.Complete(becomes)
+	said := []string{}
+	for _, err := range k.JudgeUpdate(ctx, becomes, stored) {
+		if !strings.HasPrefix(err.Detail, "some validation rules were not checked") {
+			said = append(said, strings.Trim(strings.TrimPrefix(err.Field, "<nil>"), ".")+": "+textOf(err))
+		}
+	}
+	return said, nil
+}

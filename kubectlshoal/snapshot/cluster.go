@@ -34,6 +34,8 @@ type Cluster struct {
 	Policies     []*v1alpha1.PlacementPolicy
 	Sets         []*v1alpha1.InstanceSet
 	StatefulSets []*appsv1.StatefulSet
+	// Revisions are what templates of sets have asked for. They are read for the sets that a question is about alone.
+	Revisions []*appsv1.ControllerRevision
 	// Services: one of the scheduler's scores spreads the pods of a Service over zones and nodes.
 	Services []*corev1.Service
 }
@@ -44,6 +46,7 @@ func (c *Cluster) Clone() *Cluster {
 	d.Nodes, d.Pods, d.Claims, d.Volumes = slices.Clone(c.Nodes), slices.Clone(c.Pods), slices.Clone(c.Claims), slices.Clone(c.Volumes)
 	d.Classes, d.Policies = slices.Clone(c.Classes), slices.Clone(c.Policies)
 	d.Sets, d.StatefulSets, d.Services = slices.Clone(c.Sets), slices.Clone(c.StatefulSets), slices.Clone(c.Services)
+	d.Revisions = slices.Clone(c.Revisions)
 	return &d
 }
 
@@ -91,6 +94,8 @@ func (c *Cluster) Put(o client.Object) bool {
 		c.StatefulSets = put(c.StatefulSets, o)
 	case *corev1.Service:
 		c.Services = put(c.Services, o)
+	case *appsv1.ControllerRevision:
+		c.Revisions = put(c.Revisions, o)
 	default:
 		return false
 	}
@@ -137,6 +142,7 @@ func (c *Cluster) Objects() []client.Object {
 	all = appended(all, c.Policies)
 	all = appended(all, c.Sets)
 	all = appended(all, c.StatefulSets)
+	all = appended(all, c.Revisions)
 	all = appended(all, c.Services)
 	return appended(all, c.Pods)
 }
@@ -187,4 +193,5 @@ var kinds = map[reflect.Type]string{
 	reflect.TypeFor[*v1alpha1.InstanceSetList]():         "instancesets",
 	reflect.TypeFor[*appsv1.StatefulSetList]():           "statefulsets",
 	reflect.TypeFor[*corev1.ServiceList]():               "services",
+	reflect.TypeFor[*appsv1.ControllerRevisionList]():    "controllerrevisions",
 }

@@ -57,6 +57,9 @@ func Redacted(c *Cluster) *Cluster {
 		set.Spec.Template = redactedTemplate(o.Spec.Template)
 		d.StatefulSets = append(d.StatefulSets, set)
 	}
+	for _, o := range c.Revisions { // without the template, which may hold anything
+		d.Revisions = append(d.Revisions, &appsv1.ControllerRevision{ObjectMeta: redactedMeta(o.ObjectMeta), Revision: o.Revision})
+	}
 	for _, o := range c.Services {
 		d.Services = append(d.Services, &corev1.Service{ObjectMeta: redactedMeta(o.ObjectMeta), Spec: corev1.ServiceSpec{Selector: o.Spec.Selector}})
 	}

@@ -95,6 +95,7 @@ func TestDumpHasNoSecrets(t *testing.T) {
 	for _, o := range []client.Object{
 		&corev1.Node{}, &corev1.Pod{}, &corev1.PersistentVolumeClaim{}, &corev1.PersistentVolume{}, &storagev1.StorageClass{},
 		&v1alpha1.PlacementPolicy{}, &v1alpha1.InstanceSet{}, &appsv1.StatefulSet{}, &corev1.Service{},
+		&appsv1.ControllerRevision{},
 	} {
 		t.Run(fmt.Sprintf("%T", o), func(t *testing.T) {
 			plant(reflect.ValueOf(o), "", 0)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -17,22 +18,40 @@ import (
 // list the first two in that namespace gets an answer; that nodes may not be read stands in Unreadable.
 func ReadSet(ctx context.Context, c client.Reader, now time.Time, namespace, name string) (*Cluster, error) {
 	s := &Cluster{TakenAt: now}
-	for _, list := range []client.ObjectList{&v1alpha1.InstanceSetList{}, &corev1.PodList{}, &corev1.NodeList{}} {
+	return s, s.readOf(ctx, c, namespace, name, &v1alpha1.InstanceSetList{}, &corev1.PodList{}, &corev1.NodeList{})
+}
+
+// ReadHistory reads what is known of the templates of one InstanceSet and of who has them: the sets of its namespace, the
+// ControllerRevisions, pods and claims of the one. That claims may not be read stands in Unreadable.
+func ReadHistory(ctx context.Context, c client.Reader, now time.Time, namespace, name string) (*Cluster, error) {
+	s := &Cluster{TakenAt: now}
+	return s, s.readOf(ctx, c, namespace, name, &v1alpha1.InstanceSetList{}, &appsv1.ControllerRevisionList{}, &corev1.PodList{}, &corev1.PersistentVolumeClaimList{})
+}
+
+// optional says of kinds without which there is an answer what they are for.
+var optional = map[string]string{
+	"nodes":                  "so their state is not shown",
+	"persistentvolumeclaims": "so what belongs to instances without a pod is not known",
+}
+
+// readOf reads objects of a set.
+func (c *Cluster) readOf(ctx context.Context, from client.Reader, namespace, name string, lists ...client.ObjectList) error {
+	for _, list := range lists {
 		kind := kindOf(list)
-		err := s.read(ctx, c, list, optionsFor(list, namespace, name)...)
+		err := c.read(ctx, from, list, optionsFor(list, namespace, name)...)
 		switch {
 		case err == nil:
-		case apierrors.IsForbidden(err) && kind == "nodes":
-			s.Unreadable = append(s.Unreadable, "nodes: you may not list them, so their state is not shown (the ClusterRole "+Role+" may)")
+		case apierrors.IsForbidden(err) && optional[kind] != "":
+			c.Unreadable = append(c.Unreadable, kind+": you may not list them, "+optional[kind]+" (the ClusterRole "+Role+" may)")
 		case apierrors.IsForbidden(err):
-			return nil, fmt.Errorf("listing %s in namespace %s: %w (the ClusterRole %s may)", kind, namespace, err, Role)
+			return fmt.Errorf("listing %s in namespace %s: %w (the ClusterRole %s may)", kind, namespace, err, Role)
 		case meta.IsNoMatchError(err) || apierrors.IsNotFound(err):
-			return nil, fmt.Errorf("listing %s: the CRD is not installed (is it the right cluster?)", kind)
+			return fmt.Errorf("listing %s: the CRD is not installed (is it the right cluster?)", kind)
 		default:
-			return nil, fmt.Errorf("listing %s: %w", kind, err)
+			return fmt.Errorf("listing %s: %w", kind, err)
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // optionsFor says which objects of a kind the status of a set needs.
@@ -40,7 +59,7 @@ func optionsFor(list client.ObjectList, namespace, name string) []client.ListOpt
 	switch list.(type) {
 	case *corev1.NodeList:
 		return nil
-	case *corev1.PodList:
+	case *corev1.PodList, *corev1.PersistentVolumeClaimList, *appsv1.ControllerRevisionList:
 		return []client.ListOption{client.InNamespace(namespace), client.MatchingLabels{v1alpha1.LabelInstanceSet: name}}
 	}
 	return []client.ListOption{client.InNamespace(namespace)} // all: one of them may have been meant

@@ -1,0 +1,124 @@
+package decide
+
+import (
+	"slices"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/reason"
+)
+
+// Foresight is what an update would take, as long as nothing else happens.
+type Foresight struct {
+	// Instances are those whose pod is not as the templates of the set would make it, by ordinals.
+	Instances []Foreseen
+	// Blocked are the fields for which nothing at all is written, to no instance.
+	Blocked []Blocked
+	// MaxUnavailable is the limit of the set, in instances.
+	MaxUnavailable int
+}
+
+// Foreseen is what an update takes of one instance.
+type Foreseen struct {
+	Ordinal int32
+	// From and To are the templates that it has and is to have, "" for spec.template; Revision and Wanted are their revisions.
+	From, To, Revision, Wanted string
+	// Differences, in the order of a plan.
+	Differences []podspec.Difference
+	// Code says why it stays as it is, 0 for nothing.
+	Code reason.Code
+	// Held back by the partition.
+	Held bool
+	// Recreated: its pod is deleted, and made anew on its volumes.
+	Recreated bool
+	// Master: it leads its shard. HandsOver: another one does, before it is touched.
+	Master, HandsOver bool
+	// Turn counts from 1: those of the next turn wait until all of this one are available again. It is 0 for who is not disturbed.
+	Turn int
+}
+
+// Blocked is a field for which nothing is written, and the instances that it is about.
+type Blocked struct {
+	Path, Why string
+	Ordinals  []int32
+}
+
+// Foresee says what it takes to bring the instances of a snapshot to the templates of its set, by the rules by which Decide does it: what is
+// foreseen of a set that was not stored yet is what would come of storing it. Whether the set is paused, and who is available, is not asked.
+func Foresee(s Snapshot) Foresight {
+	p := &planner{view: newView(s), words: map[reason.Code]string{}, deleted: map[int32]bool{}}
+	for t, name := range p.revisions { // the first plan records them
+		if p.stored[name] == nil {
+			p.stored[name] = &Revision{Name: name, Text: p.texts[t]}
+			delete(p.known, name)
+		}
+	}
+	candidates := p.outdated()
+	p.noteCandidates(candidates)
+	p.judgeAll(candidates)
+	f := Foresight{MaxUnavailable: p.maxUnavailable()}
+	for _, b := range p.updates.blocked {
+		f.Blocked = append(f.Blocked, Blocked{b.path, b.why, b.ordinals})
+	}
+	turns := p.turnsOf(candidates)
+	mode := p.inPlaceMode()
+	for _, o := range slices.Sorted(slices.Values(slices.Concat(p.updates.outdated, p.updates.held))) {
+		i := p.at(o)
+		way := p.wayOf(i)
+		one := Foreseen{
+			Ordinal: o, From: i.pod.Template, To: p.templateName(i), Revision: i.pod.Revision, Wanted: p.revision(i),
+			Differences: way.diffs, Code: way.code, Held: p.heldBack(i), Master: i.pod.Role == v1alpha1.RoleMaster, Turn: turns[o],
+		}
+		one.Recreated = mode == v1alpha1.InPlaceNever && len(way.diffs) > 0 || mode == v1alpha1.InPlacePrefer && slices.ContainsFunc(way.diffs, isRecreation)
+		if way.code == 0 && p.keepsMemory(i) {
+			one.Code = reason.MemoryWaits
+		}
+		one.HandsOver = one.Master && one.Turn > 0 && p.switchoverMode() != v1alpha1.UpdateSwitchoverNone
+		f.Instances = append(f.Instances, one)
+	}
+	return f
+}
+
+// keepsMemory reports whether the instance waits as it is since it would get less memory than it has.
+func (p *planner) keepsMemory(i *instance) bool {
+	way := p.wayOf(i)
+	anew := p.inPlaceMode() == v1alpha1.InPlaceNever || slices.ContainsFunc(way.diffs, isRecreation)
+	return !anew && i.pod.Live != nil && p.takesMemory(i, way.diffs)
+}
+
+func isRecreation(d podspec.Difference) bool { return d.Class == podspec.Recreate }
+
+// turnsOf says who is disturbed when, if each comes up again: as mayDisturb allows it, where all are available. Those that nothing of runs
+// come first, and are not waited for.
+func (p *planner) turnsOf(candidates []*instance) map[int32]int {
+	left, replicas := []*instance{}, map[int32]int{}
+	for _, i := range candidates {
+		if way := p.wayOf(i); way.code == 0 && way.disturbs && !p.keepsMemory(i) {
+			left = append(left, i)
+			if !p.leads(i) {
+				replicas[p.shardOf(i)]++
+			}
+		}
+	}
+	slices.SortFunc(left, p.byTurn)
+	turns, limit := make(map[int32]int, len(left)), p.maxUnavailable()
+	for turn := 1; len(left) > 0; turn++ {
+		var taken []*instance
+		shards := map[int32]bool{}
+		for n := 0; n < len(left) && (len(taken) < limit || p.mends(left[n])); {
+			i, shard := left[n], p.shardOf(left[n])
+			if !p.mends(i) && (p.sharded() && shards[shard] || p.leads(i) && replicas[shard] > 0) {
+				n++
+				continue
+			}
+			taken, shards[shard], turns[i.ordinal] = append(taken, i), true, turn
+			left = slices.Delete(left, n, n+1)
+		}
+		for _, i := range taken {
+			if !p.leads(i) {
+				replicas[p.shardOf(i)]--
+			}
+		}
+	}
+	return turns
+}
