@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -65,9 +66,16 @@ func (r *reconciler) createRevision(ctx context.Context, o decide.Objects, c dec
 			ObjectMeta: metav1.ObjectMeta{
 				Namespace: o.Set.Namespace, Name: c.Object,
 				Labels:          map[string]string{v1alpha1.LabelInstanceSet: o.Set.Name, v1alpha1.LabelRevision: c.Revision},
+				Annotations:     map[string]string{},
 				OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(o.Set, v1alpha1.GroupVersion.WithKind("InstanceSet"))},
 			},
 			Data: runtime.RawExtension{Raw: c.Text}, Revision: c.Number,
+		}
+		if c.Template != "" {
+			revision.Labels[v1alpha1.LabelTemplate] = c.Template
+		}
+		if cause := causeOf(o.Set); cause != "" {
+			revision.Annotations[v1alpha1.AnnotationChangeCause] = cause
 		}
 		if n > 0 {
 			revision.Name += "-" + strconv.Itoa(n)
@@ -77,6 +85,23 @@ func (r *reconciler) createRevision(ctx context.Context, o decide.Objects, c dec
 		}
 	}
 	return err
+}
+
+// maxCause is how much of a change cause is kept, in bytes.
+const maxCause = 1024
+
+// causeOf is what a person has said of the change with which the set came, "" for nothing.
+func causeOf(set *v1alpha1.InstanceSet) string {
+	cause := set.Annotations[v1alpha1.AnnotationChangeCause]
+	return strings.ToValidUTF8(cause[:min(len(cause), maxCause)], "")
+}
+
+// orNull is a value of a merge patch, which takes away what is null.
+func orNull(value string) any {
+	if value == "" {
+		return nil
+	}
+	return value
 }
 
 // sameRevision knows the revision that would be made: ours, of that template.
@@ -90,9 +115,16 @@ func sameRevision(set *v1alpha1.InstanceSet, c decide.Change) func(client.Object
 	}
 }
 
-// renumber gives a revision that is asked for again the highest number.
+// renumber gives a revision that is asked for again the highest number, and the cause of that.
 func (r *reconciler) renumber(ctx context.Context, o decide.Objects, c decide.Change) error {
-	text, err := json.Marshal(map[string]any{"metadata": patchMeta{UID: c.UID}, "revision": c.Number})
+	meta := map[string]any{
+		"labels":      map[string]any{v1alpha1.LabelTemplate: orNull(c.Template)},
+		"annotations": map[string]any{v1alpha1.AnnotationChangeCause: orNull(causeOf(o.Set))},
+	}
+	if c.UID != "" {
+		meta["uid"] = c.UID
+	}
+	text, err := json.Marshal(map[string]any{"metadata": meta, "revision": c.Number})
 	if err != nil {
 		return err
 	}

@@ -145,6 +145,40 @@ func TestTheNameOfARevisionIsTaken(t *testing.T) {
 	}
 }
 
+// What a person says of a change is kept with what changed, and whose template it is.
+func TestARevisionHasItsCause(t *testing.T) {
+	set := testSet(1)
+	set.Annotations = map[string]string{v1alpha1.AnnotationChangeCause: strings.Repeat("é", 600)}
+	h := newHarness(t, set)
+	c := revisionChange(`{}`)
+	c.Template = "big"
+	read := func() *appsv1.ControllerRevision {
+		t.Helper()
+		if _, err := h.carryOut(t, c); err != nil {
+			t.Fatal(err)
+		}
+		stored := &appsv1.ControllerRevision{}
+		if err := h.client.Get(t.Context(), types.NamespacedName{Namespace: "ns", Name: "r-abc"}, stored); err != nil {
+			t.Fatal(err)
+		}
+		return stored
+	}
+	if r := read(); r.Annotations[v1alpha1.AnnotationChangeCause] != strings.Repeat("é", 512) || r.Labels[v1alpha1.LabelTemplate] != "big" {
+		t.Errorf("it has %v and %v", r.Annotations, r.Labels)
+	}
+	if err := h.client.Get(t.Context(), types.NamespacedName{Namespace: "ns", Name: "r"}, set); err != nil {
+		t.Fatal(err)
+	}
+	set.Annotations = nil
+	if err := h.client.Update(t.Context(), set); err != nil {
+		t.Fatal(err)
+	}
+	c.Kind, c.Template = decide.UpdateRevision, ""
+	if r := read(); len(r.Annotations) > 0 || r.Labels[v1alpha1.LabelTemplate] != "" || r.Labels[v1alpha1.LabelRevision] != "abc" {
+		t.Errorf("asked for again, it has %v and %v", r.Annotations, r.Labels)
+	}
+}
+
 // A revision that is asked for again gets another number, and one that is pruned goes by its UID.
 func TestARevisionIsRenumberedAndPruned(t *testing.T) {
 	set := testSet(1)

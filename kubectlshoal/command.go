@@ -147,19 +147,30 @@ over a master.
 	flags.StringVar(&o.dump, "cluster-dump", "", "read this file instead of a cluster: from 'kubectl shoal dump', or YAML of nodes, pods and so on")
 	_ = cmd.MarkPersistentFlagFilename("cluster-dump", "json", "yaml", "gz")
 	for _, one := range commands(o) {
-		one.Long += "\n\n" + exitCodes
-		run := one.RunE
-		one.RunE = func(cmd *cobra.Command, args []string) error {
-			if err := o.wrongOutput(); err != nil {
-				return noAnswer(cmd, err)
-			}
-			defer o.clear() // before the error is printed
-			return noAnswer(cmd, run(cmd, args))
-		}
+		o.equip(one)
 		cmd.AddCommand(one)
 	}
 	shorten(cmd)
 	return cmd
+}
+
+// equip gives a command, and those below it, what all have.
+func (o *options) equip(one *cobra.Command) {
+	one.Long += "\n\n" + exitCodes
+	for _, below := range one.Commands() {
+		o.equip(below)
+	}
+	run := one.RunE
+	if run == nil {
+		return
+	}
+	one.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := o.wrongOutput(); err != nil {
+			return noAnswer(cmd, err)
+		}
+		defer o.clear() // before the error is printed
+		return noAnswer(cmd, run(cmd, args))
+	}
 }
 
 // shown are the flags that are common to all commands and stand in the help of each. The others are kubectl's own.

@@ -18,12 +18,15 @@ import (
 
 func TestEveryCommandHasAnExample(t *testing.T) {
 	commands := New(Environment{}).Commands()
+	for _, c := range commands {
+		commands = append(commands, c.Commands()...)
+	}
 	if len(commands) == 0 {
 		t.Fatal("there are no commands")
 	}
 	for _, c := range commands {
 		if c.Example == "" {
-			t.Errorf("%s has no example", c.Name())
+			t.Errorf("%s has no example", c.CommandPath())
 		}
 	}
 }
@@ -48,6 +51,9 @@ func names() []string {
 	var all []string
 	for _, c := range New(Environment{}).Commands() {
 		all = append(all, c.Name())
+		for _, below := range c.Commands() {
+			all = append(all, c.Name()+" "+below.Name())
+		}
 	}
 	return all
 }

@@ -14,7 +14,7 @@ import (
 
 // commands are all of them, in the order of the help.
 func commands(o *options) []*cobra.Command {
-	return []*cobra.Command{newStatus(o), newExplain(o), newWhatIf(o), newHeadroom(o), newPlan(o), newDiff(o), newNodes(o), newGroup(o), newLint(o), newCheck(o), newSwitchover(o), newDump(o)}
+	return []*cobra.Command{newStatus(o), newExplain(o), newWhatIf(o), newHeadroom(o), newPlan(o), newDiff(o), newRollout(o), newNodes(o), newGroup(o), newLint(o), newCheck(o), newSwitchover(o), newDump(o)}
 }
 
 // lister is what has names to offer: those of objects of a namespace.

@@ -34,10 +34,13 @@ func TestCompletion(t *testing.T) {
 		"group cache ":  "",
 		"status ":       "orders",
 		"status iset/o": "iset/orders",
+
+		"rollout history o": "orders",
 		"status x":      "",
 	} {
 		words := strings.Split(typed, " ")
-		args := append([]string{"__complete", words[0], "--cluster-dump", file}, words[1:]...)
+		last := len(words) - 1
+		args := append(append([]string{"__complete"}, words[:last]...), "--cluster-dump", file, words[last])
 		offered, _, _ := strings.Cut(run(t, "", args...), ":4")
 		if got := strings.Join(strings.Fields(offered), " "); got != want {
 			t.Errorf("%q: offered %q, want %q", typed, got, want)

@@ -2,7 +2,6 @@ package kubectlshoal
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -46,7 +45,7 @@ func withHistory(t *testing.T, documents []string) []string {
 			continue
 		}
 		set := &v1alpha1.InstanceSet{}
-		if strings.Contains(document, "kind: InstanceSet") && yaml.Unmarshal([]byte(document), set) == nil {
+		if yaml.Unmarshal([]byte(document), set) == nil && set.Kind == "InstanceSet" {
 			object := map[string]any{}
 			if err := yaml.Unmarshal([]byte(document), &object); err != nil {
 				t.Fatal(err)
@@ -61,8 +60,13 @@ func withHistory(t *testing.T, documents []string) []string {
 		asked := asOf(t, raw[p.Set], p.Patch)
 		made := recorded(asked, p)
 		out = append(out, printed(t, made))
-		if p.Current {
-			set.Status.CurrentRevision = made.Labels[v1alpha1.LabelRevision]
+		switch name := made.Labels[v1alpha1.LabelRevision]; {
+		case p.Template != "":
+			set.Status.TemplateRevisions = append(set.Status.TemplateRevisions, v1alpha1.TemplateRevision{
+				Name: p.Template, UpdateRevision: podspec.Revision(set, entry(set, p.Template)), CurrentRevision: name,
+			})
+		case p.Current:
+			set.Status.CurrentRevision = name
 		}
 		for _, o := range p.Ordinals {
 			out = append(out, printed(t, podOf(asked, p, o, made.Labels[v1alpha1.LabelRevision])))
@@ -131,6 +135,9 @@ func recorded(set *v1alpha1.InstanceSet, p pastTemplate) *appsv1.ControllerRevis
 	}
 	if p.Foreign {
 		r.Name, r.OwnerReferences[0].UID = r.Name+"-1", "another"
+	}
+	if p.Template != "" {
+		r.Labels[v1alpha1.LabelTemplate] = p.Template
 	}
 	if p.Cause != "" {
 		r.Annotations = map[string]string{"kubernetes.io/change-cause": p.Cause}

@@ -53,7 +53,7 @@ func (q *statusQuestion) run(ctx context.Context, args []string) error {
 	if q.namespace, err = q.options.namespace(); err != nil {
 		return err
 	}
-	if q.name, err = setOf(args); err != nil {
+	if q.name, err = setOf("status", args); err != nil {
 		return err
 	}
 	switch {
@@ -76,7 +76,7 @@ func (q *statusQuestion) run(ctx context.Context, args []string) error {
 }
 
 // setOf is the name in "SET", "iset/SET" or "iset SET".
-func setOf(args []string) (string, error) {
+func setOf(command string, args []string) (string, error) {
 	isSet := func(kind string) bool {
 		kind, _, _ = strings.Cut(kind, ".")
 		return kind == "iset" || kind == "instanceset" || kind == "instancesets"
@@ -85,14 +85,14 @@ func setOf(args []string) (string, error) {
 		args = args[1:]
 	}
 	if len(args) != 1 || isSet(args[0]) {
-		return "", errors.New("which set? Write 'status SET'; kubectl get iset lists them")
+		return "", fmt.Errorf("which set? Write '%s SET'; kubectl get iset lists them", command)
 	}
 	kind, name, joined := strings.Cut(args[0], "/")
 	switch {
 	case !joined:
 		return args[0], nil
 	case !isSet(kind):
-		return "", fmt.Errorf("expected an InstanceSet, got %q: write 'status SET' or 'status iset/SET'", args[0])
+		return "", fmt.Errorf("expected an InstanceSet, got %q: write '%s SET' or '%s iset/SET'", args[0], command, command)
 	}
 	return name, nil
 }

@@ -22,7 +22,8 @@ const (
 	// LabelShard names the shard: instances of one group with the same value hold copies of the same data. Written by
 	// the InstanceSet controller as <set>-<i> when shardSize is set, and by users on StatefulSets (one per shard).
 	LabelShard = GroupName + "/shard"
-	// LabelTemplate names the entry of spec.templates that the instance was made from; absent for spec.template.
+	// LabelTemplate names the entry of spec.templates that the instance was made from, or that a ControllerRevision is of; absent for
+	// spec.template.
 	LabelTemplate = GroupName + "/template"
 	// LabelRevision is the hash of the template that the pod was made from. Pods only; written by the controller.
 	LabelRevision = GroupName + "/revision"
@@ -79,6 +80,9 @@ const (
 	// AnnotationRestarting names the containers whose image was changed last, each with the ID that it had then
 	// ("redis=containerd://4f1c..."): the change is done when another one runs. Written by the InstanceSet controller. On pods.
 	AnnotationRestarting = GroupName + "/restarting"
+	// AnnotationChangeCause is what a person says of a change, on InstanceSets, as on Kubernetes' own workloads. The controller copies it
+	// to the ControllerRevision of the templates that came with it.
+	AnnotationChangeCause = "kubernetes.io/change-cause"
 	// AnnotationMaxMemory is the maxmemory of the pod's Redis, as a Kubernetes quantity ("12Gi"). Written by users, on pod
 	// templates, where it does not stand in the arguments of a container. The scheduler expects the pod to fill it.
 	AnnotationMaxMemory = GroupName + "/maxmemory"

@@ -70,13 +70,19 @@ func (v *view) asked(revision string) *podspec.Asked {
 	}
 	var asked *podspec.Asked
 	if r := v.stored[revision]; r != nil {
-		hash, _, _ := strings.Cut(revision, "-")
-		parsed, err := podspec.ParseAsked(r.Text)
-		if err == nil && (podspec.RevisionOf(r.Text) == hash || podspec.RevisionOf(parsed.Encode()) == hash) {
-			asked = parsed
-		}
+		asked = r.Asked()
 	}
 	v.known[revision] = asked
+	return asked
+}
+
+// Asked is what the revision stands for, nil if its text is not what its name is a hash of.
+func (r *Revision) Asked() *podspec.Asked {
+	hash, _, _ := strings.Cut(r.Name, "-")
+	asked, err := podspec.ParseAsked(r.Text)
+	if err != nil || podspec.RevisionOf(r.Text) != hash && podspec.RevisionOf(asked.Encode()) != hash {
+		return nil
+	}
 	return asked
 }
 
@@ -172,6 +178,9 @@ func (p *planner) keepHistory() {
 		last++
 		c := p.setWide(CreateRevision, reason.RecordRevision)
 		c.Object, c.Revision, c.Number, c.Text = p.Set.Name+"-"+name, name, last, p.texts[t]
+		if name != p.revisions[0] { // then it is the entry's alone
+			c.Template = p.spec.Templates[t-1].Name
+		}
 		if r != nil {
 			c.Kind, c.Object, c.UID, c.Text = UpdateRevision, r.Object, r.UID, nil
 		}

@@ -84,6 +84,7 @@ type Change struct {
 	PodUID types.UID
 
 	Revision string // CreateRevision, UpdateRevision: its name
+	Template string // the same: the entry of spec.templates that asks for it, "" for spec.template
 	Number   int64
 	Text     []byte // CreateRevision
 
