@@ -272,6 +272,12 @@ const (
 	JoinHandover Code = 2429
 	// JoinFailed: a protected instance was not told, or did not do it.
 	JoinFailed Code = 2430
+	// ReplicasInSync: every replica of a shard with a master is in sync with it.
+	ReplicasInSync Code = 2431
+	// ReplicaBehind: a replica has not been in sync with its master for a minute.
+	ReplicaBehind Code = 2432
+	// ReplicaUnheard: a replica has not been heard lately: whether it is in sync is not known.
+	ReplicaUnheard Code = 2433
 
 	// IssueCertificate: the pod is an instance with an agent, and gets a certificate.
 	IssueCertificate Code = 2501
@@ -1164,6 +1170,24 @@ func catalogue() []row {
 			Text:    "a protected instance could not be told to follow the master",
 			Meaning: "Its agent did not answer, refused, or found that the instance is not protected any more; the message says which. It is tried again, after 2 seconds at first and a minute at last.",
 			Advice:  "If it lasts, see whether the manager reaches port 9720 of the pod, and the log of its container shoal-agent. shoal_orders_given_total counts by result.",
+		}},
+		{ReplicasInSync, Entry{
+			Name:    "ReplicasInSync",
+			Text:    "where there is a master, every replica is in sync with it",
+			Meaning: "By what their agents said last, all replicas that run are connected to their masters, and have everything but what is under way. Those that have been behind for less than a minute count as well. Shards without a master are not judged: NoMaster names them.",
+			Advice:  "Nothing.",
+		}},
+		{ReplicaBehind, Entry{
+			Name:    "ReplicaBehind",
+			Text:    "a replica has not been in sync with its master for a minute",
+			Meaning: "It has no connection to its master or is being sent a full copy, it reads its data from the disk, or it is protected and waits for an order. The message says which, and since when this manager knows. It has no label, is no candidate for a switchover, and is no copy that an update counts on.",
+			Advice:  "A full copy of a large data set takes minutes: wait. If it begins again and again, raise client-output-buffer-limit for replicas or repl-backlog-size. Otherwise see the engine's log, and whether the replica reaches its master.",
+		}},
+		{ReplicaUnheard, Entry{
+			Name:    "ReplicaUnheard",
+			Text:    "a replica has not been heard lately: whether it is in sync is not known",
+			Meaning: "Its agent has sent no report for longer than two heartbeats, or none since it was made. It keeps its label.",
+			Advice:  "Look at the container of the agent in its pod.",
 		}},
 		{IssueCertificate, Entry{
 			Name:    "IssueCertificate",

@@ -166,10 +166,15 @@ var sequence uint64
 
 func (h *harness) report(t *testing.T, name string, role agent.Role, epoch int64) error {
 	t.Helper()
+	return h.reportOf(t, name, agent.Report{Role: role, Epoch: epoch})
+}
+
+// reportOf has one pod report, in its turn.
+func (h *harness) reportOf(t *testing.T, name string, r agent.Report) error {
+	t.Helper()
 	sequence++
-	pod := h.pod(t, name)
-	return h.ledger.Accept(t.Context(), agent.Identity{Namespace: "ns", Pod: name, UID: string(pod.UID)},
-		agent.Report{Version: agent.Version, Role: role, Epoch: epoch, BootID: strings.Repeat("a", 32), Sequence: sequence})
+	r.Version, r.BootID, r.Sequence = agent.Version, strings.Repeat("a", 32), sequence
+	return h.ledger.Accept(t.Context(), agent.Identity{Namespace: "ns", Pod: name, UID: string(h.pod(t, name).UID)}, r)
 }
 
 // hear has all three report: who is master, by which election.

@@ -43,8 +43,9 @@ type entry struct {
 	order  agent.Order
 	report agent.Report
 	at     time.Time
-	// unlinked is since when it says that it is out of sync, zero if it does not.
-	unlinked time.Time
+	// unlinked is since when it says that it has lost its master, and behind since when that it is out of sync for whatever cause; zero if
+	// it does not.
+	unlinked, behind time.Time
 }
 
 func newLedger(cache client.Reader, now func() time.Time, wake func(shardKey), took func(string)) *Ledger {
@@ -114,14 +115,21 @@ func (l *Ledger) note(pod *corev1.Pod, r agent.Report) (news bool, err error) {
 		return false, err
 	}
 	after.report, after.at = r, l.now()
-	switch {
-	case !said(r).Unlinked:
-		after.unlinked = time.Time{}
-	case before.unlinked.IsZero():
-		after.unlinked = after.at
-	}
+	after.unlinked = since(said(r).Unlinked, before.unlinked, after.at)
+	after.behind = since(said(r).Behind(), before.behind, after.at)
 	l.entries[uid] = after
 	return !known || said(before.report) != said(r) || after.at.Sub(before.at) >= silence, nil
+}
+
+// since is when something began that is so now, or not.
+func since(is bool, began, now time.Time) time.Time {
+	switch {
+	case !is:
+		return time.Time{}
+	case began.IsZero():
+		return now
+	}
+	return began
 }
 
 // said is what decisions are made from. An engine that names no master says nothing of a link.
@@ -141,12 +149,20 @@ func (l *Ledger) boot(uid types.UID) string {
 	return l.entries[uid].report.BootID
 }
 
-// heard is the latest report of a pod, when it came, and since when it says that it is out of sync.
-func (l *Ledger) heard(uid types.UID) (report decide.Report, at, unlinked time.Time, heard bool) {
+// heard is the latest report of a pod, when it came, and whether there is one.
+func (l *Ledger) heard(uid types.UID) (report decide.Report, at time.Time, heard bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entries[uid]
-	return said(e.report), e.at, e.unlinked, !e.at.IsZero()
+	return said(e.report), e.at, !e.at.IsZero()
+}
+
+// hear adds to an instance what its agent said.
+func (l *Ledger) hear(uid types.UID, i *decide.Instance) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[uid]
+	i.Report, i.HeardAt, i.Heard, i.UnlinkedAt, i.BehindAt = said(e.report), e.at, !e.at.IsZero(), e.unlinked, e.behind
 }
 
 // forget is for a pod that is gone.

@@ -30,7 +30,7 @@ func TestLedger(t *testing.T) {
 	send(nil, 0) // nothing that decides anything
 	report.Sequence, report.Role = 4, agent.RoleReplica
 	send(ErrOld, 0)
-	if got, at, _, ok := h.ledger.heard(pod.UID); !ok || got.Role != "master" || got.Epoch != 3 || !at.Equal(h.clock) {
+	if got, at, ok := h.ledger.heard(pod.UID); !ok || got.Role != "master" || got.Epoch != 3 || !at.Equal(h.clock) {
 		t.Errorf("heard %+v at %s, %t", got, at, ok)
 	}
 	report.Sequence = 7
@@ -43,7 +43,7 @@ func TestLedger(t *testing.T) {
 	id.Pod = "r-9"
 	send(ErrStranger, 0)
 	h.ledger.forget(pod.UID)
-	if _, _, _, ok := h.ledger.heard(pod.UID); ok {
+	if _, _, ok := h.ledger.heard(pod.UID); ok {
 		t.Error("it is not forgotten")
 	}
 	h.clock = h.clock.Add(time.Minute)
@@ -92,7 +92,7 @@ func TestPodsThatAreGoneAreSwept(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.ledger.sweep(t.Context())
-	if _, _, _, heard := h.ledger.heard(before); heard || len(h.ledger.entries) != 1 {
+	if _, _, heard := h.ledger.heard(before); heard || len(h.ledger.entries) != 1 {
 		t.Errorf("entries %v", h.ledger.entries)
 	}
 }

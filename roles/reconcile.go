@@ -172,7 +172,7 @@ func (r *reconciler) instance(ctx context.Context, pod *corev1.Pod) decide.Insta
 		Ended: pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded || pod.Labels[v1alpha1.LabelLost] != "",
 	}
 	i.Ready, _ = podspec.EngineReady(pod)
-	i.Report, i.HeardAt, i.UnlinkedAt, i.Heard = r.ledger.heard(pod.UID)
+	r.ledger.hear(pod.UID, &i)
 	return i
 }
 
@@ -228,7 +228,7 @@ func (r *reconciler) hushed(ctx context.Context, set *v1alpha1.InstanceSet, s de
 			continue
 		}
 		running++
-		if _, at, _, _ := r.ledger.heard(pod.UID); s.Now.Sub(at) >= silence {
+		if _, at, _ := r.ledger.heard(pod.UID); s.Now.Sub(at) >= silence {
 			silent++
 		}
 		if r.nodeOf(ctx, pod) == decide.NodeSilent {

@@ -89,13 +89,14 @@ func (r *setReconciler) shards(ctx context.Context, set *v1alpha1.InstanceSet, j
 	return shards, nil
 }
 
-// conditions writes NoMaster and TwoMasters once every shard was judged: after a restart, those that were judged first would
+// conditions writes NoMaster, TwoMasters and InSync once every shard was judged: after a restart, those that were judged first would
 // speak for all. The set must be as it was read, because conditions are one list with those of others; late says that it is not.
 func (r *setReconciler) conditions(ctx context.Context, set *v1alpha1.InstanceSet, judged map[string]verdict) (late bool, err error) {
 	after := set.DeepCopy()
 	for _, c := range []metav1.Condition{
 		condition(v1alpha1.ConditionNoMaster, judged, func(v verdict) decide.Verdict { return v.noMaster }, noMasterReasons, reason.MasterLabelled),
 		condition(v1alpha1.ConditionTwoMasters, judged, func(v verdict) decide.Verdict { return v.twoMasters }, twoMastersReasons, reason.OneMaster),
+		inSyncCondition(judged),
 	} {
 		c.ObservedGeneration, c.LastTransitionTime = set.Generation, metav1.NewTime(r.now())
 		meta.SetStatusCondition(&after.Status.Conditions, c)

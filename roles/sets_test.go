@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
+	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/reason"
 	"github.com/shoal-dev/shoal/roles/decide"
@@ -48,19 +49,67 @@ func TestConditions(t *testing.T) {
 		t.Errorf("before the shard was judged: %s", got)
 	}
 	h.reconcile(t)
-	if got := conditionsOf(h.reconcileSet(t)); got != "Ready=True/AllReady NoMaster=True/NoMasterClaim TwoMasters=False/OneMaster" {
+	if got := conditionsOf(h.reconcileSet(t)); got != "Ready=True/AllReady NoMaster=True/NoMasterClaim TwoMasters=False/OneMaster InSync=True/ReplicasInSync" {
 		t.Error(got)
 	}
 	h.hear(t, "r-0", 0)
 	h.reconcile(t)
 	h.reconcile(t)
 	before := h.reconcileSet(t)
-	if got := conditionsOf(before); got != "Ready=True/AllReady NoMaster=False/MasterLabelled TwoMasters=False/OneMaster" {
+	if got := conditionsOf(before); got != "Ready=True/AllReady NoMaster=False/MasterLabelled TwoMasters=False/OneMaster InSync=True/ReplicasInSync" {
 		t.Error(got)
 	}
 	h.clock = h.clock.Add(time.Second)
 	if after := h.reconcileSet(t); after.ResourceVersion != before.ResourceVersion {
 		t.Error("it is written again though nothing has changed")
+	}
+}
+
+// A replica that has no link is told of after a minute, with the time at which that was first heard, and no more once it is in sync.
+func TestWhoIsBehind(t *testing.T) {
+	h := three(t)
+	h.hear(t, "r-0", 0)
+	h.reconcile(t)
+	h.reconcile(t)
+	said := func(role agent.Role, up bool) {
+		t.Helper()
+		if err := h.reportOf(t, "r-1", agent.Report{Role: role, MasterAddr: "10.0.0.1:6379", LinkUp: up}); err != nil {
+			t.Fatal(err)
+		}
+		h.reconcile(t)
+	}
+	inSync := func() string {
+		c := meta.FindStatusCondition(h.reconcileSet(t).Status.Conditions, v1alpha1.ConditionInSync)
+		return fmt.Sprintf("%s/%s: %s", c.Status, c.Reason, c.Message)
+	}
+	const well = "True/ReplicasInSync: where there is a master, every replica is in sync with it (SHOAL2431)"
+	said(agent.RoleReplica, false)
+	began := h.clock
+	if got := inSync(); got != well {
+		t.Errorf("at once: %s", got)
+	}
+	h.clock = h.clock.Add(40 * time.Second)
+	said(agent.RoleReplica, false) // the next report does not begin anew
+	h.clock = h.clock.Add(20 * time.Second)
+	h.reconcile(t)
+	want := "False/ReplicaBehind: 1 of 1 shards: r-0: r-1 has no link since " + began.UTC().Format(time.RFC3339) + ": a replica has not been in sync with its master for a minute (SHOAL2432)"
+	if got := inSync(); got != want {
+		t.Errorf("after a minute: %s, want %s", got, want)
+	}
+	said(agent.RoleReplica, true)
+	if got := inSync(); got != well {
+		t.Errorf("in sync again: %s", got)
+	}
+	h.clock = h.clock.Add(silence - time.Second)
+	for _, name := range []string{"r-0", "r-2"} {
+		if err := h.report(t, name, map[string]agent.Role{"r-0": agent.RoleMaster, "r-2": agent.RoleReplica}[name], 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.clock = h.clock.Add(time.Second)
+	h.reconcile(t)
+	if got := inSync(); !strings.HasPrefix(got, "Unknown/ReplicaUnheard: 1 of 1 shards: r-0: r-1 was last heard at ") {
+		t.Errorf("silent: %s", got)
 	}
 }
 

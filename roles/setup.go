@@ -119,7 +119,7 @@ func SetChanges() predicate.Predicate {
 		UpdateFunc: func(e event.UpdateEvent) bool {
 			before, was := e.ObjectOld.(*v1alpha1.InstanceSet)
 			after, is := e.ObjectNew.(*v1alpha1.InstanceSet)
-			return was && is && slices.ContainsFunc([]string{v1alpha1.ConditionNoMaster, v1alpha1.ConditionTwoMasters}, func(kind string) bool {
+			return was && is && slices.ContainsFunc([]string{v1alpha1.ConditionNoMaster, v1alpha1.ConditionTwoMasters, v1alpha1.ConditionInSync}, func(kind string) bool {
 				return !equality.Semantic.DeepEqual(meta.FindStatusCondition(before.Status.Conditions, kind), meta.FindStatusCondition(after.Status.Conditions, kind))
 			})
 		},

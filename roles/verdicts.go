@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/reason"
 	"github.com/shoal-dev/shoal/roles/decide"
 )
@@ -26,7 +27,7 @@ type verdicts struct {
 }
 
 type verdict struct {
-	noMaster, twoMasters decide.Verdict
+	noMaster, twoMasters, behind decide.Verdict
 }
 
 func newVerdicts(wake func(types.NamespacedName)) *verdicts {
@@ -34,7 +35,7 @@ func newVerdicts(wake func(types.NamespacedName)) *verdicts {
 }
 
 func (v *verdicts) note(shard shardKey, plan decide.Plan) {
-	if v.changed(shard, verdict{plan.NoMaster, plan.TwoMasters}) {
+	if v.changed(shard, verdict{plan.NoMaster, plan.TwoMasters, plan.Behind}) {
 		v.wake(shard.owner())
 	}
 }
@@ -95,13 +96,14 @@ func (v *verdicts) of(set types.NamespacedName) map[string]verdict {
 	return maps.Clone(v.sets[set])
 }
 
-// noMasterReasons and twoMastersReasons are what shards may say, what needs a person first.
+// noMasterReasons, twoMastersReasons and behindReasons are what shards may say, what needs a person first.
 var (
 	noMasterReasons = []reason.Code{
 		reason.MastersContested, reason.OthersUnheard, reason.MasterSilent, reason.MasterNotConfirmed, reason.HASilent,
 		reason.NoMasterClaim, reason.MasterNotServing, reason.MasterMoving,
 	}
 	twoMastersReasons = []reason.Code{reason.MastersContested, reason.OutdatedMaster}
+	behindReasons     = []reason.Code{reason.ReplicaBehind, reason.ReplicaUnheard}
 )
 
 // condition says of how many shards something holds, and names the first three with the worst reason.
@@ -135,6 +137,20 @@ func condition(kind string, shards map[string]verdict, of func(verdict) decide.V
 	}
 	c.Status, c.Reason = metav1.ConditionTrue, worst.Name()
 	c.Message = cut(fmt.Sprintf("%d of %d shards: %s%s", len(bad), len(shards), strings.Join(named, "; "), more))
+	return c
+}
+
+// inSyncCondition is the condition that is True where no shard has anybody who is behind, and Unknown where that is not known of some.
+func inSyncCondition(shards map[string]verdict) metav1.Condition {
+	c := condition(v1alpha1.ConditionInSync, shards, func(v verdict) decide.Verdict { return v.behind }, behindReasons, reason.ReplicasInSync)
+	switch {
+	case c.Status == metav1.ConditionFalse:
+		c.Status = metav1.ConditionTrue
+	case c.Reason == reason.ReplicaUnheard.Name():
+		c.Status = metav1.ConditionUnknown
+	default:
+		c.Status = metav1.ConditionFalse
+	}
 	return c
 }
 

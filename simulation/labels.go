@@ -150,10 +150,16 @@ func (p *play) rolesSettled(name string) bool {
 		return true
 	}
 	set, there := find[*v1alpha1.InstanceSet](p.World, types.NamespacedName{Namespace: Namespace, Name: name})
-	return there && meta.FindStatusCondition(set.Status.Conditions, v1alpha1.ConditionNoMaster) != nil && !slices.ContainsFunc(set.Status.Conditions, isMasterTrouble)
+	return there && meta.FindStatusCondition(set.Status.Conditions, v1alpha1.ConditionNoMaster) != nil && !slices.ContainsFunc(set.Status.Conditions, isRoleTrouble)
 }
 
-// isMasterTrouble: a condition of roles that says that something is not well.
-func isMasterTrouble(c metav1.Condition) bool {
-	return (c.Type == v1alpha1.ConditionNoMaster || c.Type == v1alpha1.ConditionTwoMasters) && c.Status == metav1.ConditionTrue
+// isRoleTrouble: a condition of roles that says that something is not well.
+func isRoleTrouble(c metav1.Condition) bool {
+	switch c.Type {
+	case v1alpha1.ConditionNoMaster, v1alpha1.ConditionTwoMasters:
+		return c.Status == metav1.ConditionTrue
+	case v1alpha1.ConditionInSync:
+		return c.Status != metav1.ConditionTrue
+	}
+	return false
 }

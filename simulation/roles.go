@@ -245,7 +245,7 @@ func (w *World) Roles() string {
 		if !there {
 			continue
 		}
-		for _, kind := range []string{v1alpha1.ConditionNoMaster, v1alpha1.ConditionTwoMasters} {
+		for _, kind := range []string{v1alpha1.ConditionNoMaster, v1alpha1.ConditionTwoMasters, v1alpha1.ConditionInSync} {
 			if c := meta.FindStatusCondition(set.Status.Conditions, kind); c != nil {
 				fmt.Fprintf(&b, "%s: %s=%s/%s\n", name, kind, c.Status, c.Reason)
 			}

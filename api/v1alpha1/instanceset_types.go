@@ -400,7 +400,7 @@ type InstanceSetStatus struct {
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	Selector string `json:"selector,omitempty"`
-	// conditions are Ready, Progressing, Updating, Placed, Rebuilding and Paused, and of sets with roles NoMaster and TwoMasters.
+	// conditions are Ready, Progressing, Updating, Placed, Rebuilding and Paused, and of sets with roles NoMaster, TwoMasters and InSync.
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16

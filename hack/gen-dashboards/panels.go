@@ -43,11 +43,11 @@ func fleet() []panel {
 			{`max(shoal_instanceset_offline_instances)`, "offline"},
 		}},
 		{"Sets that are not as wanted", "By condition and its reason; docs/reasons has a page for each.", false, "", []query{
-			{`sum by (type, reason) (shoal_instanceset_condition_sets{type=~"Ready|Placed",status!="True"})`, "{{type}}: {{reason}}"},
+			{`sum by (type, reason) (shoal_instanceset_condition_sets{type=~"Ready|Placed|InSync",status!="True"})`, "{{type}}: {{reason}}"},
 			{`sum by (type, reason) (shoal_instanceset_condition_sets{type=~"Progressing|Paused|NoMaster|TwoMasters",status="True"})`, "{{type}}: {{reason}}"},
 		}},
 		{"For how long", "The set that has been so for longest.", false, "s", []query{
-			{`max by (type) (shoal_instanceset_condition_oldest_seconds{type=~"Ready|Placed",status="False"})`, "not {{type}}"},
+			{`max by (type) (shoal_instanceset_condition_oldest_seconds{type=~"Ready|Placed|InSync",status="False"})`, "not {{type}}"},
 			{`max by (type) (shoal_instanceset_condition_oldest_seconds{type=~"NoMaster|TwoMasters",status="True"})`, "{{type}}"},
 		}},
 		{"Instances with an exception", "By the code of the reason. Of each set the 50 worst count.", false, "", []query{

@@ -74,7 +74,7 @@ var families = []struct {
 	{21, "Rebuild: what is done, and what it waits for", "In the condition Rebuilding, the exceptions and the events of the InstanceSet."},
 	{22, "The state of an InstanceSet", "In the conditions and the exceptions of the InstanceSet."},
 	{23, "How a planned switchover ended", "In the outcome of package switchover (docs/switchover.md)."},
-	{24, "Roles: who carries the label, and why", "In the conditions NoMaster and TwoMasters and the events of the InstanceSet, and the label `reason` of the metric shoal_roles_writes_total."},
+	{24, "Roles: who carries the label, and why", "In the conditions NoMaster, TwoMasters and InSync and the events of the InstanceSet, and the label `reason` of the metric shoal_roles_writes_total."},
 	{25, "Agents: their certificates, and who is refused", "In the conditions of PodCertificateRequests and the events of their pods (by the kubelet), the events of the Service shoal-manager, and the label `reason` of the metric shoal_signer_requests_total."},
 	{26, "Updates: what is done to running instances, and what it waits for", "In the condition Updating, the exceptions and the events of the InstanceSet, and the label `reason` of the metric shoal_instanceset_changes_total."},
 }

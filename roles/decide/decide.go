@@ -35,6 +35,7 @@ func Decide(s Snapshot) Plan {
 	p.relabel()
 	p.set()
 	p.conditions()
+	p.lags()
 	p.join()
 	p.unknown()
 	return p.plan

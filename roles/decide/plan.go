@@ -82,6 +82,8 @@ type Plan struct {
 	// Master is who carries the label when the plan is carried out, "" for nobody.
 	Master               string
 	NoMaster, TwoMasters Verdict
+	// Behind is True where a replica is not in sync with its master.
+	Behind Verdict
 	// Unknown are the instances that run and of which nobody can say what they are now.
 	Unknown []string
 	Ignored []Ignored

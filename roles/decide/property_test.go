@@ -315,7 +315,7 @@ func TestThePlanHasItsOrder(t *testing.T) {
 		}
 		// The order of the instances means nothing.
 		rand.New(rand.NewSource(1)).Shuffle(len(s.Instances), func(a, b int) { s.Instances[a], s.Instances[b] = s.Instances[b], s.Instances[a] })
-		if again := Decide(s); !slices.Equal(plan.Steps, again.Steps) || again.NoMaster != plan.NoMaster || again.TwoMasters != plan.TwoMasters {
+		if again := Decide(s); !slices.Equal(plan.Steps, again.Steps) || again.NoMaster != plan.NoMaster || again.TwoMasters != plan.TwoMasters || again.Behind != plan.Behind {
 			t.Fatalf("%v\n%v", plan, again)
 		}
 	})
@@ -338,6 +338,7 @@ func anySnapshot(t *rapid.T) Snapshot {
 				Unlinked: rapid.IntRange(0, 4).Draw(t, "unlinked") == 0, Holds: rapid.SampledFrom([]Holding{HoldsUnknown, HoldsNothing, HoldsData}).Draw(t, "holds"),
 			},
 			UnlinkedAt: s.Now.Add(-time.Duration(rapid.IntRange(0, 120).Draw(t, "cut")) * time.Second),
+			BehindAt:   s.Now.Add(-time.Duration(rapid.IntRange(0, 120).Draw(t, "behind")) * time.Second),
 		})
 	}
 	s.HA = View{

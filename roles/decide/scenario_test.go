@@ -140,7 +140,7 @@ func (s *story) pod(name string, words []string) error {
 		switch key {
 		case "says":
 			i.Running, i.Ready, i.Heard, i.HeardAt = true, true, true, s.Now
-			i.Report, i.UnlinkedAt = Report{Role: Role(value)}, time.Time{}
+			i.Report, i.UnlinkedAt, i.BehindAt = Report{Role: Role(value)}, time.Time{}, time.Time{}
 		case "epoch":
 			i.Report.Epoch, err = strconv.ParseInt(value, 10, 64)
 		case "heard":
@@ -184,6 +184,9 @@ func (s *story) pod(name string, words []string) error {
 			return err
 		}
 	}
+	if i.Report.Behind() && i.BehindAt.IsZero() {
+		i.BehindAt = s.Now
+	}
 	return nil
 }
 
@@ -225,6 +228,9 @@ func printed(p Plan) string {
 	verdict("NoMaster", p.NoMaster)
 	if p.TwoMasters.True {
 		verdict("TwoMasters", p.TwoMasters)
+	}
+	if p.Behind.True {
+		verdict("Behind", p.Behind)
 	}
 	for _, w := range p.Waits {
 		fmt.Fprintf(&b, "waits: %s: %s\n", w.Instance, w)

@@ -56,7 +56,12 @@ type Instance struct {
 	Report  Report
 	// UnlinkedAt is when it was first heard that it is Unlinked, by the clock of HeardAt.
 	UnlinkedAt time.Time
+	// BehindAt is when it was first heard that it is Unlinked, Loading or Protected, by the clock of HeardAt.
+	BehindAt time.Time
 }
+
+// Behind: it says that it is not in sync with a master.
+func (r Report) Behind() bool { return r.Role == Replica && (r.Unlinked || r.Loading || r.Protected) }
 
 // View is what the HA system says of the shard.
 type View struct {

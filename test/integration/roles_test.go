@@ -52,7 +52,7 @@ func testRoles(t *testing.T, k kit) {
 		if err := k.get(ctx, ns, "r", &s); err != nil {
 			return err
 		}
-		for _, kind := range []string{v1alpha1.ConditionNoMaster, v1alpha1.ConditionTwoMasters} {
+		for _, kind := range []string{v1alpha1.ConditionNoMaster, v1alpha1.ConditionTwoMasters, v1alpha1.ConditionInSync} {
 			if c := meta.FindStatusCondition(s.Status.Conditions, kind); c == nil {
 				return fmt.Errorf("%s is not there: %+v", kind, s.Status.Conditions)
 			}
