@@ -242,7 +242,7 @@ func (o *options) namespace() (string, error) {
 }
 
 // snapshot reads the dump, or the cluster.
-func (o *options) snapshot(ctx context.Context) (*snapshot.Cluster, error) {
+func (o *options) snapshot(ctx context.Context, more ...func(*snapshot.Cluster, client.Reader) error) (*snapshot.Cluster, error) {
 	if o.dump != "" {
 		in, err := o.open(o.dump)
 		if err != nil {
@@ -262,6 +262,11 @@ func (o *options) snapshot(ctx context.Context) (*snapshot.Cluster, error) {
 	c, err := snapshot.Read(ctx, reader, o.Now())
 	if err != nil {
 		return nil, unread(config, err)
+	}
+	for _, add := range more {
+		if err := add(c, reader); err != nil {
+			return nil, unread(config, err)
+		}
 	}
 	if d, err := discovery.NewDiscoveryClientForConfig(config); err == nil {
 		if version, err := d.ServerVersion(); err == nil {

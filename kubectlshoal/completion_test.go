@@ -36,7 +36,7 @@ func TestCompletion(t *testing.T) {
 		"status iset/o": "iset/orders",
 
 		"rollout history o": "orders",
-		"status x":      "",
+		"status x":          "",
 	} {
 		words := strings.Split(typed, " ")
 		last := len(words) - 1

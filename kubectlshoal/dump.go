@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
 )
@@ -18,7 +20,7 @@ func newDump(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dump",
 		Short: "Write what the other commands read into a file, without secrets",
-		Long: `Writes nodes, pods, claims, volumes, storage classes, policies and sets of the whole cluster into a file, for support or
+		Long: `Writes nodes, pods, claims, volumes, storage classes, policies, sets and Switchovers of the whole cluster into a file, for support or
 for later: every other command reads it with --cluster-dump, and answers the same.
 
 The file holds what placement depends on, and nothing else. Not in it: Secrets, ConfigMaps, environment, commands, probes,
@@ -29,7 +31,9 @@ labels and images. Look at them before you hand it on.`,
   kubectl shoal dump | jq '.items | length'`,
 		Args: noArgs("name the file with -f"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := o.snapshot(cmd.Context())
+			c, err := o.snapshot(cmd.Context(), func(c *snapshot.Cluster, from client.Reader) error {
+				return c.ReadSwitchovers(cmd.Context(), from, metav1.NamespaceAll)
+			})
 			if err != nil {
 				return err
 			}

@@ -20,11 +20,11 @@ func newStatus(o *options) *cobra.Command {
 		Use:   "status SET",
 		Short: "How is this set: its shards with roles, nodes, revisions, and what each waits for and why",
 		Long: `Shows an InstanceSet: its conditions, and its shards as a tree. Shards that are not well come first, with what they or their instances
-wait for; the others are summed up, unless --all lists them or --shard names one. Nobody writes to the API how far a replica is
-behind its master, so that the column LAG is empty (-).
+wait for; the others are summed up, unless --all lists them or --shard names one. The column LAG says which replicas are in sync with their
+master, and for how long others have not been. Below stand Switchovers that run or wait, and those that failed last, with the reason.
 
 With -w it goes on: on a terminal it draws anew whenever something has changed, and else it prints what has changed, line by line,
-until it is interrupted. It needs the right to list the sets and pods of the namespace, and to watch them for -w; nodes are optional.`,
+until it is interrupted. It needs the right to list the sets and pods of the namespace, and to watch them for -w; nodes and Switchovers are optional.`,
 		Example: `  kubectl shoal status cache -n redis
   kubectl shoal status iset/cache -w
   kubectl shoal status cache --shard 17                    # one shard, with all of its instances

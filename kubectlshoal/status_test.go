@@ -19,6 +19,7 @@ import (
 type stage struct {
 	set  *v1alpha1.InstanceSet
 	pods map[string]*corev1.Pod
+	over *v1alpha1.Switchover // nil for none
 	out  bytes.Buffer
 	*watched
 }
@@ -44,6 +45,9 @@ func (s *stage) next(t *testing.T) string {
 	c.Put(s.set.DeepCopy())
 	for _, pod := range s.pods {
 		c.Put(pod.DeepCopy())
+	}
+	if s.over != nil {
+		c.Put(s.over.DeepCopy())
 	}
 	s.out.Reset()
 	if err := s.show(c); err != nil {
@@ -113,4 +117,46 @@ func TestWatchEndsWithTheSet(t *testing.T) {
 	if err := s.show(&snapshot.Cluster{}); err == nil || s.failed == nil || !strings.Contains(err.Error(), "there is no InstanceSet s") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// Who watches sees a Switchover begin, each of its steps and its end, and who is behind.
+func TestWatchPrintsSwitchovers(t *testing.T) {
+	s := newStage(0)
+	s.set.Spec.ShardSize, s.set.Spec.Roles = new(int32(3)), []v1alpha1.InstanceRole{{Name: v1alpha1.RoleMaster}, {Name: v1alpha1.RoleReplica}}
+	for name, role := range map[string]v1alpha1.RoleName{"s-0": v1alpha1.RoleMaster, "s-1": v1alpha1.RoleReplica, "s-2": v1alpha1.RoleReplica} {
+		s.pods[name].Labels[v1alpha1.LabelRole] = string(role)
+	}
+	s.next(t)
+	progress := func(cause, message string) {
+		s.over.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionProgressing, Reason: cause, Message: message}}
+	}
+	expect := func(want string) {
+		t.Helper()
+		if got := strings.ReplaceAll(s.next(t), "22:13:20  ", ""); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	s.over = &v1alpha1.Switchover{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "s-0-a"}, Spec: v1alpha1.SwitchoverSpec{InstanceSet: "s", Shard: "s-0"}}
+	progress("ShardTaken", "the master of the shard is being handed over already (SHOAL2318)")
+	expect("s-0: switchover s-0-a waits: the master of the shard is being handed over already (SHOAL2318)\n")
+	s.over.Status.From, s.over.Status.To = "s-0", "s-1"
+	progress("SwitchoverRunning", "the master is being handed over (SHOAL2316)")
+	expect("s-0: switchover s-0-a runs, from s-0 to s-1\n")
+	s.over.Status.Steps = []v1alpha1.SwitchoverStep{{Do: "Pause", Instance: "s-0"}}
+	expect("s-0: switchover s-0-a runs, from s-0 to s-1: Pause s-0\n")
+	expect("")
+	s.over.Status.CompletedAt, s.over.Status.Result = new(metav1.NewTime(time.Unix(1_700_000_000, 0))), v1alpha1.SwitchoverRefused
+	progress("TargetBehind", "the replica that was to take over did not catch up in time (SHOAL2306)")
+	expect("s-0: switchover s-0-a given back: the replica that was to take over did not catch up in time (SHOAL2306)\n")
+	s.set.Status.Conditions = []metav1.Condition{{
+		Type: v1alpha1.ConditionInSync, Status: metav1.ConditionFalse, Reason: "ReplicaBehind",
+		Message: "1 of 1 shards: s-0: s-2 has no link since 2023-11-14T22:12:00Z: a replica has not been in sync with its master for a minute (SHOAL2432)",
+	}}
+	want := `condition InSync is False, ReplicaBehind: 1 of 1 shards: s-0: s-2 has no link since 2023-11-14T22:12:00Z: a replica has not been in sync with its master for a minute (SHOAL2432)
+s-0: waits: s-2 has no link since 2023-11-14T22:12:00Z: a replica has not been in sync with its master for a minute (SHOAL2432)
+s-2: behind
+`
+	expect(want)
+	s.set.Status.Conditions = nil
+	expect("s-0: waits for nothing as a whole any more\ns-2: in sync\n")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -53,7 +54,8 @@ type SetStatus struct {
 	Shards     []ShardStatus `json:"shards"`
 	Incomplete []string      `json:"incomplete,omitempty"`
 
-	all bool // people want to see those that are well, too
+	taken time.Time // when the cluster was read, zero if that is not known
+	all   bool      // people want to see those that are well, too
 }
 
 // SetCondition is a condition of the set. Bad ones say that something is wrong.
@@ -71,8 +73,11 @@ type ShardStatus struct {
 	Shard   string `json:"shard,omitempty"`
 	Healthy bool   `json:"healthy"`
 	// Waits are what the shard as a whole waits for.
-	Waits     []Wait           `json:"waits"`
-	Instances []InstanceStatus `json:"instances"`
+	Waits []Wait `json:"waits"`
+	// Switchover goes on, or waits to begin; LastSwitchover ended last.
+	Switchover     *SwitchoverStatus `json:"switchover,omitempty"`
+	LastSwitchover *SwitchoverStatus `json:"lastSwitchover,omitempty"`
+	Instances      []InstanceStatus  `json:"instances"`
 }
 
 // InstanceState is how an instance is.
@@ -103,7 +108,10 @@ type InstanceStatus struct {
 	State    InstanceState `json:"state"`
 	// Role is what the label shoal.dev/role of the pod says.
 	Role string `json:"role,omitempty"`
-	Node string `json:"node,omitempty"`
+	// Sync is whether a replica has what its master has, "" for others and without a master. BehindSince is since when it is known not to.
+	Sync        SyncState   `json:"sync,omitempty"`
+	BehindSince metav1.Time `json:"behindSince,omitzero"`
+	Node        string      `json:"node,omitempty"`
 	// NodeState says why the node takes no pods, "" if it does.
 	NodeState string `json:"nodeState,omitempty"`
 	// Revision is that of the pod, and RevisionIs what it is: current, old or unknown.
@@ -136,7 +144,7 @@ func StatusOf(c *snapshot.Cluster, namespace, name, shard string, all bool) (*Se
 		APIVersion: ExplainVersion, Kind: StatusKind, Namespace: namespace, Set: name, Generation: set.Generation,
 		ObservedGeneration: set.Status.ObservedGeneration, UpdateRevision: set.Status.UpdateRevision, Nodes: int(set.Status.Nodes),
 		MaxPerNode: int(set.Status.MaxPerNode), Roles: len(set.Spec.Roles) > 0, Sharded: set.Spec.ShardSize != nil,
-		Conditions: []SetCondition{}, Waits: []Wait{}, Incomplete: c.Unreadable, all: all || shard != "",
+		Conditions: []SetCondition{}, Waits: []Wait{}, Incomplete: c.Unreadable, all: all || shard != "", taken: c.TakenAt,
 	}
 	for _, condition := range set.Status.Conditions {
 		s.Conditions = append(s.Conditions, SetCondition{
@@ -177,7 +185,7 @@ func badCondition(c metav1.Condition) bool {
 	case v1alpha1.ConditionRebuilding, v1alpha1.ConditionNoMaster, v1alpha1.ConditionTwoMasters:
 		return c.Status == metav1.ConditionTrue
 	}
-	return false
+	return inSyncIsBad(c)
 }
 
 // similarSets names sets that may have been meant.
@@ -238,10 +246,14 @@ func (o *observer) shards(s *SetStatus) []ShardStatus {
 		last := &shards[len(shards)-1]
 		last.Instances = append(last.Instances, i)
 	}
+	o.switchovers(shards)
 	for i := range shards {
 		shard := &shards[i]
 		if s.Sharded {
 			shard.Waits = waitsOfShard(o.set, shard)
+		}
+		if s.Sharded && s.Roles {
+			o.sync(shard)
 		}
 		shard.Healthy = len(shard.Waits) == 0 && !slices.ContainsFunc(shard.Instances, func(i InstanceStatus) bool { return i.wanting() })
 	}

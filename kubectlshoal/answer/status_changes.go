@@ -3,6 +3,7 @@ package answer
 import (
 	"cmp"
 	"fmt"
+	"time"
 )
 
 // shownChanges is how many lines a change may have.
@@ -24,7 +25,9 @@ func (s *SetStatus) Changes(before *SetStatus) []string {
 	changed := 0
 	for _, shard := range now {
 		if shard.Shard != "" {
-			lines = append(lines, changedWaits(shard.Shard, shards[shard.Shard].Waits, shard.Waits)...)
+			was := shards[shard.Shard]
+			lines = append(lines, changedWaits(shard.Shard, was.Waits, shard.Waits)...)
+			lines = append(lines, shard.changedSwitchovers(&was)...)
 		}
 		for i := range shard.Instances {
 			one := &shard.Instances[i]
@@ -114,6 +117,9 @@ func (i *InstanceStatus) changed(before *InstanceStatus) string {
 	}
 	if i.Role != before.Role {
 		tell("role %s (was %s)", cmp.Or(i.Role, "none"), cmp.Or(before.Role, "none"))
+	}
+	if i.Sync != before.Sync && (i.Sync.noted() || before.Sync.noted() && i.Sync == InSync) {
+		tell("%s", i.lag(time.Time{}))
 	}
 	if i.RevisionIs != before.RevisionIs && i.RevisionIs == RevisionOld || i.Revision != before.Revision && before.Revision != "" && i.Revision != "" {
 		tell("revision %s (%s)", i.Revision, i.RevisionIs)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -34,7 +35,11 @@ func (s *SetStatus) Print(out io.Writer, p Paint, wide bool) error {
 		return err
 	}
 	s.printRest(out, p)
-	printAdvice(out, append(s.Waits[:len(s.Waits):len(s.Waits)], shown...))
+	failed, err := s.printSwitchovers(out, p, wide)
+	if err != nil {
+		return err
+	}
+	printAdvice(out, slices.Concat(s.Waits, shown, failed))
 	return printIncomplete(out, s.Incomplete)
 }
 
@@ -105,26 +110,8 @@ func (s *SetStatus) printShards(out io.Writer, p Paint, wide bool) ([]Wait, erro
 	if !s.Sharded {
 		head = "INSTANCE"
 	}
-	var b strings.Builder
-	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, strings.Join(append([]string{head}, s.columns()...), "\t"))
-	for _, r := range rows {
-		fmt.Fprintln(table, strings.Join(r.cells, "\t"))
-	}
-	if err := table.Flush(); err != nil {
-		return nil, err
-	}
 	fmt.Fprintln(out)
-	for n, line := range strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n") {
-		line = strings.TrimRight(line, " ")
-		if n > 0 && rows[n-1].bad {
-			line = p.bad(line)
-		}
-		if _, err := fmt.Fprintln(out, line); err != nil {
-			return nil, err
-		}
-	}
-	return waits, nil
+	return waits, printRows(out, p, append([]string{head}, s.columns()...), rows)
 }
 
 func (s *SetStatus) columns() []string {
@@ -195,7 +182,7 @@ func (s *SetStatus) rowOfInstance(i *InstanceStatus, branch string, wide bool) r
 	}
 	cells := []string{branch + i.Instance, instanceWords[i.State]}
 	if s.Roles {
-		cells = append(cells, cmp.Or(i.Role, "-"), "-") // nobody writes to the API how far behind a replica is
+		cells = append(cells, cmp.Or(i.Role, "-"), i.lag(s.taken))
 	}
 	return row{append(cells, node, revision, fmt.Sprint(i.Restarts), textsOf(i.Waits, wide)), i.wanting()}
 }

@@ -73,7 +73,7 @@ func hindered(set *v1alpha1.InstanceSet) *metav1.Condition {
 	return progressing
 }
 
-// waitsOfShard are what the shard as a whole waits for: its master.
+// waitsOfShard are what the shard as a whole waits for: its master, and who is to follow it.
 func waitsOfShard(set *v1alpha1.InstanceSet, shard *ShardStatus) []Wait {
 	waits := []Wait{}
 	if len(set.Spec.Roles) == 0 {
@@ -91,13 +91,13 @@ func waitsOfShard(set *v1alpha1.InstanceSet, shard *ShardStatus) []Wait {
 	if wait, told := saidOf(set, v1alpha1.ConditionTwoMasters, shard.Shard); told {
 		waits = append(waits, wait)
 	}
-	return waits
+	return append(waits, waitsForSync(set, shard.Shard)...)
 }
 
 // saidOf is what a condition about shards says of one of them: it names the first three.
 func saidOf(set *v1alpha1.InstanceSet, kind, shard string) (Wait, bool) {
 	c := meta.FindStatusCondition(set.Status.Conditions, kind)
-	if c == nil || c.Status != metav1.ConditionTrue {
+	if c == nil || !badCondition(*c) {
 		return Wait{}, false
 	}
 	found := regexp.MustCompile(`(?:shards: |; )` + regexp.QuoteMeta(shard) + `: (.*?\(SHOAL[0-9]{4}\))`).FindStringSubmatch(c.Message)

@@ -53,6 +53,7 @@ func apply(c *snapshot.Cluster, file *snapshot.Cluster, namespace string) (*snap
 			}
 			o.SetGeneration(o.GetGeneration() + 1)
 			after.Put(o)
+		case *v1alpha1.Switchover: // it moves nobody
 		default:
 			return nil, nil, fmt.Errorf("the file has %s: expected InstanceSets, StatefulSets and PlacementPolicies", o.GetName())
 		}

@@ -30,7 +30,7 @@ func unasked(err error) Result { return Result{State: NotChecked, Text: err.Erro
 var readables = []struct{ group, resource string }{
 	{"", "nodes"}, {"", "pods"},
 	{"", "persistentvolumeclaims"}, {"", "persistentvolumes"}, {"storage.k8s.io", "storageclasses"},
-	{"shoal.dev", "placementpolicies"}, {"shoal.dev", "instancesets"}, {"apps", "statefulsets"}, {"", "services"},
+	{"shoal.dev", "placementpolicies"}, {"shoal.dev", "instancesets"}, {"apps", "statefulsets"}, {"", "services"}, {"shoal.dev", "switchovers"},
 }
 
 func (c Cluster) rightsToRead(ctx context.Context) []Result {

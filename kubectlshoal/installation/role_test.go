@@ -13,11 +13,13 @@ import (
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
 	"github.com/shoal-dev/shoal/load"
 )
@@ -93,7 +95,11 @@ func TestReadablesAreWhatASnapshotLists(t *testing.T) {
 
 func (w *world) snapshot() {
 	w.t.Helper()
-	if _, err := snapshot.Read(w.t.Context(), w, now); err != nil {
+	c, err := snapshot.Read(w.t.Context(), w, now)
+	if err == nil {
+		err = c.ReadSwitchovers(w.t.Context(), w, "")
+	}
+	if err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -125,11 +131,16 @@ func (w watcher) Watch(ctx context.Context, list client.ObjectList, _ ...client.
 // follow watches a set until each kind is watched.
 func (w *world) follow() {
 	w.t.Helper()
+	set := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"roles": []any{map[string]any{"name": "master"}}}}}
+	set.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("InstanceSet"))
+	set.SetNamespace("ns")
+	set.SetName("s")
+	w.objects["followed"] = set
 	ctx, stop := context.WithCancel(w.t.Context())
 	kinds := make(chan client.ObjectList)
 	go func() {
 		defer stop()
-		for range 3 {
+		for range 4 {
 			w.record("watch", <-kinds, "")
 		}
 	}()

@@ -36,6 +36,8 @@ type Cluster struct {
 	StatefulSets []*appsv1.StatefulSet
 	// Revisions are what templates of sets have asked for. They are read for the sets that a question is about alone.
 	Revisions []*appsv1.ControllerRevision
+	// Switchovers are in it where they were asked for (ReadSwitchovers).
+	Switchovers []*v1alpha1.Switchover
 	// Services: one of the scheduler's scores spreads the pods of a Service over zones and nodes.
 	Services []*corev1.Service
 }
@@ -45,7 +47,7 @@ func (c *Cluster) Clone() *Cluster {
 	d := *c
 	d.Nodes, d.Pods, d.Claims, d.Volumes = slices.Clone(c.Nodes), slices.Clone(c.Pods), slices.Clone(c.Claims), slices.Clone(c.Volumes)
 	d.Classes, d.Policies = slices.Clone(c.Classes), slices.Clone(c.Policies)
-	d.Sets, d.StatefulSets, d.Services = slices.Clone(c.Sets), slices.Clone(c.StatefulSets), slices.Clone(c.Services)
+	d.Sets, d.StatefulSets, d.Services, d.Switchovers = slices.Clone(c.Sets), slices.Clone(c.StatefulSets), slices.Clone(c.Services), slices.Clone(c.Switchovers)
 	d.Revisions = slices.Clone(c.Revisions)
 	return &d
 }
@@ -96,6 +98,8 @@ func (c *Cluster) Put(o client.Object) bool {
 		c.Services = put(c.Services, o)
 	case *appsv1.ControllerRevision:
 		c.Revisions = put(c.Revisions, o)
+	case *v1alpha1.Switchover:
+		c.Switchovers = put(c.Switchovers, o)
 	default:
 		return false
 	}
@@ -144,6 +148,7 @@ func (c *Cluster) Objects() []client.Object {
 	all = appended(all, c.StatefulSets)
 	all = appended(all, c.Revisions)
 	all = appended(all, c.Services)
+	all = appended(all, c.Switchovers)
 	return appended(all, c.Pods)
 }
 
@@ -194,4 +199,5 @@ var kinds = map[reflect.Type]string{
 	reflect.TypeFor[*appsv1.StatefulSetList]():           "statefulsets",
 	reflect.TypeFor[*corev1.ServiceList]():               "services",
 	reflect.TypeFor[*appsv1.ControllerRevisionList]():    "controllerrevisions",
+	reflect.TypeFor[*v1alpha1.SwitchoverList]():          "switchovers",
 }

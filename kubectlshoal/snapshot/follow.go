@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -34,8 +35,12 @@ func Follow(ctx context.Context, c client.WithWatch, now func() time.Time, names
 	defer stop()
 	changed := make(chan struct{}, 1)
 	stores := []*bell{}
-	for _, list := range []client.ObjectList{&v1alpha1.InstanceSetList{}, &corev1.PodList{}, &corev1.NodeList{}} {
-		if _, nodes := list.(*corev1.NodeList); nodes && len(first.Unreadable) > 0 {
+	kinds := []client.ObjectList{&v1alpha1.InstanceSetList{}, &corev1.PodList{}, &corev1.NodeList{}}
+	if first.hasRoles(namespace, name) {
+		kinds = append(kinds, &v1alpha1.SwitchoverList{})
+	}
+	for _, list := range kinds {
+		if first.lacks(kindOf(list)) {
 			continue
 		}
 		b := &bell{Store: cache.NewStore(cache.MetaNamespaceKeyFunc), changed: changed}
@@ -64,6 +69,11 @@ func Follow(ctx context.Context, c client.WithWatch, now func() time.Time, names
 	}
 }
 
+// lacks reports whether a kind could not be read.
+func (c *Cluster) lacks(kind string) bool {
+	return slices.ContainsFunc(c.Unreadable, func(text string) bool { return strings.HasPrefix(text, kind+":") })
+}
+
 // gathered is a cluster of what is in the stores.
 func gathered(stores []*bell, now time.Time, unreadable []string) *Cluster {
 	s := &Cluster{TakenAt: now, Unreadable: unreadable}
@@ -76,12 +86,15 @@ func gathered(stores []*bell, now time.Time, unreadable []string) *Cluster {
 				s.Pods = append(s.Pods, o)
 			case *corev1.Node:
 				s.Nodes = append(s.Nodes, o)
+			case *v1alpha1.Switchover:
+				s.Switchovers = append(s.Switchovers, o)
 			}
 		}
 	}
 	slices.SortFunc(s.Sets, func(a, b *v1alpha1.InstanceSet) int { return compare(a, b) })
 	slices.SortFunc(s.Pods, func(a, b *corev1.Pod) int { return compare(a, b) })
 	slices.SortFunc(s.Nodes, func(a, b *corev1.Node) int { return compare(a, b) })
+	slices.SortFunc(s.Switchovers, func(a, b *v1alpha1.Switchover) int { return compare(a, b) })
 	return s
 }
 

@@ -81,10 +81,10 @@ func TestFollowShowsWhatChanges(t *testing.T) {
 	}
 }
 
-// Without the sets or the pods there is no answer; without nodes there is one, that says so.
+// Without the sets or the pods there is no answer; without nodes or Switchovers there is one, that says so.
 func TestReadSetWithFewRights(t *testing.T) {
 	for kind, want := range map[string]string{
-		"nodes": "", "pods": "listing pods in namespace ns", "instancesets": "listing instancesets in namespace ns",
+		"nodes": "", "switchovers": "", "pods": "listing pods in namespace ns", "instancesets": "listing instancesets in namespace ns",
 	} {
 		forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: kind}, "", nil)
 		c := clusterOf(t, interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
@@ -92,7 +92,9 @@ func TestReadSetWithFewRights(t *testing.T) {
 				return forbidden
 			}
 			return c.List(ctx, list)
-		}})
+		}}, &v1alpha1.InstanceSet{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "s"}, Spec: v1alpha1.InstanceSetSpec{Roles: []v1alpha1.InstanceRole{{Name: v1alpha1.RoleMaster}}},
+		})
 		s, err := ReadSet(t.Context(), c, time.Unix(0, 0), "ns", "s")
 		if want == "" && (err != nil || fmt.Sprint(s.Unreadable) == "[]") || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: got %v, want %q", kind, err, want)

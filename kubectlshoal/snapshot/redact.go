@@ -63,6 +63,9 @@ func Redacted(c *Cluster) *Cluster {
 	for _, o := range c.Services {
 		d.Services = append(d.Services, &corev1.Service{ObjectMeta: redactedMeta(o.ObjectMeta), Spec: corev1.ServiceSpec{Selector: o.Spec.Selector}})
 	}
+	for _, o := range c.Switchovers {
+		d.Switchovers = append(d.Switchovers, redactedSwitchover(o))
+	}
 	return d
 }
 

@@ -40,6 +40,7 @@ var plainFields = []string{
 	"PlacementLimits", "ScaleTargetRefs", "Spec.Templates", "Status.Targets", "Status.Exceptions", "Status.UpdateRevision",
 	"Status.Bootstrapped", "Status.Selector", "Kind", "APIVersion", "Spec.Roles", "Spec.RoleProvider", "Spec.Redis",
 	"Spec.UpdateStrategy", "Status.CurrentRevision", "Status.TemplateRevisions", "Status.Revisions", "Status.Replacing",
+	"Spec.InstanceSet", "Spec.Shard", "Spec.To", "Spec.Policy", "Status.From", "Status.To", "Status.Result", "Steps.Do", "Steps.Instance", "Steps.Reason",
 }
 
 // plant puts the secret into every string, byte slice and map of an object, however deep, and says where it did.
@@ -96,6 +97,7 @@ func TestDumpHasNoSecrets(t *testing.T) {
 		&corev1.Node{}, &corev1.Pod{}, &corev1.PersistentVolumeClaim{}, &corev1.PersistentVolume{}, &storagev1.StorageClass{},
 		&v1alpha1.PlacementPolicy{}, &v1alpha1.InstanceSet{}, &appsv1.StatefulSet{}, &corev1.Service{},
 		&appsv1.ControllerRevision{},
+		&v1alpha1.Switchover{},
 	} {
 		t.Run(fmt.Sprintf("%T", o), func(t *testing.T) {
 			plant(reflect.ValueOf(o), "", 0)

@@ -14,11 +14,14 @@ import (
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 )
 
-// ReadSet reads what the status of one InstanceSet is made of: the sets of its namespace, the pods of the one, and the nodes. Who may
-// list the first two in that namespace gets an answer; that nodes may not be read stands in Unreadable.
+// ReadSet reads what the status of one InstanceSet is made of: the sets of its namespace, the pods of the one, the nodes, and if it has roles the
+// Switchovers of the namespace. Who may list the first two in that namespace gets an answer; that the others may not be read stands in Unreadable.
 func ReadSet(ctx context.Context, c client.Reader, now time.Time, namespace, name string) (*Cluster, error) {
 	s := &Cluster{TakenAt: now}
-	return s, s.readOf(ctx, c, namespace, name, &v1alpha1.InstanceSetList{}, &corev1.PodList{}, &corev1.NodeList{})
+	if err := s.readOf(ctx, c, namespace, name, &v1alpha1.InstanceSetList{}, &corev1.PodList{}, &corev1.NodeList{}); err != nil || !s.hasRoles(namespace, name) {
+		return s, err
+	}
+	return s, s.ReadSwitchovers(ctx, c, namespace)
 }
 
 // ReadHistory reads what is known of the templates of one InstanceSet and of who has them: the sets of its namespace, the
@@ -52,6 +55,12 @@ func (c *Cluster) readOf(ctx context.Context, from client.Reader, namespace, nam
 		}
 	}
 	return nil
+}
+
+// hasRoles: there are Switchovers of no other sets.
+func (c *Cluster) hasRoles(namespace, name string) bool {
+	set := Find(c.Sets, namespace, name)
+	return set != nil && len(set.Spec.Roles) > 0
 }
 
 // optionsFor says which objects of a kind the status of a set needs.
