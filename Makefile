@@ -135,8 +135,8 @@ bench-agents: controlplane build ## measure what AGENTS=10000 simulated agents c
 HEARTBEAT ?= 1m
 
 .PHONY: bench-reports
-bench-reports: ## measure what hearing AGENTS=10000 agents costs that say nothing new each HEARTBEAT, without a control plane
-	go test -count=1 -timeout 60m -v -run '^TestIdleAgents$$' ./roles/receive -idle-agents $(AGENTS) -idle-heartbeat $(HEARTBEAT)
+bench-reports: ## measure what hearing AGENTS=10000 agents costs that say nothing new each HEARTBEAT, without a control plane; PROFILE=file for the CPU's
+	go test -count=1 -timeout 60m -v -run '^TestIdleAgents$$' ./roles/receive -idle-agents $(AGENTS) -idle-heartbeat $(HEARTBEAT) $(if $(PROFILE),-idle-profile $(abspath $(PROFILE)))
 
 .PHONY: e2e
 e2e: controlplane build images ## run the tests on nodes with real kubelets: root, and `make real-node-deps`

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -39,9 +40,10 @@ import (
 )
 
 var (
-	idleAgents = flag.Int("idle-agents", 0, "how many agents TestIdleAgents simulates; 0 skips it")
-	idleEvery  = flag.Duration("idle-heartbeat", time.Minute, "how often each of them reports, as --heartbeat of the agent")
-	idleFolder = flag.String("idle-folder", "", "with certificates: TestIdleEndpoint serves; set by TestIdleAgents")
+	idleAgents  = flag.Int("idle-agents", 0, "how many agents TestIdleAgents simulates; 0 skips it")
+	idleEvery   = flag.Duration("idle-heartbeat", time.Minute, "how often each of them reports, as --heartbeat of the agent")
+	idleProfile = flag.String("idle-profile", "", "file for a CPU profile of the endpoint, from when each agent has reported once")
+	idleFolder  = flag.String("idle-folder", "", "with certificates: TestIdleEndpoint serves; set by TestIdleAgents")
 )
 
 // TestIdleAgents measures what agents cost whoever hears them while nothing changes. The endpoint, with its TLS and the ledger of reports, is a
@@ -53,7 +55,7 @@ func TestIdleAgents(t *testing.T) {
 	}
 	ca, folder := mtlstest.New(t), t.TempDir()
 	ca.Write(t, folder, ca.Sign(t, agent.ManagerURI, nil))
-	server, address := serveIn(t, folder)
+	server, address, in := serveIn(t, folder)
 	all := make([]*idle, *idleAgents)
 	for n := range all {
 		all[n] = &idle{own: ca.Own(t, identityOf(n).String()), from: net.IPv4(127, byte(10+n>>14), byte(n>>7&127), byte(n&127+1))}
@@ -79,6 +81,9 @@ func TestIdleAgents(t *testing.T) {
 	}
 	pass(t, *idleEvery+*idleEvery/4) // each has shown its certificate
 	t.Logf("the first reports: %d were taken, %d failed; %s", taken.Swap(0), failed.Swap(0), usage(t, server).since(before))
+	if _, err := in.Write([]byte("\n")); err != nil {
+		t.Fatal(err)
+	}
 	first := usage(t, server)
 	pass(t, *idleEvery+*idleEvery/4)
 	after := usage(t, server)
@@ -145,27 +150,29 @@ func identityOf(n int) agent.Identity {
 }
 
 // serveIn starts TestIdleEndpoint as a process.
-func serveIn(t *testing.T, folder string) (pid int, address string) {
+func serveIn(t *testing.T, folder string) (pid int, address string, in io.Writer) {
 	t.Helper()
-	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestIdleEndpoint$", "-test.v", "-idle-folder="+folder, "-idle-agents="+strconv.Itoa(*idleAgents))
+	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestIdleEndpoint$", "-test.v", "-idle-folder="+folder, "-idle-agents="+strconv.Itoa(*idleAgents), "-idle-profile="+*idleProfile)
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.StdinPipe(); err != nil { // it ends when this process does
+	pipe, err := c.StdinPipe()
+	if err != nil { // it ends when this process does
 		t.Fatal(err)
 	}
+	c.Cancel, c.WaitDelay = pipe.Close, 5*time.Second
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Wait() }) // the test's context has ended it
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		if at, is := strings.CutPrefix(lines.Text(), "serving at "); is {
-			return c.Process.Pid, at
+			return c.Process.Pid, at, pipe
 		}
 	}
 	t.Fatal("the endpoint does not come up")
-	return 0, ""
+	return 0, "", nil
 }
 
 // TestIdleEndpoint is the process of TestIdleAgents that is measured.
@@ -193,12 +200,27 @@ func TestIdleEndpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	go func() {
+		if _, err := os.Stdin.Read(make([]byte, 1)); err == nil && *idleProfile != "" { // the word that the first reports are there
+			profile(*idleProfile)
+		}
 		_, _ = io.Copy(io.Discard, os.Stdin)
+		pprof.StopCPUProfile()
 		os.Exit(0)
 	}()
 	_, _ = fmt.Fprintln(os.Stdout, "serving at "+l.Addr().String())
 	if err := s.serve(t.Context(), l); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func profile(name string) {
+	out, err := os.Create(name)
+	if err == nil {
+		err = pprof.StartCPUProfile(out)
+	}
+	if err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }
 
