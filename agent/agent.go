@@ -288,7 +288,7 @@ type lower struct {
 	since time.Time
 }
 
-// hear is elect of what most members name. If they name an earlier election than the one that is known for a heartbeat, the
+// hear is elect of what most members name. If they name an earlier election than the one that is known for askEvery, the
 // known one is lost: they have all started anew without what they knew, and count from the beginning. To wait for it to come
 // back would be to refuse whatever follows for ever. Until then they may be the ones who have yet to hear of it.
 func (a *Agent) hear(e probe.Election, now time.Time) {
@@ -298,7 +298,7 @@ func (a *Agent) hear(e probe.Election, now time.Time) {
 		a.lower = lower{}
 	case a.lower.Election != e:
 		a.lower = lower{e, now}
-	case now.Sub(a.lower.since) >= a.o.Heartbeat:
+	case now.Sub(a.lower.since) >= a.asks():
 		a.lower, a.election, a.tried.epoch = lower{}, probe.Election{}, e.Epoch
 	}
 	a.mu.Unlock()

@@ -21,8 +21,11 @@ import (
 const (
 	// pushTimeout bounds one report, from connecting to the answer.
 	pushTimeout = 5 * time.Second
-	// retryFirst is before the second try to report; the time doubles with each, up to the heartbeat.
+	// retryFirst is before the second try to report; the time doubles with each, up to retryLast, or the heartbeat if that is shorter.
 	retryFirst = time.Second
+	retryLast  = time.Minute
+	// askEvery is how often it is asked who was elected, or once a heartbeat if that is shorter.
+	askEvery = time.Minute
 )
 
 // report reports what has changed at once, everything once per heartbeat, and what did not arrive again, later and later:
@@ -48,7 +51,7 @@ func (a *Agent) report(ctx context.Context) {
 			if !failing {
 				log.Error(err, "Reports do not arrive")
 			}
-			wait = min(retry, a.o.Heartbeat)
+			wait = min(retry, retryLast, a.o.Heartbeat)
 			retry, failing = 2*wait, true
 		default:
 			if failing {
@@ -125,17 +128,17 @@ func (a *Agent) own() (mtls.Own, error) {
 	return own, err
 }
 
-// follow asks who was elected: when the role has changed, soon again while the answer does not fit the role, and once per
-// heartbeat. It has nothing to do with noticing a role: a report without an epoch is under way already. All members of the HA
+// follow asks who was elected: when the role has changed, soon again while the answer does not fit the role, and each
+// minute. It has nothing to do with noticing a role: a report without an epoch is under way already. All members of the HA
 // system are asked when there is something to learn; otherwise one tells that there is not, or ten thousand agents would be
 // most of what they hear.
 func (a *Agent) follow(ctx context.Context) {
 	log := logr.FromContextOrDiscard(ctx)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	wait, heard := retryFirst, probe.Election{}
+	wait, heard, every := retryFirst, probe.Election{}, a.asks()
 	for {
-		news := heard == probe.Election{} || wait < a.o.Heartbeat
+		news := heard == probe.Election{} || wait < every
 		select {
 		case <-ctx.Done():
 			return
@@ -164,9 +167,11 @@ func (a *Agent) follow(ctx context.Context) {
 		a.mu.Lock()
 		fits := err == nil && a.epoch() != 0
 		a.mu.Unlock()
-		if wait = min(2*wait, a.o.Heartbeat); fits {
-			wait = a.o.Heartbeat
+		if wait = min(2*wait, every); fits {
+			wait = every
 		}
 		timer.Reset(spread(wait))
 	}
 }
+
+func (a *Agent) asks() time.Duration { return min(askEvery, a.o.Heartbeat) }

@@ -25,7 +25,7 @@ var (
 	ErrStandby  = errors.New("this manager does not lead")
 )
 
-// Ledger remembers the latest report of each pod, in memory: after a restart agents are heard again within a minute or two, and
+// Ledger remembers the latest report of each pod, in memory: after a restart agents are heard again within two minutes and a half, and
 // until then nothing is concluded from their silence.
 type Ledger struct {
 	now   func() time.Time

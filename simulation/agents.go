@@ -19,7 +19,9 @@ import (
 // As the agent's flags have them.
 const (
 	pollEvery   = time.Second
-	heartbeat   = time.Minute
+	heartbeat   = 2 * time.Minute
+	retryLast   = time.Minute
+	askEvery    = time.Minute
 	pushTimeout = 5 * time.Second
 )
 
@@ -205,7 +207,7 @@ func (r *reporter) done(arrived bool) {
 		r.retry = time.Second
 		r.reportIn(r.spread(heartbeat))
 	default:
-		wait := min(r.retry, heartbeat)
+		wait := min(r.retry, retryLast)
 		r.retry = 2 * wait
 		r.reportIn(r.spread(wait))
 	}
@@ -236,8 +238,8 @@ func (r *reporter) ask(x *watchers) {
 			r.push()
 		}
 	}
-	if r.wait = min(2*r.wait, heartbeat); fits {
-		r.wait = heartbeat
+	if r.wait = min(2*r.wait, askEvery); fits {
+		r.wait = askEvery
 	}
 	r.askIn(r.spread(r.wait))
 }

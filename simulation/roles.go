@@ -145,12 +145,12 @@ type steadiness struct {
 
 // How long something may take.
 const (
-	// reportsForgotten: what was said so long ago decides nothing any more. An instance is silent after 150 seconds, a report is
+	// reportsForgotten: what was said so long ago decides nothing any more. An instance is silent after four minutes, a report is
 	// late by a minute at most, and who sleeps longer than that does not lead any more when it wakes.
-	reportsForgotten = 4 * time.Minute
-	// labelledWithin: the next report comes within a heartbeat and a quarter, and so does the answer of Sentinels to its agent;
+	reportsForgotten = 330 * time.Second
+	// labelledWithin: the next report comes within a heartbeat and a quarter, and the answer of Sentinels to its agent within a minute and a quarter;
 	// what too few Sentinels say is forgotten after 30 seconds, and each shard is looked at every 15.
-	labelledWithin = 3 * time.Minute
+	labelledWithin = 255 * time.Second
 )
 
 // judge notes whether the master of a shard is beyond doubt, and wants the one that has been for long to have the label once
