@@ -351,6 +351,8 @@ const (
 	HandingOver Code = 2621
 	// HandoverFailed: the master could not hand over: its shard is not updated any further.
 	HandoverFailed Code = 2622
+	// ClaimGoing: somebody has deleted a claim of the instance: without its pod its data would go.
+	ClaimGoing Code = 2623
 )
 
 type row struct {
@@ -1404,6 +1406,12 @@ func catalogue() []row {
 			Text:    "the master could not hand over: its shard is not updated any further",
 			Meaning: "The Switchover that the update asked for has failed, so that the master was not touched. Others follow the template meanwhile. It is asked for again when the Switchover is gone, five minutes after it has ended.",
 			Advice:  "The message has the cause; kubectl describe switchover has the steps. Delete that Switchover to have it tried at once. updateStrategy.switchover BestEffort or None goes on without.",
+		}},
+		{ClaimGoing, Entry{
+			Name:    "ClaimGoing",
+			Text:    "somebody has deleted a claim of the instance: without its pod its data would go",
+			Meaning: "A claim of the instance was deleted, and is there only as long as the pod that uses it. What the template asks for takes a new pod. The update does not delete the old one, as the data on the claim would go with it.",
+			Advice:  "See that others of the shard are in sync, and delete the pod: the next one starts from the template, without data, and takes it from them. If nobody else has the data, copy it first.",
 		}},
 	}
 }

@@ -110,6 +110,7 @@ var pinned = map[int64]string{
 	3000196: "the manager: a master that was alone kept an image beside it that could not be had, for the sake of a handover",
 	3000034: "the manager: a Switchover whose end was written and whose answer was lost was let go, and never deleted",
 	3000044: "the model: an agent whose report was on its way when the manager crashed never reported again",
+	3000114: "the manager: an update that waited for a claim that a person had deleted did not say so",
 	3000126: "the checker: an instance that an update had disturbed, and that was back, counted when something else took it away later",
 	3000045: "the manager: after an image that never came, the next one waited for the container that had run before to stop",
 }

@@ -233,8 +233,20 @@ func (p *play) updated(set *v1alpha1.InstanceSet) bool {
 		return false
 	}
 	c := meta.FindStatusCondition(set.Status.Conditions, v1alpha1.ConditionUpdating)
-	alone := len(set.Spec.OfflineInstances) > 0 && c != nil && c.Reason == reason.MasterWaits.Name()
-	return c != nil && c.Reason == reason.UpToDate.Name() || alone
+	if c == nil {
+		return false
+	}
+	switch c.Reason {
+	case reason.UpToDate.Name():
+		return true
+	case reason.MasterWaits.Name(): // it may be alone
+		return len(set.Spec.OfflineInstances) > 0
+	case reason.ClaimGoing.Name():
+		return slices.ContainsFunc(all[*corev1.PersistentVolumeClaim](p.World), func(claim *corev1.PersistentVolumeClaim) bool {
+			return claim.Labels[v1alpha1.LabelInstanceSet] == set.Name && claim.DeletionTimestamp != nil
+		})
+	}
+	return false
 }
 
 // Updates is how far the update of a set is, in its own words.

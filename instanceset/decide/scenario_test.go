@@ -371,6 +371,8 @@ func setClaim(t *testing.T, w *world, d *datadriven.TestData) string {
 			claim.Retired = true
 		case "returning":
 			claim.Retired, claim.Returning = true, true
+		case "terminating":
+			claim.Terminating = true
 		case "promised":
 			claim.Node = a.Vals[0]
 		case "gone":

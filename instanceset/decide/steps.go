@@ -154,8 +154,13 @@ func (p *planner) nextMove(i *instance) move {
 	return p.inPlace(i, way)
 }
 
-// recreate deletes the pod if another one can be made in its place. A volume on a node that does not answer would hold it up.
+// recreate deletes the pod if another one can be made in its place. A volume on a node that does not answer would hold it up. A claim that
+// somebody has deleted goes with the pod, and the data with it: that is for a person.
 func (p *planner) recreate(i *instance) move {
+	if slices.ContainsFunc(i.claims, func(c *Claim) bool { return c != nil && c.Terminating }) {
+		p.note(i, reason.ClaimGoing, "")
+		return move{code: reason.ClaimGoing}
+	}
 	node := i.node()
 	if node != "" && p.state(node) != NodeHealthy || !p.safeToRemove(i) || !p.creatable(i) {
 		return move{code: reason.UpdateWaits}
