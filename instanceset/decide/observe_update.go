@@ -71,20 +71,21 @@ var noImage = []string{
 // ranLong is for how long a container must have run to be taken for one that will again.
 const ranLong = time.Minute
 
-// observeDown reads of the containers that do not run whose image cannot be had, and whether one of the others had run for long.
+// observeDown reads of the containers that do not run whose image cannot be had, and whether one of the others had run for long. An init
+// container that has ended has done its work.
 func observeDown(pod *corev1.Pod) (stuck string, restarts bool) {
 	var names []string
-	for i := range pod.Status.ContainerStatuses {
-		c := &pod.Status.ContainerStatuses[i]
-		last := c.State.Terminated
-		switch w := c.State.Waiting; {
+	all := slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses)
+	for i := range all {
+		last := all[i].State.Terminated
+		switch w := all[i].State.Waiting; {
 		case w != nil && slices.Contains(noImage, w.Reason):
-			names = append(names, c.Name)
+			names = append(names, all[i].Name)
 			continue
 		case w != nil:
-			last = c.LastTerminationState.Terminated
+			last = all[i].LastTerminationState.Terminated
 		}
-		restarts = restarts || last != nil && last.FinishedAt.Sub(last.StartedAt.Time) >= ranLong
+		restarts = restarts || i >= len(pod.Status.InitContainerStatuses) && last != nil && last.FinishedAt.Sub(last.StartedAt.Time) >= ranLong
 	}
 	return strings.Join(names, " "), restarts
 }

@@ -154,6 +154,8 @@ func TestHowFarAPodIs(t *testing.T) {
 		"it ends, and had run for long":   {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{ends(time.Hour)}}, Pod{Idle: true, Restarts: true}},
 		"it ran for long, and no more":    {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{noImage(time.Hour)}}, Pod{Idle: true, Stuck: "exporter", Trouble: "container exporter: ErrImagePull"}},
 		"it is being started":             {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{waiting("ContainerCreating")}}, Pod{Idle: true}},
+		"an init container has no image":  {"", corev1.PodStatus{Phase: corev1.PodPending, InitContainerStatuses: []corev1.ContainerStatus{noImage(time.Hour)}}, Pod{Idle: true, Stuck: "exporter", Trouble: "container exporter: ErrImagePull"}},
+		"an init container took long":     {"", corev1.PodStatus{Phase: corev1.PodPending, InitContainerStatuses: []corev1.ContainerStatus{ends(time.Hour)}}, Pod{Idle: true}},
 		"deferred":                        {"", corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{resize(corev1.PodResizePending, corev1.PodReasonDeferred, 5)}}, Pod{Unsettled: true, Resize: reason.ResizeDeferred, Trouble: "words"}},
 		"infeasible":                      {"", corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{resize(corev1.PodResizePending, corev1.PodReasonInfeasible, 5)}}, Pod{Unsettled: true, Resize: reason.ResizeInfeasible, Trouble: "words"}},
 		"infeasible was what came before": {"", corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{resize(corev1.PodResizePending, corev1.PodReasonInfeasible, 4)}}, Pod{Unsettled: true}},
