@@ -63,11 +63,14 @@ func (o *options) print(a printable) error {
 // verdict is what the exit code says of an answer that was given. What is wrong counts more than what was not seen.
 func verdict(a printable) error {
 	d, compares := a.(interface{ Different() bool })
+	w, waits := a.(interface{ NotYet() bool })
 	switch {
 	case a.Bad():
 		return errBad
 	case compares && d.Different():
 		return errDiffers
+	case waits && w.NotYet():
+		return errNotYet
 	case a.Partial():
 		return errPartial
 	}

@@ -275,18 +275,22 @@ func (o *observer) ordinals(wanted []int32) []int32 {
 	return slices.Compact(all)
 }
 
-// revise finds the revision that each template asks for. The manager's word counts for spec.template. Of the other templates it has none in
-// the status, so they are computed; where that gives something else for spec.template than the manager has, as in a dump, which is redacted,
-// they are not known.
+// revise finds the revision that each template asks for. The manager's word counts. Of templates that it has not seen there is none, so they
+// are computed; where that gives something else for spec.template than the manager has, as in a dump, which is redacted, they are not known.
 func (o *observer) revise() {
 	o.revisions = map[string]string{}
 	computed := podspec.Revision(o.set, nil)
 	o.revisions[""] = cmp.Or(o.set.Status.UpdateRevision, computed)
+	for _, t := range o.set.Status.TemplateRevisions {
+		o.revisions[t.Name] = t.UpdateRevision
+	}
 	if o.revisions[""] != computed {
 		return
 	}
 	for i := range o.set.Spec.Templates {
-		o.revisions[o.set.Spec.Templates[i].Name] = podspec.Revision(o.set, &o.set.Spec.Templates[i])
+		if name := o.set.Spec.Templates[i].Name; o.revisions[name] == "" {
+			o.revisions[name] = podspec.Revision(o.set, &o.set.Spec.Templates[i])
+		}
 	}
 }
 

@@ -51,15 +51,21 @@ var catalogued = regexp.MustCompile(`SHOAL([0-9]{4})\)?$`)
 
 // waitsOfSet are what no shard and no instance waits for alone: the manager, and what the manager waits for.
 func waitsOfSet(set *v1alpha1.InstanceSet) []Wait {
+	waits := waitsOfUnseen(set)
+	if hindrance := hindered(set); hindrance != nil {
+		waits = append(waits, waitFrom(hindrance.Message))
+	}
+	return waits
+}
+
+// waitsOfUnseen say that the manager has not seen the set as it is.
+func waitsOfUnseen(set *v1alpha1.InstanceSet) []Wait {
 	waits := []Wait{}
 	switch seen := set.Status.ObservedGeneration; {
 	case seen == 0:
 		waits = append(waits, Wait{Text: "the manager has not looked at the set yet: kubectl shoal check says whether it runs"})
 	case seen < set.Generation:
 		waits = append(waits, Wait{Text: fmt.Sprintf("the manager has not seen generation %d yet: its conditions are about %d", set.Generation, seen)})
-	}
-	if hindrance := hindered(set); hindrance != nil {
-		waits = append(waits, waitFrom(hindrance.Message))
 	}
 	return waits
 }
