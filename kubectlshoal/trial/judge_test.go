@@ -2,11 +2,14 @@ package trial
 
 import (
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/utils/ptr"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -14,8 +17,8 @@ import (
 	"github.com/shoal-dev/shoal/slots"
 )
 
-// A group uses more nodes than it may. The one with room is in use by a claim alone, which is being deleted: the scheduler chooses that
-// node, asks the API server, and refuses the pod. That is a verdict, and no error.
+// A group uses more nodes than it may. The one with room is in use by a claim alone, which the API server has no longer: the scheduler
+// chooses that node, asks, and refuses the pod. That is a verdict, and no error.
 func TestRefusedAfterANodeWasChosen(t *testing.T) {
 	c := benchCluster(2)
 	c.Policies[0].Spec.MaxNodes = ptr.To(int32(1))
@@ -28,8 +31,7 @@ func TestRefusedAfterANodeWasChosen(t *testing.T) {
 	c.Pods = append(c.Pods, plain("r-0", "n0000"), plain("r-1", "n0000"))
 	c.Claims = append(c.Claims, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
 		Namespace: "ns", Name: "data-r-2", UID: "data-r-2", Annotations: map[string]string{slots.SelectedNode: "n0001"},
-		Labels:            map[string]string{v1alpha1.LabelPlacementPolicy: "x", v1alpha1.LabelInstanceSet: "r", v1alpha1.LabelOrdinal: "2"},
-		DeletionTimestamp: &metav1.Time{Time: time.Unix(0, 0)}, Finalizers: []string{"kubernetes.io/pvc-protection"},
+		Labels: map[string]string{v1alpha1.LabelPlacementPolicy: "x", v1alpha1.LabelInstanceSet: "r", v1alpha1.LabelOrdinal: "2"},
 	}})
 	config, err := LoadConfig("")
 	if err != nil {
@@ -39,6 +41,13 @@ func TestRefusedAfterANodeWasChosen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	server, ok := s.framework.ClientSet().(*fake.Clientset)
+	if !ok {
+		t.Fatalf("the API server is a %T", s.framework.ClientSet())
+	}
+	server.PrependReactor("get", "persistentvolumeclaims", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewNotFound(a.GetResource().GroupResource(), "data-r-2")
+	})
 	for range 2 { // what was reserved is given back
 		v, err := s.Place(t.Context(), plain("r-3", ""))
 		if err != nil {
