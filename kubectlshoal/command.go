@@ -106,6 +106,7 @@ type options struct {
 	dump    string
 	config  string
 	output  string
+	writes  client.Client // in tests, in place of the cluster
 	progress
 }
 
@@ -122,7 +123,7 @@ func New(e Environment) *cobra.Command {
 		Short: "Answers about placement: why a pod waits, what a node's loss takes, how many more fit",
 		Long: `Answers questions about instances and their placement. A command reads the cluster once, or a file that 'kubectl shoal dump'
 wrote (--cluster-dump); 'status -w' goes on watching. None changes anything but 'switchover', which asks the manager to hand
-over a master.
+over a master, and 'rollout pause', 'resume' and 'undo', which write to a set.
 
 ` + exitCodes,
 		Example: `  kubectl shoal explain pod cache-5 -n redis     # why is this pod pending?

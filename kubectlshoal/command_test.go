@@ -193,7 +193,7 @@ func TestErrorsKeepTheirLines(t *testing.T) {
 
 // Who cannot reach a cluster is told the same by the command that changes something as by the others.
 func TestUnreachedClusterIsHinted(t *testing.T) {
-	for _, command := range []string{"switchover s/0", "nodes", "status s"} {
+	for _, command := range []string{"switchover s/0", "nodes", "status s", "rollout pause s", "rollout undo s", "rollout history s", "rollout status s -w"} {
 		got := run(t, "", append(strings.Fields(command), "--server", "http://127.0.0.1:1", "-n", "default")...)
 		if !strings.Contains(got, "KUBECONFIG") || codeIn(got) != ExitError {
 			t.Errorf("%s: %s", command, got)

@@ -20,9 +20,10 @@ func newRollout(o *options) *cobra.Command {
 		Short: "The update of a set: how far it is, its history, and how to stop it or take it back",
 		Long:  `Updates of InstanceSets, as 'kubectl rollout' has them for the workloads of Kubernetes. What an update would do before it begins, 'diff' says.`,
 		Example: `  kubectl shoal rollout status cache -w --timeout 30m      # wait for the end of an update
-  kubectl shoal rollout history cache -n redis             # what was asked for, when, and who has it`,
+  kubectl shoal rollout history cache -n redis             # what was asked for, when, and who has it
+  kubectl shoal rollout undo cache -n redis --dry-run      # what would come of putting back the last good template`,
 	}
-	cmd.AddCommand(newRolloutStatus(o), newHistory(o))
+	cmd.AddCommand(newRolloutStatus(o), newHistory(o), newPause(o), newResume(o), newUndo(o))
 	var names []string
 	for _, below := range cmd.Commands() {
 		names = append(names, below.Name())

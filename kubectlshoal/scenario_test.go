@@ -26,7 +26,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScenarios runs testdata. `cluster` takes a cluster as YAML, and `run` a command line, whose output it prints, with
-// the exit code if it is not 0. `file NAME` writes a file that commands can name.
+// the exit code if it is not 0. `file NAME` writes a file that commands can name. `write` takes a command line that writes to the
+// cluster, and prints the writes as well; `write forbidden` refuses them, and with `write meanwhile` somebody else is quicker.
 //
 // Beside Kubernetes' objects, the YAML may have two kinds that stand for many: Nodes (names, zone, cpu, memory, pods) and Pods
 // (names, namespace, node, cpu, memory, labels, volume: a local volume on the node). A PastTemplate is what a set has asked for once,
@@ -58,6 +59,8 @@ func TestScenarios(t *testing.T) {
 					published(t, text)
 				}
 				return text
+			case "write":
+				return written(t, filepath.Join(dir, "cluster.yaml"), d)
 			}
 			t.Fatalf("%s: unknown command %q", d.Pos, d.Cmd)
 			return ""

@@ -1,9 +1,7 @@
 package kubectlshoal
 
 import (
-	"errors"
 	"fmt"
-	"net/url"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -14,23 +12,20 @@ import (
 
 func newSwitchover(o *options) *cobra.Command {
 	cmd := switchover.New(switchover.Environment{
-		Out: o.Streams.Out, ErrOut: o.Streams.ErrOut, Now: o.Now, Namespace: o.namespace, Connect: o.writer, Complete: o.completeOne(shardNames), Bad: errBad,
+		Out: o.Streams.Out, ErrOut: o.Streams.ErrOut, Now: o.Now, Namespace: o.namespace, Connect: func() (client.Client, error) { return o.writer("switchover") }, Complete: o.completeOne(shardNames), Bad: errBad,
 	})
 	run := cmd.RunE
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		err := run(cmd, args)
-		if unreached := (&url.Error{}); errors.As(err, &unreached) {
-			return fmt.Errorf("%w; is the cluster up, and the right one (KUBECONFIG, --context)?", err)
-		}
-		return err
-	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return hinted(run(cmd, args)) }
 	return cmd
 }
 
-// writer is a client of the cluster, for the one command that changes something.
-func (o *options) writer() (client.Client, error) {
+// writer is a client of the cluster, for commands that change something.
+func (o *options) writer(command string) (client.Client, error) {
+	if o.writes != nil {
+		return o.writes, nil
+	}
 	if o.dump != "" {
-		return nil, errors.New("switchover asks a cluster, not a dump: leave out --cluster-dump")
+		return nil, fmt.Errorf("%s asks a cluster, not a dump: leave out --cluster-dump", command)
 	}
 	config, err := o.cluster.ToRESTConfig()
 	if err != nil {

@@ -79,3 +79,15 @@ func (a *Asked) in(set *v1alpha1.InstanceSet) *v1alpha1.InstanceSet {
 	}
 	return &old
 }
+
+// TemplateIn is the pod template in what Encode wrote, as it stands there: also what this version of Shoal does not know of it.
+func TemplateIn(text []byte) ([]byte, error) {
+	var parts map[string]json.RawMessage
+	if err := json.Unmarshal(text, &parts); err != nil {
+		return nil, fmt.Errorf("reading a stored template: %w", err)
+	}
+	for _, ours := range []string{"shoalEngine", "shoalRedis", "shoalSentinel"} {
+		delete(parts, ours)
+	}
+	return json.Marshal(parts)
+}

@@ -1,5 +1,6 @@
 // Command kubectl-shoal is a plugin of kubectl: `kubectl shoal` answers questions about the placement of instances. It changes
-// nothing, but for `switchover`, which asks the manager to hand over a master. See docs/kubectl-shoal.md.
+// nothing, but for `switchover`, which asks the manager to hand over a master, and `rollout pause`, `resume` and `undo`, which write to
+// the spec of an InstanceSet. See docs/kubectl-shoal.md.
 package main
 
 import (

@@ -126,6 +126,11 @@ func (d *SetDiff) Bad() bool {
 	})
 }
 
+// Hopeless reports whether nothing at all would be done for a set.
+func (d *SetDiff) Hopeless() bool {
+	return slices.ContainsFunc(d.Sets, func(s SetChange) bool { return len(s.Refused)+len(s.Blocked) > 0 })
+}
+
 // Partial reports whether something could not be read.
 func (d *SetDiff) Partial() bool { return len(d.Incomplete) > 0 }
 

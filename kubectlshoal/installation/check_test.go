@@ -264,7 +264,7 @@ var faults = []fault{
 			w.set(u, []any{map[string]any{"kind": "ServiceAccount", "name": "other", "namespace": namespace}}, "subjects")
 		})
 	}, Failure, `Shoal's rights: ClusterRoleBinding shoal-manager is not as it ships: subjects[0].name is "other" instead of "shoal-manager"`},
-	{"a role that may not be read", false, func(w *world) { w.hides = only("ClusterRole") }, NotChecked, "Shoal's rights: you may not read ClusterRole (6)"},
+	{"a role that may not be read", false, func(w *world) { w.hides = only("ClusterRole") }, NotChecked, "Shoal's rights: you may not read ClusterRole (7)"},
 	{"no admission policy", false, gone("ValidatingAdmissionPolicy shoal-slot-labels"), Failure, "protected labels: missing: ValidatingAdmissionPolicy shoal-slot-labels"},
 	{"an admission policy that only warns", false, func(w *world) {
 		w.change("ValidatingAdmissionPolicyBinding", "shoal-slot-labels", func(u *unstructured.Unstructured) { w.set(u, []any{"Warn"}, "spec", "validationActions") })

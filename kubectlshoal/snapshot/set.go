@@ -24,6 +24,12 @@ func ReadSet(ctx context.Context, c client.Reader, now time.Time, namespace, nam
 	return s, s.ReadSwitchovers(ctx, c, namespace)
 }
 
+// ReadSets reads the sets of a namespace.
+func ReadSets(ctx context.Context, c client.Reader, now time.Time, namespace string) (*Cluster, error) {
+	s := &Cluster{TakenAt: now}
+	return s, s.readOf(ctx, c, namespace, "", &v1alpha1.InstanceSetList{})
+}
+
 // ReadHistory reads what is known of the templates of one InstanceSet and of who has them: the sets of its namespace, the
 // ControllerRevisions, pods and claims of the one. That claims may not be read stands in Unreadable.
 func ReadHistory(ctx context.Context, c client.Reader, now time.Time, namespace, name string) (*Cluster, error) {
