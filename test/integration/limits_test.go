@@ -47,6 +47,7 @@ func TestShoal(t *testing.T) {
 	t.Run("bandwidth of nodes", func(t *testing.T) { testBandwidth(t, k) })
 	t.Run("roles", func(t *testing.T) { testRoles(t, k) })
 	t.Run("updates", func(t *testing.T) { testRollout(t, k) })
+	t.Run("an update is taken back", func(t *testing.T) { testUndo(t, k) })
 	t.Run("signer", func(t *testing.T) { testSigner(t, k) })
 	t.Run("kill -9 in the middle", func(t *testing.T) { testKill(t, k) })
 }
