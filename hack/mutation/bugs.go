@@ -36,6 +36,7 @@ var (
 	ofCarrying   = []string{"./roles/switchovers"}
 	ofHandover   = []string{"./roles/handover"}
 	ofUpdates    = []string{"./instanceset/decide"}
+	ofCommands   = []string{"./kubectlshoal TestScenarios/(diff|undo|rollout|history)"}
 )
 
 const (
@@ -47,6 +48,7 @@ const (
 	noReboots      = "in the simulation time goes on over a reboot of a machine, and few reports are under way across one"
 	notPlayed      = "no seed with roles was played against it long enough yet"
 	noUpdates      = "of the seeds that change templates (from 3,000,000 on) none was played against it yet"
+	noCommands     = "the simulation has nobody who runs kubectl-shoal"
 	rarelyTight    = "they are rarely so short of room that one is missed; plugins/dispersion has tests that are"
 )
 
@@ -374,4 +376,15 @@ var bugs = []bug{
 	{name: "history-of-pods-pruned", file: "instanceset/decide/history.go", is: "\t\tused[p.Pods[n].Revision] = true\n", becomes: "", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "pod-that-changed-overwritten", file: "instanceset/update.go", is: "client.StrategicMergeFrom(c.Before, client.MergeFromWithOptimisticLock{})", becomes: "client.StrategicMergeFrom(c.Before)", scenarios: []string{"./instanceset APod"}, apart: true, why: noUpdates},
 	{name: "pod-loses-what-the-cache-has-not", file: "instanceset/update.go", is: "client.StrategicMergeFrom(c.Before, client.MergeFromWithOptimisticLock{})", becomes: "client.MergeFromWithOptions(c.Before, client.MergeFromWithOptimisticLock{})", scenarios: []string{"./instanceset APod"}, apart: true, why: noUpdates},
+
+	// kubectl shoal rollout and diff.
+	{name: "undo-over-a-newer-spec", file: "kubectlshoal/rollout_write.go", is: ` {"test", "/metadata/generation", u.Set.Generation},`, becomes: "", scenarios: ofCommands, apart: true, why: noCommands},
+	{name: "undo-what-is-not-carried-out", file: "kubectlshoal/rollout_write.go", is: "if u.Change.Hopeless() {", becomes: "if false {", scenarios: ofCommands, apart: true, why: noCommands},
+	{name: "undo-half-a-revision", file: "kubectlshoal/answer/undo.go", is: "if !isAskedFor(p, after) {", becomes: "if after == nil {", scenarios: ofCommands, apart: true, why: noCommands},
+	{name: "undo-to-what-is-there", file: "kubectlshoal/answer/undo.go", is: "\t\tcase isAskedFor(p, set):\n", becomes: "\t\tcase false:\n", scenarios: ofCommands, apart: true, why: noCommands},
+	{name: "diff-of-a-secret", file: "podspec/fields.go", is: "recreate(\"env\"), hidden(\"env[]\"),", becomes: "recreate(\"env\"), recreate(\"env[]\"),", scenarios: ofCommands, apart: true, why: noCommands},
+	{name: "done-before-all-serve", file: "kubectlshoal/answer/rollout.go", is: "if phase.Done() && s.Available < s.Instances {", becomes: "if false {", scenarios: ofCommands, apart: true, why: noCommands},
+	{name: "foresight-with-masters-first", file: "instanceset/decide/foresee.go", is: " || p.leads(i) && replicas[shard] > 0)", becomes: ")", scenarios: []string{"./instanceset/decide Foresight"}, apart: true, why: noCommands},
+	{name: "foresight-forgets-memory", file: "instanceset/decide/foresee.go", is: "if way.code == 0 && p.keepsMemory(i) {", becomes: "if false {", scenarios: ofCommands, apart: true, why: noCommands},
+	{name: "revision-without-its-cause", file: "instanceset/update.go", is: "if cause := causeOf(o.Set); cause != \"\" {", becomes: "if cause := causeOf(o.Set); cause != cause {", scenarios: []string{"./instanceset ARevision"}, apart: true, why: noCommands},
 }

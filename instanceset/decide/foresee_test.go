@@ -16,6 +16,7 @@ func TestForesightComesTrue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawUpdating(t)
 		settleAll(t, w)
+		w.elect(rapid.Int32Range(0, 2).Draw(t, "master"))
 		spec := &w.set.Spec
 		for range rapid.IntRange(1, 3).Draw(t, "changes") {
 			switch rapid.IntRange(0, 4).Draw(t, "change") {
