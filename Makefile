@@ -182,9 +182,10 @@ mutation: ## plant bugs, one at a time, and see scenarios and seeds catch them; 
 
 # All together may take eight minutes, on a machine that does nothing else. Which bugs are planted changes from day to day.
 .PHONY: simulation
-simulation: sim-program ## what CI plays: seeds for four minutes, seeds with roles for one, and a few planted bugs
-	$(SIM) -seeds $(SEEDS) -for 4m
+simulation: sim-program ## what CI plays: seeds for three minutes, seeds with roles and with updates for one each, and a few planted bugs
+	$(SIM) -seeds $(SEEDS) -for 3m
 	$(SIM) -seed 2000000 -seeds 200 -for 1m
+	$(SIM) -seed 3000000 -seeds 200 -for 1m
 	go run ./hack/mutation -few 3 -turn $(shell date +%j | sed 's/^0*//') -seeds 100 -for 2m
 
 .PHONY: monitoring-check

@@ -160,8 +160,12 @@ func scenario(ctx context.Context, overlay, pkg string, flags ...string) (string
 	return "", fmt.Errorf("%w: %s", err, out)
 }
 
-// first is the first seed that may catch a bug: one about roles is not met where no set has any.
+// first is the first seed that may catch a bug: one about updates is not met where no template changes, and one about roles where no set
+// has any.
 func (b bug) first() int64 {
+	if strings.HasPrefix(b.name, "update-") {
+		return farm.FirstWithUpdates
+	}
 	for _, room := range []string{"roles/", "agent/", "api/agent/"} {
 		if strings.HasPrefix(b.file, room) {
 			return farm.FirstWithRoles
