@@ -85,21 +85,26 @@ func (c *checker) touches(a *access, r request, before *corev1.Pod, after client
 		return // another resize in place of one that is not done: what runs is as it was
 	}
 	shard := before.Labels[v1alpha1.LabelShard]
-	var others []string
+	others := c.others(r, before.Name, set.Name, shard)
+	if most := max(c.allowed(set), c.allowedNow(set.Name)); len(others) >= most {
+		c.fail("maxUnavailable", "%s, while %v are not back: at most %d may be unavailable", r, others, most)
+	}
+	c.touched[before.Name] = touch{before.UID, set.Name, shard, before.Spec.NodeName, time.Now()}
+}
+
+// others are the instances of a set that are not back. None may be of the same shard.
+func (c *checker) others(r request, but, set, shard string) (others []string) {
 	for _, name := range slices.Sorted(maps.Keys(c.touched)) {
 		t := c.touched[name]
 		switch {
-		case t.set != set.Name || name == before.Name:
+		case t.set != set || name == but:
 			continue
 		case shard != "" && t.shard == shard:
 			c.fail("one of a shard is disturbed", "%s, while %s is not back", r, name)
 		}
 		others = append(others, name)
 	}
-	if most := max(c.allowed(set), c.allowedNow(set.Name)); len(others) >= most {
-		c.fail("maxUnavailable", "%s, while %v are not back: at most %d may be unavailable", r, others, most)
-	}
-	c.touched[before.Name] = touch{before.UID, set.Name, shard, before.Spec.NodeName, time.Now()}
+	return others
 }
 
 // noMaster: with Strict, no master is disturbed: neither one that the manager knows of, nor one that has been master for long by all that anybody
