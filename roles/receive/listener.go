@@ -127,9 +127,8 @@ func (c *connection) is(identity string) bool {
 	return true
 }
 
-// Close makes room for another one.
+// Close makes room for another one before it ends this one.
 func (c *connection) Close() error {
-	err := c.Conn.Close()
 	c.once.Do(func() { c.of.leave(c) })
-	return err
+	return c.Conn.Close()
 }
