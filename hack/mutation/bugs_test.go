@@ -3,8 +3,11 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/shoal-dev/shoal/simulation/farm"
 )
 
 // A bug whose place has changed is planted no more: whoever changes the place takes the bug along.
@@ -37,5 +40,19 @@ func TestAFewAtEachTurn(t *testing.T) {
 	}
 	if len(seen) != len(bugs) {
 		t.Errorf("%d of %d bugs have a turn", len(seen), len(bugs))
+	}
+}
+
+// Where nobody has a role, or changes a template, no seed meets a bug about that.
+func TestSeedsThatMeetABug(t *testing.T) {
+	for name, want := range map[string]int64{
+		"no-guard": 0, "silent-is-dead": 0, "label-before-strip": farm.FirstWithRoles, "old-sequence-believed": farm.FirstWithRoles,
+		"update-masters-first": farm.FirstWithUpdates, "history-of-pods-pruned": farm.FirstWithUpdates, "two-switchovers-at-once": farm.FirstWithUpdates,
+		"promote-first": farm.FirstWithUpdates,
+	} {
+		i := slices.IndexFunc(bugs, func(b bug) bool { return b.name == name })
+		if i < 0 || bugs[i].first() != want {
+			t.Errorf("%s: from %d on, want %d", name, bugs[max(i, 0)].first(), want)
+		}
 	}
 }

@@ -160,16 +160,17 @@ func scenario(ctx context.Context, overlay, pkg string, flags ...string) (string
 	return "", fmt.Errorf("%w: %s", err, out)
 }
 
-// first is the first seed that may catch a bug: one about updates is not met where no template changes, and one about roles where no set
-// has any.
+// first is the first seed that may catch a bug. One about roles is not met where no set has any, nor one about updates and Switchovers where
+// nobody changes a template: those are known by their names, and by their rooms.
 func (b bug) first() int64 {
-	if strings.HasPrefix(b.name, "update-") {
-		return farm.FirstWithUpdates
+	in := func(rooms ...string) bool {
+		return slices.ContainsFunc(rooms, func(room string) bool { return strings.HasPrefix(b.file, room) })
 	}
-	for _, room := range []string{"roles/", "agent/", "api/agent/"} {
-		if strings.HasPrefix(b.file, room) {
-			return farm.FirstWithRoles
-		}
+	switch {
+	case b.why == noUpdates, strings.HasPrefix(b.name, "update-"), in("switchover/", "roles/switchovers/", "roles/handover/"):
+		return farm.FirstWithUpdates
+	case in("roles/", "agent/", "api/agent/"):
+		return farm.FirstWithRoles
 	}
 	return 0
 }
@@ -201,17 +202,43 @@ func seed(ctx context.Context, folder, overlay string, b bug, seeds int64) (stri
 			}
 		}
 	}()
-	caught := ""
+	caught, clean := "", filepath.Join(folder, "clean.test")
+	var trouble error
 	err := farm.Run(playing, binary, runtime.NumCPU(), jobs, func(r farm.Result) {
-		if r.Failed() && caught == "" {
+		if !r.Failed() || caught != "" || trouble != nil {
+			return
+		}
+		fails, err := failsWithout(playing, clean, r.Job)
+		switch {
+		case err != nil:
+			trouble = err
+			stop()
+		case !fails:
 			caught = fmt.Sprintf("%d: %s", r.Seed, r.Invariant)
 			stop()
 		}
 	})
+	if trouble != nil {
+		return "", trouble
+	}
 	if caught != "" {
 		err = nil
 	}
 	return caught, err
+}
+
+// failsWithout plays a seed without the bug: one that fails all the same has caught nothing.
+func failsWithout(ctx context.Context, clean string, job farm.Job) (fails bool, err error) {
+	if _, err := os.Stat(clean); err != nil {
+		if err := farm.Build(ctx, "./simulation", "", clean); err != nil {
+			return false, err
+		}
+	}
+	jobs := make(chan farm.Job, 1)
+	jobs <- job
+	close(jobs)
+	err = farm.Run(ctx, clean, 1, jobs, func(r farm.Result) { fails = r.Failed() })
+	return fails, err
 }
 
 // plant writes the file with the bug in it, and says where to find it.
