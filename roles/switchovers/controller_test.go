@@ -440,6 +440,28 @@ func TestOvertaken(t *testing.T) {
 	}
 }
 
+// One whose end was written, and whose finalizer was not taken away then: the leader went, or did not hear that it was written. Who comes next
+// lets it go, and deletes it when its time has come.
+func TestWhatHasEndedIsLetGoAndDeleted(t *testing.T) {
+	w := newWorld(t, nil)
+	create(t, w, w.request(asked.Name, func(s *v1alpha1.SwitchoverSpec) { s.TTLSecondsAfterFinished = new(int32(60)) }))
+	w.executor.does[0] = ends(handing.HandedOver, reason.HandedOver, false)
+	w.reconciled(t)
+	s := w.read(t)
+	s.Finalizers = []string{v1alpha1.SwitchoverFinalizer}
+	if err := w.Update(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if again := w.reconciled(t); again == 0 || len(w.read(t).Finalizers) != 0 {
+		t.Errorf("let go: %v, and looked at again after %s", w.read(t).Finalizers, again)
+	}
+	w.at = w.at.Add(2 * time.Minute)
+	w.reconciled(t)
+	if err := w.Get(t.Context(), asked, &v1alpha1.Switchover{}); !apierrors.IsNotFound(err) {
+		t.Errorf("it is still there: %v", err)
+	}
+}
+
 // A person edits labels while it is handed over: that is no other leader.
 func TestMetadataChangesMeanwhile(t *testing.T) {
 	w := newWorld(t, nil)
