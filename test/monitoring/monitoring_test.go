@@ -106,7 +106,7 @@ func unserved(ours map[string][]string, s selector) (wrong []string) {
 func unknownValues(s selector) (wrong []string) {
 	types := []string{
 		v1alpha1.ConditionReady, v1alpha1.ConditionProgressing, v1alpha1.ConditionPlaced, v1alpha1.ConditionRebuilding, v1alpha1.ConditionPaused, v1alpha1.ConditionNoMaster,
-		v1alpha1.ConditionTwoMasters,
+		v1alpha1.ConditionTwoMasters, v1alpha1.ConditionInSync,
 		v1alpha1.ConditionFeasible, v1alpha1.ConditionWithinLimits, v1alpha1.ConditionSurvivesNodeLoss,
 	}
 	var reasons []string
