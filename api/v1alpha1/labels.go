@@ -77,8 +77,8 @@ const (
 	// it: LabelRevision follows with the last one. Others before it, with blanks between them, are those that it was being changed to
 	// before that; it may have parts of each. Written by the InstanceSet controller. On pods.
 	AnnotationTargetRevision = GroupName + "/target-revision"
-	// AnnotationRestarting names the containers whose image was changed last, each with the ID that it had then
-	// ("redis=containerd://4f1c..."): the change is done when another one runs. Written by the InstanceSet controller. On pods.
+	// AnnotationRestarting names the containers whose image was changed last, each with the ID that it had then and the image that it runs
+	// ("redis=containerd://4f1c...@redis:7.0"): the change is done when another one runs, or that image was put back. Written by the InstanceSet controller. On pods.
 	AnnotationRestarting = GroupName + "/restarting"
 	// AnnotationChangeCause is what a person says of a change, on InstanceSets, as on Kubernetes' own workloads. The controller copies it
 	// to the ControllerRevision of the templates that came with it.

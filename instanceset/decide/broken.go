@@ -12,9 +12,10 @@ import (
 // What does not run cannot be disturbed, but it may come back by itself, and then it should come back as it was: a template that has
 // just taken one instance of a shard must not take the next one because its Redis starts again at that moment. So:
 //
-//   - A container whose image cannot be had is stuck. It gets another image before anything else and whatever the limits say, be the instance
-//     a master or not: of what runs, nothing is touched. Other differences have their turn later.
-//   - A container that has run for long before it ended starts again. Its instance is as one that runs.
+//   - A container whose image cannot be had is stuck. It gets another image whatever the limits say, be the instance a master or not: of what
+//     runs, nothing is touched. Other differences have their turn later.
+//   - A container that has run for long before it ended starts again. Its instance is as one that runs. If it is stuck with what the last
+//     update ended with, its image was to be had, and the registry may only have trouble: it has its turn as one that runs, too.
 //   - An instance of which nothing runs otherwise is broken: it is free of all limits, but for a master's while its shard needs it.
 //   - A resize that the kubelet cannot carry out is replaced by another one before all else, if that restarts nothing: nobody is served less. So it
 //     waits for no place in a limit, nor a master for its replicas, which may wait for the place that it has.
@@ -47,7 +48,13 @@ func (p *planner) repair(i *instance) *Change {
 		return nil
 	}
 	way := p.wayOf(i)
-	if way.code != 0 {
+	if way.code != 0 || p.ranAsBefore(i) {
+		return nil
+	}
+	image := func(d podspec.Difference) bool {
+		return d.Class == podspec.InPlaceImage && slices.Contains(names, d.Container)
+	}
+	if !slices.ContainsFunc(way.diffs, image) { // it would be looked at anew in each plan
 		return nil
 	}
 	want := p.wanted(i)
@@ -55,16 +62,17 @@ func (p *planner) repair(i *instance) *Change {
 	if p.keptBack(all) {
 		return nil
 	}
-	var now []podspec.Difference
-	for _, d := range all {
-		if d.Class == podspec.InPlaceImage && slices.Contains(names, d.Container) {
-			now = append(now, d)
-		}
-	}
+	now := slices.DeleteFunc(slices.Clone(all), func(d podspec.Difference) bool { return !image(d) })
 	if len(now) == 0 {
 		return nil
 	}
 	return p.write(i, ImagePod, want, all, now, reason.UpdateImage)
+}
+
+// ranAsBefore reports whether what does not run of an instance had run for long with the template that the last update ended with.
+func (p *planner) ranAsBefore(i *instance) bool {
+	base := p.bases[i.template+1]
+	return i.pod.Restarts && i.pod.Target == "" && i.pod.Revision == base && base != p.revision(i)
 }
 
 // keptBack reports whether differences are among these for which nothing at all is written.

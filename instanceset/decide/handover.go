@@ -64,10 +64,25 @@ func (p *planner) leads(i *instance) bool {
 	if len(p.spec.Roles) == 0 {
 		return false
 	}
-	if i.pod.Role != "" || p.mends(i) {
+	if i.pod.Role != "" || p.mends(i) || p.allDown(i) {
 		return i.pod.Role == v1alpha1.RoleMaster
 	}
 	return !p.shard(i).led
+}
+
+// allDown reports whether nothing runs of any instance of a shard, which has several: nobody can hand over, and to wait for it is to wait for
+// ever where they start again and again.
+func (p *planner) allDown(i *instance) bool {
+	members := 0
+	for _, m := range p.shard(i).members {
+		if !m.online() {
+			continue
+		}
+		if members++; m.pod != nil && !m.pod.Idle {
+			return false
+		}
+	}
+	return members > 1
 }
 
 // handsOver reports whether the instance takes a place among those that are unavailable because it is about to: it is being handed

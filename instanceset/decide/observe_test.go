@@ -236,14 +236,17 @@ func TestAContainerThatIsDownIsNotWaitedFor(t *testing.T) {
 	for name, c := range map[string]struct {
 		state corev1.ContainerState
 		id    string
+		image string
 		want  bool
 	}{
-		"it runs as before":            {runs, "c1", true},
-		"it was started anew":          {runs, "c2", false},
-		"it has stopped, and is down":  {down, "c1", false},
-		"it has never run in this pod": {down, "", false},
+		"it runs as before":                       {runs, "c1", "redis:8", true},
+		"it was started anew":                     {runs, "c2", "redis:8", false},
+		"it has stopped, and is down":             {down, "c1", "redis:8", false},
+		"it has never run in this pod":            {down, "", "redis:8", false},
+		"its former image was put back meanwhile": {runs, "c1", "redis:7", false},
 	} {
-		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{v1alpha1.AnnotationRestarting: "redis=c1"}}}
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{v1alpha1.AnnotationRestarting: "redis=c1@redis:7"}}}
+		pod.Spec.Containers = []corev1.Container{{Name: "redis", Image: c.image}}
 		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "redis", ContainerID: c.id, State: c.state}}
 		var got Pod
 		if observeUpdate(pod, &got); got.Unsettled != c.want {

@@ -71,19 +71,18 @@ var noImage = []string{
 // ranLong is for how long a container must have run to be taken for one that will again.
 const ranLong = time.Minute
 
-// observeDown reads of the containers that do not run whose image cannot be had, and whether one of the others had run for long. An init
-// container that has ended has done its work.
+// observeDown reads of the containers that do not run whose image cannot be had, and whether one of those that do not run had run for
+// long. An init container that has ended has done its work.
 func observeDown(pod *corev1.Pod) (stuck string, restarts bool) {
 	var names []string
 	all := slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses)
 	for i := range all {
 		last := all[i].State.Terminated
-		switch w := all[i].State.Waiting; {
-		case w != nil && slices.Contains(noImage, w.Reason):
-			names = append(names, all[i].Name)
-			continue
-		case w != nil:
+		if w := all[i].State.Waiting; w != nil {
 			last = all[i].LastTerminationState.Terminated
+			if slices.Contains(noImage, w.Reason) {
+				names = append(names, all[i].Name)
+			}
 		}
 		restarts = restarts || i >= len(pod.Status.InitContainerStatuses) && last != nil && last.FinishedAt.Sub(last.StartedAt.Time) >= ranLong
 	}
@@ -95,33 +94,62 @@ func observed(pod *corev1.Pod) bool {
 	return pod.Status.ObservedGeneration == 0 || pod.Status.ObservedGeneration >= pod.Generation
 }
 
-// restarting are the containers that run with their former image. The ID of the image says nothing: two tags may be one
-// image. One that is down has been stopped for the new image, which may never come: its status goes on naming the container that ran last.
+// restarting are the containers that run with their former image, and are to get another. The ID of the image says nothing: two tags may be
+// one image. One that is down has been stopped for the new image, which may never come: its status goes on naming the container that ran
+// last. One whose former image was put back before its kubelet had seen the other is not started anew.
 func restarting(pod *corev1.Pod) (names []string) {
 	if pod.Annotations[v1alpha1.AnnotationRestarting] == "" { // most pods
 		return nil
 	}
-	before := map[string]string{}
-	for part := range strings.SplitSeq(pod.Annotations[v1alpha1.AnnotationRestarting], " ") {
-		if name, id, ok := strings.Cut(part, "="); ok && id != "" {
-			before[name] = id
-		}
-	}
+	before := formerly(pod)
 	for _, c := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		if c.State.Running != nil && c.ContainerID != "" && before[c.Name] == c.ContainerID {
+		if had := before[c.Name]; c.State.Running != nil && c.ContainerID != "" && had.id == c.ContainerID && had.image != imageOf(pod, c.Name) {
 			names = append(names, c.Name)
 		}
 	}
 	return names
 }
 
-// containerIDs is what AnnotationRestarting says of some containers.
+// former is a container that ran when its image was changed: its ID, and the image that it was started with.
+type former struct{ id, image string }
+
+// formerly reads AnnotationRestarting.
+func formerly(pod *corev1.Pod) map[string]former {
+	all := map[string]former{}
+	for part := range strings.SplitSeq(pod.Annotations[v1alpha1.AnnotationRestarting], " ") {
+		if name, ran, ok := strings.Cut(part, "="); ok && ran != "" {
+			id, image, _ := strings.Cut(ran, "@")
+			all[name] = former{id, image}
+		}
+	}
+	return all
+}
+
+// imageOf is the image that a container is to have.
+func imageOf(pod *corev1.Pod, container string) string {
+	for _, all := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
+		for n := range all {
+			if all[n].Name == container {
+				return all[n].Image
+			}
+		}
+	}
+	return ""
+}
+
+// containerIDs is what AnnotationRestarting says of some containers, before their images are changed.
 func containerIDs(pod *corev1.Pod, names []string) string {
 	var parts []string
+	before := formerly(pod)
 	for _, c := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		if slices.Contains(names, c.Name) && c.ContainerID != "" {
-			parts = append(parts, c.Name+"="+c.ContainerID)
+		if !slices.Contains(names, c.Name) || c.ContainerID == "" {
+			continue
 		}
+		image := imageOf(pod, c.Name)
+		if had := before[c.Name]; had.id == c.ContainerID { // it was not started anew since
+			image = had.image
+		}
+		parts = append(parts, c.Name+"="+c.ContainerID+"@"+image)
 	}
 	slices.Sort(parts)
 	return strings.Join(parts, " ")

@@ -90,7 +90,7 @@ type Pod struct {
 	Resize  reason.Code
 	Trouble string
 	// Idle: no container runs, so that it serves nobody. Down are containers that do not run while others do, and Stuck those whose image
-	// cannot be had, each with blanks between them. Restarts: one that is not stuck had run for long before it ended, and will again.
+	// cannot be had, each with blanks between them. Restarts: one that does not run had run for long before it ended.
 	Idle        bool
 	Down, Stuck string
 	Restarts    bool

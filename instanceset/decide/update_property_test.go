@@ -362,6 +362,7 @@ func (w *world) forbidsDisturbing(c Change, pod *Pod) string {
 	}
 	servesOn := w.serves(pod) || pod.Ready && pod.Resize != 0
 	down, away, knownMaster := 0, 0, false
+	mates, matesRun := 0, false
 	for n := range v.instances {
 		i := &v.instances[n]
 		if !i.online() || i.ordinal == pod.Ordinal {
@@ -369,6 +370,10 @@ func (w *world) forbidsDisturbing(c Change, pod *Pod) string {
 		}
 		other := w.pods["r-"+fmt.Sprint(i.ordinal)]
 		mate := v.sharded() && v.shardOf(i) == v.shardOf(v.at(pod.Ordinal))
+		if mate {
+			mates++
+			matesRun = matesRun || other != nil && !other.Idle
+		}
 		if other != nil && mate {
 			knownMaster = knownMaster || other.Role == v1alpha1.RoleMaster
 		}
@@ -386,7 +391,7 @@ func (w *world) forbidsDisturbing(c Change, pod *Pod) string {
 	}
 	most := v.maxUnavailable()
 	switch {
-	case len(w.set.Spec.Roles) > 0 && pod.Role == "" && !knownMaster && v.switchoverMode() == v1alpha1.UpdateSwitchoverStrict:
+	case len(w.set.Spec.Roles) > 0 && pod.Role == "" && !knownMaster && (mates == 0 || !pod.Idle || matesRun) && v.switchoverMode() == v1alpha1.UpdateSwitchoverStrict:
 		return "it may be the master"
 	case servesOn && down+1 > most:
 		return fmt.Sprintf("%d others are not available", down)

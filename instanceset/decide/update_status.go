@@ -88,6 +88,9 @@ func (p *planner) settling() []int32 {
 	return all
 }
 
+// UpdateWaits are the reasons for which an update goes on with nobody, the one first that a person should hear of first.
+var UpdateWaits = []reason.Code{reason.RevisionUnknown, reason.UnknownContainer, reason.HandoverFailed, reason.HandingOver, reason.MemoryWaits, reason.ClaimGoing, reason.UpdateWaits, reason.MasterWaits}
+
 // updatingCondition says how far an update is, and what keeps it from going on.
 func (p *planner) updatingCondition() metav1.Condition {
 	kind, u := v1alpha1.ConditionUpdating, &p.updates
@@ -114,7 +117,7 @@ func (p *planner) updatingCondition() metav1.Condition {
 	if going = slices.Compact(going); len(going) > 0 && len(u.outdated)+len(settling) > 0 || p.writing() {
 		return condition(kind, true, reason.UpdateRunning, "%s; on their way: %s%s", done, cmp.Or(p.names(going), "none that is disturbed"), p.waiting())
 	}
-	for _, code := range []reason.Code{reason.RevisionUnknown, reason.UnknownContainer, reason.HandoverFailed, reason.HandingOver, reason.MemoryWaits, reason.ClaimGoing, reason.UpdateWaits, reason.MasterWaits} {
+	for _, code := range UpdateWaits {
 		if ordinals := u.waits[code]; len(ordinals) > 0 {
 			slices.Sort(ordinals)
 			return condition(kind, false, code, "%s; %s: %s%s", done, p.names(ordinals), code.Text(), p.others(code))

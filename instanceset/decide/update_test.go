@@ -140,27 +140,27 @@ func TestHowFarAPodIs(t *testing.T) {
 		status     corev1.PodStatus
 		want       Pod
 	}{
-		"nothing known":                   {"", corev1.PodStatus{Phase: corev1.PodRunning}, Pod{}},
-		"not started":                     {"", corev1.PodStatus{Phase: corev1.PodPending}, Pod{Idle: true}},
-		"not seen by its kubelet":         {"", corev1.PodStatus{Phase: corev1.PodRunning, ObservedGeneration: 4}, Pod{Unsettled: true}},
-		"seen":                            {"", corev1.PodStatus{Phase: corev1.PodRunning, ObservedGeneration: 5}, Pod{}},
-		"the old container runs":          {"redis=c://1", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{running("c://1")}}, Pod{Unsettled: true}},
-		"the new one does":                {"redis=c://1", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{running("c://2")}}, Pod{}},
-		"one of two runs":                 {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{running("c://1"), waiting("CrashLoopBackOff")}}, Pod{Trouble: "container exporter: CrashLoopBackOff", Down: "exporter"}},
-		"none runs":                       {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{waiting("ImagePullBackOff")}}, Pod{Idle: true, Stuck: "exporter", Trouble: "container exporter: ImagePullBackOff"}},
-		"one of two has no image":         {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{running("c://1"), waiting("ErrImagePull")}}, Pod{Trouble: "container exporter: ErrImagePull", Down: "exporter", Stuck: "exporter"}},
-		"it ended soon":                   {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{ended(59 * time.Second)}}, Pod{Idle: true, Trouble: "container exporter: CrashLoopBackOff"}},
-		"it had run for long":             {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{ended(time.Minute)}}, Pod{Idle: true, Restarts: true, Trouble: "container exporter: CrashLoopBackOff"}},
-		"it ends, and had run for long":   {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{ends(time.Hour)}}, Pod{Idle: true, Restarts: true}},
-		"it ran for long, and no more":    {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{noImage(time.Hour)}}, Pod{Idle: true, Stuck: "exporter", Trouble: "container exporter: ErrImagePull"}},
-		"it is being started":             {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{waiting("ContainerCreating")}}, Pod{Idle: true}},
-		"an init container has no image":  {"", corev1.PodStatus{Phase: corev1.PodPending, InitContainerStatuses: []corev1.ContainerStatus{noImage(time.Hour)}}, Pod{Idle: true, Stuck: "exporter", Trouble: "container exporter: ErrImagePull"}},
-		"an init container took long":     {"", corev1.PodStatus{Phase: corev1.PodPending, InitContainerStatuses: []corev1.ContainerStatus{ends(time.Hour)}}, Pod{Idle: true}},
-		"deferred":                        {"", corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{resize(corev1.PodResizePending, corev1.PodReasonDeferred, 5)}}, Pod{Unsettled: true, Resize: reason.ResizeDeferred, Trouble: "words"}},
-		"infeasible":                      {"", corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{resize(corev1.PodResizePending, corev1.PodReasonInfeasible, 5)}}, Pod{Unsettled: true, Resize: reason.ResizeInfeasible, Trouble: "words"}},
-		"infeasible was what came before": {"", corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{resize(corev1.PodResizePending, corev1.PodReasonInfeasible, 4)}}, Pod{Unsettled: true}},
-		"in progress":                     {"", corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{resize(corev1.PodResizeInProgress, "", 5)}}, Pod{Unsettled: true}},
-		"failed":                          {"", corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{resize(corev1.PodResizeInProgress, corev1.PodReasonError, 5)}}, Pod{Unsettled: true, Resize: reason.ResizeFailed, Trouble: "words"}},
+		"nothing known":                    {"", corev1.PodStatus{Phase: corev1.PodRunning}, Pod{}},
+		"not started":                      {"", corev1.PodStatus{Phase: corev1.PodPending}, Pod{Idle: true}},
+		"not seen by its kubelet":          {"", corev1.PodStatus{Phase: corev1.PodRunning, ObservedGeneration: 4}, Pod{Unsettled: true}},
+		"seen":                             {"", corev1.PodStatus{Phase: corev1.PodRunning, ObservedGeneration: 5}, Pod{}},
+		"the old container runs":           {"redis=c://1@old", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{running("c://1")}}, Pod{Unsettled: true}},
+		"the new one does":                 {"redis=c://1", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{running("c://2")}}, Pod{}},
+		"one of two runs":                  {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{running("c://1"), waiting("CrashLoopBackOff")}}, Pod{Trouble: "container exporter: CrashLoopBackOff", Down: "exporter"}},
+		"none runs":                        {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{waiting("ImagePullBackOff")}}, Pod{Idle: true, Stuck: "exporter", Trouble: "container exporter: ImagePullBackOff"}},
+		"one of two has no image":          {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{running("c://1"), waiting("ErrImagePull")}}, Pod{Trouble: "container exporter: ErrImagePull", Down: "exporter", Stuck: "exporter"}},
+		"it ended soon":                    {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{ended(59 * time.Second)}}, Pod{Idle: true, Trouble: "container exporter: CrashLoopBackOff"}},
+		"it had run for long":              {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{ended(time.Minute)}}, Pod{Idle: true, Restarts: true, Trouble: "container exporter: CrashLoopBackOff"}},
+		"it ends, and had run for long":    {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{ends(time.Hour)}}, Pod{Idle: true, Restarts: true}},
+		"its image is not to be had again": {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{noImage(time.Hour)}}, Pod{Idle: true, Stuck: "exporter", Restarts: true, Trouble: "container exporter: ErrImagePull"}},
+		"it is being started":              {"", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{waiting("ContainerCreating")}}, Pod{Idle: true}},
+		"an init container has no image":   {"", corev1.PodStatus{Phase: corev1.PodPending, InitContainerStatuses: []corev1.ContainerStatus{noImage(time.Hour)}}, Pod{Idle: true, Stuck: "exporter", Trouble: "container exporter: ErrImagePull"}},
+		"an init container took long":      {"", corev1.PodStatus{Phase: corev1.PodPending, InitContainerStatuses: []corev1.ContainerStatus{ends(time.Hour)}}, Pod{Idle: true}},
+		"deferred":                         {"", corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{resize(corev1.PodResizePending, corev1.PodReasonDeferred, 5)}}, Pod{Unsettled: true, Resize: reason.ResizeDeferred, Trouble: "words"}},
+		"infeasible":                       {"", corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{resize(corev1.PodResizePending, corev1.PodReasonInfeasible, 5)}}, Pod{Unsettled: true, Resize: reason.ResizeInfeasible, Trouble: "words"}},
+		"infeasible was what came before":  {"", corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{resize(corev1.PodResizePending, corev1.PodReasonInfeasible, 4)}}, Pod{Unsettled: true}},
+		"in progress":                      {"", corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{resize(corev1.PodResizeInProgress, "", 5)}}, Pod{Unsettled: true}},
+		"failed":                           {"", corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{resize(corev1.PodResizeInProgress, corev1.PodReasonError, 5)}}, Pod{Unsettled: true, Resize: reason.ResizeFailed, Trouble: "words"}},
 	} {
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Generation: 5, Annotations: map[string]string{v1alpha1.AnnotationRestarting: c.restarting}}, Spec: corev1.PodSpec{NodeName: "n"}, Status: c.status}
 		var got Pod
@@ -181,7 +181,7 @@ func TestWhoIsToRestartIsNotForgotten(t *testing.T) {
 	for _, pod := range o.Pods {
 		pod.Spec.Containers = append(pod.Spec.Containers, template.Containers[1])
 		pod.Labels[v1alpha1.LabelRevision] = podspec.Revision(o.Set, nil)
-		pod.Annotations[v1alpha1.AnnotationRestarting] = "redis=c1"
+		pod.Annotations[v1alpha1.AnnotationRestarting] = "redis=c1@redis:6"
 		pod.Status.ContainerStatuses = []corev1.ContainerStatus{
 			{Name: "redis", ContainerID: "c1", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}},
 			{Name: "exporter", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}},
@@ -195,7 +195,7 @@ func TestWhoIsToRestartIsNotForgotten(t *testing.T) {
 		t.Fatalf("%v", changes)
 	}
 	for _, c := range changes {
-		if got := c.After.Annotations[v1alpha1.AnnotationRestarting]; c.Kind != ImagePod || c.After.Spec.Containers[0].Image != c.Before.Spec.Containers[0].Image || got != "redis=c1" {
+		if got := c.After.Annotations[v1alpha1.AnnotationRestarting]; c.Kind != ImagePod || c.After.Spec.Containers[0].Image != c.Before.Spec.Containers[0].Image || got != "redis=c1@redis:6" {
 			t.Errorf("%s: %q is to restart", c, got)
 		}
 	}
@@ -208,5 +208,19 @@ func TestReadySinceTheLastRestart(t *testing.T) {
 	got := Pod{Ready: true, ReadySince: ready.Time}
 	if observeUpdate(pod, &got); !got.ReadySince.Equal(started.Time) {
 		t.Errorf("it is ready since %s", got.ReadySince)
+	}
+}
+
+// An image is changed, and changed back before the kubelet has seen it: what the container was started with is not forgotten, and it is
+// not waited for.
+func TestAnImageThatIsPutBackAtOnce(t *testing.T) {
+	pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "redis", Image: "redis:7"}}}}
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "redis", ContainerID: "c1", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+	for _, image := range []string{"redis:8", "redis:9", "redis:7"} {
+		pod.Annotations = map[string]string{v1alpha1.AnnotationRestarting: containerIDs(pod, []string{"redis"})}
+		pod.Spec.Containers[0].Image = image
+		if got := restarting(pod); len(got) > 0 != (image != "redis:7") {
+			t.Errorf("%s was written, noted is %q, and %v are to restart", image, pod.Annotations[v1alpha1.AnnotationRestarting], got)
+		}
 	}
 }

@@ -82,8 +82,8 @@ func (m *mixture) put(i slots.Instance, p spot) {
 	m.comes(p)
 }
 
-// take takes out an instance that is on that node now, or is gone: -1. An instance that went where another of its kind was to go has its
-// place, and one that went elsewhere leaves one of its kind to none.
+// take takes out an instance that is on that node now, or is gone: -1. If one of its kind was to go there, that place is taken. If not, one
+// of its kind that had no place is one less, or else the first place of its kind is given up, whichever was meant for it.
 func (m *mixture) take(i slots.Instance, number int) {
 	k := m.of[i]
 	delete(m.of, i)
