@@ -365,7 +365,7 @@ var bugs = []bug{
 	{name: "update-two-of-a-shard-at-once", file: "instanceset/decide/update.go", is: "\tu.disturbed[p.shardOf(i)] = true\n", becomes: "", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-one-too-many", file: "instanceset/decide/update.go", is: "free := u.down < u.limit", becomes: "free := u.down <= u.limit", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-too-soon", file: "instanceset/decide/update.go", is: " || i.pod.Unsettled || ", becomes: " || ", scenarios: ofUpdates, apart: true, why: noUpdates},
-	{name: "update-waits-for-what-never-came", file: "instanceset/decide/observe_update.go", is: "if c.State.Running != nil && c.ContainerID", becomes: "if c.ContainerID", scenarios: ofUpdates, seed: 3000045},
+	{name: "update-waits-for-what-never-came", file: "instanceset/decide/observe_update.go", is: "c.State.Running != nil && c.ContainerID != \"\" && had.id", becomes: "c.ContainerID != \"\" && had.id", scenarios: ofUpdates, seed: 3000045},
 	{name: "update-held-back-all-the-same", file: "instanceset/decide/history.go", is: "return i.ordinal < v.spec.UpdateStrategy.Partition", becomes: "return i.ordinal < 0", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-only-is-a-wish", file: "instanceset/decide/steps.go", is: "if d.Class == podspec.Refused || d.Class == podspec.Recreate && p.inPlaceMode() == v1alpha1.InPlaceOnly {", becomes: "if d.Class == podspec.Refused {", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-labelled-too-soon", file: "instanceset/decide/steps.go", is: "\tif !last {\n", becomes: "\tif false {\n", scenarios: ofUpdates, apart: true, why: noUpdates},
