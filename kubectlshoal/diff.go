@@ -88,18 +88,7 @@ func (o *options) diff(ctx context.Context, files []string) (*answer.SetDiff, er
 
 // ofHistory reads what is known of the templates of a set, or the dump.
 func (o *options) ofHistory(ctx context.Context, namespace, name string) (*snapshot.Cluster, error) {
-	if o.dump != "" {
-		return o.snapshot(ctx)
-	}
-	config, reader, err := o.connect()
-	if err != nil {
-		return nil, err
-	}
-	c, err := snapshot.ReadHistory(ctx, reader, o.Now(), namespace, name)
-	if err != nil {
-		return nil, unread(config, err)
-	}
-	return c, nil
+	return o.readOf(ctx, namespace, name, snapshot.ReadHistory)
 }
 
 // setsIn are the InstanceSets of files, as they stand there. What the API server would not take of a file is an error.

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/shoal-dev/shoal/kubectlshoal/answer"
 	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
@@ -99,6 +101,13 @@ func setOf(command string, args []string) (string, error) {
 
 // ofSet reads what the status of a set needs, or the dump.
 func (o *options) ofSet(ctx context.Context, namespace, name string) (*snapshot.Cluster, error) {
+	return o.readOf(ctx, namespace, name, snapshot.ReadSet)
+}
+
+// readOf reads what a question about a set needs, or the dump.
+func (o *options) readOf(ctx context.Context, namespace, name string,
+	read func(ctx context.Context, c client.Reader, now time.Time, namespace, name string) (*snapshot.Cluster, error),
+) (*snapshot.Cluster, error) {
 	if o.dump != "" {
 		return o.snapshot(ctx)
 	}
@@ -106,7 +115,7 @@ func (o *options) ofSet(ctx context.Context, namespace, name string) (*snapshot.
 	if err != nil {
 		return nil, err
 	}
-	c, err := snapshot.ReadSet(ctx, reader, o.Now(), namespace, name)
+	c, err := read(ctx, reader, o.Now(), namespace, name)
 	if err != nil {
 		return nil, unread(config, err)
 	}
