@@ -32,13 +32,21 @@ func TestJudgeUpdate(t *testing.T) {
 		k.Complete(u)
 		return u
 	}
-	const claims = "volumeClaimTemplates: [{metadata: {name: data}, spec: {resources: {requests: {storage: %}}}}]"
+	const claims = "volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], storageClassName: %1, resources: {requests: {storage: %2}}}}]"
+	claim := func(class, size string) string { return strings.NewReplacer("%1", class, "%2", size).Replace(claims) }
+	const onlySize = "of volumeClaimTemplates only resources.requests.storage can be changed"
 	for _, c := range []struct{ was, becomes, want string }{
 		{"replicas: 6, shardSize: 3", "replicas: 9, shardSize: 3", ""},
 		{"replicas: 6, shardSize: 3", "replicas: 8, shardSize: 3", "replicas must be a multiple of shardSize"},
 		{"replicas: 6, shardSize: 3", "replicas: 6, shardSize: 2", "shardSize cannot be changed"},
 		{"replicas: 6, shardSize: 3", "replicas: 6", "shardSize cannot be changed"},
-		{strings.ReplaceAll(claims, "%", "1Gi"), strings.ReplaceAll(claims, "%", "2Gi"), "volumeClaimTemplates cannot be changed"},
+		{claim("fast", "1Gi"), claim("fast", "2Gi"), ""},
+		{claim("fast", "2Gi"), claim("fast", "1Gi"), ""}, // the way back from a growth that failed
+		{claim("fast", "1Gi"), claim("slow", "1Gi"), onlySize},
+		{claim("fast", "1Gi"), strings.ReplaceAll(claim("fast", "1Gi"), "storageClassName: fast, ", ""), onlySize},
+		{claim("fast", "1Gi"), strings.ReplaceAll(claim("fast", "1Gi"), "Once", "Many"), onlySize},
+		{claim("fast", "1Gi"), strings.ReplaceAll(claim("fast", "1Gi"), "name: data", "name: data, labels: {a: b}"), onlySize},
+		{claim("fast", "1Gi"), strings.ReplaceAll(claim("fast", "1Gi"), "name: data", "name: other"), "cannot be renamed"},
 		{"placement: {maxNodes: 3}", "placement: {maxNodes: 4}", ""},
 		{"placement: {maxNodes: 3}", "paused: true", "a set cannot move to another policy"},
 	} {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -44,6 +46,9 @@ func (r *reconciler) load(ctx context.Context, name types.NamespacedName) (decid
 		return o, err
 	}
 	if o.Volumes, err = r.loadVolumes(ctx, &set, o.Claims); err != nil {
+		return o, err
+	}
+	if o.Classes, err = r.loadClasses(ctx, &set, o.Claims); err != nil {
 		return o, err
 	}
 	if o.Switchovers, err = r.loadSwitchovers(ctx, &set); err != nil {
@@ -119,6 +124,39 @@ func (r *reconciler) loadClaims(ctx context.Context, set *v1alpha1.InstanceSet) 
 		}
 	}
 	return claims, nil
+}
+
+// loadClasses finds the StorageClasses of claims that ask for less than their template does. Most sets have none.
+func (r *reconciler) loadClasses(ctx context.Context, set *v1alpha1.InstanceSet, claims []*corev1.PersistentVolumeClaim) ([]*storagev1.StorageClass, error) {
+	var classes []*storagev1.StorageClass
+	known := map[string]bool{}
+	for _, claim := range claims {
+		name := ptr.Deref(claim.Spec.StorageClassName, "")
+		if name == "" || known[name] || !smaller(set, claim) {
+			continue
+		}
+		known[name] = true
+		class := new(storagev1.StorageClass)
+		found, err := r.find(ctx, types.NamespacedName{Name: name}, class)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			classes = append(classes, class)
+		}
+	}
+	return classes, nil
+}
+
+func smaller(set *v1alpha1.InstanceSet, claim *corev1.PersistentVolumeClaim) bool {
+	asked := claim.Spec.Resources.Requests[corev1.ResourceStorage]
+	for n := range set.Spec.VolumeClaimTemplates {
+		t := &set.Spec.VolumeClaimTemplates[n]
+		if stem(claim.Name) == t.Metadata.Name+"-"+set.Name {
+			return asked.Cmp(t.Spec.Resources.Requests[corev1.ResourceStorage]) < 0
+		}
+	}
+	return false
 }
 
 // loadVolumes finds the volumes of the claims, and those that rebuilds have kept for instances of the set.

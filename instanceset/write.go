@@ -77,6 +77,8 @@ func (r *reconciler) apply(ctx context.Context, o decide.Objects, c decide.Chang
 		return r.patch(ctx, o, c, &corev1.PersistentVolumeClaim{}, labels(c, c.Value))
 	case decide.UnlabelClaim:
 		return r.unlabelClaim(ctx, o, c)
+	case decide.GrowClaim:
+		return r.patch(ctx, o, c, &corev1.PersistentVolumeClaim{}, size(c))
 	case decide.RetainVolume:
 		return r.patch(ctx, o, c, &corev1.PersistentVolume{}, retention(c))
 	case decide.DeleteClaim:
@@ -226,7 +228,12 @@ type patchMeta struct {
 }
 
 type patchSpec struct {
-	ReclaimPolicy corev1.PersistentVolumeReclaimPolicy `json:"persistentVolumeReclaimPolicy"`
+	ReclaimPolicy corev1.PersistentVolumeReclaimPolicy `json:"persistentVolumeReclaimPolicy,omitempty"`
+	Resources     *patchResources                      `json:"resources,omitempty"`
+}
+
+type patchResources struct {
+	Requests map[corev1.ResourceName]string `json:"requests"`
 }
 
 func labels(c decide.Change, value any) patchBody {
@@ -239,8 +246,12 @@ func retention(c decide.Change) patchBody {
 			v1alpha1.AnnotationRetainedFor:       c.RetainedFor,
 			v1alpha1.AnnotationRebuildGeneration: strconv.FormatInt(c.Generation, 10),
 		}},
-		Spec: &patchSpec{corev1.PersistentVolumeReclaimRetain},
+		Spec: &patchSpec{ReclaimPolicy: corev1.PersistentVolumeReclaimRetain},
 	}
+}
+
+func size(c decide.Change) patchBody {
+	return patchBody{Spec: &patchSpec{Resources: &patchResources{map[corev1.ResourceName]string{corev1.ResourceStorage: c.Size}}}}
 }
 
 // remove deletes the object with the UID that was decided upon, and no other one of its name.

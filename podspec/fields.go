@@ -190,17 +190,18 @@ func isSize(c change) bool {
 	return c.wants && (c.key() == string(corev1.ResourceCPU) || c.key() == string(corev1.ResourceMemory))
 }
 
-// isRoom: a claim whose volume could not grow may ask for less again, but for more than the volume has (KEP-1790).
+// isRoom is about KEP-1790: a claim whose volume could not grow may ask for less again.
 func isRoom(c change) bool {
 	if !c.wants || !c.had {
 		return false
 	}
-	after := resource.MustParse(c.after)
-	if after.Cmp(resource.MustParse(c.before)) > 0 {
-		return true
-	}
-	has, known := c.claim.Status.Capacity[corev1.ResourceStorage]
-	return known && after.Cmp(has) > 0
+	return Grows(resource.MustParse(c.before), resource.MustParse(c.after), c.claim.Status.Capacity[corev1.ResourceStorage])
+}
+
+// Grows reports whether a claim that asks for a size may ask for another one: for more, or, while its volume has not grown to what was
+// asked, for less, but for more than the volume has (0 while that is not known).
+func Grows(asked, wanted, has resource.Quantity) bool {
+	return wanted.Cmp(asked) > 0 || wanted.Cmp(asked) < 0 && !has.IsZero() && wanted.Cmp(has) > 0
 }
 
 // table finds rows by path.

@@ -353,6 +353,18 @@ const (
 	HandoverFailed Code = 2622
 	// ClaimGoing: somebody has deleted a claim of the instance: without its pod its data would go.
 	ClaimGoing Code = 2623
+	// GrowVolume: the volume grows to what its template asks for.
+	GrowVolume Code = 2624
+	// VolumeGrows: volumes grow to what their templates ask for.
+	VolumeGrows Code = 2625
+	// VolumesWait: no volume may grow now.
+	VolumesWait Code = 2626
+	// VolumeGrowthFailed: a volume could not grow: no other one is tried.
+	VolumeGrowthFailed Code = 2627
+	// VolumeFixed: the StorageClass lets no volume grow.
+	VolumeFixed Code = 2628
+	// VolumesNotByUs: updateStrategy.type is OnDelete: volumes are grown by whoever patches their claims.
+	VolumesNotByUs Code = 2629
 )
 
 type row struct {
@@ -1412,6 +1424,42 @@ func catalogue() []row {
 			Text:    "somebody has deleted a claim of the instance: without its pod its data would go",
 			Meaning: "A claim of the instance was deleted, and is there only as long as the pod that uses it. What the template asks for takes a new pod. The update does not delete the old one, as the data on the claim would go with it.",
 			Advice:  "See that others of the shard are in sync, and delete the pod: the next one starts from the template, without data, and takes it from them. If nobody else has the data, copy it first.",
+		}},
+		{GrowVolume, Entry{
+			Name:    "GrowVolume",
+			Text:    "the volume grows to what its template asks for",
+			Meaning: "volumeClaimTemplates ask for more than the claim does. The claim is changed; its driver and its node do the rest, while the instance runs.",
+			Advice:  "Nothing. kubectl describe pvc shows how it goes.",
+		}},
+		{VolumeGrows, Entry{
+			Name:    "VolumeGrows",
+			Text:    "volumes grow to what their templates ask for",
+			Meaning: "Claims ask for more than their volumes have. The first volume of a template grows alone, then one in each shard at a time.",
+			Advice:  "Nothing. If it takes long, kubectl describe pvc has the driver's events.",
+		}},
+		{VolumesWait, Entry{
+			Name:    "VolumesWait",
+			Text:    "no volume can grow now",
+			Meaning: "The volumes that are left are on nodes that do not answer: what is asked there is done by nobody.",
+			Advice:  "See the nodes. It goes on by itself.",
+		}},
+		{VolumeGrowthFailed, Entry{
+			Name:    "VolumeGrowthFailed",
+			Text:    "a volume could not grow: no other one is tried",
+			Meaning: "The driver or the node could not make the volume as large as its claim asks. The message names it, and why. Its instance goes on with the room that it had. No other volume is asked to grow.",
+			Advice:  "Put a size into volumeClaimTemplates that the driver can give: less than before, but more than the volume has. The claim follows at once. Or mend the driver's trouble: it tries again by itself.",
+		}},
+		{VolumeFixed, Entry{
+			Name:    "VolumeFixed",
+			Text:    "the StorageClass does not let volumes grow",
+			Meaning: "Volumes are smaller than volumeClaimTemplates ask, and their StorageClass does not have allowVolumeExpansion, or is not there. No claim is changed.",
+			Advice:  "Set allowVolumeExpansion in the StorageClass if its driver can do it: this is looked at every minute. Otherwise put the old size back.",
+		}},
+		{VolumesNotByUs, Entry{
+			Name:    "VolumesNotByUs",
+			Text:    "updateStrategy.type is OnDelete: volumes grow when somebody patches their claims",
+			Meaning: "updateStrategy.type is OnDelete: nothing of an instance that runs is changed. New instances get the new size.",
+			Advice:  "Patch the claims one by one, or set type to RollingUpdate.",
 		}},
 	}
 }

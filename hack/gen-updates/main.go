@@ -21,8 +21,8 @@ func main() {
 
 const head = `# Updates
 
-What it takes to bring a change of a template to an instance that runs, as ` + "`updateStrategy`" + ` of an InstanceSet does ([instanceset.md](instanceset.md#updates-of-the-template)). Claims
-are compared by nobody yet.
+What it takes to bring a change of a template to an instance that runs, as ` + "`updateStrategy`" + ` of an InstanceSet does ([instanceset.md](instanceset.md#updates-of-the-template)). Of claims, the set
+lets the size alone be changed ([instanceset.md](instanceset.md#volumes-grow)).
 The page is generated from the table in package ` + "`podspec`" + ` by ` + "`make generate`" + `, and the rows are tried on a real API server
 (` + "`TestTableOfUpdates`" + `): the change must be accepted by the verb of its class, and what takes a new pod must be refused. Not
 tried are rows with nothing to do (but for gates), labels that hold a slot (an admission policy of Shoal refuses them), and of claims

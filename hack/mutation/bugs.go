@@ -36,6 +36,7 @@ var (
 	ofCarrying   = []string{"./roles/switchovers"}
 	ofHandover   = []string{"./roles/handover"}
 	ofUpdates    = []string{"./instanceset/decide"}
+	ofGrowth     = []string{"./instanceset/decide TestScenarios/grow"}
 	ofCommands   = []string{"./kubectlshoal TestScenarios/(diff|undo|rollout|history)"}
 )
 
@@ -48,6 +49,7 @@ const (
 	noReboots      = "in the simulation time goes on over a reboot of a machine, and few reports are under way across one"
 	notPlayed      = "no seed with roles was played against it long enough yet"
 	noUpdates      = "of the seeds that change templates (from 3,000,000 on) none was played against it yet"
+	noGrowth       = "in the simulation no volume grows"
 	noCommands     = "the simulation has nobody who runs kubectl-shoal"
 	rarelyTight    = "they are rarely so short of room that one is missed; plugins/dispersion has tests that are"
 )
@@ -342,6 +344,12 @@ var bugs = []bug{
 	{name: "update-while-the-registry-is-down", file: "instanceset/decide/broken.go", is: "if way.code != 0 || p.ranAsBefore(i) {", becomes: "if way.code != 0 {", scenarios: []string{"./instanceset/decide TestScenarios/update_registry"}, why: "in the simulation registries have no trouble"},
 	{name: "update-waits-for-nobodys-handover", file: "instanceset/decide/handover.go", is: "if i.pod.Role != \"\" || p.mends(i) || p.allDown(i) {", becomes: "if i.pod.Role != \"\" || p.mends(i) {", scenarios: []string{"./instanceset/decide TestScenarios/update_all_start"}, why: "it takes a shard all of whose instances end after a minute, again and again"},
 	{name: "update-waits-for-an-image-that-is-back", file: "instanceset/decide/observe_update.go", is: " && had.image != imageOf(pod, c.Name) {", becomes: " {", scenarios: []string{"./instanceset/decide PutBack"}, why: "it takes an undo between two looks of a kubelet"},
+	{name: "growth-not-alone-at-first", file: "instanceset/decide/grow.go", is: "|| !g.grown[s.nth] && g.asking[s.nth] > 0 ", becomes: "", scenarios: ofGrowth, why: noGrowth},
+	{name: "growth-of-a-whole-shard", file: "instanceset/decide/grow.go", is: " || p.sharded() && g.busy[p.shardOf(s.instance)]", becomes: "", scenarios: ofGrowth, why: noGrowth},
+	{name: "growth-after-a-failure", file: "instanceset/decide/grow.go", is: "if len(g.failed) > 0 || ", becomes: "if ", scenarios: ofGrowth, why: noGrowth},
+	{name: "growth-of-a-fixed-class", file: "instanceset/decide/grow.go", is: "if len(g.fixed) > 0 {", becomes: "if false {", scenarios: ofGrowth, why: noGrowth},
+	{name: "growth-of-masters-first", file: "instanceset/decide/grow.go", is: "case !p.leads(s.instance):", becomes: "case p.leads(s.instance):", scenarios: ofGrowth, why: noGrowth},
+	{name: "growth-without-a-way-back", file: "podspec/fields.go", is: " || wanted.Cmp(asked) < 0 && !has.IsZero() && wanted.Cmp(has) > 0", becomes: "", scenarios: ofGrowth, why: noGrowth},
 	{name: "update-takes-the-master-that-restarts", file: "instanceset/decide/update.go", is: "case p.mends(i) && !p.leadsThrough(i):", becomes: "case p.mends(i):", scenarios: []string{"./test/scenario TestScenarios/update_bad_image"}, seed: 3000051},
 	{name: "update-waits-for-no-sync", file: "instanceset/decide/update.go", is: "return len(p.spec.Roles) == 0 || i.pod.Role != \"\" || !p.shard(i).led", becomes: "return true", scenarios: []string{"./test/scenario TestScenarios/update_"}, apart: true, why: noUpdates},
 	{name: "update-of-what-is-down-waits", file: "instanceset/decide/broken.go", is: "if len(names) == 0 || i.pod.Live == nil || ", becomes: "if i != nil || ", scenarios: []string{"./test/scenario TestScenarios/update_broken"}, seed: 3000007},

@@ -21,7 +21,7 @@ const (
 
 func (p *planner) conditions(t tally) []metav1.Condition {
 	all := slices.Clone(p.Set.Status.Conditions)
-	for _, c := range []metav1.Condition{p.readyCondition(t), p.progressing(t), p.updatingCondition(), p.placed(t), p.rebuildingCondition(), p.paused()} {
+	for _, c := range []metav1.Condition{p.readyCondition(t), p.progressing(t), p.withGrowth(p.updatingCondition()), p.placed(t), p.rebuildingCondition(), p.paused()} {
 		c.Message = cut(c.Message, maxMessage)
 		c.ObservedGeneration = p.Set.Generation
 		c.LastTransitionTime = metav1.NewTime(p.Now)

@@ -29,6 +29,7 @@ type planner struct {
 
 	rebuilding []int32 // ordinals that are being replaced
 	updates    rollout
+	growth     growth
 	ways       map[way]*path // see wayOf
 	// toUpdate are the instances that are to be updated, and replicasLeft the shards in which one of them is not the master.
 	toUpdate, replicasLeft map[int32]bool
@@ -50,6 +51,7 @@ func Decide(s Snapshot) Plan {
 		p.rebuild,
 		p.remove, p.takeOffline, p.clearPending, p.replaceStranded,
 		p.replaceEnded, p.create,
+		p.grow,
 		p.update, // last: it takes what the others leave of the budget
 	}
 	if s.Set.DeletionTimestamp != nil {

@@ -9,6 +9,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -30,6 +31,8 @@ type Objects struct {
 	Revisions []*appsv1.ControllerRevision
 	// Switchovers are those of the set's shards.
 	Switchovers []*v1alpha1.Switchover
+	// Classes are the StorageClasses of claims that ask for less than their template does.
+	Classes []*storagev1.StorageClass
 	// Agent is what agents are made of today.
 	Agent podspec.Agent
 }
@@ -65,6 +68,11 @@ func Observe(now time.Time, o Objects) Snapshot {
 	}
 	s.Revisions = observeRevisions(o.Set, o.Revisions)
 	s.Switchovers = observeSwitchovers(o.Set, o.Switchovers)
+	for _, class := range o.Classes {
+		if allowed := class.AllowVolumeExpansion; allowed != nil && *allowed {
+			s.Expandable = append(s.Expandable, class.Name)
+		}
+	}
 	s.sort()
 	return s
 }
@@ -81,6 +89,7 @@ func (s *Snapshot) sort() {
 		return cmp.Or(cmp.Compare(a.Ordinal, b.Ordinal), cmp.Compare(a.Volumes, b.Volumes))
 	})
 	slices.SortFunc(s.Volumes, func(a, b Volume) int { return cmp.Compare(a.Name, b.Name) })
+	slices.Sort(s.Expandable)
 	slices.SortFunc(s.Nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Switchovers, func(a, b Switchover) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Revisions, func(a, b Revision) int {
@@ -203,7 +212,7 @@ func observeClaim(set *v1alpha1.InstanceSet, claim *corev1.PersistentVolumeClaim
 		}
 		labels := claim.Labels
 		ours := labels[v1alpha1.LabelInstanceSet] == set.Name && labels[v1alpha1.LabelOrdinal] == strconv.Itoa(int(ordinal))
-		return Claim{
+		out := Claim{
 			Ordinal:     ordinal,
 			Volumes:     template,
 			Foreign:     !ours,
@@ -217,9 +226,37 @@ func observeClaim(set *v1alpha1.InstanceSet, claim *corev1.PersistentVolumeClaim
 			Template:    labels[v1alpha1.LabelTemplate],
 			Generation:  number(claim.Annotations[v1alpha1.AnnotationRebuildGeneration]),
 			Created:     claim.CreationTimestamp.Time,
-		}, true
+			Asked:       claim.Spec.Resources.Requests[corev1.ResourceStorage],
+			Has:         claim.Status.Capacity[corev1.ResourceStorage],
+		}
+		if claim.Spec.StorageClassName != nil {
+			out.Class = *claim.Spec.StorageClassName
+		}
+		out.Growth, out.GrowthFailed = observeGrowth(claim)
+		return out, true
 	}
 	return Claim{}, false
+}
+
+// observeGrowth reads how far a growth is. What the resizer and the kubelet say of it stays until they have done it, or are asked for
+// something else.
+func observeGrowth(claim *corev1.PersistentVolumeClaim) (words string, failed bool) {
+	for _, c := range claim.Status.Conditions {
+		if c.Status != corev1.ConditionTrue {
+			continue
+		}
+		switch c.Type {
+		case corev1.PersistentVolumeClaimControllerResizeError, corev1.PersistentVolumeClaimNodeResizeError:
+			failed, words = true, cmp.Or(c.Message, string(c.Type))
+		case corev1.PersistentVolumeClaimFileSystemResizePending:
+			words = cmp.Or(words, "which the node's file system has yet to follow")
+		}
+	}
+	switch s := claim.Status.AllocatedResourceStatuses[corev1.ResourceStorage]; s {
+	case corev1.PersistentVolumeClaimControllerResizeInfeasible, corev1.PersistentVolumeClaimNodeResizeInfeasible:
+		failed, words = true, cmp.Or(words, string(s))
+	}
+	return cut(words, maxDetails), failed
 }
 
 func observeVolume(v *corev1.PersistentVolume) Volume {

@@ -254,3 +254,31 @@ func TestAContainerThatIsDownIsNotWaitedFor(t *testing.T) {
 		}
 	}
 }
+
+// TestObserveGrowth: what drivers and kubelets say of a volume that is to grow.
+func TestObserveGrowth(t *testing.T) {
+	condition := func(kind corev1.PersistentVolumeClaimConditionType, message string) []corev1.PersistentVolumeClaimCondition {
+		return []corev1.PersistentVolumeClaimCondition{{Type: kind, Status: corev1.ConditionTrue, Message: message}}
+	}
+	for name, c := range map[string]struct {
+		conditions []corev1.PersistentVolumeClaimCondition
+		status     corev1.ClaimResourceStatus
+		words      string
+		failed     bool
+	}{
+		"nothing yet":     {},
+		"at it":           {condition(corev1.PersistentVolumeClaimResizing, ""), corev1.PersistentVolumeClaimControllerResizeInProgress, "", false},
+		"file system":     {condition(corev1.PersistentVolumeClaimFileSystemResizePending, ""), corev1.PersistentVolumeClaimNodeResizePending, "which the node's file system has yet to follow", false},
+		"tried again":     {condition(corev1.PersistentVolumeClaimControllerResizeError, "quota"), corev1.PersistentVolumeClaimControllerResizeInProgress, "quota", true},
+		"infeasible":      {nil, corev1.PersistentVolumeClaimControllerResizeInfeasible, "ControllerResizeInfeasible", true},
+		"not on the node": {condition(corev1.PersistentVolumeClaimNodeResizeError, "resize2fs"), corev1.PersistentVolumeClaimNodeResizeInfeasible, "resize2fs", true},
+	} {
+		claim := &corev1.PersistentVolumeClaim{Status: corev1.PersistentVolumeClaimStatus{Conditions: c.conditions}}
+		if c.status != "" {
+			claim.Status.AllocatedResourceStatuses = map[corev1.ResourceName]corev1.ClaimResourceStatus{corev1.ResourceStorage: c.status}
+		}
+		if words, failed := observeGrowth(claim); words != c.words || failed != c.failed {
+			t.Errorf("%s: %q, failed %t; want %q, %t", name, words, failed, c.words, c.failed)
+		}
+	}
+}

@@ -35,6 +35,7 @@ const (
 	CreateClaim     Kind = "CreatePVC"
 	LabelClaim      Kind = "LabelPVC"
 	UnlabelClaim    Kind = "UnlabelPVC"
+	GrowClaim       Kind = "GrowPVC"
 	DeleteClaim     Kind = "DeletePVC"
 	RetainVolume    Kind = "RetainPV"
 	CreateRevision  Kind = "CreateRevision"
@@ -75,6 +76,8 @@ type Change struct {
 	Volumes  int              // CreateClaim: the index in volumeClaimTemplates
 
 	Replicas, Shards int32 // CreatePolicy, UpdatePolicy
+
+	Size string // GrowClaim: the size to ask for
 
 	Label, Value string // LabelPod, LabelClaim, UnlabelClaim
 

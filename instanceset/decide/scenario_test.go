@@ -27,6 +27,8 @@ import (
 //	node a,b out-of-service            nodes, and what is known of them: healthy, silent, out-of-service, gone
 //	pod r-0 node=a ready               makes the pod if it is not there, and changes it (see setPod)
 //	claim data-r-0 retired             makes or changes a claim (see setClaim); gone removes it
+//	driver data-r-0 data-r-1           the driver and the kubelets have grown volumes to what their claims ask
+//	class [expands]                    the StorageClass lets volumes grow, or does not
 //	volume pv-1 gone                   somebody deleted a volume
 //	policy p [targets=(r:3,other:5)] [replicas=9] [outdated] [gone]
 //	                                   a PlacementPolicy of somebody else, with what its status counted of each target
@@ -61,7 +63,7 @@ func TestScenarios(t *testing.T) {
 var verbs = map[string]func(*testing.T, *world, *datadriven.TestData) string{
 	"new": nil, "set": setSpec, "node": setNode, "pod": setPod, "claim": setClaim, "volume": setVolume, "policy": setPolicy,
 	"service": setService, "place": place, "stop": stop, "after": after, "decide": printPlan, "do": do,
-	"kubelet": kubelet, "handover": handover, "history": printHistory,
+	"kubelet": kubelet, "driver": driver, "class": setClass, "handover": handover, "history": printHistory,
 }
 
 func setSpec(t *testing.T, w *world, d *datadriven.TestData) string {
@@ -78,6 +80,10 @@ func setSpec(t *testing.T, w *world, d *datadriven.TestData) string {
 			spec.VolumeClaimTemplates = nil
 			for _, name := range a.Vals {
 				spec.VolumeClaimTemplates = append(spec.VolumeClaimTemplates, v1alpha1.VolumeClaimTemplate{Metadata: v1alpha1.VolumeClaimMeta{Name: name}})
+			}
+		case "size":
+			for t := range spec.VolumeClaimTemplates {
+				spec.VolumeClaimTemplates[t].Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(value)}
 			}
 		case "ordinals":
 			spec.Ordinals = nil
@@ -164,6 +170,20 @@ func kubelet(_ *testing.T, w *world, d *datadriven.TestData) string {
 	for _, a := range d.CmdArgs {
 		w.settle(a.Key)
 	}
+	return "ok"
+}
+
+// driver grows volumes.
+func driver(_ *testing.T, w *world, d *datadriven.TestData) string {
+	for _, a := range d.CmdArgs {
+		claim := w.claims[a.Key]
+		claim.Has, claim.Growth, claim.GrowthFailed = claim.Asked, "", false
+	}
+	return "ok"
+}
+
+func setClass(_ *testing.T, w *world, d *datadriven.TestData) string {
+	w.expands = d.HasArg("expands")
 	return "ok"
 }
 
@@ -375,6 +395,10 @@ func setClaim(t *testing.T, w *world, d *datadriven.TestData) string {
 			claim.Terminating = true
 		case "promised":
 			claim.Node = a.Vals[0]
+		case "infeasible":
+			claim.Growth, claim.GrowthFailed = "no room in the pool", true
+		case "file-system":
+			claim.Growth = "which the node's file system has yet to follow"
 		case "gone":
 			delete(w.volumes, claim.Volume)
 			delete(w.claims, name)

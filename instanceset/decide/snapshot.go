@@ -4,6 +4,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -29,6 +30,8 @@ type Snapshot struct {
 	Revisions []Revision
 	// Switchovers are those of the set's shards, whoever asked for them.
 	Switchovers []Switchover
+	// Expandable are the StorageClasses that let volumes grow, of those whose volumes are smaller than they should be.
+	Expandable []string
 	// Answers to Probes. An instance that was asked and did not answer is an Answer with Unreachable; one that was not
 	// asked has none.
 	Answers []Answer
@@ -117,6 +120,12 @@ type Claim struct {
 	Template    string
 	Generation  int64
 	Created     time.Time
+	Class       string            // StorageClass, "" for none
+	Asked, Has  resource.Quantity // sizes: what the claim asks for, and what its volume has
+	// Growth is what is known of a growth that is not through, for people; GrowthFailed: its driver or its node could not do it, and may
+	// never.
+	Growth       string
+	GrowthFailed bool
 }
 
 // Revision is what a template asked for once, as the history keeps it.

@@ -139,7 +139,7 @@ var worst = []reason.Code{
 	reason.FencingWithdrawn, reason.VolumeUnknown, reason.RebuildHeld, reason.NoReadyPeer, reason.HolderUnproven,
 	reason.VolumeGoneNodeDeleted, reason.NodeDeleted, reason.NodeUnreachable, reason.RebuildManual, reason.RebuildNever, reason.ShardBusy, reason.JustMade,
 	reason.ForeignObject, reason.UnknownContainer, reason.ResizeInfeasible, reason.ResizeFailed, reason.ResizeDeferred, reason.ReplaceTerminal, reason.Unschedulable, reason.InstanceNotReady, reason.AgentNotRunning,
-	reason.HandoverFailed, reason.MemoryWaits, reason.ClaimGoing, reason.RevisionUnknown,
+	reason.HandoverFailed, reason.VolumeGrowthFailed, reason.MemoryWaits, reason.ClaimGoing, reason.RevisionUnknown, reason.VolumeGrows,
 }
 
 func rank(code reason.Code) int {

@@ -55,7 +55,7 @@ type view struct {
 func newView(s Snapshot) *view {
 	s.Pods, s.Claims = slices.Clone(s.Pods), slices.Clone(s.Claims)
 	s.Volumes, s.Nodes, s.Revisions = slices.Clone(s.Volumes), slices.Clone(s.Nodes), slices.Clone(s.Revisions)
-	s.Switchovers = slices.Clone(s.Switchovers)
+	s.Switchovers, s.Expandable = slices.Clone(s.Switchovers), slices.Clone(s.Expandable)
 	s.sort()
 	v := &view{
 		Snapshot: s,

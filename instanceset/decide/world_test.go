@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -32,6 +33,7 @@ type world struct {
 	masters map[string]int64 // pod -> offset, for those that answer as a master
 	history map[string]*Revision
 	orders  map[string]*Switchover
+	expands bool // the StorageClass lets volumes grow
 	keeps   bool // the history is kept behind the back of the plans, which most scenarios are not about
 	serial  int
 
@@ -81,6 +83,9 @@ func (w *world) snapshot() Snapshot {
 			c.Node = w.on[c.Volume]
 		}
 		s.Claims = append(s.Claims, c)
+	}
+	if w.expands {
+		s.Expandable = []string{"disks"}
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.volumes)) {
 		s.Volumes = append(s.Volumes, *w.volumes[name])
@@ -247,7 +252,8 @@ func (w *world) applyToClaim(c Change) error {
 		}
 		w.claims[c.Object] = &Claim{
 			Ordinal: c.Ordinal, Volumes: w.set.Spec.VolumeClaimTemplates[c.Volumes].Metadata.Name, UID: w.uid(),
-			Version: "1", Generation: c.Instance.RebuildGeneration, Created: w.now,
+			Version: "1", Generation: c.Instance.RebuildGeneration, Created: w.now, Class: "disks",
+			Asked: w.set.Spec.VolumeClaimTemplates[c.Volumes].Spec.Resources.Requests[corev1.ResourceStorage],
 		}
 		return nil
 	}
@@ -262,6 +268,12 @@ func (w *world) applyToClaim(c Change) error {
 		}
 	case UnlabelClaim:
 		claim.Retired, claim.Returning = false, false
+	case GrowClaim:
+		size := resource.MustParse(c.Size)
+		if size.Cmp(claim.Asked) < 0 && size.Cmp(claim.Has) <= 0 || !w.expands {
+			return errors.New("the API server refuses that")
+		}
+		claim.Asked, claim.Growth, claim.GrowthFailed = size, "", false
 	case DeleteClaim:
 		claim.Terminating = true
 		w.protect(c.Object)
@@ -299,7 +311,7 @@ func (w *world) place(name, node string) {
 	pod.report()
 	for _, c := range slices.Sorted(maps.Keys(w.claims)) {
 		if claim := w.claims[c]; claim.Ordinal == pod.Ordinal && claim.Volume == "" {
-			claim.Volume, claim.Version = "pv-"+string(claim.UID), "2"
+			claim.Volume, claim.Version, claim.Has = "pv-"+string(claim.UID), "2", claim.Asked
 			w.volumes[claim.Volume] = &Volume{Name: claim.Volume, UID: "v" + claim.UID, Version: "1"}
 			w.on[claim.Volume] = node
 		}

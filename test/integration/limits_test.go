@@ -48,6 +48,7 @@ func TestShoal(t *testing.T) {
 	t.Run("roles", func(t *testing.T) { testRoles(t, k) })
 	t.Run("updates", func(t *testing.T) { testRollout(t, k) })
 	t.Run("an update is taken back", func(t *testing.T) { testUndo(t, k) })
+	t.Run("volumes grow", func(t *testing.T) { testGrow(t, k) })
 	t.Run("signer", func(t *testing.T) { testSigner(t, k) })
 	t.Run("kill -9 in the middle", func(t *testing.T) { testKill(t, k) })
 }
