@@ -282,3 +282,26 @@ func TestObserveGrowth(t *testing.T) {
 		}
 	}
 }
+
+// TestRanForLong: who ran for long may again, and is not taken for broken.
+func TestRanForLong(t *testing.T) {
+	at := func(seconds int64) metav1.Time { return metav1.Unix(seconds, 0) }
+	for name, c := range map[string]struct {
+		last corev1.ContainerStateTerminated
+		want bool
+	}{
+		"an hour":               {corev1.ContainerStateTerminated{StartedAt: at(1e9), FinishedAt: at(1e9 + 3600)}, true},
+		"a moment":              {corev1.ContainerStateTerminated{StartedAt: at(1e9), FinishedAt: at(1e9 + 2)}, false},
+		"could not be started":  {corev1.ContainerStateTerminated{Reason: "StartError", StartedAt: at(0), FinishedAt: at(1e9)}, false},
+		"the node was rebooted": {corev1.ContainerStateTerminated{Reason: "ContainerStatusUnknown", ExitCode: 137}, true},
+	} {
+		pod := &corev1.Pod{}
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
+			Name: "redis", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
+			LastTerminationState: corev1.ContainerState{Terminated: &c.last},
+		}}
+		if _, got := observeDown(pod); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}

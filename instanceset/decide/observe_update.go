@@ -84,9 +84,20 @@ func observeDown(pod *corev1.Pod) (stuck string, restarts bool) {
 				names = append(names, all[i].Name)
 			}
 		}
-		restarts = restarts || i >= len(pod.Status.InitContainerStatuses) && last != nil && last.FinishedAt.Sub(last.StartedAt.Time) >= ranLong
+		restarts = restarts || i >= len(pod.Status.InitContainerStatuses) && last != nil && ranForLong(last)
 	}
 	return strings.Join(names, " "), restarts
+}
+
+// lostContainer is the kubelet's word for a container that is not there any more and of which it knows no times, as after a reboot.
+const lostContainer = "ContainerStatusUnknown"
+
+// ranForLong reports whether a container ran for long, as far as that is known. One that could not be started has 1970 for its start.
+func ranForLong(c *corev1.ContainerStateTerminated) bool {
+	if c.Reason == lostContainer {
+		return true
+	}
+	return c.StartedAt.Unix() > 0 && c.FinishedAt.Sub(c.StartedAt.Time) >= ranLong
 }
 
 // observed reports whether the kubelet has seen the pod as it is. One that never says what it has seen is not asked.

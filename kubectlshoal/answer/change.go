@@ -3,6 +3,7 @@ package answer
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -13,6 +14,7 @@ import (
 	"github.com/shoal-dev/shoal/instanceset/decide"
 	"github.com/shoal-dev/shoal/kubectlshoal/snapshot"
 	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/reason"
 	"github.com/shoal-dev/shoal/slots"
 )
 
@@ -258,7 +260,9 @@ func (s *SetChange) foresee(c *snapshot.Cluster, stored, set *v1alpha1.InstanceS
 // way is what instances of one InstanceChange have in common.
 type way struct {
 	from, to, revision, wanted string
-	underWay                   bool
+	underWay, recreated        bool
+	waits                      reason.Code
+	differences                string // an update that was interrupted has left some with fewer
 }
 
 func (s *SetChange) group(all []decide.Foreseen, already map[int32]decide.Foreseen, blocked map[string]bool) {
@@ -266,7 +270,7 @@ func (s *SetChange) group(all []decide.Foreseen, already map[int32]decide.Forese
 	at := map[way]int{}
 	for _, i := range all {
 		before, was := already[i.Ordinal]
-		w := way{i.From, i.To, i.Revision, i.Wanted, was && before.Wanted == i.Wanted && before.To == i.To}
+		w := way{i.From, i.To, i.Revision, i.Wanted, was && before.Wanted == i.Wanted && before.To == i.To, i.Recreated, i.Code, fmt.Sprint(i.Differences)}
 		if _, known := at[w]; !known {
 			u := InstanceChange{FromTemplate: i.From, Template: i.To, FromRevision: i.Revision, Revision: i.Wanted, UnderWay: w.underWay, Recreated: i.Recreated, Waits: []Wait{}}
 			if i.Code != 0 {
