@@ -115,11 +115,12 @@ func sameRevision(set *v1alpha1.InstanceSet, c decide.Change) func(client.Object
 	}
 }
 
-// renumber gives a revision that is asked for again the highest number, and the cause of that.
+// renumber gives a revision that is asked for again the highest number, and the cause of that. Where nobody has said one, it keeps the one
+// that it had.
 func (r *reconciler) renumber(ctx context.Context, o decide.Objects, c decide.Change) error {
-	meta := map[string]any{
-		"labels":      map[string]any{v1alpha1.LabelTemplate: orNull(c.Template)},
-		"annotations": map[string]any{v1alpha1.AnnotationChangeCause: orNull(causeOf(o.Set))},
+	meta := map[string]any{"labels": map[string]any{v1alpha1.LabelTemplate: orNull(c.Template)}}
+	if cause := causeOf(o.Set); cause != "" {
+		meta["annotations"] = map[string]any{v1alpha1.AnnotationChangeCause: cause}
 	}
 	if c.UID != "" {
 		meta["uid"] = c.UID

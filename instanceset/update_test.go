@@ -174,7 +174,7 @@ func TestARevisionHasItsCause(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Kind, c.Template = decide.UpdateRevision, ""
-	if r := read(); len(r.Annotations) > 0 || r.Labels[v1alpha1.LabelTemplate] != "" || r.Labels[v1alpha1.LabelRevision] != "abc" {
+	if r := read(); r.Annotations[v1alpha1.AnnotationChangeCause] == "" || r.Labels[v1alpha1.LabelTemplate] != "" || r.Labels[v1alpha1.LabelRevision] != "abc" {
 		t.Errorf("asked for again, it has %v and %v", r.Annotations, r.Labels)
 	}
 }
