@@ -132,7 +132,7 @@ AGENTS ?= 10000
 bench-agents: controlplane build ## measure what AGENTS=10000 simulated agents cost the manager, and how soon labels follow
 	go test -tags integration -count=1 -timeout 60m -v -run '^TestManyAgents$$' ./test/integration -agents $(AGENTS)
 
-HEARTBEAT ?= 2m
+HEARTBEAT ?= 5m
 
 .PHONY: bench-reports
 bench-reports: ## measure what hearing AGENTS=10000 agents costs that say nothing new each HEARTBEAT, without a control plane; PROFILE=file for the CPU's

@@ -1200,7 +1200,7 @@ func catalogue() []row {
 		{ReplicaUnheard, Entry{
 			Name:    "ReplicaUnheard",
 			Text:    "a replica has not been heard lately: whether it is in sync is not known",
-			Meaning: "Its agent has sent no report for four minutes, or none since it was made. It keeps its label.",
+			Meaning: "Its agent has sent no report for eight minutes, or none since it was made. It keeps its label.",
 			Advice:  "Look at the container of the agent in its pod.",
 		}},
 		{IssueCertificate, Entry{

@@ -9,5 +9,5 @@
 // Each write names the pod's UID and the version that was decided from. A shard whose pods the cache shows older than they
 // were written is waited for.
 //
-// Nothing here makes an instance a master, or asks one what it is: Sentinels are asked, and agents report.
+// Nothing here makes an instance a master. Sentinels are asked, and agents report: a manager that begins to lead asks them once.
 package roles

@@ -159,7 +159,7 @@ func (j *joiner) join(ctx context.Context, join decide.Join, pod, master *corev1
 	if err != nil {
 		return err
 	}
-	answer, err := j.give(ctx, from, agent.Request{Action: agent.ConfigGet, Parameters: []agent.Parameter{{Name: "min-replicas-to-write"}}})
+	answer, err := j.give(ctx, from, whatItIs())
 	if err != nil {
 		return fmt.Errorf("looking at %s: %w", join.Master, err)
 	}

@@ -25,8 +25,8 @@ var (
 	ErrStandby  = errors.New("this manager does not lead")
 )
 
-// Ledger remembers the latest report of each pod, in memory: after a restart agents are heard again within two minutes and a half, and
-// until then nothing is concluded from their silence.
+// Ledger remembers the latest report of each pod, in memory: after a restart agents are asked (rollCall), and until all of them would have
+// reported by themselves nothing is concluded from their silence.
 type Ledger struct {
 	now   func() time.Time
 	cache client.Reader

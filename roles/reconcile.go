@@ -28,7 +28,7 @@ const FieldOwner = "shoal-manager"
 const (
 	// silence is after how long an instance that was not heard is silent: a heartbeat of its agent with its quarter, and a minute and a half in
 	// which a report that did not arrive is sent five times again.
-	silence = 4 * time.Minute
+	silence = 8 * time.Minute
 	// unseenRecheck is when to look again whether the cache shows what was written.
 	unseenRecheck = 200 * time.Millisecond
 	// hushFor is for how long it is remembered whether most of a set are silent, or their nodes: that costs a look at all its pods.

@@ -77,6 +77,11 @@ func Setup(mgr ctrl.Manager, o Options) (*Ledger, error) {
 	if err := mgr.Add(c.Ledger); err != nil {
 		return nil, fmt.Errorf("adding the ledger of reports: %w", err)
 	}
+	if o.Orders != nil {
+		if err := mgr.Add(&rollCall{c.Ledger, o.Orders.Do, orders.Of, o.HandingOver}); err != nil {
+			return nil, fmt.Errorf("adding the roll call of agents: %w", err)
+		}
+	}
 	if err := addShards(mgr, c, shards, o); err != nil {
 		return nil, fmt.Errorf("setting up the controller of roles: %w", err)
 	}

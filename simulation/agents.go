@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/shoal-dev/shoal/agent"
 	"github.com/shoal-dev/shoal/agent/mtls"
@@ -19,7 +20,7 @@ import (
 // As the agent's flags have them.
 const (
 	pollEvery   = time.Second
-	heartbeat   = 2 * time.Minute
+	heartbeat   = 5 * time.Minute
 	retryLast   = time.Minute
 	askEvery    = time.Minute
 	pushTimeout = 5 * time.Second
@@ -253,6 +254,20 @@ func (w *World) order(instance string, request api.Request) (api.Answer, bool) {
 	answer, news := c.engine.agent.steps.Act(w.ctx, request)
 	c.engine.agent.heed(news)
 	return answer, true
+}
+
+// roll has a manager ask an agent what it is. The answer is a report beside those that the agent sends by itself.
+func (w *World) roll(by *operator, pod *corev1.Pod) {
+	c, there := w.engineNamed(pod.Name)
+	if !there || c.pod != pod.UID || by.crashed || by.asleep() || !c.on.reachable() || w.ha.agentsCut || c.engine.agent == nil || !c.engine.agent.alive() {
+		return
+	}
+	r := c.engine.agent
+	r.heed(r.steps.Look(w.ctx))
+	if report, anything := r.steps.Next(); anything {
+		r.said = report.Role
+		r.arrive(by, report, w.between(time.Millisecond, 20*time.Millisecond))
+	}
 }
 
 // most is whom most Sentinels name, as an agent on a machine hears it.

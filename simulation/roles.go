@@ -102,6 +102,7 @@ func (o *operator) addRoles() error {
 	}
 	c.Ledger.Listen()
 	o.sweep()
+	o.callRoll(roles.CallRounds)
 	return o.addSwitchovers(hands)
 }
 
@@ -137,6 +138,26 @@ func (o *operator) sweep() {
 	})
 }
 
+// callRoll asks the agents that were not heard, so many times.
+func (o *operator) callRoll(rounds int) {
+	if rounds == 0 {
+		return
+	}
+	o.w.after(roles.CallPause, "roll call", func() {
+		if o.crashed {
+			return
+		}
+		if !o.asleep() {
+			unheard, err := o.roles.Ledger.Unheard(o.ctx)
+			o.w.must(err)
+			for n, pod := range unheard {
+				o.w.after(time.Duration(n+1)*roles.CallEvery, "roll call", func() { o.w.roll(o, pod) })
+			}
+		}
+		o.callRoll(rounds - 1)
+	})
+}
+
 // steadiness is since when one instance has been master without any doubt, "" if none is.
 type steadiness struct {
 	uid   types.UID
@@ -145,12 +166,12 @@ type steadiness struct {
 
 // How long something may take.
 const (
-	// reportsForgotten: what was said so long ago decides nothing any more. An instance is silent after four minutes, a report is
+	// reportsForgotten: what was said so long ago decides nothing any more. An instance is silent after eight minutes, a report is
 	// late by a minute at most, and who sleeps longer than that does not lead any more when it wakes.
-	reportsForgotten = 330 * time.Second
+	reportsForgotten = 570 * time.Second
 	// labelledWithin: the next report comes within a heartbeat and a quarter, and the answer of Sentinels to its agent within a minute and a quarter;
 	// what too few Sentinels say is forgotten after 30 seconds, and each shard is looked at every 15.
-	labelledWithin = 255 * time.Second
+	labelledWithin = 480 * time.Second
 )
 
 // judge notes whether the master of a shard is beyond doubt, and wants the one that has been for long to have the label once

@@ -1,7 +1,7 @@
 // Package mtls makes the connections between agents and the manager: TLS 1.3 with a certificate on both sides.
 //
 // Whom a certificate speaks of is its URI (api/agent), and not a name of DNS: an agent is called by the address of its pod.
-// Material is read anew for each connection that is made, of which there is one a minute, and once a second at the most for
+// Material is read anew for each connection that is made, of which there is one in minutes, and once a second at the most for
 // those that are accepted: so there is nothing to watch, and a certificate that was rotated is used at once, as are roots.
 //
 // A client that comes again and again may resume its session (Sessions, ServerOfMany): what it knows of the first connection proves who it

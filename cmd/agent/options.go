@@ -39,7 +39,7 @@ func defaults() *options {
 	return &options{
 		bundle: folder + "credentials.pem", roots: folder + "roots.pem",
 		probe: "redis", address: "127.0.0.1:6379", poll: time.Second, timeout: 500 * time.Millisecond, failures: 3,
-		heartbeat: 2 * time.Minute, actionsAddress: ":9720", metricsAddress: ":9721",
+		heartbeat: 5 * time.Minute, actionsAddress: ":9720", metricsAddress: ":9721",
 	}
 }
 

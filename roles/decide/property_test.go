@@ -84,7 +84,7 @@ func (w *world) event() {
 			w.restartAll()
 		}
 	case 23:
-		w.now = w.now.Add(time.Duration(w.draw("seconds", 120)) * time.Second)
+		w.now = w.now.Add(time.Duration(w.draw("seconds", int(silence/time.Second))) * time.Second)
 		m.hushed = rapid.Bool().Draw(w.t, "hushed")
 	}
 }
@@ -211,17 +211,17 @@ func (w *world) settle() {
 // When everybody falls silent, nothing is written, whatever the labels and the last words were: a manager that is restarted
 // or cut off changes nothing by that.
 func TestMassSilenceChangesNothing(t *testing.T) {
-	silence(t, func(t *rapid.T, s *Snapshot) { s.Hushed = true })
+	fallSilent(t, func(t *rapid.T, s *Snapshot) { s.Hushed = true })
 }
 
 // Silence of some takes no label either, and gives none.
 func TestSilenceAloneMovesNoLabel(t *testing.T) {
-	silence(t, func(*rapid.T, *Snapshot) {})
+	fallSilent(t, func(*rapid.T, *Snapshot) {})
 }
 
-// silence carries plans out until there are none, and lets time pass. Those that come to rest must do nothing then; a property
+// fallSilent carries plans out until there are none, and lets time pass. Those that come to rest must do nothing then; a property
 // that no case comes to proves nothing, so they are counted.
-func silence(t *testing.T, arrange func(*rapid.T, *Snapshot)) {
+func fallSilent(t *testing.T, arrange func(*rapid.T, *Snapshot)) {
 	rested, moved := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		s := anySnapshot(t)
@@ -322,7 +322,7 @@ func TestThePlanHasItsOrder(t *testing.T) {
 }
 
 func anySnapshot(t *rapid.T) Snapshot {
-	s := Snapshot{Now: time.Unix(5000, 0), Silence: 150 * time.Second, Hushed: rapid.Bool().Draw(t, "hushed"), Dark: rapid.IntRange(0, 4).Draw(t, "dark") == 0, Complete: rapid.Bool().Draw(t, "complete")}
+	s := Snapshot{Now: time.Unix(5000, 0), Silence: silence, Hushed: rapid.Bool().Draw(t, "hushed"), Dark: rapid.IntRange(0, 4).Draw(t, "dark") == 0, Complete: rapid.Bool().Draw(t, "complete")}
 	epochs := rapid.Int64Range(0, 3)
 	roles := rapid.SampledFrom([]Role{Master, Master, Replica, Replica, None, Unknown})
 	for _, name := range []string{"r-0", "r-1", "r-2"}[:rapid.IntRange(1, 3).Draw(t, "instances")] {
@@ -331,7 +331,7 @@ func anySnapshot(t *rapid.T) Snapshot {
 			Running: rapid.IntRange(0, 5).Draw(t, "running") > 0, Ready: rapid.IntRange(0, 5).Draw(t, "ready") > 0, Going: rapid.IntRange(0, 5).Draw(t, "going") == 0, Ended: rapid.IntRange(0, 9).Draw(t, "ended") == 0,
 			Stranger: rapid.IntRange(0, 9).Draw(t, "stranger") == 0,
 			Node:     rapid.SampledFrom([]NodeState{NodeHealthy, NodeHealthy, NodeHealthy, NodeSilent, NodeLost}).Draw(t, "node"), Heard: rapid.IntRange(0, 4).Draw(t, "heard") > 0,
-			HeardAt: s.Now.Add(-time.Duration(rapid.IntRange(0, 300).Draw(t, "ago")) * time.Second),
+			HeardAt: s.Now.Add(-time.Duration(rapid.IntRange(0, 2*int(silence/time.Second)).Draw(t, "ago")) * time.Second),
 			Report: Report{
 				Role: roles.Draw(t, "role"), Epoch: epochs.Draw(t, "epoch"),
 				Loading: rapid.IntRange(0, 9).Draw(t, "loading") == 0, Protected: rapid.IntRange(0, 9).Draw(t, "protected") == 0,
@@ -422,9 +422,9 @@ func TestHush(t *testing.T) {
 		hushed          bool
 	}{
 		{0, 10, time.Hour, false}, {5, 10, time.Hour, false}, {6, 10, time.Hour, true}, {10, 10, time.Hour, true},
-		{0, 10, time.Minute, true}, {1, 1, time.Hour, true}, {0, 0, time.Hour, false},
+		{0, 10, silence - 1, true}, {0, 10, silence, false}, {1, 1, time.Hour, true}, {0, 0, time.Hour, false},
 	} {
-		if got := Hush(c.silent, c.running, c.listening, 150*time.Second); got != c.hushed {
+		if got := Hush(c.silent, c.running, c.listening, silence); got != c.hushed {
 			t.Errorf("%+v: %t", c, got)
 		}
 	}

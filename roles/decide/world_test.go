@@ -257,7 +257,7 @@ func (m *manager) look(w *world, name string) {
 }
 
 func (m *manager) snapshot(w *world) Snapshot {
-	s := Snapshot{Now: w.now, Silence: 150 * time.Second, Hushed: m.hushed, HA: m.view, Complete: len(m.cache) == 3}
+	s := Snapshot{Now: w.now, Silence: silence, Hushed: m.hushed, HA: m.view, Complete: len(m.cache) == 3}
 	for name, p := range m.cache {
 		at, heard := m.at[p.uid]
 		s.Instances = append(s.Instances, Instance{

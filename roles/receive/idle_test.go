@@ -41,7 +41,7 @@ import (
 
 var (
 	idleAgents  = flag.Int("idle-agents", 0, "how many agents TestIdleAgents simulates; 0 skips it")
-	idleEvery   = flag.Duration("idle-heartbeat", 2*time.Minute, "how often each of them reports, as --heartbeat of the agent")
+	idleEvery   = flag.Duration("idle-heartbeat", 5*time.Minute, "how often each of them reports, as --heartbeat of the agent")
 	idleProfile = flag.String("idle-profile", "", "file for a CPU profile of the endpoint, from when each agent has reported once")
 	idleFolder  = flag.String("idle-folder", "", "with certificates: TestIdleEndpoint serves; set by TestIdleAgents")
 )
