@@ -523,7 +523,7 @@ func catalogue() []row {
 			Name:    "OverLimits",
 			Text:    "more nodes or instances per node are in use than the limits allow",
 			Meaning: "The limits were lowered while pods were running, or another scheduler placed pods of the group. Nothing is evicted.",
-			Advice:  "Raise the limits again. Or cordon a surplus node and delete its pods: their replacements go to the others. A pod with a local volume stays with it.",
+			Advice:  "Raise the limits again. Or cordon a surplus node and delete its pods, each annotated with shoal.dev/allow-disruption=true before: their replacements go to the others. A pod with a local volume stays with it.",
 		}},
 		{TargetNotFound, Entry{
 			Name:    "TargetNotFound",
@@ -1363,7 +1363,7 @@ func catalogue() []row {
 			Name:    "RevisionUnknown",
 			Text:    "what the pod was made from is not known: it stays as it is",
 			Meaning: "The pod is from before the history of revisions, or what it was made from was deleted. What would change is not known, so that nothing is changed.",
-			Advice:  "Delete the pod when its shard can spare it: the next one is made from the template.",
+			Advice:  "When its shard can spare it, annotate the pod with shoal.dev/allow-disruption=true and delete it: the next one is made from the template.",
 		}},
 		{MasterWaits, Entry{
 			Name:    "MasterWaits",
@@ -1423,7 +1423,7 @@ func catalogue() []row {
 			Name:    "ClaimGoing",
 			Text:    "somebody has deleted a claim of the instance: without its pod its data would go",
 			Meaning: "A claim of the instance was deleted, and is there only as long as the pod that uses it. What the template asks for takes a new pod. The update does not delete the old one, as the data on the claim would go with it.",
-			Advice:  "See that others of the shard are in sync, and delete the pod: the next one starts from the template, without data, and takes it from them. If nobody else has the data, copy it first.",
+			Advice:  "See that others of the shard are in sync, annotate the pod with shoal.dev/allow-disruption=true, and delete it: the next one starts from the template, without data, and takes it from them. If nobody else has the data, copy it first.",
 		}},
 		{GrowVolume, Entry{
 			Name:    "GrowVolume",

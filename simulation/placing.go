@@ -39,7 +39,12 @@ func (w *World) Label(o client.Object, key, value string) error {
 
 // Delete deletes an object without grace, as a user, and returns when it is gone.
 func (w *World) Delete(o client.Object) error {
-	err := w.user.remove(w.ctx, o, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)})
+	options := metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}
+	remove := func() error { return w.user.remove(w.ctx, o, options) }
+	if pod, is := o.(*corev1.Pod); is {
+		remove = func() error { return w.deletePod(pod, options) }
+	}
+	err := remove()
 	if client.IgnoreNotFound(err) != nil {
 		return err
 	}

@@ -262,7 +262,7 @@ func (p *play) deletePod(d dice) {
 	}
 	pod := pods[d.Intn(len(pods))]
 	p.tell("user", "deletes pod %s", pod.Name)
-	p.must(p.user.remove(p.ctx, pod.DeepCopy(), metav1.DeleteOptions{}))
+	p.must(p.World.deletePod(pod.DeepCopy(), metav1.DeleteOptions{}))
 }
 
 // deleteClaim deletes a claim whose data somebody else has.

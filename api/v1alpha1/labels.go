@@ -80,6 +80,10 @@ const (
 	// AnnotationRestarting names the containers whose image was changed last, each with the ID that it had then and the image that it runs
 	// ("redis=containerd://4f1c...@redis:7.0"): the change is done when another one runs, or that image was put back. Written by the InstanceSet controller. On pods.
 	AnnotationRestarting = GroupName + "/restarting"
+	// AnnotationAllowDisruption, AllowDisruption as its value, lets others than shoal-manager delete the instance, and change labels of
+	// Shoal on it that hold no slot; an admission policy asks for it. Written by users, on pods, or on a template for all of its
+	// instances. The pod that comes after it does not have it from the one before.
+	AnnotationAllowDisruption = GroupName + "/allow-disruption"
 	// AnnotationChangeCause is what a person says of a change, on InstanceSets, as on Kubernetes' own workloads. The controller copies it
 	// to the ControllerRevision of the templates that came with it.
 	AnnotationChangeCause = "kubernetes.io/change-cause"
@@ -91,6 +95,9 @@ const (
 	AnnotationIngressBandwidth = "kubernetes.io/ingress-bandwidth"
 	AnnotationEgressBandwidth  = "kubernetes.io/egress-bandwidth"
 )
+
+// AllowDisruption is the value of AnnotationAllowDisruption that counts.
+const AllowDisruption = "true"
 
 // Extended resources of nodes, in Mbit/s: what network devices can receive and send. Pods request them in resources of
 // their containers. Advertised by shoal-manager.

@@ -37,6 +37,7 @@ var (
 	ofHandover   = []string{"./roles/handover"}
 	ofUpdates    = []string{"./instanceset/decide"}
 	ofGrowth     = []string{"./instanceset/decide TestScenarios/grow"}
+	ofGuard      = []string{"./simulation/apiserver Instances"}
 	ofCommands   = []string{"./kubectlshoal TestScenarios/(diff|undo|rollout|history)"}
 )
 
@@ -50,6 +51,7 @@ const (
 	notPlayed      = "no seed with roles was played against it long enough yet"
 	noUpdates      = "of the seeds that change templates (from 3,000,000 on) none was played against it yet"
 	noGrowth       = "in the simulation no volume grows"
+	noGuard        = "in the simulation, people delete instances as the manager"
 	noCommands     = "the simulation has nobody who runs kubectl-shoal"
 	rarelyTight    = "they are rarely so short of room that one is missed; plugins/dispersion has tests that are"
 )
@@ -398,4 +400,16 @@ var bugs = []bug{
 	{name: "foresight-with-masters-first", file: "instanceset/decide/foresee.go", is: " || p.leads(i) && replicas[shard] > 0)", becomes: ")", scenarios: []string{"./instanceset/decide Foresight"}, apart: true, why: noCommands},
 	{name: "foresight-forgets-memory", file: "instanceset/decide/foresee.go", is: "if way.code == 0 && p.keepsMemory(i) {", becomes: "if false {", scenarios: ofCommands, apart: true, why: noCommands},
 	{name: "revision-without-its-cause", file: "instanceset/update.go", is: "if cause := causeOf(o.Set); cause != \"\" {", becomes: "if cause := causeOf(o.Set); cause != cause {", scenarios: []string{"./instanceset ARevision"}, apart: true, why: noCommands},
+
+	// The guard of instances: an admission policy, judged here by the API server's own code, and on a real one in test/integration.
+	{name: "guard-off-for-all", file: "manifests/admission/instance-guard.yaml", is: "'shoal.dev/allow-disruption'].orValue('') != 'true'", becomes: "'shoal.dev/allow-disruption'].orValue('true') != 'true'", scenarios: ofGuard, apart: true, why: noGuard},
+	{name: "guard-asks-the-manager", file: "manifests/admission/instance-guard.yaml", is: "request.userInfo.username != 'system:serviceaccount:shoal-system:shoal-manager'", becomes: "request.userInfo.username != 'nobody'", scenarios: ofGuard, apart: true, why: noGuard},
+	{name: "guard-stops-kubelets", file: "manifests/admission/instance-guard.yaml", is: "'system:nodes' in request.userInfo", becomes: "'system:masters' in request.userInfo", scenarios: ofGuard, apart: true, why: noGuard},
+	{name: "guard-stops-preemption", file: "manifests/admission/instance-guard.yaml", is: "'system:kube-controller-manager',\n      'system:serviceaccount:shoal-system:shoal-scheduler']", becomes: "'system:kube-controller-manager']", scenarios: ofGuard, apart: true, why: noGuard},
+	{name: "guard-stops-the-garbage-collector", file: "manifests/admission/instance-guard.yaml", is: " 'system:serviceaccount:kube-system:generic-garbage-collector',", becomes: "", scenarios: ofGuard, apart: true, why: noGuard},
+	{name: "guard-trusts-kube-system", file: "manifests/admission/instance-guard.yaml", is: "'system:nodes' in request.userInfo.?groups.orValue([])", becomes: "'system:nodes' in request.userInfo.?groups.orValue([]) || 'system:serviceaccounts:kube-system' in request.userInfo.?groups.orValue([])", scenarios: ofGuard, apart: true, why: noGuard},
+	{name: "guard-holds-what-goes", file: "manifests/admission/instance-guard.yaml", is: " || oldObject.metadata.?deletionTimestamp.hasValue() ||", becomes: " ||", scenarios: ofGuard, apart: true, why: noGuard},
+	{name: "guard-forgets-the-status", file: "manifests/admission/instance-guard.yaml", is: "resources: [pods, \"pods/*\"] # labels", becomes: "resources: [pods] # labels", scenarios: ofGuard, apart: true, why: noGuard},
+	{name: "guard-believes-the-request", file: "manifests/admission/instance-guard.yaml", is: "oldObject.metadata.?annotations[?'shoal.dev/allow", becomes: "(request.operation == 'UPDATE' ? object : oldObject).metadata.?annotations[?'shoal.dev/allow", scenarios: ofGuard, apart: true, why: noGuard},
+	{name: "guard-lets-labels-be-added", file: "manifests/admission/instance-guard.yaml", is: "variables.after.map(l, l).filter(l, l.startsWith('shoal.dev/') && !(l in variables.slotLabels) && !(l in variables.before))", becomes: "[]", scenarios: ofGuard, apart: true, why: noGuard},
 }

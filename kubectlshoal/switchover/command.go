@@ -68,7 +68,8 @@ Ctrl-C, and when nothing more is heard, the exit code is 1: how it ends is not k
   kubectl shoal switchover orders/2 --to orders-7                # this one
   kubectl shoal switchover orders/2 --dry-run                    # who is master, who could take over, what speaks against it
   kubectl shoal switchover orders/2 --no-wait -o name            # ask, and print what to look at
-  kubectl shoal switchover orders/2 --policy BestEffort && kubectl delete pod orders-6`,
+  kubectl shoal switchover orders/2 --policy BestEffort &&
+    kubectl annotate pod orders-6 shoal.dev/allow-disruption=true && kubectl delete pod orders-6`,
 		Args:              oneShard,
 		ValidArgsFunction: e.Complete,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"reflect"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -142,7 +144,7 @@ func (s *Server) begin(ctx context.Context, as string, o client.Object, sub stri
 	if err != nil {
 		return call{}, err
 	}
-	c := call{resource: r, user: &user.DefaultInfo{Name: as}, sub: sub, as: r.kind, key: client.ObjectKeyFromObject(o), s: s}
+	c := call{resource: r, user: userOf(as), sub: sub, as: r.kind, key: client.ObjectKeyFromObject(o), s: s}
 	info := &request.RequestInfo{
 		IsResourceRequest: true, APIGroup: c.name.Group, APIVersion: c.name.Version, Resource: c.name.Resource, Subresource: sub,
 		Namespace: c.key.Namespace, Name: c.key.Name,
@@ -150,6 +152,18 @@ func (s *Server) begin(ctx context.Context, as string, o client.Object, sub stri
 	s.writing = write{manager: managerOf(as), sub: sub}
 	c.ctx = request.WithRequestInfo(request.WithUser(request.WithNamespace(ctx, c.key.Namespace), c.user), info)
 	return c, nil
+}
+
+// userOf is who has a name, with the groups that the authenticators of a real server would give it.
+func userOf(name string) user.Info {
+	info := &user.DefaultInfo{Name: name, Groups: []string{user.AllAuthenticated}}
+	if namespace, _, err := serviceaccount.SplitUsername(name); err == nil {
+		info.Groups = append(info.Groups, serviceaccount.MakeGroupNames(namespace)...)
+	}
+	if strings.HasPrefix(name, "system:node:") {
+		info.Groups = append(info.Groups, user.NodesGroup)
+	}
+	return info
 }
 
 func (c call) attributes(operation admission.Operation, options runtime.Object) admission.Attributes {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/manifests"
 )
 
 const (
@@ -26,7 +26,7 @@ const (
 	somebody = "somebody"
 )
 
-var loaded = sync.OnceValues(func() (*Rules, error) { return LoadRules(os.DirFS("../../manifests"), "ns") })
+var loaded = sync.OnceValues(func() (*Rules, error) { return LoadRules(manifests.Files, "ns") })
 
 // fixture is a server with helpers that fail the test.
 type fixture struct {

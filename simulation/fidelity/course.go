@@ -172,6 +172,21 @@ func (c *courseWriter) labels() {
 			c.add(p.by(""))
 		}
 	}
+	c.guard()
 	bind := Step{Verb: "bind", Kind: "pod", Name: "x-1", Node: "n-0", Object: json.RawMessage(`{"metadata":{"labels":{"shoal.dev/placement-policy":"other"}}}`)}
 	c.add(bind, bind.by("manager"))
+}
+
+// guard breaks the rules of the policy that guards instances, and does what it allows.
+func (c *courseWriter) guard() {
+	c.add(create("pod", "g-0", coursePod))
+	force := remove("pod", "g-0").by("")
+	force.Force = true
+	for _, allowed := range []string{`"false"`, `"true"`} {
+		relabel := mergePatch("pod", "g-0", `{"metadata":{"labels":{"shoal.dev/revision":`+allowed+`}}}`).by("")
+		allow := mergePatch("pod", "g-0", `{"metadata":{"annotations":{"shoal.dev/allow-disruption":`+allowed+`}}}`).by("")
+		slot := mergePatch("pod", "g-0", `{"metadata":{"labels":{"shoal.dev/ordinal":"7"}}}`).by("")
+		c.add(relabel, allow, relabel, slot, force)
+	}
+	c.add(create("pod", "g-0", coursePod), remove("pod", "g-0").by("manager"))
 }

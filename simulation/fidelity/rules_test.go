@@ -24,7 +24,7 @@ func TestRecordingBreaksEveryRule(t *testing.T) {
 		said.WriteString(a.Message + "\n")
 	}
 	rules := 0
-	for _, pattern := range []string{"crds/shoal.dev_*.yaml", "admission/slot-labels.yaml"} {
+	for _, pattern := range []string{"crds/shoal.dev_*.yaml", "admission/*-*.yaml"} {
 		files, err := filepath.Glob("../../manifests/" + pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatal(pattern, err)

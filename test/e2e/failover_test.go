@@ -316,9 +316,7 @@ func (f *failover) noneOfThePast(t *testing.T) {
 }
 
 func (f *failover) testDeleted(t *testing.T, master *corev1.Pod) {
-	if out, err := f.ctl(t.Context(), "delete", "pod", master.Name, "--wait=false"); err != nil {
-		t.Fatal(out, err)
-	}
+	f.deleteInstance(t, master.Name)
 	named := f.moves(t, master)
 	f.follows(t, named)
 	if now := f.pod(t, master.Name); now.UID == master.UID {

@@ -100,12 +100,25 @@ func (s *shoal) testRedisUp(t *testing.T) {
 func (s *shoal) testPodDeleted(t *testing.T) {
 	for _, role := range []string{"slave", "master"} {
 		pod := s.withRole(t, role)
-		if out, err := s.ctl(t.Context(), "delete", "pod", pod, "--wait=false"); err != nil {
-			t.Fatal(out, err)
-		}
+		s.deleteInstance(t, pod)
 		s.gone(t, pod)
 		s.whole(t)
 		s.allKeys(t)
+	}
+}
+
+// deleteInstance deletes a pod of an InstanceSet as a person who means it: that nobody but the manager does otherwise is part of it.
+func (w *world) deleteInstance(t *testing.T, pod string) {
+	t.Helper()
+	out, err := w.ctl(t.Context(), "delete", "pod", pod, "--wait=false")
+	if err == nil || !strings.Contains(out, "only the ServiceAccount shoal-system/shoal-manager deletes it") {
+		t.Errorf("%s was deleted unasked: %s %v", pod, out, err)
+	}
+	if out, err := w.ctl(t.Context(), "annotate", "pod", pod, v1alpha1.AnnotationAllowDisruption+"="+v1alpha1.AllowDisruption); err != nil {
+		t.Fatal(out, err)
+	}
+	if out, err := w.ctl(t.Context(), "delete", "pod", pod, "--wait=false"); err != nil {
+		t.Fatal(out, err)
 	}
 }
 

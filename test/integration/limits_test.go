@@ -44,6 +44,7 @@ func TestShoal(t *testing.T) {
 	t.Run("StatefulSets, one per shard", func(t *testing.T) { testStatefulSets(t, k) })
 	t.Run("only the manager declares instances lost", func(t *testing.T) { testLostLabel(t, k) })
 	t.Run("only the manager moves slots", func(t *testing.T) { testSlotLabels(t, k) })
+	t.Run("only the manager deletes instances", func(t *testing.T) { testGuard(t, k) })
 	t.Run("bandwidth of nodes", func(t *testing.T) { testBandwidth(t, k) })
 	t.Run("roles", func(t *testing.T) { testRoles(t, k) })
 	t.Run("updates", func(t *testing.T) { testRollout(t, k) })
@@ -168,7 +169,7 @@ const (
 	freesSlot   = "may set, change or remove the label LABEL: it frees the "
 	holdsSlot   = "may change or remove the label LABEL of an existing object"
 	addsToSet   = "may add labels that hold a slot to what has an InstanceSet"
-	handsByBind = "may hand labels that hold a slot to a pod by a Binding"
+	handsByBind = "may hand labels of Shoal to a pod by a Binding"
 )
 
 // denied wants the words of the rule that is meant: another error, or that of another rule, would prove nothing.

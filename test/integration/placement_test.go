@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -186,7 +187,7 @@ func (k kit) deleteSome(t *testing.T, ns, name string, random *rand.Rand, number
 			if p.Spec.NodeName == "" || homes[p.Name] != "" || p.DeletionTimestamp != nil || deleted == 3 { // a few at a time
 				continue
 			}
-			if err := k.client.Delete(ctx, p, client.Preconditions{UID: &p.UID}); err != nil {
+			if err := k.deletePod(ctx, p, client.Preconditions{UID: &p.UID}); err != nil {
 				return err
 			}
 			homes[p.Name], deleted = p.Spec.NodeName, deleted+1
@@ -261,8 +262,16 @@ func (k kit) placeStrict(t *testing.T, ns string, random *rand.Rand) {
 // clear removes what a seed left, so that the next one finds the nodes empty.
 func (k kit) clear(t *testing.T, ns string) {
 	t.Helper()
+	ofNoSet, err := labels.Parse("!" + v1alpha1.LabelInstanceSet) // pods of sets go with them, and nobody else may delete those
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, kind := range []client.Object{&v1alpha1.InstanceSet{}, &v1alpha1.PlacementPolicy{}, &corev1.Pod{}, &corev1.PersistentVolumeClaim{}} {
-		if err := k.client.DeleteAllOf(t.Context(), kind, client.InNamespace(ns)); err != nil {
+		which := []client.DeleteAllOfOption{client.InNamespace(ns)}
+		if _, pods := kind.(*corev1.Pod); pods {
+			which = append(which, client.MatchingLabelsSelector{Selector: ofNoSet})
+		}
+		if err := k.client.DeleteAllOf(t.Context(), kind, which...); err != nil {
 			t.Fatal(err)
 		}
 	}
