@@ -38,7 +38,7 @@ type Assessment struct {
 
 // Assess judges a group. Replicas is R, the instances that the group wants in all; Group.Remaining of them have no slot.
 // With Group.Rows it is exact also where instances that are placed already block their siblings.
-// It costs O(N log N log R), and, for a group with rows that is not feasible, O(log R) plans.
+// No number above MaxReplicas is tried. It costs O(N log N log R), and, for a group with rows that is not feasible, O(log R) plans.
 func Assess(g Group, replicas int) Assessment {
 	a := Assessment{
 		Feasible:       g.feasible(),
@@ -63,7 +63,7 @@ func Assess(g Group, replicas int) Assessment {
 		})
 	}
 	if g.MaxPerNode > 0 {
-		a.NeedPerNode = leastGroup(g.MaxPerNode, max(g.MaxPerNode, replicas), func(m int) Group {
+		a.NeedPerNode = leastGroup(g.MaxPerNode, max(g.MaxPerNode, min(replicas, MaxReplicas)), func(m int) Group {
 			h := g
 			h.MaxPerNode = m
 			return h
@@ -71,7 +71,7 @@ func Assess(g Group, replicas int) Assessment {
 	}
 	a.NeedUncordoned = leastGroup(0, a.Cordoned, g.uncordoned)
 	if a.NewNodeRoom = g.newNodeRoom(); a.NewNodeRoom > 0 {
-		a.NeedNewNodes = leastGroup(0, g.Remaining, func(n int) Group { return g.enlarged(n, a.NewNodeRoom) })
+		a.NeedNewNodes = leastGroup(0, min(g.Remaining, MaxReplicas), func(n int) Group { return g.enlarged(n, a.NewNodeRoom) })
 	}
 	return a
 }

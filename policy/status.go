@@ -136,13 +136,17 @@ func (s snapshot) set(status *v1alpha1.PlacementPolicyStatus, kind string, v ver
 	meta.SetStatusCondition(&status.Conditions, c)
 }
 
-func (s snapshot) wanted() int {
+// wanted is R, as far as a group can be that large: a StatefulSet may ask for two thousand million.
+func (s snapshot) wanted() int { return int(min(s.asked(), placement.MaxReplicas)) }
+
+// asked is what the policy or its scale targets ask for.
+func (s snapshot) asked() int64 {
 	if s.policy.Spec.Replicas != nil {
-		return int(*s.policy.Spec.Replicas)
+		return int64(*s.policy.Spec.Replicas)
 	}
-	sum := 0
+	sum := int64(0)
 	for _, t := range s.targets {
-		sum += int(t.Replicas)
+		sum += int64(t.Replicas)
 	}
 	return sum
 }
@@ -275,6 +279,9 @@ func (s snapshot) feasible(g placement.Group, a placement.Assessment, held []slo
 	replicas := s.total(held)
 	if len(s.missing) > 0 {
 		return verdict{code: reason.TargetNotFound, message: reason.TargetNotFound.Because("%s does not exist", strings.Join(s.missing[:min(len(s.missing), 10)], ", "))}
+	}
+	if asked := s.asked(); asked > placement.MaxReplicas {
+		return verdict{code: reason.TooManyReplicas, message: reason.TooManyReplicas.Because("%d replicas are asked for, and at most %d are counted", asked, placement.MaxReplicas)}
 	}
 	if a.LimitsTooTight {
 		return verdict{code: reason.LimitsTooTight, message: reason.LimitsTooTight.Because("%s: %s", a.TooTight(), a.Advice())}

@@ -60,6 +60,8 @@ const (
 	LastInstances Code = 1207
 	// MajorityOnNode: one node holds instances of so many shards that a majority of the masters may be there.
 	MajorityOnNode Code = 1208
+	// TooManyReplicas: the scale targets want more instances than a group can have.
+	TooManyReplicas Code = 1209
 	// LoadUnknown: the load of too many nodes could not be measured.
 	LoadUnknown Code = 1301
 	// LoadKnown: the load of nodes is measured again.
@@ -548,6 +550,12 @@ func catalogue() []row {
 			Text:    "one node holds instances of so many shards that a majority of the masters may be there",
 			Meaning: "A Redis Cluster elects a new master only while a majority of its masters is alive. Masters move, so a node that holds instances of half of the shards or more may hold the masters of all of these; if it is lost then, nothing fails over by itself. Whether the masters are there now, and whether the shards are one Redis Cluster at all, a PlacementPolicy cannot know. Shards that Sentinel watches are not affected.",
 			Advice:  "For a Redis Cluster, set maxInstancesPerNode to at most (shards - 1) / 2, rounded down, with enough nodes for it, or keep its masters on different nodes.",
+		}},
+		{TooManyReplicas, Entry{
+			Name:    "TooManyReplicas",
+			Text:    "the scale targets want more instances than a group can have",
+			Meaning: "The workloads that the policy names in scaleTargetRefs ask for more than 20000 instances together, which is the largest group. The policy counts 20000, and the limits are kept; more pods than that are placed as they come, and nothing is planned for those that nobody has created yet.",
+			Advice:  "Correct the replicas of the workload whose number is wrong: status.targets has what was read of each. A larger group has to be divided among several policies.",
 		}},
 		{LoadUnknown, Entry{
 			Name:    "LoadUnknown",

@@ -160,7 +160,7 @@ type PlacementPolicyStatus struct {
 	// pods are held until it is current.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// replicas is the number of instances that the group wants: spec.replicas, or the sum over scaleTargetRefs.
+	// replicas is the number of instances that the group wants: spec.replicas, or the sum over scaleTargetRefs, of which at most 20000 are counted.
 	// +optional
 	Replicas int32 `json:"replicas"`
 	// targets are the scaleTargetRefs that exist, with the replicas that each of them had when replicas was summed. An

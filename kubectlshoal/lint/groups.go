@@ -90,6 +90,11 @@ func (g *groups) replicasNamed(namespace string, ref v1alpha1.ScaleTargetRef) (i
 
 // assess says, in the words of the policy's status, that not even an empty cluster with nodes as large as one likes would do.
 func assess(add adder, o object, path string, limits v1alpha1.PlacementLimits, replicas, shards int) {
+	if replicas > placement.MaxReplicas {
+		text := reason.TooManyReplicas.Because("%d replicas are asked for, and at most %d are counted", replicas, placement.MaxReplicas)
+		add(o, path, text, reason.TooManyReplicas.String())
+		return
+	}
 	numbers := slots.LimitsOf(limits, replicas)
 	if numbers.MaxNodes == 0 || limits.Mode == v1alpha1.PlacementBestEffort || replicas == 0 {
 		return

@@ -197,3 +197,12 @@ func (c *drifting) pokeAt(pod *corev1.Pod) {
 }
 
 func (c *drifting) object(of []any, what string) any { return of[r2(c.T, 0, len(of)-1, what)] }
+
+func TestACountThatNoGroupCanHaveIsNotBelieved(t *testing.T) {
+	for said, want := range map[int32]int{-2147483644: 0, 7: 7, 2147483647: placement.MaxReplicas} {
+		p := &v1alpha1.PlacementPolicy{Status: v1alpha1.PlacementPolicyStatus{Replicas: said}}
+		if got := policyFrom(p).replicas; got != want {
+			t.Errorf("a status says %d replicas, and %d are planned for, not %d", said, got, want)
+		}
+	}
+}

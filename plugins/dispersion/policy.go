@@ -30,6 +30,7 @@ func policyFrom(p *v1alpha1.PlacementPolicy) policy {
 	} else {
 		out.counted, out.replicas = p.Status.ObservedGeneration == p.Generation, int(p.Status.Replicas)
 	}
+	out.replicas = min(max(0, out.replicas), placement.MaxReplicas) // a status may say anything
 	return out
 }
 
