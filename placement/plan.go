@@ -63,23 +63,24 @@ func NewPlan(g Group) Plan {
 // choose returns the nodes that the group may use in the end, by index, those in use first.
 func (g Group) choose() []int {
 	var open, closed []int
+	capacity := make([]int, len(g.Nodes))
 	for n := range g.Nodes {
+		capacity[n] = g.Capacity(g.Nodes[n])
 		switch {
 		case g.Nodes[n].Held > 0:
 			open = append(open, n)
-		case g.Capacity(g.Nodes[n]) > 0:
+		case capacity[n] > 0:
 			closed = append(closed, n)
 		}
 	}
-	capacity := func(n int) int { return g.Capacity(g.Nodes[n]) }
-	slices.SortStableFunc(closed, func(a, b int) int { return capacity(b) - capacity(a) })
+	slices.SortStableFunc(closed, func(a, b int) int { return capacity[b] - capacity[a] })
 	openable := len(closed)
 	if g.MaxNodes > 0 {
 		openable = min(openable, max(0, g.MaxNodes-len(open)))
 	}
 	level := g.level(append(slices.Clone(open), closed[:openable]...))
 	slices.SortStableFunc(closed, func(a, b int) int {
-		return cmp.Or(min(capacity(b), level)-min(capacity(a), level), cmp.Compare(g.Nodes[a].Load, g.Nodes[b].Load))
+		return cmp.Or(min(capacity[b], level)-min(capacity[a], level), cmp.Compare(g.Nodes[a].Load, g.Nodes[b].Load))
 	})
 	return append(open, closed[:openable]...)
 }

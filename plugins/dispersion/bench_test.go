@@ -9,8 +9,10 @@ import (
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
+	"k8s.io/utils/ptr"
 
 	"github.com/shoal-dev/shoal/api/config"
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/placement"
 	"github.com/shoal-dev/shoal/plugins/loadbalance"
 )
@@ -210,6 +212,79 @@ func benchmarkMixture(b *testing.B, waiting int, sharded bool) {
 		next++
 	}
 	b.ReportMetric(float64(spent.Nanoseconds())/float64(b.N), "ns/pod")
+}
+
+// BenchmarkArrivals schedules the pods of a group without a policy, of which K is given by the arguments, one by one: each arrives when
+// one before it has its node, so that nobody knows how many are still to come. Those of different sizes wait three at a time.
+func BenchmarkArrivals(b *testing.B) {
+	for _, n := range []int{1000, 5000} {
+		for _, kind := range []string{"equal", "sharded", "mixed"} {
+			b.Run(fmt.Sprintf("nodes=%d/%s", n, kind), func(b *testing.B) {
+				a := newArrivals(b, n, kind)
+				a.next() // the first one also fills what is kept
+				a.spent = 0
+				for b.Loop() {
+					a.next()
+				}
+				b.ReportMetric(float64(a.spent.Nanoseconds())/float64(b.N), "ns/pod")
+			})
+		}
+	}
+}
+
+// arrivals is a cluster for a group without a policy, which may use a tenth of the nodes.
+type arrivals struct {
+	*crowd
+	kind    string
+	waiting []*corev1.Pod
+	come    int
+	spent   time.Duration
+}
+
+func newArrivals(t testing.TB, n int, kind string) *arrivals {
+	t.Helper()
+	limits := config.GroupLimits{MaxNodes: ptr.To(int32(n / 10)), MaxPerShard: ptr.To[int32](1)}
+	a := &arrivals{crowd: &crowd{world: newWorld(t, config.DispersionArgs{Defaults: limits})}, kind: kind}
+	for i := range n {
+		a.node(fmt.Sprintf("node-%04d", i), 64, 110)
+	}
+	if kind == "mixed" {
+		a.arrives()
+		a.arrives()
+	}
+	return a
+}
+
+// arrives is one more pod.
+func (a *arrivals) arrives() {
+	size, shard := "1", ""
+	switch a.kind {
+	case "mixed":
+		size = []string{"1", "2", "4"}[a.come%3]
+	case "sharded":
+		shard = fmt.Sprintf("s-%d", a.come/3)
+	}
+	pod := sized(fmt.Sprintf("p-%d", a.come), shard, size)
+	delete(pod.Labels, v1alpha1.LabelPlacementPolicy)
+	pod.Labels[v1alpha1.LabelCluster] = "c"
+	a.come++
+	a.arrive(pod)
+	a.waiting = append(a.waiting, pod)
+}
+
+// next schedules the one that has waited for longest, after another one has come.
+func (a *arrivals) next() {
+	a.arrives()
+	a.snap()
+	pod := a.waiting[0]
+	a.waiting = a.waiting[1:]
+	start := time.Now()
+	node := a.first(pod)
+	a.spent += time.Since(start)
+	if node == "" {
+		a.t.Fatalf("no node for %s", pod.Name)
+	}
+	a.bind(pod, node)
 }
 
 // first is the first node that is named and allowed.

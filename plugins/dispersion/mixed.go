@@ -35,9 +35,10 @@ func (s *state) blend(pod *corev1.Pod) bool {
 		m = s.pack(own)
 		x.mixtures[s.group] = m
 	}
-	if s.view.plan != m.plan { // each size has a view of its own, and whatever is published is of this packing
+	if s.view.plan != m.plan || m.joined { // each size has a view of its own, and whatever is published is of this packing
 		s.view.plan = m.plan
 		x.publish(s.view, s.replicas)
+		m.joined = false
 	}
 	if m != kept {
 		m.seen = x.changes.end()

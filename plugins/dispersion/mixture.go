@@ -19,6 +19,7 @@ type mixture struct {
 	plan     *plan // how many instances each node holds in the end
 	leftOver int   // known instances without a node
 	least    int   // instances that have no place whatever is done with the others
+	joined   bool  // it has changed since its plan was made known
 	seen     int   // how much of the changelog there was
 
 	moved  map[slots.Instance]bool // their slots or pods have changed since the last cycle
@@ -73,6 +74,7 @@ func (m *mixture) put(i slots.Instance, p spot) {
 	}
 	if p.number < 0 {
 		r.none++
+		m.leftOver++
 		return
 	}
 	if r.count[p.number]++; r.count[p.number] == 1 {
@@ -91,6 +93,7 @@ func (m *mixture) take(i slots.Instance, number int) {
 	if r.count[number] == 0 {
 		if r.none > 0 {
 			r.none--
+			m.leftOver--
 			return
 		}
 		number = r.numbers[0]
@@ -158,7 +161,10 @@ func (m *mixture) follow(s *state) bool {
 			continue
 		}
 		if len(m.unknown) == 0 {
-			return false
+			if s.group.Policy != "" || !m.join(s, i, w.shape) {
+				return false
+			}
+			continue
 		}
 		m.goes(m.unknown[0])
 		m.put(i, spot{w.shape, m.unknown[0].number})
@@ -170,6 +176,64 @@ func (m *mixture) follow(s *state) bool {
 		m.unknown = m.unknown[:last]
 	}
 	return m.stands(s)
+}
+
+// join finds a place for an instance that nobody knew of, in a group without a policy, of which nobody knows how many are to come: to pack
+// all anew for each would cost tens of milliseconds. It goes to a further node while there may be one, the largest first, and then to the
+// one that holds the fewest in the end. False asks for a packing; where one has left out others already, this one waits as well.
+func (m *mixture) join(s *state, i slots.Instance, wants shape) bool {
+	for len(m.plan.quota) < len(s.view.seats) {
+		m.plan.quota = append(m.plan.quota, 0)
+	}
+	best, seats, quota := -1, s.view.seats, m.plan.quota
+	if s.view.used+m.opens < s.limits.MaxNodes {
+		for number := range seats {
+			if seats[number].held > 0 || m.coming[number] != nil || best >= 0 &&
+				cmp.Or(cmp.Compare(seats[best].capacity, seats[number].capacity), cmp.Compare(seats[number].load, seats[best].load)) >= 0 {
+				continue
+			}
+			if m.takes(s, number, wants) {
+				best = number
+			}
+		}
+	}
+	if best < 0 {
+		for _, number := range m.plan.opened {
+			if seats[number].held == 0 && m.coming[number] == nil || best >= 0 &&
+				cmp.Or(cmp.Compare(quota[number], quota[best]), cmp.Compare(seats[number].load, seats[best].load)) >= 0 {
+				continue
+			}
+			if m.takes(s, number, wants) {
+				best = number
+			}
+		}
+	}
+	m.joined = true
+	if best < 0 {
+		m.put(i, spot{wants, -1})
+		return m.leftOver > 1
+	}
+	m.put(i, spot{wants, best})
+	if quota[best] == 0 {
+		quota[best] = int(seats[best].held)
+	}
+	m.plan.raise(best)
+	return m.nodeStands(s, best)
+}
+
+// takes reports whether a node can take one more, beside what is to come to it.
+func (m *mixture) takes(s *state, number int, wants shape) bool {
+	seat, asks, count, siblings := &s.view.seats[number], wants.asks, 1, 0
+	if c := m.coming[number]; c != nil {
+		asks, count, siblings = asks.Plus(c.asks), count+c.count, c.shards[wants.shard]
+	}
+	if l := s.limits.MaxPerNode; seat.avoided || l > 0 && int(seat.held)+count > l {
+		return false
+	}
+	if l := s.limits.MaxPerShard; wants.shard != "" && l > 0 && s.tally.PerShard[wants.shard][s.index.nodes[number].name]+siblings >= l {
+		return false
+	}
+	return asks.Fits(s.freeFor(number, asks))
 }
 
 // stands reports whether every instance can still go where it should: room, M, K and the shard rule. It judges the nodes that have changed.

@@ -28,7 +28,6 @@ func (s *state) pack(own shape) *mixture {
 	}
 	packing, bound := s.packed(wanted, len(absent))
 	wanted, m.least = wanted[:len(packing.Node)], bound
-	m.leftOver = leftOut(packing, len(absent))
 	m.plan = &plan{quota: make([]int, len(s.view.seats)), level: packing.Level, remaining: -1} // no other plan is like it
 	for number, seat := range s.view.seats {
 		m.plan.quota[number] = int(seat.held)

@@ -156,11 +156,14 @@ func (p *plan) outgrown(shard string) bool {
 
 // planOf is the plan of a view, the one that it has if that still holds. Reachable is how many can be placed at best; tight
 // asks for rows. Shard is that of the pod at hand, if it needs a row.
-func (x *index) planOf(v *view, tight bool, shard string, shards, replicas, remaining, reachable int) *plan {
+func (x *index) planOf(v *view, tight bool, shard string, shards, replicas, remaining, reachable int, s *state) *plan {
 	if p := v.plan; p != nil {
 		if len(v.moves) > 0 {
 			p.follow(v.moves, v.seats)
 			v.moves = v.moves[:0]
+		}
+		if v.group.Policy == "" && !p.broken && p.tight == tight && p.extend(s, remaining) {
+			x.publish(v, replicas)
 		}
 		if !p.broken && p.tight == tight && p.remaining == remaining && remaining-reachable >= p.gap && !p.outgrown(shard) {
 			return p
@@ -197,6 +200,90 @@ func (x *index) planOf(v *view, tight bool, shard string, shards, replicas, rema
 	v.plan, v.moves = p, v.moves[:0]
 	x.publish(v, replicas)
 	return p
+}
+
+// extend plans for instances that have come since, of a group without a policy, of which nobody knows how many are to come: to plan all
+// of it anew for each would cost milliseconds on thousands of nodes. Each goes to the lowest node of the plan, or to a further one, as
+// the plan would have it if what it has were placed. It reports whether it has changed anything; where there is no such node, and there
+// was none for the others that came, the plan stands as it is, and otherwise it does not.
+func (p *plan) extend(s *state, remaining int) bool {
+	if p.rows != nil || p.remaining >= remaining {
+		return false
+	}
+	v := s.view
+	for len(p.quota) < len(v.seats) {
+		p.quota, p.at = append(p.quota, 0), append(p.at, -1)
+	}
+	changed := false
+	for p.remaining < remaining {
+		number := p.lowest(s)
+		switch {
+		case number >= 0:
+			p.raise(number)
+			p.rerank(number, &v.seats[number])
+			changed = true
+		case !p.short || p.grown:
+			return changed
+		default:
+			p.gap++
+		}
+		p.remaining++
+	}
+	return changed
+}
+
+// lowest is the node that gets one more; -1 for none.
+func (p *plan) lowest(s *state) int {
+	v := s.view
+	best := -1
+	if l := v.limits.MaxNodes; l == 0 || len(p.opened) < l {
+		for number := range v.seats {
+			seat := &v.seats[number]
+			if p.quota[number] > 0 || seat.capacity <= 0 || int(seat.capacity) < s.guard.Need {
+				continue
+			}
+			if best >= 0 {
+				b := &v.seats[best]
+				if cmp.Or(cmp.Compare(min(int(b.capacity), p.level), min(int(seat.capacity), p.level)), cmp.Compare(seat.load, b.load)) >= 0 {
+					continue
+				}
+			}
+			if !s.met(number) {
+				best = number
+			}
+		}
+		if best >= 0 {
+			return best
+		}
+	}
+	for _, number := range p.opened {
+		seat := &v.seats[number]
+		if p.more(number, *seat) >= int(seat.capacity) {
+			continue
+		}
+		if best >= 0 && cmp.Or(cmp.Compare(p.quota[number], p.quota[best]), cmp.Compare(seat.load, v.seats[best].load)) >= 0 {
+			continue
+		}
+		if !s.met(number) {
+			best = number
+		}
+	}
+	return best
+}
+
+// raise has one more instance go to a node.
+func (p *plan) raise(number int) {
+	if p.quota[number]++; p.quota[number] == 1 {
+		at, _ := slices.BinarySearch(p.opened, number)
+		p.opened = slices.Insert(p.opened, at, number)
+		if p.ranks != nil {
+			p.ranks = slices.Insert(p.ranks, at, noRank)
+			for i := at; i < len(p.opened); i++ {
+				p.at[p.opened[i]] = int32(i)
+			}
+		}
+	}
+	p.level = max(p.level, p.quota[number])
 }
 
 // rowsOf are the shards of a group and their names, see slots.Rows.

@@ -133,6 +133,9 @@ func (s *state) judge(rules policy, pod *corev1.Pod) {
 	}
 	tight := slack > 0 && most < remaining+slack
 	last := slack > 0 && remaining <= lastFew && (s.limits.MaxNodes > 0 || replicas > len(x.marks))
+	if s.group.Policy == "" && remaining == 1 {
+		last = false // nobody knows whether it is the last, and there is nobody to go around
+	}
 	if tight {
 		slack = 0
 	}
@@ -146,11 +149,16 @@ func (s *state) judge(rules policy, pod *corev1.Pod) {
 	if s.pinned != "" {
 		shard = ""
 	}
-	s.plan = x.planOf(s.view, tight || last, shard, shards, replicas, remaining, min(most, remaining))
+	s.plan = x.planOf(s.view, tight || last, shard, shards, replicas, remaining, min(most, remaining), s)
 	s.level = max(1, min(s.plan.level, maxLevel))
 	if s.plan.rows != nil && shard != "" {
 		s.fixed, s.row = tight, s.plan.row(shard)
 	}
+}
+
+// met reports whether siblings keep the pod from a node.
+func (s *state) met(number int) bool {
+	return s.shard != "" && s.limits.MaxPerShard > 0 && s.siblings[s.index.nodes[number].name] >= s.limits.MaxPerShard
 }
 
 // lastFew is how many instances may remain when each shard gets a row of its own although there is room to spare. Without rows
