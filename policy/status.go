@@ -199,7 +199,7 @@ func (s snapshot) lostNodes(group slots.Group) int {
 func (s snapshot) group(held []slots.Slot, perNode map[string]int) placement.Group {
 	g := placement.Group{
 		Limits:    slots.LimitsOf(s.policy.Spec.PlacementLimits, s.total(held)),
-		Shards:    s.shards(),
+		Shards:    s.shards(held),
 		Remaining: max(0, s.total(held)-instances(held)),
 	}
 	example := s.example()
@@ -267,12 +267,31 @@ func (s snapshot) example() *corev1.Pod {
 	return example
 }
 
-// shards is 0 when the group has none, or when their number is not known: then it is not considered.
-func (s snapshot) shards() int {
+// shards is 0 when the group has none, or when their number is not known: then it is not considered. It is known where the policy says it,
+// or where all instances are there, as in the scheduler; there are never fewer than have names.
+func (s snapshot) shards(held []slots.Slot) int {
 	if s.example().Labels[v1alpha1.LabelShard] == "" {
 		return 0
 	}
-	return s.policy.Spec.ShardCount()
+	names, known := map[string]bool{}, map[slots.Instance]bool{}
+	count := func(i slots.Instance, shard string) {
+		if known[i] = true; shard != "" {
+			names[shard] = true
+		}
+	}
+	for _, slot := range held {
+		count(slot.Instance, slot.Shard)
+	}
+	for _, pod := range s.world.Pods {
+		if pod.Spec.NodeName == "" {
+			count(slots.InstanceOfPod(pod), pod.Labels[v1alpha1.LabelShard])
+		}
+	}
+	said := s.policy.Spec.ShardCount()
+	if said == 0 && len(known) < s.wanted() {
+		return 0
+	}
+	return max(said, len(names))
 }
 
 func (s snapshot) feasible(g placement.Group, a placement.Assessment, held []slots.Slot) verdict {
