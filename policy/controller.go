@@ -64,7 +64,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	status := statusOf(s)
 	var again ctrl.Result
-	if !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionFeasible) {
+	if !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionFeasible) || status.Instances < status.Replicas {
 		again.RequeueAfter = lookAgain
 	}
 	if apiequality.Semantic.DeepEqual(status, p.Status) {
@@ -78,8 +78,8 @@ func (r *reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return again, nil
 }
 
-// lookAgain is how often a policy that is not feasible is looked at. Room also comes from pods of other groups, which
-// are not watched for it.
+// lookAgain is how often a policy is looked at that is not feasible, or of which instances are still to be placed. Room also comes from
+// pods of other groups, and goes to them, and those are not watched for it.
 const lookAgain = 30 * time.Second
 
 func groupOf(o client.Object) []string {

@@ -105,8 +105,8 @@ func TestTargetsAreCountedWhenAllExist(t *testing.T) {
 	if err := a.Create(t.Context(), instanceSet()); err != nil {
 		t.Fatal(err)
 	}
-	if result, err = a.reconcile(t); err != nil || result.RequeueAfter != 0 {
-		t.Errorf("%v, %v", result, err)
+	if result, err = a.reconcile(t); err != nil || result.RequeueAfter != lookAgain {
+		t.Errorf("%v, %v: want to look again, as nothing is placed yet, and others may take the room", result, err)
 	}
 	if s := a.status(t); s.ObservedGeneration != 1 || s.Replicas != 5 || !meta.IsStatusConditionTrue(s.Conditions, v1alpha1.ConditionFeasible) {
 		t.Errorf("with both targets: %+v", s)

@@ -22,7 +22,7 @@ import (
 //
 //	status R=6 M=2 K=3 [m=1] [shards=3]
 //	status targets=(a:3,b:1,c) M=2 [observed=2]       c does not exist
-//	5x node cpu=4 [cordoned]          nodes n-0, n-1, ... that have 4 CPUs
+//	5x node cpu=4 [cordoned] [tainted]  nodes n-0, n-1, ... that have 4 CPUs
 //	2x pods on=n-0 [shard=s] [lost]   instances of the policy, each wants one CPU
 //	1x pending [cpu=4] [only=x]       an instance without a node; it asks for 4 CPUs; it selects nodes with a label that none has
 //	1x volumes on=n-0 [retired]       instances whose local volume is there and whose pod is not
@@ -122,6 +122,9 @@ func addNode(s *snapshot, args map[string]string) {
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("n-%d", len(s.nodes))}}
 	n.Status.Allocatable = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(args["cpu"]), corev1.ResourcePods: resource.MustParse("110")}
 	_, n.Spec.Unschedulable = args["cordoned"]
+	if _, tainted := args["tainted"]; tainted {
+		n.Spec.Taints = []corev1.Taint{{Key: "dedicated", Effect: corev1.TaintEffectNoSchedule}}
+	}
 	s.nodes = append(s.nodes, n)
 }
 

@@ -320,7 +320,12 @@ func (s snapshot) feasible(g placement.Group, a placement.Assessment, held []slo
 		return verdict{code: reason.NotEnoughRoom, unknown: true, message: reason.NotEnoughRoom.Because("no room for %d of %d replicas within the limits: %s", a.Unplaceable, replicas, text)}
 	}
 	if !a.Feasible {
-		return verdict{code: reason.NotEnoughRoom, message: reason.NotEnoughRoom.Because("no room for %d of %d replicas within the limits: %s", a.Unplaceable, replicas, a.Advice())}
+		text := fmt.Sprintf("no room for %d of %d replicas within the limits: %s", a.Unplaceable, replicas, a.Advice())
+		nobody := len(s.world.Pods) == 0
+		if nobody {
+			text += "; no pod names the policy yet, so that this holds for pods that tolerate no taint"
+		}
+		return verdict{code: reason.NotEnoughRoom, unknown: nobody, message: reason.NotEnoughRoom.Because("%s", text)}
 	}
 	return verdict{code: reason.Feasible, ok: true, message: reason.Feasible.Text()}
 }
