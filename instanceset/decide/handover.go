@@ -106,10 +106,15 @@ func (p *planner) noteCandidates(candidates []*instance) {
 	}
 }
 
+// mustHandOver reports whether the instance is not disturbed before another one is master, or that was tried.
+func (p *planner) mustHandOver(i *instance) bool {
+	return p.leads(i) && p.switchoverMode() != v1alpha1.UpdateSwitchoverNone
+}
+
 // handedOver reports whether the instance may be disturbed as far as its role goes. It asks for a handover where one is needed.
 // The limits allow it to be disturbed.
 func (p *planner) handedOver(i *instance) bool {
-	if !p.leads(i) || p.switchoverMode() == v1alpha1.UpdateSwitchoverNone {
+	if !p.mustHandOver(i) {
 		return true
 	}
 	best := p.switchoverMode() == v1alpha1.UpdateSwitchoverBestEffort

@@ -207,6 +207,9 @@ func (p *planner) mayDisturb(i *instance, again bool) bool {
 	case p.handingOver(i):
 		p.waitUpdate(i, reason.HandingOver)
 		return false
+	case again && p.mustHandOver(i) && !p.shardSpares(i): // nobody could take over
+		p.waitUpdate(i, reason.UpdateWaits)
+		return false
 	case again: // nobody is served less
 		return p.handedOver(i)
 	case p.leads(i) && p.replicasLeft[p.shardOf(i)]:
