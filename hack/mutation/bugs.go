@@ -340,7 +340,7 @@ var bugs = []bug{
 	{name: "managers-image-at-once", file: "instanceset/decide/create.go", is: "if like := p.agentsLike()[b.Revision]; like != nil {", becomes: "if like := p.agentsLike()[b.Revision]; like != nil && like.Terminating {", scenarios: []string{"./instanceset/decide NewManager"}, apart: true, why: noCertificates},
 
 	// Updates.
-	{name: "update-disturbs-masters", file: "instanceset/decide/handover.go", is: "if !p.leads(i) || p.switchoverMode()", becomes: "if i != nil || p.switchoverMode()", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-disturbs-masters", file: "instanceset/decide/handover.go", is: "return p.leads(i) && p.switchoverMode()", becomes: "return i == nil && p.switchoverMode()", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-masters-first", file: "instanceset/decide/update.go", is: "case p.leads(i) && p.replicasLeft[p.shardOf(i)]:", becomes: "case false:", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-forgets-the-way-before", file: "instanceset/decide/steps.go", is: "strings.Join(append(passed, p.revision(i)), \" \")", becomes: "strings.Join(append(passed[:0], p.revision(i)), \" \")", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-while-the-registry-is-down", file: "instanceset/decide/broken.go", is: "if way.code != 0 || p.ranAsBefore(i) {", becomes: "if way.code != 0 {", scenarios: []string{"./instanceset/decide TestScenarios/update_registry"}, why: "in the simulation registries have no trouble"},
@@ -400,7 +400,7 @@ var bugs = []bug{
 	{name: "done-before-all-serve", file: "kubectlshoal/answer/rollout.go", is: "if phase.Done() && s.Available < s.Instances {", becomes: "if false {", scenarios: ofCommands, apart: true, why: noCommands},
 	{name: "foresight-with-masters-first", file: "instanceset/decide/foresee.go", is: " || p.leads(i) && replicas[shard] > 0)", becomes: ")", scenarios: []string{"./instanceset/decide Foresight"}, apart: true, why: noCommands},
 	{name: "foresight-forgets-memory", file: "instanceset/decide/foresee.go", is: "if way.code == 0 && p.keepsMemory(i) {", becomes: "if false {", scenarios: ofCommands, apart: true, why: noCommands},
-	{name: "revision-without-its-cause", file: "instanceset/update.go", is: "if cause := causeOf(o.Set); cause != \"\" {", becomes: "if cause := causeOf(o.Set); cause != cause {", scenarios: []string{"./instanceset ARevision"}, apart: true, why: noCommands},
+	{name: "revision-without-its-cause", file: "instanceset/update.go", is: "cause != \"\" {\n\t\t\trevision", becomes: "cause == \"\" {\n\t\t\trevision", scenarios: []string{"./instanceset ARevision"}, apart: true, why: noCommands},
 
 	// The guard of instances: an admission policy, judged here by the API server's own code, and on a real one in test/integration.
 	{name: "guard-off-for-all", file: "manifests/admission/instance-guard.yaml", is: "'shoal.dev/allow-disruption'].orValue('') != 'true'", becomes: "'shoal.dev/allow-disruption'].orValue('true') != 'true'", scenarios: ofGuard, apart: true, why: noGuard},
