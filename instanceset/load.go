@@ -3,6 +3,7 @@ package instanceset
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/instanceset/decide"
+	"github.com/shoal-dev/shoal/podspec"
 )
 
 // shared are objects of the cache itself: nothing here changes them, and copying 10,000 pods for each event would cost
@@ -148,13 +150,18 @@ func (r *reconciler) loadClasses(ctx context.Context, set *v1alpha1.InstanceSet,
 	return classes, nil
 }
 
+// smaller reports whether a claim asks for less than any template would have it.
 func smaller(set *v1alpha1.InstanceSet, claim *corev1.PersistentVolumeClaim) bool {
 	asked := claim.Spec.Resources.Requests[corev1.ResourceStorage]
 	for n := range set.Spec.VolumeClaimTemplates {
-		t := &set.Spec.VolumeClaimTemplates[n]
-		if stem(claim.Name) == t.Metadata.Name+"-"+set.Name {
-			return asked.Cmp(t.Spec.Resources.Requests[corev1.ResourceStorage]) < 0
+		volume := &set.Spec.VolumeClaimTemplates[n]
+		if stem(claim.Name) != volume.Metadata.Name+"-"+set.Name {
+			continue
 		}
+		if asked.Cmp(podspec.Size(set, volume, "")) < 0 {
+			return true
+		}
+		return slices.ContainsFunc(set.Spec.Templates, func(t v1alpha1.InstanceTemplate) bool { return asked.Cmp(podspec.Size(set, volume, t.Name)) < 0 })
 	}
 	return false
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -119,6 +120,12 @@ func Claim(set *v1alpha1.InstanceSet, template *v1alpha1.VolumeClaimTemplate, i 
 	identity(set, i, labels)
 	annotations := merge(template.Metadata.Annotations)
 	annotations[v1alpha1.AnnotationRebuildGeneration] = strconv.FormatInt(i.RebuildGeneration, 10)
+	spec := *template.Spec.DeepCopy()
+	if i.Template != nil {
+		if size, said := storageOf(set, template, i.Template.Name); said {
+			spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: size.DeepCopy()}
+		}
+	}
 	return &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:   set.Namespace,
@@ -126,6 +133,29 @@ func Claim(set *v1alpha1.InstanceSet, template *v1alpha1.VolumeClaimTemplate, i 
 			Labels:      labels,
 			Annotations: annotations,
 		},
-		Spec: *template.Spec.DeepCopy(),
+		Spec: spec,
 	}
+}
+
+// Size is what a claim of an instance asks for; template is the instance's entry in spec.templates, "" for none. It is 0 where the claim
+// says nothing.
+func Size(set *v1alpha1.InstanceSet, claim *v1alpha1.VolumeClaimTemplate, template string) resource.Quantity {
+	size, _ := storageOf(set, claim, template)
+	return size
+}
+
+// storageOf also tells whether anything is said at all.
+func storageOf(set *v1alpha1.InstanceSet, claim *v1alpha1.VolumeClaimTemplate, template string) (size resource.Quantity, said bool) {
+	for t := range set.Spec.Templates {
+		if set.Spec.Templates[t].Name != template {
+			continue
+		}
+		for _, v := range set.Spec.Templates[t].Volumes {
+			if v.Name == claim.Metadata.Name {
+				return v.Storage, true
+			}
+		}
+	}
+	size, said = claim.Spec.Resources.Requests[corev1.ResourceStorage]
+	return size, said
 }

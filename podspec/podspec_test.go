@@ -207,3 +207,33 @@ func wantMap(t *testing.T, what string, got, want map[string]string) {
 		}
 	}
 }
+
+// TestClaimsOfTemplates: an entry of spec.templates may say how large its volumes are, also for a pod of an older revision.
+func TestClaimsOfTemplates(t *testing.T) {
+	set := &v1alpha1.InstanceSet{}
+	set.Name = "r"
+	data := v1alpha1.VolumeClaimTemplate{Metadata: v1alpha1.VolumeClaimMeta{Name: "data"}}
+	data.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
+	set.Spec.VolumeClaimTemplates = []v1alpha1.VolumeClaimTemplate{data, {Metadata: v1alpha1.VolumeClaimMeta{Name: "log"}}}
+	set.Spec.Templates = []v1alpha1.InstanceTemplate{{Name: "big", Volumes: []v1alpha1.VolumeOverride{{Name: "data", Storage: resource.MustParse("4Gi")}}}}
+	big := &set.Spec.Templates[0]
+	for name, c := range map[string]struct {
+		volume   int
+		instance Instance
+		want     string
+	}{
+		"plain":                  {0, Instance{}, "1Gi"},
+		"of the template":        {0, Instance{Template: big}, "4Gi"},
+		"of an old revision":     {0, Instance{Template: big, Asked: &Asked{}}, "4Gi"},
+		"another volume":         {1, Instance{Template: big}, "0"},
+		"a template that is not": {0, Instance{Template: &v1alpha1.InstanceTemplate{Name: "gone"}}, "1Gi"},
+	} {
+		claim := Claim(set, &set.Spec.VolumeClaimTemplates[c.volume], c.instance)
+		if got := claim.Spec.Resources.Requests.Storage().String(); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+	if got := data.Spec.Resources.Requests.Storage().String(); got != "1Gi" {
+		t.Errorf("the set was changed: %s", got)
+	}
+}

@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -52,6 +53,7 @@ type InstanceSetList struct {
 // +kubebuilder:validation:XValidation:rule="has(self.placement) == has(oldSelf.placement) && has(self.placementPolicyRef) == has(oldSelf.placementPolicyRef) && (!has(self.placementPolicyRef) || self.placementPolicyRef == oldSelf.placementPolicyRef)",message="a set cannot move to another policy: running pods carry its label. Change the limits inside placement or in the policy itself, or create a new set"
 // +kubebuilder:validation:XValidation:rule="!has(self.templates) || self.templates.map(t, t.replicas).sum() <= self.replicas",message="the replicas of templates add up to more than replicas: lower them, or raise replicas"
 // +kubebuilder:validation:XValidation:rule="has(self.volumeClaimTemplates) == has(oldSelf.volumeClaimTemplates) && (!has(self.volumeClaimTemplates) || self.volumeClaimTemplates.map(v, v.metadata.name) == oldSelf.volumeClaimTemplates.map(v, v.metadata.name))",message="volumeClaimTemplates cannot be renamed, added, removed or reordered: claims are named after them. Create a new set"
+// +kubebuilder:validation:XValidation:rule="!has(self.templates) || self.templates.all(t, !has(t.volumes) || t.volumes.all(v, has(self.volumeClaimTemplates) && self.volumeClaimTemplates.exists(c, c.metadata.name == v.name)))",message="volumes of templates must have the names of entries of volumeClaimTemplates"
 // +kubebuilder:validation:XValidation:rule="!has(self.roles) || has(self.shardSize)",message="roles need shardSize: an exclusive role is one of the instances that hold copies of the same data"
 // +kubebuilder:validation:XValidation:rule="has(self.roles) == has(self.roleProvider)",message="roles and roleProvider come together: set both, or none"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.roles) || has(self.roles)",message="roles cannot be removed: pods would keep labels that nobody looks after. Create a new set"
@@ -212,6 +214,25 @@ type InstanceTemplate struct {
 	// +listMapKey=name
 	// +optional
 	Containers []ContainerOverride `json:"containers,omitempty"`
+	// volumes replace the size of claims, by the name of their entry in volumeClaimTemplates. The volume of an instance that
+	// comes to this template grows to it; one that leaves it keeps its size.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Volumes []VolumeOverride `json:"volumes,omitempty"`
+}
+
+// VolumeOverride replaces the size of one claim.
+type VolumeOverride struct {
+	// name of the entry in volumeClaimTemplates.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +required
+	Name string `json:"name"`
+	// storage is the size that the claim asks for. The API server makes no claim of 0 or less.
+	// +required
+	Storage resource.Quantity `json:"storage"`
 }
 
 // ContainerOverride replaces parts of one container of spec.template.

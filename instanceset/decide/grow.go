@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -112,7 +111,7 @@ func (p *planner) surveyVolumes() (candidates []smaller) {
 			continue
 		}
 		for t, c := range i.claims {
-			wanted := p.spec.VolumeClaimTemplates[t].Spec.Resources.Requests[corev1.ResourceStorage]
+			wanted := podspec.Size(p.Set, &p.spec.VolumeClaimTemplates[t], p.templateName(i))
 			if c == nil || c.Volume == "" || c.Has.IsZero() || c.Terminating || c.Lost || c.Retired || wanted.IsZero() {
 				continue
 			}

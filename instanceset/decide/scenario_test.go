@@ -266,17 +266,22 @@ func parseOrdinals(parts []string) *v1alpha1.Ordinals {
 	return &o
 }
 
-// parseTemplates reads name:replicas[:container], where the container gets another image.
+// parseTemplates reads name:replicas[:container][:size], where the container gets another image, and the volume data another size.
 func parseTemplates(t *testing.T, parts []string) []v1alpha1.InstanceTemplate {
 	var all []v1alpha1.InstanceTemplate
 	for _, part := range parts {
 		f := strings.Split(part, ":")
 		container := "redis"
-		if len(f) == 3 {
+		if len(f) >= 3 {
 			container = f[2]
 		}
+		var volumes []v1alpha1.VolumeOverride
+		if len(f) == 4 {
+			volumes = []v1alpha1.VolumeOverride{{Name: "data", Storage: resource.MustParse(f[3])}}
+		}
 		all = append(all, v1alpha1.InstanceTemplate{
-			Name: f[0], Replicas: int32p(t, f[1]),
+			Volumes: volumes,
+			Name:    f[0], Replicas: int32p(t, f[1]),
 			Containers: []v1alpha1.ContainerOverride{{Name: container, Image: f[0]}},
 		})
 	}

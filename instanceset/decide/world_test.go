@@ -253,7 +253,7 @@ func (w *world) applyToClaim(c Change) error {
 		w.claims[c.Object] = &Claim{
 			Ordinal: c.Ordinal, Volumes: w.set.Spec.VolumeClaimTemplates[c.Volumes].Metadata.Name, UID: w.uid(),
 			Version: "1", Generation: c.Instance.RebuildGeneration, Created: w.now, Class: "disks",
-			Asked: w.set.Spec.VolumeClaimTemplates[c.Volumes].Spec.Resources.Requests[corev1.ResourceStorage],
+			Asked: podspec.Claim(w.set, &w.set.Spec.VolumeClaimTemplates[c.Volumes], c.Instance).Spec.Resources.Requests[corev1.ResourceStorage],
 		}
 		return nil
 	}
