@@ -251,14 +251,14 @@ type listening struct {
 	busy     chan struct{}
 }
 
-func listen(t *testing.T, all, perAddress int) *listening {
+func listen(t *testing.T, all, unproven, perAddress int) *listening {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := &listening{accepted: make(chan net.Conn, 10), busy: make(chan struct{}, 10)}
-	b.bounded = bound(l, all, perAddress, func() { b.busy <- struct{}{} })
+	b.bounded = bound(l, all, unproven, perAddress, func() { b.busy <- struct{}{} })
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -314,7 +314,7 @@ func next[T any](t *testing.T, from <-chan T) T {
 // One that holds connections open keeps nobody out, of its own address neither: the oldest that has not shown who it is makes room.
 // All together have a bound.
 func TestConnectionsAreBounded(t *testing.T) {
-	b := listen(t, 3, 2)
+	b := listen(t, 3, 3, 2)
 	oldest := b.dial(t, "127.0.0.2")
 	next(t, b.accepted)
 	b.dial(t, "127.0.0.2")
@@ -343,6 +343,27 @@ func TestConnectionsAreBounded(t *testing.T) {
 	case <-time.After(50 * time.Millisecond):
 	}
 	_ = third.Close()
+}
+
+// From many addresses together no more are open that have not shown who they are than leave room for others.
+func TestConnectionsOfManyAddressesAreBounded(t *testing.T) {
+	b := listen(t, 20, 2, 2)
+	known := b.dial(t, "127.0.0.2")
+	if !next(t, b.accepted).(*connection).is("a") {
+		t.Fatal("it is one too many")
+	}
+	oldest := b.dial(t, "127.0.0.3")
+	b.dial(t, "127.0.0.4")
+	b.dial(t, "127.0.0.5")
+	if next(t, b.busy); !ends(t, oldest) {
+		t.Fatal("the oldest connection of all addresses stays")
+	}
+	if err := known.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := known.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("one that has shown who it is was ended: %v", err)
+	}
 }
 
 // A session tells who began it. Whether that is still somebody is asked each time: of the roots, of the clock, and of who decides.
@@ -425,7 +446,7 @@ func TestConnectionsOfASessionAreBounded(t *testing.T) {
 
 // Connections that have shown who they are count for that, and no more for their address. A pod has a few of them.
 func TestConnectionsOfAnIdentityAreBounded(t *testing.T) {
-	b := listen(t, 20, 2)
+	b := listen(t, 20, 20, 2)
 	var of []*connection
 	for n := range maxPerIdentity + 1 {
 		b.dial(t, "127.0.0.2")
@@ -470,6 +491,56 @@ func TestAPodThatHoldsConnectionsOpen(t *testing.T) {
 	}
 	if e.refusals("busy") == 0 {
 		t.Error("it has as many as it likes")
+	}
+}
+
+// until is a connection that goes silent once it has sent so many encrypted records.
+type until struct {
+	net.Conn
+	records int
+	reached chan struct{}
+	ended   <-chan struct{}
+}
+
+func (u *until) Write(b []byte) (int, error) {
+	const header, encrypted = 5, 23 // RFC 8446, 5.1
+	for at := 0; at+header <= len(b); {
+		end := at + header + int(b[at+3])<<8 + int(b[at+4])
+		if b[at] == encrypted {
+			if u.records--; u.records < 0 {
+				close(u.reached)
+				<-u.ended
+				return at, net.ErrClosed
+			}
+		}
+		if _, err := u.Conn.Write(b[at:end]); err != nil {
+			return at, err
+		}
+		at = end
+	}
+	return len(b), nil
+}
+
+// Whoever shows the certificate of a pod, which is no secret, without its key is not counted as that pod.
+func TestACertificateAloneProvesNothing(t *testing.T) {
+	e := start(t)
+	own := e.ca.Own(t, pod)
+	for range maxPerIdentity {
+		c, err := net.Dial("tcp", e.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		held := &until{c, 1, make(chan struct{}), t.Context().Done()} // its certificate, and not its signature
+		go func() {
+			_ = tls.Client(held, mtls.Client(own, func(*x509.Certificate) error { return nil })).HandshakeContext(t.Context())
+		}()
+		next(t, held.reached)
+	}
+	for range 10 { // the server looks at what it got before the first of them has ended, or at the last
+		if status, text := e.send(t, own, "POST", agent.ReportPath, report(t)); status != 204 || e.refusals("busy") != 0 {
+			t.Fatalf("%d %s, %v refusals", status, text, e.refusals("busy"))
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package receive
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -97,7 +96,7 @@ func (s *Server) tryToLead(ctx context.Context) error {
 }
 
 func (s *Server) serve(ctx context.Context, l net.Listener) error {
-	bounded := bound(l, maxConnections, maxPerAddress, func() { s.refuse("busy", "an address has too many connections that do not show who they are") })
+	bounded := bound(l, maxConnections, maxUnproven, maxPerAddress, func() { s.refuse("busy", "an address has too many connections that do not show who they are") })
 	server := &http.Server{
 		Handler: s.handler(), ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, MaxHeaderBytes: 8 << 10,
 		ErrorLog: log.New(io.Discard, "", 0), // whoever scans ports would fill the log; they are counted
@@ -106,42 +105,13 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
 	admit := func(c *x509.Certificate) error { _, err := agent.IdentityOf(c); return err }
 	refused := func(r *mtls.Refused) { s.refuse(r.Reason, agent.Clip(r.Error())) }
-	config := mtls.ServerOfMany(s.o.Own, admit, refused)
-	config.GetConfigForClient = s.counted(config.GetConfigForClient)
-	if err := server.Serve(tls.NewListener(bounded, config)); !errors.Is(err, http.ErrServerClosed) {
+	busy := func(id agent.Identity) {
+		s.refuse("busy", agent.Clip(fmt.Sprintf("%s has too many connections at once", id)))
+	}
+	if err := server.Serve(prove(ctx, bounded, mtls.ServerOfMany(s.o.Own, admit, refused), busy)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving reports of agents: %w", err)
 	}
 	return nil
-}
-
-type configure = func(*tls.ClientHelloInfo) (*tls.Config, error)
-
-var errBusy = errors.New("a pod has too many connections at once")
-
-// counted counts connections by who has made them, as soon as that is proven.
-func (s *Server) counted(of configure) configure {
-	return func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		config, err := of(hello)
-		if err != nil {
-			return nil, err
-		}
-		verify := config.VerifyConnection
-		config.VerifyConnection = func(state tls.ConnectionState) error {
-			if err := verify(state); err != nil {
-				return err
-			}
-			id, err := agent.IdentityOf(state.PeerCertificates[0])
-			if err != nil {
-				return err
-			}
-			if c, ours := hello.Conn.(*connection); ours && !c.is(id.String()) {
-				s.refuse("busy", agent.Clip(fmt.Sprintf("%s has too many connections at once", id)))
-				return errBusy
-			}
-			return nil
-		}
-		return config, nil
-	}
 }
 
 func (s *Server) handler() http.Handler {
