@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -37,6 +38,13 @@ func (r *reconciler) load(ctx context.Context, name types.NamespacedName) (decid
 	}
 	if found {
 		o.Service = &service
+	}
+	var budget policyv1.PodDisruptionBudget
+	if found, err = r.find(ctx, name, &budget); err != nil {
+		return o, err
+	}
+	if found {
+		o.Budget = &budget
 	}
 	if o.Policy, err = r.loadPolicy(ctx, &set); err != nil {
 		return o, err

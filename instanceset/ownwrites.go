@@ -11,6 +11,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -193,10 +194,13 @@ func (e write) goneSince(ctx context.Context, key objectKey, seen metav1.Object,
 
 // cached is what was loaded, by key.
 func cached(o decide.Objects) map[objectKey]metav1.Object {
-	seen := make(map[objectKey]metav1.Object, len(o.Pods)+len(o.Claims)+len(o.Volumes)+3)
+	seen := make(map[objectKey]metav1.Object, len(o.Pods)+len(o.Claims)+len(o.Volumes)+4)
 	seen[keyOf(o.Set)] = o.Set
 	if o.Service != nil {
 		seen[keyOf(o.Service)] = o.Service
+	}
+	if o.Budget != nil {
+		seen[keyOf(o.Budget)] = o.Budget
 	}
 	if o.Policy != nil {
 		seen[keyOf(o.Policy)] = o.Policy
@@ -238,6 +242,8 @@ func emptyLike(o client.Object) client.Object {
 		return &corev1.PersistentVolume{}
 	case *corev1.Service:
 		return &corev1.Service{}
+	case *policyv1.PodDisruptionBudget:
+		return &policyv1.PodDisruptionBudget{}
 	case *v1alpha1.Switchover:
 		return &v1alpha1.Switchover{}
 	case *appsv1.ControllerRevision:

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -61,6 +62,8 @@ func Watches(cache client.Reader) []Watch {
 	return []Watch{
 		{&v1alpha1.InstanceSet{}, wake(itself), nil},
 		{&corev1.Service{}, wake(ownerOf), nil},
+		// Its status, which is written whenever a pod becomes Ready or ceases to be, says nothing here.
+		{&policyv1.PodDisruptionBudget{}, wake(ownerOf), []predicate.Predicate{predicate.GenerationChangedPredicate{}}},
 		{&corev1.Pod{}, wake(labelled), nil},
 		{&corev1.PersistentVolumeClaim{}, wake(labelled), nil},
 		{&corev1.PersistentVolume{}, wake(w.ofVolume), nil},

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -57,6 +58,12 @@ func (r *reconciler) apply(ctx context.Context, o decide.Objects, c decide.Chang
 		return r.writeFinalizer(ctx, o, c)
 	case decide.CreateService:
 		return r.create(ctx, o, podspec.Service(o.Set), ownedBy(o.Set))
+	case decide.CreateBudget:
+		return r.create(ctx, o, podspec.Budget(o.Set), ownedBy(o.Set))
+	case decide.UpdateBudget:
+		return r.restoreBudget(ctx, o)
+	case decide.DeleteBudget:
+		return r.remove(ctx, o, c, &policyv1.PodDisruptionBudget{})
 	case decide.CreatePolicy:
 		return r.create(ctx, o, podspec.Policy(o.Set, c.Replicas, c.Shards), ownedBy(o.Set))
 	case decide.UpdatePolicy:
@@ -288,6 +295,23 @@ func (r *reconciler) updatePolicy(ctx context.Context, o decide.Objects, c decid
 	}
 	r.own.wrote(setKeyOf(o.Set), policy)
 	return nil
+}
+
+// restoreBudget writes onto the version that was seen: what has changed since is looked at anew.
+func (r *reconciler) restoreBudget(ctx context.Context, o decide.Objects) error {
+	if o.Budget == nil {
+		return &lateError{"the budget is gone"}
+	}
+	budget := o.Budget.DeepCopy()
+	budget.Spec = podspec.Budget(o.Set).Spec
+	err := r.writer.Patch(ctx, budget, client.MergeFromWithOptions(o.Budget, client.MergeFromWithOptimisticLock{}))
+	if apierrors.IsNotFound(err) {
+		return &lateError{"the budget is gone"}
+	}
+	if err == nil {
+		r.own.wrote(setKeyOf(o.Set), budget)
+	}
+	return err
 }
 
 func (r *reconciler) writeFinalizer(ctx context.Context, o decide.Objects, c decide.Change) error {

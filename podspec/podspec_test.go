@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 )
@@ -178,6 +179,33 @@ func TestService(t *testing.T) {
 		t.Errorf("ports: %+v", service.Spec.Ports)
 	}
 	wantMap(t, "selector", service.Spec.Selector, map[string]string{v1alpha1.LabelInstanceSet: "r"})
+}
+
+// The budget selects what the set makes, and lets nobody of it go.
+func TestBudget(t *testing.T) {
+	set := testSet()
+	budget := Budget(set)
+	if budget.Namespace != "ns" || budget.Name != "r" || !metav1.IsControlledBy(budget, set) {
+		t.Errorf("%+v", budget.ObjectMeta)
+	}
+	if most := budget.Spec.MaxUnavailable; most == nil || most.String() != "0" || budget.Spec.MinAvailable != nil || budget.Spec.UnhealthyPodEvictionPolicy != nil {
+		t.Errorf("%+v", budget.Spec)
+	}
+	selector, err := metav1.LabelSelectorAsSelector(budget.Spec.Selector)
+	if err != nil || !selector.Matches(labels.Set(Pod(set, Instance{Ordinal: 4}).Labels)) {
+		t.Errorf("the budget does not select an instance: %v %v", budget.Spec.Selector, err)
+	}
+	other := testSet()
+	other.Name = "r-4"
+	if selector.Matches(labels.Set(Pod(other, Instance{Ordinal: 4}).Labels)) {
+		t.Errorf("the budget selects an instance of another set: %v", budget.Spec.Selector)
+	}
+	for value, allows := range map[string]bool{"": false, "false": false, "True": false, v1alpha1.AllowDisruption: true} {
+		set.Spec.Template.Annotations = map[string]string{v1alpha1.AnnotationAllowDisruption: value}
+		if AllowsDisruption(set) != allows || Pod(set, Instance{}).Annotations[v1alpha1.AnnotationAllowDisruption] != value {
+			t.Errorf("a template with %q allows disruption: %v", value, !allows)
+		}
+	}
 }
 
 func TestPolicy(t *testing.T) {

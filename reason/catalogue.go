@@ -136,6 +136,12 @@ const (
 	RebuildHeld Code = 2116
 	// JustMade: a replacement is so new that its node is not judged yet.
 	JustMade Code = 2117
+	// CreateBudget: the set has a PodDisruptionBudget that refuses evictions.
+	CreateBudget Code = 2118
+	// RestoreBudget: somebody has changed the set's PodDisruptionBudget.
+	RestoreBudget Code = 2119
+	// RemoveBudget: the set's template allows that its instances are disrupted.
+	RemoveBudget Code = 2120
 	// AllReady: every wanted instance is Ready.
 	AllReady Code = 2201
 	// NotAllReady: some instances are not Ready.
@@ -778,6 +784,24 @@ func catalogue() []row {
 			Text:    "the replacement was made a moment ago, and is given up in ten seconds at the earliest",
 			Meaning: "A scheduler that has not seen the taint yet places replacements on the dead node. Without a pause they would be given up and made many times a second.",
 			Advice:  "Nothing: it goes on by itself. If it lasts, the scheduler does not hear of changes of Nodes: look at its log.",
+		}},
+		{CreateBudget, Entry{
+			Name:    "CreateBudget",
+			Text:    "the set has a PodDisruptionBudget that refuses evictions",
+			Meaning: "Who evicts (kubectl drain, a descheduler, an autoscaler) does not know which instance is the master or has the last copy of the data. With maxUnavailable 0 the API server refuses to evict any that runs, and a drain waits.",
+			Advice:  "Nothing. To empty a node, see docs/guard.md. Delete PodDisruptionBudgets of your own that select the same pods: of two, the API server obeys neither, and refuses with an error.",
+		}},
+		{RestoreBudget, Entry{
+			Name:    "RestoreBudget",
+			Text:    "somebody has changed the set's PodDisruptionBudget: it is written as it was",
+			Meaning: "The budget belongs to the set, and says maxUnavailable 0 for its instances.",
+			Advice:  "To let the instances of the set be evicted, put the annotation shoal.dev/allow-disruption with the value true on the set's template.",
+		}},
+		{RemoveBudget, Entry{
+			Name:    "RemoveBudget",
+			Text:    "the set's template allows that its instances are disrupted: the PodDisruptionBudget goes",
+			Meaning: "spec.template has the annotation shoal.dev/allow-disruption with the value true. Instances may be evicted, also all of them at once, and deleted by others than the manager as soon as their pods have the annotation.",
+			Advice:  "Nothing, if that is wanted. For data, take the annotation off the template.",
 		}},
 		{AllReady, Entry{
 			Name:    "AllReady",

@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
@@ -211,6 +212,9 @@ func (w *World) collect() {
 	for _, o := range all[*v1alpha1.PlacementPolicy](w) {
 		objects = append(objects, o)
 	}
+	for _, o := range all[*policyv1.PodDisruptionBudget](w) {
+		objects = append(objects, o)
+	}
 	if w.containers != nil { // Switchovers of updates belong to their set
 		for _, o := range all[*v1alpha1.Switchover](w) {
 			objects = append(objects, o)
@@ -221,7 +225,11 @@ func (w *World) collect() {
 	}
 	for _, c := range Chores(objects) {
 		uid := c.Object.GetUID()
-		w.once("collect "+string(uid), w.between(200*time.Millisecond, 3*time.Second), func() {
+		late := time.Second // as for events of budgets: they take no chance from others
+		if _, budget := c.Object.(*policyv1.PodDisruptionBudget); !budget {
+			late = w.between(200*time.Millisecond, 3*time.Second)
+		}
+		w.once("collect "+string(uid), late, func() {
 			if c.Changed != nil {
 				w.systemUpdate(c.Changed, "")
 				return

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
@@ -43,7 +44,7 @@ func (w *World) newOperator(ctx context.Context) (*operator, error) {
 	for _, empty := range []client.Object{
 		&corev1.Pod{}, &corev1.Node{}, &corev1.PersistentVolume{}, &corev1.PersistentVolumeClaim{}, &corev1.Service{},
 		&appsv1.StatefulSet{}, &appsv1.ControllerRevision{}, &v1alpha1.PlacementPolicy{}, &v1alpha1.InstanceSet{},
-		&v1alpha1.Switchover{},
+		&v1alpha1.Switchover{}, &policyv1.PodDisruptionBudget{},
 	} {
 		o.replicas[reflect.TypeOf(empty)] = newInformer(nil)
 	}

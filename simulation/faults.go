@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"time"
 
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -64,6 +65,9 @@ func (p *play) drawFaults() {
 
 // lag is how long an event takes to reach a process.
 func (w *World) lag(f *feed) time.Duration {
+	if f.kind == reflect.TypeFor[*policyv1.PodDisruptionBudget]() { // nothing rests on when one is seen: it takes no chance from others
+		return w.steadyLag + 20*time.Millisecond
+	}
 	late := w.faults.slow == nil || w.faults.slow == f.kind
 	if late && w.faults.lagging > 0 && w.choice.of("lag").chance(w.faults.lagging) {
 		return w.choice.of("lag").between(time.Millisecond, w.faults.lagMost)

@@ -14,6 +14,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -118,7 +119,7 @@ type World struct {
 var kinds = []client.Object{
 	&storagev1.StorageClass{}, &corev1.Node{}, &corev1.PersistentVolume{}, &corev1.PersistentVolumeClaim{}, &corev1.Service{},
 	&appsv1.StatefulSet{}, &appsv1.ControllerRevision{}, &v1alpha1.InstanceSet{}, &v1alpha1.PlacementPolicy{}, &corev1.Pod{},
-	&v1alpha1.Switchover{},
+	&v1alpha1.Switchover{}, &policyv1.PodDisruptionBudget{},
 }
 
 // New makes an empty world, with manager and scheduler running. It must be called inside a bubble of testing/synctest.

@@ -52,6 +52,7 @@ const (
 	noUpdates      = "of the seeds that change templates (from 3,000,000 on) none was played against it yet"
 	noGrowth       = "in the simulation no volume grows"
 	noGuard        = "in the simulation, people delete instances as the manager"
+	noEvictions    = "the simulation has nobody who evicts"
 	noCommands     = "the simulation has nobody who runs kubectl-shoal"
 	rarelyTight    = "they are rarely so short of room that one is missed; plugins/dispersion has tests that are"
 )
@@ -416,4 +417,9 @@ var bugs = []bug{
 	{name: "guard-forgets-the-status", file: "manifests/admission/instance-guard.yaml", is: "resources: [pods, \"pods/*\"] # labels", becomes: "resources: [pods] # labels", scenarios: ofGuard, apart: true, why: noGuard},
 	{name: "guard-believes-the-request", file: "manifests/admission/instance-guard.yaml", is: "oldObject.metadata.?annotations[?'shoal.dev/allow", becomes: "(request.operation == 'UPDATE' ? object : oldObject).metadata.?annotations[?'shoal.dev/allow", scenarios: ofGuard, apart: true, why: noGuard},
 	{name: "guard-lets-labels-be-added", file: "manifests/admission/instance-guard.yaml", is: "variables.after.map(l, l).filter(l, l.startsWith('shoal.dev/') && !(l in variables.slotLabels) && !(l in variables.before))", becomes: "[]", scenarios: ofGuard, apart: true, why: noGuard},
+	{name: "budget-of-one", file: "podspec/budget.go", is: "intstr.FromInt32(0)", becomes: "intstr.FromInt32(1)", scenarios: []string{"./podspec Budget"}, apart: true, why: noEvictions},
+	{name: "budget-of-everybody", file: "podspec/budget.go", is: "Selector:       &metav1.LabelSelector{MatchLabels: map[string]string{v1alpha1.LabelInstanceSet: set.Name}},", becomes: "Selector:       &metav1.LabelSelector{},", scenarios: []string{"./podspec Budget"}, apart: true, why: noEvictions},
+	{name: "budget-left-as-somebody-wrote-it", file: "instanceset/decide/budget.go", is: " && b.Changed:", becomes: " && b.Changed && !wanted:", scenarios: []string{"./instanceset/decide Scenarios"}, apart: true, why: noEvictions},
+	{name: "budget-kept-against-the-template", file: "instanceset/decide/budget.go", is: "case b.Presence == Ours && !wanted:", becomes: "case b.Presence == Foreign && !wanted:", scenarios: []string{"./instanceset/decide Scenarios"}, apart: true, why: noEvictions},
+	{name: "budget-not-made", file: "instanceset/decide/budget.go", is: "case b.Presence == Absent && wanted:", becomes: "case b.Presence == Absent && !wanted:", scenarios: []string{"./instanceset/decide Scenarios"}, apart: true, why: noEvictions},
 }

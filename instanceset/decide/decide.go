@@ -47,7 +47,7 @@ type note struct {
 func Decide(s Snapshot) Plan {
 	p := &planner{view: newView(s), words: map[reason.Code]string{}, deleted: map[int32]bool{}}
 	phases := []func(){
-		p.keepFinalizer, p.keepService, p.keepPolicy, p.keepHistory, // before anything else: they are the ground for the rest
+		p.keepFinalizer, p.keepService, p.keepBudget, p.keepPolicy, p.keepHistory, // before anything else: they are the ground for the rest
 		p.rebuild,
 		p.remove, p.takeOffline, p.clearPending, p.replaceStranded,
 		p.replaceEnded, p.create,

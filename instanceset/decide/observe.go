@@ -9,7 +9,9 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -20,7 +22,8 @@ import (
 // Objects are what the API server has. They are only read.
 type Objects struct {
 	Set     *v1alpha1.InstanceSet
-	Service *corev1.Service // with the name of the set, nil if there is none
+	Service *corev1.Service               // with the name of the set, nil if there is none
+	Budget  *policyv1.PodDisruptionBudget // the same
 	// Policy is the one named by spec.placementPolicyRef or, without that, like the set; nil if there is none.
 	Policy  *v1alpha1.PlacementPolicy
 	Pods    []*corev1.Pod
@@ -39,7 +42,7 @@ type Objects struct {
 
 // Observe makes the snapshot. Pods and claims whose names are not those of an instance of the set are left out.
 func Observe(now time.Time, o Objects) Snapshot {
-	s := Snapshot{Now: now, Set: o.Set, Agent: o.Agent, Service: presenceOf(o.Set, o.Service), Policy: observePolicy(o.Set, o.Policy)}
+	s := Snapshot{Now: now, Set: o.Set, Agent: o.Agent, Service: presenceOf(o.Set, o.Service), Budget: observeBudget(o.Set, o.Budget), Policy: observePolicy(o.Set, o.Policy)}
 	nodes, pods := map[string]bool{}, make(map[int32]*corev1.Pod, len(o.Pods))
 	for _, pod := range o.Pods {
 		if p, ok := observePod(o.Set, pod); ok {
@@ -105,6 +108,18 @@ func presenceOf(set *v1alpha1.InstanceSet, service *corev1.Service) Presence {
 		return Ours
 	}
 	return Foreign
+}
+
+func observeBudget(set *v1alpha1.InstanceSet, b *policyv1.PodDisruptionBudget) Budget {
+	if b == nil {
+		return Budget{}
+	}
+	seen := Budget{Presence: Foreign, UID: b.UID, Version: b.ResourceVersion}
+	if metav1.IsControlledBy(b, set) {
+		seen.Presence = Ours
+		seen.Changed = !equality.Semantic.DeepEqual(b.Spec, podspec.Budget(set).Spec)
+	}
+	return seen
 }
 
 func observePolicy(set *v1alpha1.InstanceSet, p *v1alpha1.PlacementPolicy) Policy {

@@ -6,8 +6,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"pgregory.net/rapid"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -181,6 +183,36 @@ func TestThePolicyIsCountedOnlyForItsCurrentGeneration(t *testing.T) {
 		if got.Counted != counted || len(got.Targets) != 1 || got.Targets[0].Replicas != 5 || got.Version != "7" {
 			t.Errorf("observed generation %d of 3: %+v", observed, got)
 		}
+	}
+}
+
+// A budget of which somebody has changed what it says is told from one that is as it was, and from that of somebody else.
+func TestBudgetsThatAreNotAsTheyWere(t *testing.T) {
+	set := newWorld().set
+	budget := podspec.Budget(set)
+	budget.UID, budget.ResourceVersion, budget.Status.DisruptionsAllowed = "u", "7", 3
+	if got := observeBudget(set, budget); got != (Budget{Presence: Ours, UID: "u", Version: "7"}) {
+		t.Errorf("%+v", got)
+	}
+	one, always := intstr.FromInt32(1), policyv1.AlwaysAllow
+	for what, change := range map[string]func(*policyv1.PodDisruptionBudgetSpec){
+		"more may go":          func(s *policyv1.PodDisruptionBudgetSpec) { s.MaxUnavailable = &one },
+		"another measure":      func(s *policyv1.PodDisruptionBudgetSpec) { s.MaxUnavailable, s.MinAvailable = nil, &one },
+		"the unhealthy may go": func(s *policyv1.PodDisruptionBudgetSpec) { s.UnhealthyPodEvictionPolicy = &always },
+		"others":               func(s *policyv1.PodDisruptionBudgetSpec) { s.Selector.MatchLabels["a"] = "b" },
+	} {
+		changed := budget.DeepCopy()
+		change(&changed.Spec)
+		if got := observeBudget(set, changed); got.Presence != Ours || !got.Changed {
+			t.Errorf("%s: %+v", what, got)
+		}
+	}
+	budget.OwnerReferences = nil
+	if got := observeBudget(set, budget); got.Presence != Foreign {
+		t.Errorf("%+v", got)
+	}
+	if got := observeBudget(set, nil); got != (Budget{}) {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -34,6 +34,7 @@ import (
 //	                                   a PlacementPolicy of somebody else, with what its status counted of each target
 //	                                   in the generation of today
 //	service foreign                    a Service of somebody else
+//	budget foreign                     a PodDisruptionBudget of somebody else; gone, or changed by somebody
 //	place r-0=a r-1=b                  the scheduler places pods, their volumes are made there, and they become Ready
 //	stop r-0                           the kubelet has stopped a terminating pod
 //	kubelet r-0 r-1                    the kubelets have carried out what was written to pods in place, and they are Ready
@@ -62,7 +63,7 @@ func TestScenarios(t *testing.T) {
 
 var verbs = map[string]func(*testing.T, *world, *datadriven.TestData) string{
 	"new": nil, "set": setSpec, "node": setNode, "pod": setPod, "claim": setClaim, "volume": setVolume, "policy": setPolicy,
-	"service": setService, "place": place, "stop": stop, "after": after, "decide": printPlan, "do": do,
+	"service": setService, "budget": setBudget, "place": place, "stop": stop, "after": after, "decide": printPlan, "do": do,
 	"kubelet": kubelet, "driver": driver, "class": setClass, "handover": handover, "history": printHistory,
 }
 
@@ -129,10 +130,10 @@ func setSpec(t *testing.T, w *world, d *datadriven.TestData) string {
 			spec.UpdateStrategy.Switchover = v1alpha1.UpdateSwitchover(value)
 		case "roles":
 			spec.Roles = []v1alpha1.InstanceRole{{Name: v1alpha1.RoleMaster, Exclusive: true}, {Name: v1alpha1.RoleReplica}}
-		case "label", "note", "env", "cpu", "memory", "exporter":
+		case "label", "note", "allows", "env", "cpu", "memory", "exporter":
 			setTemplate(&spec.Template, a.Key, value)
 		case "fresh":
-			w.set.Finalizers, w.service = nil, Absent
+			w.set.Finalizers, w.service, w.budget = nil, Absent, Budget{}
 		case "deleted":
 			w.set.DeletionTimestamp = &metav1.Time{Time: w.now}
 		default:
@@ -150,6 +151,8 @@ func setTemplate(template *corev1.PodTemplateSpec, key, value string) {
 		template.Labels = map[string]string{"tier": value}
 	case "note":
 		template.Annotations = map[string]string{"note": value}
+	case "allows":
+		template.Annotations = map[string]string{v1alpha1.AnnotationAllowDisruption: value}
 	case "env":
 		if redis.Env = nil; value == "" {
 			return
@@ -447,6 +450,20 @@ func setPolicy(t *testing.T, w *world, d *datadriven.TestData) string {
 		default:
 			t.Fatalf("%s: unknown argument %q", d.Pos, a.Key)
 		}
+	}
+	return "ok"
+}
+
+func setBudget(t *testing.T, w *world, d *datadriven.TestData) string {
+	switch what := d.CmdArgs[0].Key; what {
+	case "foreign":
+		w.budget = Budget{Presence: Foreign}
+	case "gone":
+		w.budget = Budget{}
+	case "changed":
+		w.budget.Changed = true
+	default:
+		t.Fatalf("%s: what is %q?", d.Pos, what)
 	}
 	return "ok"
 }

@@ -19,6 +19,7 @@ type Snapshot struct {
 	// Agent is what agents are made of today.
 	Agent   podspec.Agent
 	Service Presence
+	Budget  Budget
 	Policy  Policy
 	Pods    []Pod
 	Claims  []Claim
@@ -46,6 +47,14 @@ const (
 	Ours
 	Foreign // the name is taken by an object that the set did not make
 )
+
+// Budget is the PodDisruptionBudget with the name of the set.
+type Budget struct {
+	Presence
+	UID     types.UID
+	Version string // resourceVersion
+	Changed bool   // it says something else than the set's does
+}
 
 // Policy is the PlacementPolicy that the set uses.
 type Policy struct {

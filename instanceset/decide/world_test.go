@@ -24,6 +24,7 @@ type world struct {
 	now     time.Time
 	set     *v1alpha1.InstanceSet // nil once it is released
 	service Presence
+	budget  Budget
 	policy  Policy
 	pods    map[string]*Pod
 	claims  map[string]*Claim
@@ -52,7 +53,7 @@ func newWorld() *world {
 	set.Spec.Rebuild = v1alpha1.RebuildPolicy{Mode: v1alpha1.RebuildManual, HolderCheck: v1alpha1.HolderCheckRedis, Port: 6379}
 	set.Spec.UpdateStrategy = v1alpha1.UpdateStrategy{Type: v1alpha1.RollingUpdate, InPlace: v1alpha1.InPlaceOnly}
 	return &world{
-		orders: map[string]*Switchover{}, now: begin, set: set, service: Ours, history: map[string]*Revision{}, keeps: true,
+		orders: map[string]*Switchover{}, now: begin, set: set, service: Ours, budget: Budget{Presence: Ours}, history: map[string]*Revision{}, keeps: true,
 		pods: map[string]*Pod{}, claims: map[string]*Claim{}, volumes: map[string]*Volume{}, on: map[string]string{},
 		nodes: map[string]*Node{}, masters: map[string]int64{},
 	}
@@ -64,7 +65,7 @@ func (w *world) uid() types.UID {
 }
 
 func (w *world) snapshot() Snapshot {
-	s := Snapshot{Now: w.now, Set: w.set.DeepCopy(), Service: w.service, Policy: w.policy}
+	s := Snapshot{Now: w.now, Set: w.set.DeepCopy(), Service: w.service, Budget: w.budget, Policy: w.policy}
 	for _, name := range slices.Sorted(maps.Keys(w.pods)) {
 		pod := *w.pods[name]
 		pod.Idle = pod.Idle || pod.Node == ""
@@ -141,6 +142,10 @@ func (w *world) apply(c Change) error {
 		w.set = nil
 	case CreateService:
 		w.service = Ours
+	case CreateBudget, UpdateBudget:
+		w.budget = Budget{Presence: Ours, UID: w.uid(), Version: "1"}
+	case DeleteBudget:
+		w.budget = Budget{}
 	case CreatePolicy, UpdatePolicy:
 		spec := podspec.Policy(w.set, c.Replicas, c.Shards).Spec
 		w.policy = Policy{Presence: Ours, UID: "policy", Version: string(w.uid()), Spec: &spec}

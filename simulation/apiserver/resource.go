@@ -20,6 +20,7 @@ import (
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 	"k8s.io/kubernetes/pkg/apis/apps"
 	"k8s.io/kubernetes/pkg/apis/core"
+	policyapi "k8s.io/kubernetes/pkg/apis/policy"
 	storageapi "k8s.io/kubernetes/pkg/apis/storage"
 	"k8s.io/kubernetes/pkg/registry/apps/controllerrevision"
 	"k8s.io/kubernetes/pkg/registry/apps/statefulset"
@@ -28,17 +29,20 @@ import (
 	"k8s.io/kubernetes/pkg/registry/core/persistentvolumeclaim"
 	podstorage "k8s.io/kubernetes/pkg/registry/core/pod/storage"
 	"k8s.io/kubernetes/pkg/registry/core/service"
+	"k8s.io/kubernetes/pkg/registry/policy/poddisruptionbudget"
 	"k8s.io/kubernetes/pkg/registry/storage/storageclass"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 
 	_ "k8s.io/kubernetes/pkg/apis/apps/install"
 	_ "k8s.io/kubernetes/pkg/apis/core/install"
+	_ "k8s.io/kubernetes/pkg/apis/policy/install"
 	_ "k8s.io/kubernetes/pkg/apis/storage/install"
 )
 
@@ -202,6 +206,11 @@ func (s *Server) addBuiltIn() error {
 			return s.addStore(builtIn(&appsv1.ControllerRevision{}, "apps", "ControllerRevision", "controllerrevisions"),
 				func() runtime.Object { return &apps.ControllerRevision{} }, func() runtime.Object { return &apps.ControllerRevisionList{} },
 				controllerrevision.Strategy, nil)
+		},
+		func() error {
+			return s.addStore(builtIn(&policyv1.PodDisruptionBudget{}, "policy", "PodDisruptionBudget", "poddisruptionbudgets"),
+				func() runtime.Object { return &policyapi.PodDisruptionBudget{} }, func() runtime.Object { return &policyapi.PodDisruptionBudgetList{} },
+				poddisruptionbudget.Strategy, poddisruptionbudget.StatusStrategy)
 		},
 	} {
 		if err := add(); err != nil {

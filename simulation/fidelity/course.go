@@ -56,6 +56,7 @@ const (
 	coursePod    = `{"metadata":{` + courseLabels + `},"spec":{"schedulerName":"shoal-scheduler",` + podSpec + `}}`
 	courseClaim  = `{"metadata":{` + courseLabels + `,"annotations":{"shoal.dev/rebuild-generation":"0"}},"spec":{"storageClassName":"slow",` + claimSpec + `}}`
 	coursePolicy = `{"spec":{"replicas":2,"maxInstancesPerNode":1,"maxNodes":2}}`
+	courseBudget = `{"metadata":{"labels":{"shoal.dev/instance-set":"life"}},"spec":{"maxUnavailable":0,"selector":{"matchLabels":{"shoal.dev/instance-set":"life"}}}}`
 	courseVolume = `{"spec":{"capacity":{"storage":"1Gi"},"accessModes":["ReadWriteOnce"],"storageClassName":"slow","persistentVolumeReclaimPolicy":"Delete","local":{"path":"/data/v"},` + affinity + `}}`
 	addHold      = `{"metadata":{"finalizers":["shoal.dev/instance-set"]}}`
 	dropHold     = `{"metadata":{"finalizers":null}}`
@@ -65,6 +66,9 @@ const (
 func (c *courseWriter) life() {
 	c.add(create("set", "life", courseSet).by(""), mergePatch("set", "life", addHold),
 		create("service", "life", `{"spec":{"clusterIP":"None","selector":{"shoal.dev/instance-set":"life"},"ports":[{"name":"redis","port":6379}]}}`).ownedBy("life"),
+		create("budget", "life", courseBudget).ownedBy("life"), create("budget", "life", courseBudget).ownedBy("life"),
+		mergePatch("budget", "life", `{"spec":{"maxUnavailable":1}}`).by(""), mergePatch("budget", "life", `{"spec":{"maxUnavailable":0}}`),
+		mergePatch("budget", "life", `{"spec":{"minAvailable":1}}`).by(""), remove("budget", "life"), create("budget", "life", courseBudget).ownedBy("life"),
 		create("policy", "life", coursePolicy).ownedBy("life"),
 		create("claim", "data-life-0", courseClaim), create("pod", "life-0", coursePod).ownedBy("life"))
 	bind := Step{Verb: "bind", Kind: "pod", Name: "life-0", Node: "n-0", UID: "current"}

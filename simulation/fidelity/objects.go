@@ -60,7 +60,7 @@ const (
 
 func kinds() map[string]kind {
 	return map[string]kind{"pod": pods(), "claim": claims(), "volume": volumes(), "node": nodes(), "service": services(),
-		"workload": workloads(), "class": classes(), "set": sets(), "policy": policies(), "switchover": switchovers()}
+		"workload": workloads(), "class": classes(), "set": sets(), "policy": policies(), "switchover": switchovers(), "budget": budgets()}
 }
 
 func pods() kind {

@@ -1,6 +1,10 @@
 package fidelity
 
-import "github.com/shoal-dev/shoal/api/v1alpha1"
+import (
+	policyv1 "k8s.io/api/policy/v1"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+)
 
 func sets() kind {
 	template := `"template":{"spec":{"containers":[` + container + `]}}`
@@ -59,6 +63,9 @@ func policies() kind {
 		},
 	}
 }
+
+// budgets are asked for by the course alone, as are switchovers.
+func budgets() kind { return kind{empty: &policyv1.PodDisruptionBudget{}, names: []string{"r"}} }
 
 // switchovers are asked for by the course alone.
 func switchovers() kind { return kind{empty: &v1alpha1.Switchover{}, names: []string{"x"}} }

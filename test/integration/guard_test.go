@@ -45,10 +45,12 @@ type guarded struct {
 	made int
 }
 
+var kubectlBinary = filepath.Join("..", "..", "bin", "k8s", "kubectl")
+
 // kubectl runs the kubectl of the playground as its administrator, and returns all that it says.
 func (k kit) kubectl(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), filepath.Join("..", "..", "bin", "k8s", "kubectl"), append([]string{"--kubeconfig=" + k.Kubeconfig()}, args...)...).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), kubectlBinary, append([]string{"--kubeconfig=" + k.Kubeconfig()}, args...)...).CombinedOutput()
 	return string(out), err
 }
 
@@ -217,6 +219,70 @@ func (g *guarded) evictions(t *testing.T) {
 		t.Errorf("an admission policy sees evictions after all, and the guard could judge them: %v", err)
 	}
 	g.gone(t, 10*time.Second, pod)
+}
+
+// testBudget: a set's own budget has the API server refuse to evict what runs, and a drain waits; until somebody says that it may.
+func testBudget(t *testing.T, k kit) {
+	ns := k.namespace(t, "budget")
+	k.create(t, set(ns, "g", 3, shards(3), limits(1, 3)))
+	k.eventually(t, time.Minute, "the set", k.ready(ns, "g"))
+	budget := &policyv1.PodDisruptionBudget{}
+	k.eventually(t, 30*time.Second, "the budget to count three", func(ctx context.Context) error {
+		if err := k.get(ctx, ns, "g", budget); err != nil {
+			return err
+		}
+		if s := budget.Status; s.ExpectedPods != 3 || s.CurrentHealthy != 3 || s.DisruptionsAllowed != 0 {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
+	pod := &corev1.Pod{}
+	if err := k.get(t.Context(), ns, "g-0", pod); err != nil {
+		t.Fatal(err)
+	}
+	evict := func(ctx context.Context) error {
+		return k.client.SubResource("eviction").Create(ctx, fresh(pod), &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: pod.Name}})
+	}
+	if err := evict(t.Context()); !apierrors.IsTooManyRequests(err) || !strings.Contains(err.Error(), "disruption budget") {
+		t.Errorf("evicting an instance: %v", err)
+	}
+	// A drain waits, and one that does not ask for evictions meets the guard.
+	drain := []string{"drain", pod.Spec.NodeName, "--ignore-daemonsets", "--delete-emptydir-data", "--pod-selector=" + v1alpha1.LabelInstanceSet + "=g"}
+	t.Cleanup(func() {
+		_ = exec.Command(kubectlBinary, "--kubeconfig="+k.Kubeconfig(), "uncordon", pod.Spec.NodeName).Run()
+	})
+	if out, err := k.kubectl(t, append(drain, "--timeout=8s")...); err == nil || !strings.Contains(out, "disruption budget") {
+		t.Errorf("a drain did not wait: %s %v", out, err)
+	}
+	if out, err := k.kubectl(t, append(drain, "--timeout=8s", "--disable-eviction")...); err == nil || !strings.Contains(out, deletesIt) {
+		t.Errorf("a drain that deletes is not refused: %s %v", out, err)
+	}
+	now := &corev1.Pod{}
+	if err := k.get(t.Context(), ns, "g-0", now); err != nil || now.UID != pod.UID || now.DeletionTimestamp != nil {
+		t.Errorf("the instance was disturbed: %v", err)
+	}
+	if err := k.client.Patch(t.Context(), fresh(budget), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"maxUnavailable":1}}`))); err != nil {
+		t.Fatal(err)
+	}
+	k.eventually(t, 30*time.Second, "the budget to be put back", func(ctx context.Context) error {
+		if err := k.get(ctx, ns, "g", budget); err != nil || budget.Spec.MaxUnavailable.IntValue() != 0 {
+			return errors.Join(err, fmt.Errorf("it says %v", budget.Spec.MaxUnavailable))
+		}
+		return nil
+	})
+	allow := fmt.Appendf(nil, `{"spec":{"template":{"metadata":{"annotations":{%q:%q}}}}}`, v1alpha1.AnnotationAllowDisruption, v1alpha1.AllowDisruption)
+	if err := k.client.Patch(t.Context(), set(ns, "g", 3), client.RawPatch(types.MergePatchType, allow)); err != nil {
+		t.Fatal(err)
+	}
+	k.eventually(t, 30*time.Second, "the budget to go", func(ctx context.Context) error {
+		if err := k.get(ctx, ns, "g", budget); !apierrors.IsNotFound(err) {
+			return errors.Join(err, errors.New("it is there"))
+		}
+		return nil
+	})
+	if err := evict(t.Context()); err != nil {
+		t.Errorf("evicting an instance that may be: %v", err)
+	}
 }
 
 func (g *guarded) kubelets(t *testing.T) {
