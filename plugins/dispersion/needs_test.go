@@ -191,7 +191,8 @@ func TestFeedingCostsNothingForOnesOwn(t *testing.T) {
 }
 
 // TestGroupsThatWaitKeepTheirViews: the pods of more groups than there are views for come in turns. If each evicted the view of
-// another, every cycle would look at every node, and the plans would be lost.
+// another, every cycle would look at every node, and the plans would be lost. Nor is a group evicted of which nobody waits just now, while
+// it is not complete or a volume of it has its place: others would take the room.
 func TestGroupsThatWaitKeepTheirViews(t *testing.T) {
 	const groups = maxViews + 44
 	w := newWorld(t, config.DispersionArgs{})
@@ -213,6 +214,19 @@ func TestGroupsThatWaitKeepTheirViews(t *testing.T) {
 			w.arrive(instance(fmt.Sprintf("g-%d-%d", i, n), fmt.Sprintf("g-%d", i), ""))
 		}
 	}
+	for group, replicas := range map[string]int{"unfinished": 2, "absent": 1} {
+		w.limit(group, replicas, placement.Limits{MaxNodes: 2})
+		pod := instance(group+"-0", group, "")
+		w.arrive(pod)
+		if node, refused := w.schedule(pod); node == "" {
+			t.Fatalf("%s has no node: %v", pod.Name, refused)
+		}
+	}
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "ns", Name: "data-absent-1", Annotations: map[string]string{slots.SelectedNode: "n-0"},
+		Labels: map[string]string{v1alpha1.LabelPlacementPolicy: "absent", v1alpha1.LabelInstanceSet: "absent", v1alpha1.LabelOrdinal: "1"},
+	}}
+	w.add(w.plugin.claims, claim)
 	before := map[int]*view{}
 	for n := range 3 {
 		for i := range groups {
@@ -227,6 +241,11 @@ func TestGroupsThatWaitKeepTheirViews(t *testing.T) {
 		w.limit(fmt.Sprintf("g-%d", i), 1, placement.Limits{MaxNodes: 1})
 		w.arrive(instance(fmt.Sprintf("g-%d-0", i), fmt.Sprintf("g-%d", i), ""))
 		schedule(i, 0)
+	}
+	for _, group := range []string{"unfinished", "absent"} {
+		if len(w.plugin.index.views[slots.Group{Namespace: "ns", Policy: group}]) == 0 {
+			t.Errorf("the group %s is evicted, and with it what keeps its room", group)
+		}
 	}
 	if n := len(w.plugin.index.views); n > maxViews {
 		t.Errorf("%d views are kept of groups of which nobody waits", n)

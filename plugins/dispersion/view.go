@@ -2,6 +2,7 @@ package dispersion
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,10 +13,10 @@ import (
 )
 
 const (
-	// maxViews bounds how many views are kept of groups of which no pod waits.
+	// maxViews bounds how many views are kept of groups that are complete.
 	maxViews = 256
 	// maxSeats bounds the memory of all views: so many seats take 250 MB. That is a view for each of a thousand groups on 5,000
-	// nodes. Groups whose pods wait are not evicted below it: their pods take turns, and each would make its view anew, which
+	// nodes. Groups whose pods wait, or that are not complete, are not evicted below it: their pods take turns, and each would make its view anew, which
 	// costs a look at every node, and lose its plan, and with it the room that is kept for it.
 	maxSeats = 5 << 20
 )
@@ -200,12 +201,12 @@ func (x *index) evict() {
 	}
 }
 
-// evictGroup drops the views of the group that was not looked at for the longest time: of those of which no pod waits, or, when
-// there is no memory left, of all. It reports whether it had to.
+// evictGroup drops the views of the group that was not looked at for the longest time: of those of which no pod waits and which need no
+// room for anybody, or, when there is no memory left, of all, those last of which pods wait. It reports whether it had to.
 func (x *index) evictGroup() bool {
 	n, seats := 0, len(x.nodes)
-	var oldest, idle slots.Group
-	age, idleAge := math.MaxInt, math.MaxInt
+	var oldest, idle, complete slots.Group
+	age, idleAge, completeAge := math.MaxInt, math.MaxInt, math.MaxInt
 	for group, views := range x.views {
 		last := 0
 		for _, v := range views {
@@ -216,10 +217,15 @@ func (x *index) evictGroup() bool {
 		}
 		if k := x.groups[group]; last < idleAge && (k == nil || len(k.waiting) == 0) {
 			idle, idleAge = group, last
+			if last < completeAge && !x.needsRoom(group) {
+				complete, completeAge = group, last
+			}
 		}
 	}
 	switch {
-	case n >= maxViews && idleAge < math.MaxInt:
+	case n >= maxViews && completeAge < math.MaxInt:
+		x.drop(complete)
+	case n >= maxViews && seats > maxSeats && idleAge < math.MaxInt:
 		x.drop(idle)
 	case n >= maxViews && seats > maxSeats:
 		x.drop(oldest)
@@ -227,6 +233,15 @@ func (x *index) evictGroup() bool {
 		return false
 	}
 	return true
+}
+
+// needsRoom reports whether room is kept from others for a group of which no pod waits: its policy wants more instances than are placed,
+// or volumes of it keep places for instances that are absent.
+func (x *index) needsRoom(g slots.Group) bool {
+	if tally := x.ledger.Group(g); tally != nil && len(tally.Promised) > 0 {
+		return true
+	}
+	return g.Policy != "" && slices.ContainsFunc(x.views[g], func(v *view) bool { return v.plan != nil && !v.done })
 }
 
 // fill makes all seats of a view.
