@@ -61,7 +61,7 @@ func (p *Plugin) podLeavesRoom(_ klog.Logger, pod *corev1.Pod, before, after any
 	if after == nil && podOfGroup(before) {
 		p.index.notes.pod(before)
 	}
-	w, known := p.wishes.get(pod)
+	w, known := p.wishOf(pod)
 	gone, ok := before.(*corev1.Pod)
 	switch {
 	case !known || !ok:
@@ -82,7 +82,7 @@ func (p *Plugin) mayUse(pod *corev1.Pod, node string) bool {
 
 func (p *Plugin) siblingPlaced(_ klog.Logger, pod *corev1.Pod, _, after any) (fwk.QueueingHint, error) {
 	sibling, ok := after.(*corev1.Pod)
-	w, known := p.wishes.get(pod)
+	w, known := p.wishOf(pod)
 	return hint(!ok || inGroupOf(pod, sibling.Namespace, sibling.Labels) && (!known || w.kept || w.shifting))
 }
 
@@ -93,7 +93,7 @@ func (p *Plugin) slotRelabelled(_ klog.Logger, pod *corev1.Pod, before, after an
 	if !ok1 || !ok2 {
 		return fwk.Queue, nil
 	}
-	w, known := p.wishes.get(pod)
+	w, known := p.wishOf(pod)
 	ours := inGroupOf(pod, was.Namespace, was.Labels) || inGroupOf(pod, now.Namespace, now.Labels)
 	total := p.args.MaxInstancesPerNode > 0 // counts slots of whichever group
 	return hint((!known || w.slots) && (ours || total) && !sameSlot(was.Labels, now.Labels))
@@ -112,9 +112,9 @@ func sameSlot(a, b map[string]string) bool {
 // nodeHelps wakes nobody for a node that the pod may not use, such as one that was just cordoned; unless the node's slots may
 // have become free, or volumes may have found their node, or the pod is kept from others for the node's sake.
 func (p *Plugin) nodeHelps(_ klog.Logger, pod *corev1.Pod, before, after any) (fwk.QueueingHint, error) {
-	w, known := p.wishes.get(pod)
+	w, known := p.wishOf(pod)
 	if !known {
-		w = wish{slots: true, open: true}
+		w = wish{slots: true, open: true, kept: true}
 	}
 	old, there := before.(*corev1.Node)
 	now, ok := after.(*corev1.Node)
@@ -170,7 +170,7 @@ func (p *Plugin) claimMatters(pod *corev1.Pod, o any) bool {
 	if !ok {
 		return false
 	}
-	w, known := p.wishes.get(pod)
+	w, known := p.wishOf(pod)
 	_, labelled := slots.GroupOf(claim.Namespace, claim.Labels)
 	switch {
 	case claim.Namespace == pod.Namespace && slices.Contains(slots.ClaimNames(pod), claim.Name):

@@ -514,10 +514,26 @@ func TestUnknownWishesAreWoken(t *testing.T) {
 	for what, h := range map[string]happening{
 		"a foreign pod goes": podGoes(on(instance("x", "", ""), "a")), "a sibling is placed": podComes(on(instance("r-1", "p", ""), "a")),
 		"a node comes": nodeComes(nodeOf("a", 4)), "a claim goes": claimGoes(claimOn("data-r-1", "p", "a")),
+		"a node goes": nodeGoes(nodeOf("a", 4)), "a node is tainted": changes(nodeOf("a", 4), func(n *corev1.Node) { *n = *tainted(n) })[0], "a node shrinks": changes(nodeOf("a", 4), cpus(2))[0],
 	} {
 		if !w.wakes(pod, h) {
 			t.Errorf("%s: the pod goes on waiting", what)
 		}
+	}
+	group := slots.Group{Namespace: "ns", Policy: "p"}
+	for i := range maxWishes {
+		w.plugin.wishes.put(group, instance(fmt.Sprintf("x-%d", i), "p", ""), wish{})
+	}
+	w.plugin.wishes.put(group, pod, wish{kept: true})
+	w.plugin.podGone(t.Context(), instance("r-1", "p", ""))
+	if !w.activated(pod) {
+		t.Error("a sibling that waited is deleted: the pod goes on waiting")
+	}
+	if w.plugin.wishes.put(group, pod, wish{kept: true}); len(w.plugin.wishes.siblings[group]) != 1 {
+		t.Error("it is not remembered again")
+	}
+	if w.plugin.wishes.drop(pod); len(w.plugin.wishes.siblings[group]) != 0 {
+		t.Error("what is gone is remembered")
 	}
 }
 

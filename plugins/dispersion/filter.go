@@ -47,7 +47,7 @@ func (s *state) refusal(number int, node string) *rule {
 	case s.pinned != "" && node != s.pinned:
 		return &pinnedElsewhere
 	case s.mode == v1alpha1.PlacementBestEffort:
-		return s.keepsVolumesRoom(number)
+		return s.beyondLimits(number, node)
 	case s.holds:
 		return s.homecoming(node)
 	}
@@ -64,6 +64,14 @@ func (s *state) refusal(number int, node string) *rule {
 		all += s.delta.all[node]
 	}
 	return s.broken(here{seat: seat, number: number, held: held, shard: shard, all: all})
+}
+
+// beyondLimits judges a node for a pod that goes beyond the limits of its policy if need be. The cap over all groups is not its policy's.
+func (s *state) beyondLimits(number int, node string) *rule {
+	if s.total > 0 && !s.holds && int(s.view.seats[number].all)+s.delta.all[node] >= s.total {
+		return &totalIsReached
+	}
+	return s.keepsVolumesRoom(number)
 }
 
 // keepsVolumesRoom judges a node for a pod that goes beyond limits if need be: it takes no room without which an absent sibling, whose volume is

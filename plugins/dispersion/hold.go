@@ -54,7 +54,29 @@ func (p *Plugin) PreEnqueue(_ context.Context, pod *corev1.Pod) *fwk.Status {
 		p.handle.EventRecorder().Eventf(pod, nil, corev1.EventTypeWarning, "FailedScheduling", "Scheduling", "%s", text)
 	}
 	h.add(key, pod)
+	p.wishes.drop(pod)
 	return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, text)
+}
+
+// wishOf is the wish of a pod; false when it is not known, and anything may help. One that is held has none: events retry the one that it
+// waits behind.
+func (p *Plugin) wishOf(pod *corev1.Pod) (wish, bool) {
+	if w, known := p.wishes.get(pod); known { // it was tried since
+		return w, true
+	}
+	return wish{}, p.holds.holds(pod)
+}
+
+// holds reports whether the pod waits behind another one.
+func (hs *holds) holds(pod *corev1.Pod) bool {
+	group, grouped := slots.GroupOf(pod.Namespace, pod.Labels)
+	if !grouped {
+		return false
+	}
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	h := hs.groups[group]
+	return h != nil && h.waiting[pod.Namespace+"/"+pod.Name] != nil
 }
 
 // neverEvicts reports whether the pod takes no node from others, whatever their priority.

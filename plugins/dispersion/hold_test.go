@@ -58,6 +58,23 @@ func TestWhoStandsForNobodyHoldsNobody(t *testing.T) {
 	}
 }
 
+// What a pod wishes that is held helps nobody: it is tried when the one that it waits behind is, and takes the place of a wish that counts.
+func TestWhoIsHeldWishesNothing(t *testing.T) {
+	w, spokesman, held := heldWorld(t)
+	group := slots.Group{Namespace: "ns", Policy: "p"}
+	w.plugin.wishes.put(group, held, wish{slots: true, kept: true, open: true})
+	if w.plugin.PreEnqueue(t.Context(), held).IsSuccess() {
+		t.Fatal("r-2 is not held")
+	}
+	if w.plugin.knows(held) {
+		t.Error("the wish of a pod that is held is remembered")
+	}
+	leaves := podGoes(on(instance("r-0", "p", ""), "a"))
+	if w.wakes(held, leaves) || !w.wakes(spokesman, leaves) {
+		t.Error("events retry the pod that is held, or not the one that it waits behind")
+	}
+}
+
 // Whoever stands for others is refused for another reason, which may not be theirs.
 func TestAnotherReasonReleases(t *testing.T) {
 	w, spokesman, held := heldWorld(t)

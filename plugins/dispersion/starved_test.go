@@ -109,7 +109,9 @@ func TestOnlyUsefulNodesWake(t *testing.T) {
 		if c.before != nil {
 			before = c.before
 		}
-		if got, err := newWorld(t, config.DispersionArgs{}).plugin.nodeHelps(klog.Background(), instance("r-0", "p", ""), before, c.after); err != nil || got != c.want {
+		plugin, pod := newWorld(t, config.DispersionArgs{}).plugin, instance("r-0", "p", "")
+		plugin.wishes.put(slots.Group{Namespace: "ns", Policy: "p"}, pod, wish{slots: true, open: true})
+		if got, err := plugin.nodeHelps(klog.Background(), pod, before, c.after); err != nil || got != c.want {
 			t.Errorf("%s: %v, %v, want %v", name, got, err, c.want)
 		}
 	}

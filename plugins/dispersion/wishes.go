@@ -39,7 +39,7 @@ type wishes struct {
 	siblings map[slots.Group]map[string]*corev1.Pod
 }
 
-// maxWishes bounds what is remembered. Pods beyond it are woken by every event that is registered.
+// maxWishes bounds what is remembered. Pods beyond it are woken by every event that is registered, and by the deletion of siblings.
 const maxWishes = 10000
 
 func (ws *wishes) put(g slots.Group, pod *corev1.Pod, w wish) {
@@ -48,10 +48,9 @@ func (ws *wishes) put(g slots.Group, pod *corev1.Pod, w wish) {
 	if ws.of == nil {
 		ws.of, ws.siblings = map[types.UID]wish{}, map[slots.Group]map[string]*corev1.Pod{}
 	}
-	if len(ws.of) >= maxWishes {
-		return
+	if _, known := ws.of[pod.UID]; known || len(ws.of) < maxWishes {
+		ws.of[pod.UID] = w
 	}
-	ws.of[pod.UID] = w
 	if !w.kept && !w.shifting {
 		return
 	}
@@ -65,14 +64,7 @@ func (ws *wishes) put(g slots.Group, pod *corev1.Pod, w wish) {
 func (ws *wishes) drop(pod *corev1.Pod) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	w, known := ws.of[pod.UID]
-	if !known {
-		return
-	}
 	delete(ws.of, pod.UID)
-	if !w.kept && !w.shifting {
-		return
-	}
 	if g, grouped := slots.GroupOf(pod.Namespace, pod.Labels); grouped {
 		if delete(ws.siblings[g], pod.Namespace+"/"+pod.Name); len(ws.siblings[g]) == 0 {
 			delete(ws.siblings, g)
