@@ -140,7 +140,7 @@ func (c *courseWriter) rules() {
 	for _, broken := range [][2]string{
 		{"a.b", `"replicas":1`}, {strings.Repeat("a", 53), `"replicas":1`}, {"x", `"replicas":2,"templates":[{"name":"a","replicas":3}]`},
 		{"x", `"replicas":2,"ordinals":{"ranges":[{"start":0,"end":3}],"discrete":[2]}`}, {"x", `"replicas":0,"ordinals":{}`},
-		{"x", `"replicas":2,"templates":[{"name":"a"},{"name":"a"}]`}, {"x", `"replicas":2,` + claim("a", "a")},
+		{"x", `"replicas":2,"templates":[{"name":"a"},{"name":"a"}]`}, {"x", `"replicas":2,"templates":[{"name":"a","volumes":[{"name":"none","storage":"1Gi"}]}]`}, {"x", `"replicas":2,` + claim("a", "a")},
 		{"x", `"replicas":5,"shardSize":2`}, {"x", `"replicas":5,"ordinals":{"discrete":[1,2]}`}, {"x", `"ordinals":{"ranges":[{"start":3,"end":1}]}`},
 		{"x", `"replicas":2,"ordinals":{"ranges":[{"start":0,"end":3},{"start":2,"end":5}]}`}, {"x", `"placement":{"maxInstancesPerNode":"200%"}`},
 		{"x", `"placement":{"maxNodes":1},"placementPolicyRef":{"name":"team"}`},
