@@ -213,7 +213,7 @@ func (p *packer) squeeze() {
 				own := like{p.size[i], p.Wanted[i].Shard}
 				switch {
 				case p.at[i] >= 0 || *p.work <= 0 || vain[own]:
-				case p.make(i, maxMoved, map[int]bool{i: true}):
+				case p.makeRoom(i, maxMoved, map[int]bool{i: true}):
 					again = true
 					clear(vain)
 				default:
@@ -227,10 +227,10 @@ func (p *packer) squeeze() {
 // maxMoved is how many instances are moved, one out of the way of the other, to place one.
 const maxMoved = 3
 
-// make makes room for an instance that has no place, and puts it there: on a place that takes it, or that would without one of
+// makeRoom makes room for an instance that has no place, and puts it there: on a place that takes it, or that would without one of
 // those that were put there, if that one finds another place in the same way. Those that were moved are not moved again, and of
 // those that are alike in one place only one is tried. It leaves everything as it was when there is no way.
-func (p *packer) make(i, depth int, moved map[int]bool) bool {
+func (p *packer) makeRoom(i, depth int, moved map[int]bool) bool {
 	for to := range p.bins {
 		if p.takes(to, p.Wanted[i]) {
 			p.shift(i, to)
@@ -250,7 +250,7 @@ func (p *packer) make(i, depth int, moved map[int]bool) bool {
 			if p.takes(to, p.Wanted[i]) {
 				p.shift(i, to)
 				moved[j] = true
-				if p.make(j, depth-1, moved) {
+				if p.makeRoom(j, depth-1, moved) {
 					return true
 				}
 				delete(moved, j)

@@ -236,8 +236,36 @@ func wakings() []waking {
 			helps:   keptIsHelpedBy(),
 			ignored: map[string][]happening{"a cordoned node comes": one(nodeComes(cordoned(nodeOf("c", 4)))), "a sibling gets a role": changes(on(instance("r-9", "p", ""), "a"), label("shoal.dev/role", "master"))},
 		},
-		{code: reason.NodeTooSmall, pod: instance("r-0", "p", ""), wish: &wish{slots: true, kept: true, open: true}, helps: keptIsHelpedBy()},
-		{code: reason.NotPlanned, pod: instance("r-0", "p", ""), wish: &wish{slots: true, kept: true, open: true}, helps: keptIsHelpedBy()},
+		{
+			code: reason.NodeTooSmall, pod: instance("r-1", "p", ""), // of what is left, all would fit on b alone, where others are nominated
+			make: func(w *world) {
+				w.plugin.args.MaxInstancesPerNode = 3
+				w.limit("p", 4, placement.Limits{MaxNodes: 2})
+				w.node("a", 1, 110)
+				w.node("b", 4, 110)
+				w.node("c", 1, 110)
+				w.bind(instance("r-0", "p", ""), "a")
+				for i := range 3 {
+					other := instance(fmt.Sprintf("s-%d", i), "q", "")
+					other.Status.NominatedNodeName = "b"
+					w.arrive(other)
+				}
+			},
+			helps: keptIsHelpedBy(),
+		},
+		{
+			code: reason.NotPlanned, pod: instance("r-1", "p", "s"), // a has its sibling, and b all that is planned for it
+			make: func(w *world) {
+				w.limit("p", 4, placement.Limits{MaxNodes: 3, MaxPerShard: 1})
+				w.mode("p", v1alpha1.PlacementStrict)
+				w.node("a", 4, 110)
+				w.node("b", 4, 110)
+				w.bind(instance("r-0", "p", "s"), "a")
+				w.bind(instance("r-2", "p", "t"), "b")
+				w.bind(instance("r-3", "p", "u"), "b")
+			},
+			helps: keptIsHelpedBy(),
+		},
 		{
 			code: reason.RoomNeeded, pod: instance("s-0", "small", ""),
 			make: func(w *world) {
