@@ -286,6 +286,10 @@ const (
 	ReplicaBehind Code = 2432
 	// ReplicaUnheard: a replica has not been heard lately: whether it is in sync is not known.
 	ReplicaUnheard Code = 2433
+	// MostUnheard: most agents of the set are silent, or the manager has just begun to lead: who is in sync is not known.
+	MostUnheard Code = 2434
+	// ReplicaMute: an instance does not say what it is, so that nobody knows whether it is in sync.
+	ReplicaMute Code = 2435
 
 	// IssueCertificate: the pod is an instance with an agent, and gets a certificate.
 	IssueCertificate Code = 2501
@@ -1234,6 +1238,18 @@ func catalogue() []row {
 			Text:    "a replica has not been heard lately: whether it is in sync is not known",
 			Meaning: "Its agent has sent no report for eight minutes, or none since it was made. It keeps its label.",
 			Advice:  "Look at the container of the agent in its pod.",
+		}},
+		{MostUnheard, Entry{
+			Name:    "MostUnheard",
+			Text:    "most agents of the set are not heard, or the manager has just begun to lead: who is in sync is not known",
+			Meaning: "Those of which somebody knows that they are not in sync are named before. A manager that begins to lead asks all agents within two minutes. Labels stay as they are.",
+			Advice:  "Nothing for two minutes after a change of leaders. If it lasts, see whether pods reach port 9722 behind the Service shoal-manager, and the manager port 9720 of the pods.",
+		}},
+		{ReplicaMute, Entry{
+			Name:    "ReplicaMute",
+			Text:    "an instance does not say what it is: whether it is in sync is not known",
+			Meaning: "Its agent reports, and its engine has not answered it, or has said that it has no role, for a minute. The message says which, and since when this manager knows. It keeps the label of a replica as long as the kubelet says that it is ready.",
+			Advice:  "See problem in the log of the container shoal-agent: a password that is refused, TLS, or an engine that hangs.",
 		}},
 		{IssueCertificate, Entry{
 			Name:    "IssueCertificate",

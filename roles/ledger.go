@@ -43,7 +43,7 @@ type entry struct {
 	order  agent.Order
 	report agent.Report
 	at     time.Time
-	// unlinked is since when it says that it has lost its master, and behind since when that it is out of sync for whatever cause; zero if
+	// unlinked is since when it says that it has lost its master, and behind since when that it is out of sync, or nothing of that; zero if
 	// it does not.
 	unlinked, behind time.Time
 }
@@ -116,7 +116,7 @@ func (l *Ledger) note(pod *corev1.Pod, r agent.Report) (news bool, err error) {
 	}
 	after.report, after.at = r, l.now()
 	after.unlinked = since(said(r).Unlinked, before.unlinked, after.at)
-	after.behind = since(said(r).Behind(), before.behind, after.at)
+	after.behind = since(said(r).Behind() || said(r).Mute(), before.behind, after.at)
 	l.entries[uid] = after
 	return !known || said(before.report) != said(r) || after.at.Sub(before.at) >= silence, nil
 }

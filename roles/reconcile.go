@@ -172,7 +172,7 @@ func (r *reconciler) instance(ctx context.Context, pod *corev1.Pod) decide.Insta
 		Running: pod.Status.Phase == corev1.PodRunning, Going: pod.DeletionTimestamp != nil, Node: r.nodeOf(ctx, pod),
 		Ended: pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded || pod.Labels[v1alpha1.LabelLost] != "",
 	}
-	i.Ready, _ = podspec.EngineReady(pod)
+	i.Ready, i.ReadySince = podspec.EngineReady(pod)
 	r.ledger.hear(pod.UID, &i)
 	return i
 }

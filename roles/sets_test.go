@@ -113,6 +113,51 @@ func TestWhoIsBehind(t *testing.T) {
 	}
 }
 
+// A manager that has just begun to lead does not say that replicas are in sync which it has not heard, and writes that once.
+func TestNobodyIsInSyncUnheard(t *testing.T) {
+	h := three(t)
+	h.hear(t, "r-0", 0)
+	h.reconcile(t)
+	h.reconcile(t)
+	h.ledger.entries, h.ledger.since = map[types.UID]entry{}, h.clock
+	h.reconcile(t)
+	before := h.reconcileSet(t)
+	const want = "Unknown/MostUnheard: most agents of the set are not heard, or the manager has just begun to lead: who is in sync is not known (SHOAL2434)"
+	if c := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionInSync); fmt.Sprintf("%s/%s: %s", c.Status, c.Reason, c.Message) != want {
+		t.Errorf("%+v", c)
+	}
+	for _, name := range []string{"r-1", "r-2"} {
+		h.clock = h.clock.Add(time.Second)
+		if err := h.report(t, name, agent.RoleReplica, 0); err != nil {
+			t.Fatal(err)
+		}
+		h.reconcile(t)
+		after := h.reconcileSet(t)
+		c := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionInSync)
+		if heard := name == "r-2"; heard != (c.Status == metav1.ConditionTrue) || heard == (after.ResourceVersion == before.ResourceVersion) {
+			t.Errorf("after the report of %s: %+v, version %s, before %s", name, c, after.ResourceVersion, before.ResourceVersion)
+		}
+	}
+}
+
+// An engine that does not answer its agent for a minute is not in sync as far as anybody knows.
+func TestAnEngineThatDoesNotAnswer(t *testing.T) {
+	h := three(t)
+	h.hear(t, "r-0", 0)
+	h.reconcile(t)
+	h.reconcile(t)
+	for n, want := range []metav1.ConditionStatus{metav1.ConditionTrue, metav1.ConditionUnknown} {
+		if err := h.report(t, "r-1", agent.RoleUnknown, 0); err != nil {
+			t.Fatal(err)
+		}
+		h.reconcile(t)
+		if c := meta.FindStatusCondition(h.reconcileSet(t).Status.Conditions, v1alpha1.ConditionInSync); c.Status != want {
+			t.Errorf("report %d: %+v", n, c)
+		}
+		h.clock = h.clock.Add(time.Minute)
+	}
+}
+
 // After a conflict the conditions are written later: nothing else brings the set back.
 func TestAConflictOfConditions(t *testing.T) {
 	h := three(t)

@@ -103,7 +103,7 @@ var (
 		reason.NoMasterClaim, reason.MasterNotServing, reason.MasterMoving,
 	}
 	twoMastersReasons = []reason.Code{reason.MastersContested, reason.OutdatedMaster}
-	behindReasons     = []reason.Code{reason.ReplicaBehind, reason.ReplicaUnheard}
+	behindReasons     = []reason.Code{reason.ReplicaBehind, reason.ReplicaMute, reason.ReplicaUnheard}
 )
 
 // condition says of how many shards something holds, and names the first three with the worst reason.
@@ -140,16 +140,26 @@ func condition(kind string, shards map[string]verdict, of func(verdict) decide.V
 	return c
 }
 
-// inSyncCondition is the condition that is True where no shard has anybody who is behind, and Unknown where that is not known of some.
+// inSyncCondition is the condition that is True where no shard has anybody who is behind, and Unknown where that is not known of some. Shards
+// of which nothing is known because most of a set are silent are not counted: it would be written for each that is heard again.
 func inSyncCondition(shards map[string]verdict) metav1.Condition {
-	c := condition(v1alpha1.ConditionInSync, shards, func(v verdict) decide.Verdict { return v.behind }, behindReasons, reason.ReplicasInSync)
+	hushed := false
+	c := condition(v1alpha1.ConditionInSync, shards, func(v verdict) decide.Verdict {
+		if v.behind.Reason == reason.MostUnheard {
+			hushed = true
+			return decide.Verdict{}
+		}
+		return v.behind
+	}, behindReasons, reason.ReplicasInSync)
 	switch {
+	case c.Status == metav1.ConditionFalse && hushed:
+		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, reason.MostUnheard.Name(), reason.MostUnheard.Message()
 	case c.Status == metav1.ConditionFalse:
 		c.Status = metav1.ConditionTrue
-	case c.Reason == reason.ReplicaUnheard.Name():
-		c.Status = metav1.ConditionUnknown
-	default:
+	case c.Reason == reason.ReplicaBehind.Name():
 		c.Status = metav1.ConditionFalse
+	default:
+		c.Status = metav1.ConditionUnknown
 	}
 	return c
 }

@@ -2,6 +2,7 @@ package answer
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,12 +17,13 @@ import (
 type SyncState string
 
 // States of a replica. Behind is one that the condition InSync names, NotInSync one that has not the label of a replica though its shard has a
-// master: it may be about to get it. SyncUnknown is one that is not heard.
+// master: it may be about to get it. SyncUnknown is one that is not heard. SyncUntold is one with the label in a set most of which is not heard.
 const (
 	InSync      SyncState = "InSync"
 	Behind      SyncState = "Behind"
 	NotInSync   SyncState = "NotInSync"
 	SyncUnknown SyncState = "Unknown"
+	SyncUntold  SyncState = "Untold"
 )
 
 // sync says of each instance of a shard whether it is in sync: by the condition InSync, which names those that have not been for a minute, and by
@@ -37,13 +39,15 @@ func (o *observer) sync(shard *ShardStatus) {
 	}
 	for n := range shard.Instances {
 		i := &shard.Instances[n]
-		switch named := regexp.MustCompile(`(?:^|, )` + regexp.QuoteMeta(i.Instance) + ` (has no link|reads its data|is protected|was last heard|has not been heard)[a-z ]*([0-9-]+T[0-9:]+Z)?`).FindStringSubmatch(said); {
+		switch named := regexp.MustCompile(`(?:^|, )` + regexp.QuoteMeta(i.Instance) + ` (has no link|reads its data|is protected|was last heard|has not been heard|does not answer|says that)[a-z ]*([0-9-]+T[0-9:]+Z)?`).FindStringSubmatch(said); {
 		case !master || i.Role == string(v1alpha1.RoleMaster) || i.State != InstanceReady && i.State != InstanceNotReady:
 		case named != nil:
-			i.Sync = map[bool]SyncState{true: SyncUnknown, false: Behind}[named[1] == "was last heard" || named[1] == "has not been heard"]
+			i.Sync = map[bool]SyncState{true: Behind, false: SyncUnknown}[slices.Contains([]string{"has no link", "reads its data", "is protected"}, named[1])]
 			if t, err := time.Parse(time.RFC3339, named[2]); err == nil && i.Sync == Behind {
 				i.BehindSince = metav1.NewTime(t)
 			}
+		case i.Role == string(v1alpha1.RoleReplica) && o.nobodyHeard():
+			i.Sync = SyncUntold
 		case i.Role == string(v1alpha1.RoleReplica):
 			i.Sync = InSync
 		default:
@@ -61,6 +65,12 @@ func (o *observer) moreBehind() bool {
 	return c != nil && inSyncIsBad(*c) && strings.HasSuffix(c.Message, "...")
 }
 
+// nobodyHeard: of no instance of the set it is known now, by the condition.
+func (o *observer) nobodyHeard() bool {
+	c := meta.FindStatusCondition(o.set.Status.Conditions, v1alpha1.ConditionInSync)
+	return c != nil && c.Reason == reason.MostUnheard.Name()
+}
+
 // noted: the condition names it.
 func (s SyncState) noted() bool { return s == Behind || s == SyncUnknown }
 
@@ -76,7 +86,7 @@ func (i *InstanceStatus) lag(now time.Time) string {
 		return "behind for " + ago(now.Sub(i.BehindSince.Time))
 	case NotInSync:
 		return "not in sync"
-	case SyncUnknown:
+	case SyncUnknown, SyncUntold:
 		return "unknown"
 	}
 	return "-"

@@ -339,6 +339,7 @@ func anySnapshot(t *rapid.T) Snapshot {
 			},
 			UnlinkedAt: s.Now.Add(-time.Duration(rapid.IntRange(0, 120).Draw(t, "cut")) * time.Second),
 			BehindAt:   s.Now.Add(-time.Duration(rapid.IntRange(0, 120).Draw(t, "behind")) * time.Second),
+			ReadySince: s.Now.Add(-time.Duration(rapid.IntRange(0, 120).Draw(t, "ready for")) * time.Second),
 		})
 	}
 	s.HA = View{
@@ -427,5 +428,31 @@ func TestHush(t *testing.T) {
 		if got := Hush(c.silent, c.running, c.listening, silence); got != c.hushed {
 			t.Errorf("%+v: %t", c, got)
 		}
+	}
+}
+
+// Nobody says that all replicas are in sync, in a shard with a master, where of one that has the label or was heard nobody knows it now.
+func TestInSyncIsNotSaidOfWhoIsNotKnown(t *testing.T) {
+	said, kept := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		s := anySnapshot(t)
+		plan := Decide(s)
+		if plan.NoMaster.True || plan.Behind.True {
+			kept++
+			return
+		}
+		said++
+		for _, i := range s.Instances {
+			if i.Name == plan.Master || i.out() || i.Going || !i.Running || !i.Heard && i.Label == NoLabel {
+				continue
+			}
+			long := s.Now.Sub(i.BehindAt) >= lagLimit
+			if !s.fresh(&i) || long && (i.Report.Role == Unknown || i.Report.Role == None || i.Report.Role == Replica && !i.inSync()) {
+				t.Fatalf("%+v", i)
+			}
+		}
+	})
+	if said < 5 || kept < 5 {
+		t.Errorf("it was said %d times and not %d times: too few to prove anything", said, kept)
 	}
 }

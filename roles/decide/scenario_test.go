@@ -133,7 +133,7 @@ func (s *story) find(name string) *Instance {
 func (s *story) pod(name string, words []string) error {
 	i := s.find(name)
 	if i == nil {
-		s.Instances = append(s.Instances, Instance{Name: name, UID: "uid-of-" + name, Running: true, Ready: true})
+		s.Instances = append(s.Instances, Instance{Name: name, UID: "uid-of-" + name, Running: true, Ready: true, ReadySince: s.Now})
 		i = s.find(name)
 	}
 	for _, word := range words {
@@ -141,6 +141,9 @@ func (s *story) pod(name string, words []string) error {
 		var err error
 		switch key {
 		case "says":
+			if !i.Ready {
+				i.ReadySince = s.Now
+			}
 			i.Running, i.Ready, i.Heard, i.HeardAt = true, true, true, s.Now
 			i.Report, i.UnlinkedAt, i.BehindAt = Report{Role: Role(value)}, time.Time{}, time.Time{}
 		case "epoch":
@@ -168,7 +171,7 @@ func (s *story) pod(name string, words []string) error {
 		case "unready":
 			i.Ready = false
 		case "ready":
-			i.Ready = true
+			i.Ready, i.ReadySince = true, s.Now
 		case "unlinked":
 			i.Report.Unlinked, i.UnlinkedAt = true, s.Now
 		case "going":
@@ -186,7 +189,7 @@ func (s *story) pod(name string, words []string) error {
 			return err
 		}
 	}
-	if i.Report.Behind() && i.BehindAt.IsZero() {
+	if (i.Report.Behind() || i.Report.Mute()) && i.BehindAt.IsZero() {
 		i.BehindAt = s.Now
 	}
 	return nil

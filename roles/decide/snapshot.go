@@ -56,12 +56,15 @@ type Instance struct {
 	Report  Report
 	// UnlinkedAt is when it was first heard that it is Unlinked, by the clock of HeardAt.
 	UnlinkedAt time.Time
-	// BehindAt is when it was first heard that it is Unlinked, Loading or Protected, by the clock of HeardAt.
-	BehindAt time.Time
+	// BehindAt is when it was first heard that it is Behind or Mute, by the clock of HeardAt. ReadySince is when it became Ready.
+	BehindAt, ReadySince time.Time
 }
 
 // Behind: it says that it is not in sync with a master.
 func (r Report) Behind() bool { return r.Role == Replica && (r.Unlinked || r.Loading || r.Protected) }
+
+// Mute: what it says tells nobody whether it is in sync with a master.
+func (r Report) Mute() bool { return r.Role == Unknown || r.Role == None }
 
 // View is what the HA system says of the shard.
 type View struct {

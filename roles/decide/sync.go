@@ -13,40 +13,61 @@ const namedBehind = 3
 
 // lags says who is not in sync with the master of the shard: after lagLimit, so that a start, or a failover, which are over sooner, change
 // nothing that has to be written. Of offsets nothing is said: those of a master and of its replica come in reports up to a heartbeat apart.
-// Without a master there is nothing to be in sync with, and NoMaster says that.
+// Without a master there is nothing to be in sync with, and NoMaster says that. Where nobody knows, nobody says that all is well: while most of
+// the set are silent, or this process has just begun to listen, either.
 func (p *planner) lags() {
 	p.plan.Behind = Verdict{Reason: reason.ReplicasInSync}
 	if p.plan.NoMaster.True {
 		return
 	}
-	var late, unheard []string
+	var late, mute, unheard []string
 	for n := range p.Instances {
 		switch i := &p.Instances[n]; {
 		case i.out() || i.Going || !i.Running || i.Name == p.plan.Master:
 		case !p.fresh(i):
-			if !p.Hushed && (i.Heard || i.Label != NoLabel) { // who has neither has just started
+			if i.Heard || i.Label != NoLabel || i.Ready && p.lasts(i.ReadySince) { // otherwise it has just started
 				unheard = append(unheard, i.Name+i.lastHeard())
 			}
-		case i.Report.Behind():
-			left := i.BehindAt.Add(lagLimit).Sub(p.Now)
-			if left > 0 {
-				p.again(left)
-				continue
-			}
+		case i.Report.Behind() && p.lasts(i.BehindAt):
 			late = append(late, fmt.Sprintf("%s %s since %s", i.Name, i.Report.cause(), at(i.BehindAt)))
+		case i.Report.Mute() && p.lasts(i.BehindAt):
+			mute = append(mute, fmt.Sprintf("%s %s since %s", i.Name, i.Report.cause(), at(i.BehindAt)))
 		}
 	}
-	switch {
-	case len(late) > 0:
-		p.plan.Behind = Verdict{true, reason.ReplicaBehind, shortened(late)}
-	case len(unheard) > 0:
-		p.plan.Behind = Verdict{true, reason.ReplicaUnheard, shortened(unheard)}
-	}
+	p.plan.Behind = p.inSync(late, mute, unheard)
 }
 
-// cause is what keeps a replica that is behind from being in sync.
+// inSync is the verdict: what is known goes before what is not.
+func (p *planner) inSync(late, mute, unheard []string) Verdict {
+	switch {
+	case len(late) > 0:
+		return Verdict{true, reason.ReplicaBehind, shortened(late)}
+	case len(mute) > 0:
+		return Verdict{true, reason.ReplicaMute, shortened(mute)}
+	case len(unheard) > 0 && p.Hushed:
+		return Verdict{True: true, Reason: reason.MostUnheard} // names would change with each that is heard, and be written each time
+	case len(unheard) > 0:
+		return Verdict{true, reason.ReplicaUnheard, shortened(unheard)}
+	}
+	return Verdict{Reason: reason.ReplicasInSync}
+}
+
+// lasts reports whether something that began then has lasted for lagLimit, and has it looked at again when it has.
+func (p *planner) lasts(since time.Time) bool {
+	left := since.Add(lagLimit).Sub(p.Now)
+	if left > 0 {
+		p.again(left)
+	}
+	return left <= 0
+}
+
+// cause is what keeps a replica from being in sync, or others from knowing that it is.
 func (r Report) cause() string {
 	switch {
+	case r.Role == Unknown:
+		return "does not answer its agent"
+	case r.Role == None:
+		return "says that it has no role"
 	case r.Protected:
 		return "is protected"
 	case r.Loading:
