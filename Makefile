@@ -129,8 +129,8 @@ placement-seeds: controlplane build ## place groups with hardly any room to spar
 AGENTS ?= 10000
 
 .PHONY: bench-agents
-bench-agents: controlplane build ## measure what AGENTS=10000 simulated agents cost the manager, and how soon labels follow
-	go test -tags integration -count=1 -timeout 60m -v -run '^TestManyAgents$$' ./test/integration -agents $(AGENTS)
+bench-agents: controlplane build ## measure what AGENTS=10000 simulated agents cost the manager that report each HEARTBEAT, and how soon labels follow
+	go test -tags integration -count=1 -timeout 60m -v -run '^TestManyAgents$$' ./test/integration -agents $(AGENTS) -agents-heartbeat $(HEARTBEAT)
 
 HEARTBEAT ?= 5m
 

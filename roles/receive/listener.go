@@ -12,10 +12,7 @@ const (
 	// maxConnections at once, of all together: more wait until some have ended, and no connection lasts longer than its
 	// timeouts.
 	maxConnections = 1024
-	// maxUnproven at once, of all together, that have not shown yet who they are: the oldest makes room for the next, so that whoever holds
-	// connections open from many addresses leaves room for those that are known.
-	maxUnproven = maxConnections / 2
-	// maxPerAddress of them at once: where pods appear under the address of their node, or of a gateway,
+	// maxPerAddress at once that have not shown yet who they are: where pods appear under the address of their node, or of a gateway,
 	// thousands share one. The oldest makes room for the next: an agent shows its certificate within milliseconds, and who holds
 	// connections open keeps nobody out.
 	maxPerAddress = 64
@@ -26,21 +23,20 @@ const (
 // bounded is a listener that keeps the bounds. busy is told of each connection that it closes.
 type bounded struct {
 	net.Listener
-	unproven, perAddress int
-	busy                 func()
-	room                 chan struct{}
-	done                 chan struct{}
-	stop                 sync.Once
+	perAddress int
+	busy       func()
+	room       chan struct{}
+	done       chan struct{}
+	stop       sync.Once
 
 	mu      sync.Mutex
 	unknown map[netip.Addr][]*connection // by age
-	ages    []*connection                // all of them, by age
 	known   map[string]int               // by identity
 }
 
-func bound(l net.Listener, all, unproven, perAddress int, busy func()) *bounded {
+func bound(l net.Listener, all, perAddress int, busy func()) *bounded {
 	return &bounded{
-		Listener: l, unproven: unproven, perAddress: perAddress, busy: busy,
+		Listener: l, perAddress: perAddress, busy: busy,
 		room: make(chan struct{}, all), done: make(chan struct{}), unknown: map[netip.Addr][]*connection{}, known: map[string]int{},
 	}
 }
@@ -83,12 +79,9 @@ func addressOf(c net.Conn) netip.Addr {
 func (b *bounded) enter(c *connection) (oldest *connection) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.unknown[c.from], b.ages = append(b.unknown[c.from], c), append(b.ages, c)
+	b.unknown[c.from] = append(b.unknown[c.from], c)
 	if all := b.unknown[c.from]; len(all) > b.perAddress {
 		return all[0]
-	}
-	if len(b.ages) > b.unproven {
-		return b.ages[0]
 	}
 	return nil
 }
@@ -107,9 +100,7 @@ func (b *bounded) leave(c *connection) {
 }
 
 func (b *bounded) forget(c *connection) {
-	same := func(other *connection) bool { return other == c }
-	all := slices.DeleteFunc(b.unknown[c.from], same)
-	b.ages = slices.DeleteFunc(b.ages, same)
+	all := slices.DeleteFunc(b.unknown[c.from], func(other *connection) bool { return other == c })
 	if b.unknown[c.from] = all; len(all) == 0 {
 		delete(b.unknown, c.from)
 	}

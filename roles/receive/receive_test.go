@@ -251,14 +251,14 @@ type listening struct {
 	busy     chan struct{}
 }
 
-func listen(t *testing.T, all, unproven, perAddress int) *listening {
+func listen(t *testing.T, all, perAddress int) *listening {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := &listening{accepted: make(chan net.Conn, 10), busy: make(chan struct{}, 10)}
-	b.bounded = bound(l, all, unproven, perAddress, func() { b.busy <- struct{}{} })
+	b.bounded = bound(l, all, perAddress, func() { b.busy <- struct{}{} })
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -314,7 +314,7 @@ func next[T any](t *testing.T, from <-chan T) T {
 // One that holds connections open keeps nobody out, of its own address neither: the oldest that has not shown who it is makes room.
 // All together have a bound.
 func TestConnectionsAreBounded(t *testing.T) {
-	b := listen(t, 3, 3, 2)
+	b := listen(t, 3, 2)
 	oldest := b.dial(t, "127.0.0.2")
 	next(t, b.accepted)
 	b.dial(t, "127.0.0.2")
@@ -343,27 +343,6 @@ func TestConnectionsAreBounded(t *testing.T) {
 	case <-time.After(50 * time.Millisecond):
 	}
 	_ = third.Close()
-}
-
-// From many addresses together no more are open that have not shown who they are than leave room for others.
-func TestConnectionsOfManyAddressesAreBounded(t *testing.T) {
-	b := listen(t, 20, 2, 2)
-	known := b.dial(t, "127.0.0.2")
-	if !next(t, b.accepted).(*connection).is("a") {
-		t.Fatal("it is one too many")
-	}
-	oldest := b.dial(t, "127.0.0.3")
-	b.dial(t, "127.0.0.4")
-	b.dial(t, "127.0.0.5")
-	if next(t, b.busy); !ends(t, oldest) {
-		t.Fatal("the oldest connection of all addresses stays")
-	}
-	if err := known.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := known.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("one that has shown who it is was ended: %v", err)
-	}
 }
 
 // A session tells who began it. Whether that is still somebody is asked each time: of the roots, of the clock, and of who decides.
@@ -446,7 +425,7 @@ func TestConnectionsOfASessionAreBounded(t *testing.T) {
 
 // Connections that have shown who they are count for that, and no more for their address. A pod has a few of them.
 func TestConnectionsOfAnIdentityAreBounded(t *testing.T) {
-	b := listen(t, 20, 20, 2)
+	b := listen(t, 20, 2)
 	var of []*connection
 	for n := range maxPerIdentity + 1 {
 		b.dial(t, "127.0.0.2")

@@ -96,7 +96,7 @@ func (s *Server) tryToLead(ctx context.Context) error {
 }
 
 func (s *Server) serve(ctx context.Context, l net.Listener) error {
-	bounded := bound(l, maxConnections, maxUnproven, maxPerAddress, func() { s.refuse("busy", "an address has too many connections that do not show who they are") })
+	bounded := bound(l, maxConnections, maxPerAddress, func() { s.refuse("busy", "an address has too many connections that do not show who they are") })
 	server := &http.Server{
 		Handler: s.handler(), ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, MaxHeaderBytes: 8 << 10,
 		ErrorLog: log.New(io.Discard, "", 0), // whoever scans ports would fill the log; they are counted

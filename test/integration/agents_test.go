@@ -43,12 +43,12 @@ import (
 	"github.com/shoal-dev/shoal/signer"
 )
 
-var agentsWanted = flag.Int("agents", 0, "how many agents TestManyAgents simulates, rounded up to 300; 0 skips it")
-
-const (
-	perSet    = 300 // instances of one set, of three to a shard
-	heartbeat = 2 * time.Minute
+var (
+	agentsWanted = flag.Int("agents", 0, "how many agents TestManyAgents simulates, rounded up to 300; 0 skips it")
+	agentsEvery  = flag.Duration("agents-heartbeat", 5*time.Minute, "how often each of them reports while nothing changes, as --heartbeat of the agent")
 )
+
+const perSet = 300 // instances of one set, of three to a shard
 
 // TestManyAgents measures what agents cost the manager, as it is built for release, and how soon a label follows. Real are the API server,
 // the manager's process, its signer's authority, and each report: over a connection of its own, with the certificate of its pod. Stood in
@@ -74,11 +74,11 @@ func TestManyAgents(t *testing.T) {
 	f.certify()
 	f.begin()
 	t.Logf("all masters have the label %s after the first report", f.until(10*time.Minute).Round(time.Millisecond))
-	letPass(t, heartbeat*5/4)
+	letPass(t, *agentsEvery*5/4)
 	if now := f.manager(); now != pid {
 		t.Fatal("the manager has started again: the machine is too slow for its lease")
 	}
-	with := cost(t, pid, heartbeat*5/4)
+	with := cost(t, pid, *agentsEvery*5/4)
 	t.Logf("with agents that say nothing new: %s; %d reports were taken, %d failed", with, f.taken.Swap(0), f.failed.Swap(0))
 	t.Logf("agents cost %.2f %% of a core and %d MiB", with.cores*100-without.cores*100, (with.resident-without.resident)>>20)
 	var took []time.Duration
@@ -363,6 +363,7 @@ func isTheManager(c *x509.Certificate) error {
 
 // begin has each agent report now and then, as agents do: the first time at any moment of a quarter of a heartbeat.
 func (f *fleet) begin() {
+	heartbeat := *agentsEvery
 	for _, a := range f.agents {
 		go func() {
 			for wait := mathrand.N(heartbeat / 4); pause(f.t.Context(), wait); wait = heartbeat + mathrand.N(heartbeat/4) {
@@ -374,7 +375,7 @@ func (f *fleet) begin() {
 
 // report sends one, again after a second, two, four if it does not arrive.
 func (f *fleet) report(a *simulated) {
-	for wait := time.Second; ; wait = min(2*wait, heartbeat/2) {
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
 		err := f.send(a)
 		if err == nil {
 			f.taken.Add(1)
