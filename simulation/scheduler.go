@@ -137,8 +137,11 @@ func (s observing) Reserve(_ context.Context, _ fwk.CycleState, pod *corev1.Pod,
 	return nil
 }
 
-// Unreserve tells the checker that nothing more will come of it.
-func (s observing) Unreserve(_ context.Context, _ fwk.CycleState, pod *corev1.Pod, _ string) {
+// Unreserve tells the checker that nothing more will come of it. It does where a binding that was sent twice was refused the second time.
+func (s observing) Unreserve(ctx context.Context, _ fwk.CycleState, pod *corev1.Pod, _ string) {
+	if now, err := s.w.api.Get(ctx, keyOf(pod), &corev1.Pod{}); err == nil && now.GetUID() == pod.UID && now.(*corev1.Pod).Spec.NodeName != "" {
+		return
+	}
 	delete(s.checker.decided, pod.UID)
 }
 
