@@ -19,6 +19,9 @@ import (
 // volume of a template grows alone, then one in each shard at a time, masters last; and the first that fails stops the others.
 // Where the StorageClass does not allow it, nothing is asked for. A volume that is larger than its template asks for stays so.
 
+// GrowthStates are the reasons of the condition Updating that speak of volumes alone.
+var GrowthStates = []reason.Code{reason.VolumeGrows, reason.VolumesWait, reason.VolumeGrowthFailed, reason.VolumeFixed, reason.VolumesNotByUs}
+
 // growthsAtOnce bounds what drivers are asked for at a time.
 const growthsAtOnce = 50
 
