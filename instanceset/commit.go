@@ -124,7 +124,7 @@ func (w writing) writeBatch(ctx context.Context, batch [][]decide.Change) []outc
 			for _, c := range changes {
 				err := w.write(ctx, c)
 				results[n] = append(results[n], outcome{c, err})
-				if err != nil {
+				if err != nil && c.Kind != decide.GrowClaim {
 					return // what comes after rests on it
 				}
 			}

@@ -457,3 +457,30 @@ func TestAnEventSaysWhatHoldsForAll(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestARefusedGrowthHoldsNothingElseUp: a quota that lets no volume grow does not keep the image from the instance, and is told.
+func TestARefusedGrowthHoldsNothingElseUp(t *testing.T) {
+	set := testSet(1)
+	claim := podspec.Claim(set, &set.Spec.VolumeClaimTemplates[0], podspec.Instance{})
+	claim.UID = "claim-uid"
+	h := newHarness(t, set, claim)
+	h.refuse = func(verb string, o client.Object) error {
+		if _, is := o.(*corev1.PersistentVolumeClaim); is && verb == "patch" {
+			return apierrors.NewForbidden(schema.GroupResource{Resource: "persistentvolumeclaims"}, o.GetName(), errors.New("exceeded quota: storage"))
+		}
+		return nil
+	}
+	growth := decide.Change{Kind: decide.GrowClaim, Object: "data-r-0", UID: "claim-uid", Size: "2Gi"}
+	if _, err := h.carryOut(t, growth, createPod(0)); err == nil {
+		t.Error("the refusal is no error")
+	}
+	if !slices.Contains(h.writes, "create Pod r-0") {
+		t.Errorf("what has nothing to do with it was not written: %v", h.writes)
+	}
+	if c := h.condition(t, v1alpha1.ConditionUpdating); !strings.Contains(c.Message, "exceeded quota") {
+		t.Errorf("the condition is %+v", c)
+	}
+	if want := `{"metadata":{"uid":"claim-uid"},"spec":{"resources":{"requests":{"storage":"2Gi"}}}}`; h.patches["data-r-0"] != want {
+		t.Errorf("sent %s, want %s", h.patches["data-r-0"], want)
+	}
+}

@@ -1243,7 +1243,7 @@ func catalogue() []row {
 			Name:    "MostUnheard",
 			Text:    "most agents of the set are not heard, or the manager has just begun to lead: who is in sync is not known",
 			Meaning: "Those of which somebody knows that they are not in sync are named before. A manager that begins to lead asks all agents within two minutes. Labels stay as they are.",
-			Advice:  "Nothing for two minutes after a change of leaders. If it lasts, see whether pods reach port 9722 behind the Service shoal-manager, and the manager port 9720 of the pods.",
+			Advice:  "Nothing for eight minutes after a change of leaders: those that do not answer are waited for. If it lasts, see whether pods reach port 9722 behind the Service shoal-manager, and the manager port 9720 of the pods.",
 		}},
 		{ReplicaMute, Entry{
 			Name:    "ReplicaMute",

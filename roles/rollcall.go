@@ -19,7 +19,7 @@ import (
 	"github.com/shoal-dev/shoal/roles/orders"
 )
 
-// How the roll is called: 10,000 agents are known after two minutes. A question and its answer cost about a millisecond of a core.
+// How the roll is called: 10,000 agents that answer are known after two minutes. A question and its answer cost about a millisecond of a core.
 const (
 	// CallPause is before each of CallRounds: who has something new reports by himself meanwhile, and so does most of who missed the leader.
 	CallPause  = 15 * time.Second

@@ -16,7 +16,7 @@ import (
 
 // Volumes grow to the size that volumeClaimTemplates ask for while their instances run: nothing restarts, and nobody is waited for to be
 // available. But a volume never shrinks, and whether a driver can do what it is asked for is seen only when it has done it. So the first
-// volume of a template grows alone, then one in each shard at a time, masters last; and the first that fails stops the others.
+// volume of a template grows to a size alone, then one in each shard at a time, masters last; and the first that fails stops the others.
 // Where the StorageClass does not allow it, nothing is asked for. A volume that is larger than its template asks for stays so.
 
 // GrowthStates are the reasons of the condition Updating that speak of volumes alone.
@@ -34,13 +34,21 @@ type growth struct {
 	held   []int32 // those that the partition holds back
 	going  []int32 // that have asked, and wait for the driver or the node
 	failed []int32
-	fixed  []int32        // whose StorageClass does not allow it
-	class  string         // of one of those
-	words  string         // of one that failed
-	grown  map[int]bool   // templates of which one volume has its size
-	asking map[int]int    // of a template, claims on their way
-	busy   map[int32]bool // shards
+	fixed  []int32         // whose StorageClass does not allow it
+	class  string          // of one of those
+	words  string          // of one that failed
+	grown  map[target]bool // of which one volume has been asked for it, and has it
+	asking map[int]int     // of volumeClaimTemplates, claims on their way, to whatever size
+	busy   map[int32]bool  // shards
 }
+
+// target is a size to which claims of a template grow.
+type target struct {
+	nth  int // of volumeClaimTemplates
+	size string
+}
+
+func (s smaller) target() target { return target{s.nth, s.wanted.String()} }
 
 // smaller is a claim that is to ask for another size.
 type smaller struct {
@@ -64,7 +72,7 @@ func (p *planner) grow() {
 	slices.SortFunc(candidates, p.byNeed)
 	asked := len(g.going) + len(g.failed)
 	for _, s := range candidates {
-		if !s.claim.grows() { // one that grows already may ask for another size at once
+		if !s.claim.grows() { // one that grows already, or cannot, may ask for less at once
 			if !p.mayGrow(s, asked) {
 				continue
 			}
@@ -82,10 +90,10 @@ func (p *planner) grow() {
 // mayGrow asks the limits.
 func (p *planner) mayGrow(s smaller, asked int) bool {
 	g := &p.growth
-	if len(g.failed) > 0 || asked >= growthsAtOnce || !g.grown[s.nth] && g.asking[s.nth] > 0 || p.sharded() && g.busy[p.shardOf(s.instance)] {
+	if len(g.failed) > 0 || asked >= growthsAtOnce || !g.grown[s.target()] && g.asking[s.nth] > 0 || p.sharded() && g.busy[p.shardOf(s.instance)] {
 		return false
 	}
-	return s.claim.Node == "" || p.state(s.claim.Node) == NodeHealthy // nobody is there to do it
+	return p.state(s.pod.Node) == NodeHealthy && (s.claim.Node == "" || p.state(s.claim.Node) == NodeHealthy) // or nobody is there to do it
 }
 
 // byNeed says whose volume grows first: of those that do not run, which may be for want of room; masters last.
@@ -107,37 +115,47 @@ func (p *planner) byNeed(a, b smaller) int {
 // surveyVolumes looks at all claims that have a volume, and finds those that are to ask for another size.
 func (p *planner) surveyVolumes() (candidates []smaller) {
 	g := &p.growth
-	g.grown, g.asking, g.busy = map[int]bool{}, map[int]int{}, map[int32]bool{}
+	g.grown, g.asking, g.busy = map[target]bool{}, map[int]int{}, map[int32]bool{}
 	for n := range p.instances {
 		i := &p.instances[n]
-		if !i.online() || i.foreign != "" || i.pod == nil || i.pod.Node == "" { // the last step is the kubelet's
+		if !i.wanted || i.foreign != "" {
 			continue
 		}
 		for t, c := range i.claims {
-			wanted := podspec.Size(p.Set, &p.spec.VolumeClaimTemplates[t], p.templateName(i))
-			if c == nil || c.Volume == "" || c.Has.IsZero() || c.Terminating || c.Lost || c.Retired || wanted.IsZero() {
+			if c == nil || c.Volume == "" || c.Has.IsZero() || c.Terminating || c.Lost || c.Retired {
 				continue
 			}
-			g.grown[t] = g.grown[t] || c.Has.Cmp(wanted) >= 0
-			if c.grows() {
+			if c.grows() { // also while the instance has no pod
 				p.noteGrowth(i, t)
+			} else {
+				g.grown[target{t, c.Asked.String()}] = true
 			}
-			if !podspec.Grows(c.Asked, wanted, c.Has) {
+			s := smaller{i, c, t, podspec.Size(p.Set, &p.spec.VolumeClaimTemplates[t], p.templateName(i))}
+			if !s.asks() {
 				continue
 			}
 			switch {
 			case p.heldBack(i):
 				g.held = append(g.held, i.ordinal)
 				continue
-			case wanted.Cmp(c.Asked) > 0 && !slices.Contains(p.Expandable, c.Class):
+			case !c.grows() && !slices.Contains(p.Expandable, c.Class):
 				g.fixed, g.class = append(g.fixed, i.ordinal), c.Class
 			}
 			g.left = append(g.left, i.ordinal)
-			candidates = append(candidates, smaller{i, c, t, wanted})
+			candidates = append(candidates, s)
 		}
 	}
 	g.left, g.held, g.fixed = slices.Compact(g.left), slices.Compact(g.held), slices.Compact(g.fixed)
 	return candidates
+}
+
+// asks reports whether the claim is to ask for another size. The last step of a growth is the kubelet's. One that grows already goes on to
+// more when it has what it has asked for.
+func (s smaller) asks() bool {
+	if !s.online() || s.pod == nil || s.pod.Node == "" || s.claim.Has.Cmp(s.wanted) >= 0 || !podspec.Grows(s.claim.Asked, s.wanted, s.claim.Has) {
+		return false
+	}
+	return !s.claim.grows() || s.wanted.Cmp(s.claim.Asked) < 0
 }
 
 // grows reports whether the claim asks for more than its volume has.
@@ -190,7 +208,13 @@ func (p *planner) withGrowth(pods metav1.Condition) metav1.Condition {
 	default:
 		return pods
 	}
-	if pods.Reason != reason.UpToDate.Name() {
+	switch pods.Reason {
+	case reason.UpToDate.Name():
+	case reason.UpdatePartition.Name(): // the pods' update is over, that of volumes is not
+		if code != reason.UpdatePartition {
+			words += "; " + pods.Message
+		}
+	default:
 		pods.Message += "; " + code.Because("%s", words)
 		return pods
 	}

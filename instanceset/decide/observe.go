@@ -117,7 +117,9 @@ func observeBudget(set *v1alpha1.InstanceSet, b *policyv1.PodDisruptionBudget) B
 	seen := Budget{Presence: Foreign, UID: b.UID, Version: b.ResourceVersion}
 	if metav1.IsControlledBy(b, set) {
 		seen.Presence = Ours
-		seen.Changed = !equality.Semantic.DeepEqual(b.Spec, podspec.Budget(set).Spec)
+		want := podspec.Budget(set).Spec // of what others may add, nothing lets an instance go
+		seen.Changed = b.Spec.MinAvailable != nil || !equality.Semantic.DeepEqual(b.Spec.MaxUnavailable, want.MaxUnavailable) ||
+			!equality.Semantic.DeepEqual(b.Spec.Selector, want.Selector)
 	}
 	return seen
 }

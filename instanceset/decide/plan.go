@@ -14,7 +14,7 @@ import (
 )
 
 // Plan is what Decide wants. Changes of the set as a whole come first and in order. Changes of one instance are carried
-// out in their order, and no further than the first that fails; different instances do not wait for each other.
+// out in their order, and no further than the first that fails, but for GrowClaim, on which nothing rests; different instances do not wait for each other.
 type Plan struct {
 	Changes []Change
 	Status  v1alpha1.InstanceSetStatus

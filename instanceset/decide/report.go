@@ -39,11 +39,11 @@ func Report(s Snapshot, plan Plan, failures []Failure) v1alpha1.InstanceSetStatu
 	return reportUpdates(s, status, failures)
 }
 
-// reportUpdates says which instances could not be changed in place, and that the update waits for them: they keep their turn.
+// reportUpdates says which instances and volumes could not be changed in place, and that the update waits for them: they keep their turn.
 func reportUpdates(s Snapshot, status v1alpha1.InstanceSetStatus, failures []Failure) v1alpha1.InstanceSetStatus {
 	var refused []v1alpha1.InstanceException
 	for _, f := range failures {
-		if k := f.Change.Kind; k == PatchPod || k == ImagePod || k == ResizePod {
+		if k := f.Change.Kind; k == PatchPod || k == ImagePod || k == ResizePod || k == GrowClaim {
 			refused = append(refused, v1alpha1.InstanceException{
 				Ordinal: f.Change.Ordinal, Reason: reason.WriteFailed.String(), Message: cut(f.Message, maxExceptionMessage),
 			})

@@ -403,6 +403,10 @@ func setClaim(t *testing.T, w *world, d *datadriven.TestData) string {
 			claim.Terminating = true
 		case "promised":
 			claim.Node = a.Vals[0]
+		case "network":
+			delete(w.on, claim.Volume)
+		case "has":
+			claim.Has = resource.MustParse(a.Vals[0])
 		case "infeasible":
 			claim.Growth, claim.GrowthFailed = "no room in the pool", true
 		case "file-system":

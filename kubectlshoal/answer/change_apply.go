@@ -202,11 +202,13 @@ func namesIn(list []any) []string {
 	return names
 }
 
+const growth = "volumes of instances that run grow to it, and never shrink"
+
 // effects say what comes of the change of a field, by how its path begins; the first that fits counts.
 var effects = []struct{ path, effect string }{
 	{"spec.replicas", "which instances there are"}, {"spec.ordinals", "which instances there are"},
 	{"spec.offlineInstances", "which instances have a pod"},
-	{"spec.templates", "see the instances below"}, {"spec.redis", "see the instances below"}, {"spec.role", "see the instances below"},
+	{"spec.volumeClaimTemplates", growth}, {"spec.templates", "see the instances below"}, {"spec.redis", "see the instances below"}, {"spec.role", "see the instances below"},
 	{"spec.rebuild.port", "see the instances below"},
 	{"spec.updateStrategy", "how updates go from now on"}, {"spec.minReadySeconds", "how updates go from now on"},
 	{"spec.paused", "whether anything is written to pods and claims"},
@@ -216,6 +218,9 @@ var effects = []struct{ path, effect string }{
 }
 
 func effectOf(path string) string {
+	if strings.HasPrefix(path, "spec.templates[") && strings.Contains(path, "].volumes[") {
+		return growth
+	}
 	for _, e := range effects {
 		if strings.HasPrefix(path, e.path) {
 			return e.effect

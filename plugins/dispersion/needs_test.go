@@ -252,6 +252,40 @@ func TestGroupsThatWaitKeepTheirViews(t *testing.T) {
 	}
 }
 
+// TestCompleteGroupsGoFirst: of the groups of which nobody waits, those that still need room keep their views, however old they are and in
+// whatever order they are looked at.
+func TestCompleteGroupsGoFirst(t *testing.T) {
+	const unfinished, complete = 200, maxViews
+	w := newWorld(t, config.DispersionArgs{})
+	for i := range 10 {
+		w.node(fmt.Sprintf("n-%d", i), 200, 200)
+	}
+	place := func(group string, replicas int) {
+		t.Helper()
+		w.limit(group, replicas, placement.Limits{MaxNodes: 2})
+		pod := instance(group+"-0", group, "")
+		w.arrive(pod)
+		if node, refused := w.schedule(pod); node == "" {
+			t.Fatalf("%s has no node: %v", pod.Name, refused)
+		}
+	}
+	for i := range unfinished {
+		place(fmt.Sprintf("unfinished-%d", i), 2)
+	}
+	for i := range complete {
+		place(fmt.Sprintf("complete-%d", i), 1)
+	}
+	views := w.plugin.index.views
+	for i := range unfinished {
+		if group := fmt.Sprintf("unfinished-%d", i); len(views[slots.Group{Namespace: "ns", Policy: group}]) == 0 {
+			t.Errorf("the group %s is evicted", group)
+		}
+	}
+	if len(views) > maxViews {
+		t.Errorf("%d views are kept", len(views))
+	}
+}
+
 // TestWhereThePlanCannotGoFewestAreFirst: other plugins refuse the nodes that the plan wants. Of those that are left, the one that
 // holds fewest is best.
 func TestWhereThePlanCannotGoFewestAreFirst(t *testing.T) {

@@ -215,11 +215,14 @@ func (x *index) evictGroup() bool {
 		if last < age { // cycles differ
 			oldest, age = group, last
 		}
-		if k := x.groups[group]; last < idleAge && (k == nil || len(k.waiting) == 0) {
+		if k := x.groups[group]; k != nil && len(k.waiting) > 0 {
+			continue
+		}
+		if last < idleAge {
 			idle, idleAge = group, last
-			if last < completeAge && !x.needsRoom(group) {
-				complete, completeAge = group, last
-			}
+		}
+		if last < completeAge && !x.needsRoom(group) {
+			complete, completeAge = group, last
 		}
 	}
 	switch {

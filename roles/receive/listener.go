@@ -13,8 +13,8 @@ const (
 	// timeouts.
 	maxConnections = 1024
 	// maxPerAddress at once that have not shown yet who they are: where pods appear under the address of their node, or of a gateway,
-	// thousands share one. The oldest makes room for the next: an agent shows its certificate within milliseconds, and who holds
-	// connections open keeps nobody out.
+	// thousands share one. The oldest makes room for the next: an agent shows its certificate within milliseconds. Who holds connections
+	// open from many addresses at once can fill all the room, for as long as a handshake may take.
 	maxPerAddress = 64
 	// maxPerIdentity at once of one pod, wherever they come from: a report that is sent again may overlap with the one before.
 	maxPerIdentity = 4
