@@ -28,6 +28,7 @@ import (
 type policies struct {
 	dispatcher generic.Dispatcher[validating.PolicyHook]
 	hooks      []validating.PolicyHook
+	namespaces cache.Indexer // that exist
 }
 
 var _ admission.ValidationInterface = &policies{}
@@ -53,7 +54,7 @@ func loadPolicies(manifests fs.FS, namespaces ...string) (*policies, error) {
 		}
 	}
 	matcher := matching.NewMatcher(corelisters.NewNamespaceLister(indexer), nil)
-	p := &policies{dispatcher: validating.NewDispatcher(nil, generic.NewPolicyMatcher(matcher))}
+	p := &policies{dispatcher: validating.NewDispatcher(nil, generic.NewPolicyMatcher(matcher)), namespaces: indexer}
 	for _, file := range files {
 		text, err := fs.ReadFile(manifests, file)
 		if err != nil {

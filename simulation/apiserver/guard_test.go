@@ -89,6 +89,20 @@ func TestInstancesThatMayGo(t *testing.T) {
 	}
 }
 
+// TestInstancesOfANamespaceThatGoesMayGo: whoever deletes them: the namespace's controller deletes all of them.
+func TestInstancesOfANamespaceThatGoesMayGo(t *testing.T) {
+	f := newFixture(t)
+	for name, since := range map[string]*metav1.Time{"stays": nil, "goes": ptr.To(metav1.Unix(1, 0))} {
+		if err := f.policies.namespaces.Add(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, DeletionTimestamp: since}}); err != nil {
+			t.Fatal(err)
+		}
+		pod := f.instance("r-3", func(p *corev1.Pod) { p.Namespace = name })
+		if err := f.Delete(t.Context(), somebody, pod, forced()); (err == nil) != (since != nil) {
+			t.Errorf("an instance in a namespace that %s: %v", name, err)
+		}
+	}
+}
+
 // TestWhoRelabelsInstances: labels of Shoal are the manager's; those of others are free.
 func TestWhoRelabelsInstances(t *testing.T) {
 	f := newFixture(t)
