@@ -17,7 +17,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -262,16 +261,18 @@ func (k kit) placeStrict(t *testing.T, ns string, random *rand.Rand) {
 // clear removes what a seed left, so that the next one finds the nodes empty.
 func (k kit) clear(t *testing.T, ns string) {
 	t.Helper()
-	ofNoSet, err := labels.Parse("!" + v1alpha1.LabelInstanceSet) // pods of sets go with them, and nobody else may delete those
-	if err != nil {
+	for _, kind := range []client.Object{&v1alpha1.InstanceSet{}, &v1alpha1.PlacementPolicy{}, &corev1.PersistentVolumeClaim{}} {
+		if err := k.client.DeleteAllOf(t.Context(), kind, client.InNamespace(ns)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var pods corev1.PodList
+	if err := k.client.List(t.Context(), &pods, client.InNamespace(ns)); err != nil {
 		t.Fatal(err)
 	}
-	for _, kind := range []client.Object{&v1alpha1.InstanceSet{}, &v1alpha1.PlacementPolicy{}, &corev1.Pod{}, &corev1.PersistentVolumeClaim{}} {
-		which := []client.DeleteAllOfOption{client.InNamespace(ns)}
-		if _, pods := kind.(*corev1.Pod); pods {
-			which = append(which, client.MatchingLabelsSelector{Selector: ofNoSet})
-		}
-		if err := k.client.DeleteAllOf(t.Context(), kind, which...); err != nil {
+	manager := k.manager(t) // nobody else deletes instances, and those that a test made belong to no set
+	for n := range pods.Items {
+		if err := manager.Delete(t.Context(), &pods.Items[n]); client.IgnoreNotFound(err) != nil {
 			t.Fatal(err)
 		}
 	}
