@@ -117,9 +117,11 @@ func observeBudget(set *v1alpha1.InstanceSet, b *policyv1.PodDisruptionBudget) B
 	seen := Budget{Presence: Foreign, UID: b.UID, Version: b.ResourceVersion}
 	if metav1.IsControlledBy(b, set) {
 		seen.Presence = Ours
-		want := podspec.Budget(set).Spec // of what others may add, nothing lets an instance go
-		seen.Changed = b.Spec.MinAvailable != nil || !equality.Semantic.DeepEqual(b.Spec.MaxUnavailable, want.MaxUnavailable) ||
-			!equality.Semantic.DeepEqual(b.Spec.Selector, want.Selector)
+		want, has := podspec.Budget(set).Spec, b.Spec
+		if has.UnhealthyPodEvictionPolicy != nil && *has.UnhealthyPodEvictionPolicy == policyv1.IfHealthyBudget { // the default, which somebody may say
+			has.UnhealthyPodEvictionPolicy = nil
+		}
+		seen.Changed = !equality.Semantic.DeepEqual(has, want)
 	}
 	return seen
 }

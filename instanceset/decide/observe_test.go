@@ -194,7 +194,11 @@ func TestBudgetsThatAreNotAsTheyWere(t *testing.T) {
 	if got := observeBudget(set, budget); got != (Budget{Presence: Ours, UID: "u", Version: "7"}) {
 		t.Errorf("%+v", got)
 	}
-	one, always := intstr.FromInt32(1), policyv1.AlwaysAllow
+	one, always, byDefault := intstr.FromInt32(1), policyv1.AlwaysAllow, policyv1.IfHealthyBudget
+	said := budget.DeepCopy()
+	if said.Spec.UnhealthyPodEvictionPolicy = &byDefault; observeBudget(set, said).Changed {
+		t.Error("the default that is said is no change")
+	}
 	for what, change := range map[string]func(*policyv1.PodDisruptionBudgetSpec){
 		"more may go":          func(s *policyv1.PodDisruptionBudgetSpec) { s.MaxUnavailable = &one },
 		"another measure":      func(s *policyv1.PodDisruptionBudgetSpec) { s.MaxUnavailable, s.MinAvailable = nil, &one },
