@@ -138,6 +138,12 @@ HEARTBEAT ?= 5m
 bench-reports: ## measure what hearing AGENTS=10000 agents costs that say nothing new each HEARTBEAT, without a control plane; PROFILE=file for the CPU's
 	go test -count=1 -timeout 60m -v -run '^TestIdleAgents$$' ./roles/receive -idle-agents $(AGENTS) -idle-heartbeat $(HEARTBEAT) $(if $(PROFILE),-idle-profile $(abspath $(PROFILE)))
 
+INSTANCES ?= 1000
+
+.PHONY: bench-instances
+bench-instances: controlplane build ## measure what a set of INSTANCES=1000 costs, beside a StatefulSet and a plain client; ROUNDS=3 repeats the creations
+	go test -tags integration -count=1 -timeout 3h -v -run '^TestManyInstances$$' ./test/integration -bench-instances $(INSTANCES) -bench-rounds $(or $(ROUNDS),1)
+
 .PHONY: e2e
 e2e: controlplane build images ## run the tests on nodes with real kubelets: root, and `make real-node-deps`
 	@hack/stage real-nodes-bin $(MAKE) --no-print-directory real-nodes-bin
@@ -218,6 +224,7 @@ CASES   ?=
 .PHONY: bench-once
 bench-once: ## run the benchmarks of placement and plugins a few times on small clusters, to see that they run
 	go test -run '^$$' -bench '^Benchmark(Pod|PreFilter|Filter|Score)$$/nodes=(100|1000)$$|^Benchmark(Plan|Pack|Guard)' -benchtime 3x ./placement ./plugins/dispersion
+	go test -run '^$$' -bench '^Benchmark(Arrivals|Mixture)$$' -benchtime 1x ./plugins/dispersion
 
 PERFOUT := $(BIN)/bench-scheduler
 

@@ -22,7 +22,8 @@ import (
 type Options struct {
 	// Concurrency is the number of policies that are worked on at once; 0 means 1.
 	Concurrency int
-	// Debounce is the shortest time between two writes of one status; 0 means one second. A burst of pods costs one write.
+	// Debounce is for how long a change of pods, claims or nodes waits for others, so that a burst of them costs one write of a status; 0 means
+	// one second. A policy that has changed, and what a set says of its replicas, are looked at at once: pods may be held until then.
 	Debounce time.Duration
 }
 

@@ -100,3 +100,61 @@ func TestPodsOfUnknownNumberArePlacedAsTheyCome(t *testing.T) {
 		t.Errorf("%d pods were placed, %d refused: that tests nothing", placed, refused)
 	}
 }
+
+// TestPodsOfUnknownNumberKeepNoMoreRoomThanTheyNeed: of a group without a policy nobody knows how many are to come. Whatever its sizes,
+// whichever of its pods are deleted, and whoever takes the nodes that they were to get, it keeps room for those that wait and for no more.
+func TestPodsOfUnknownNumberKeepNoMoreRoomThanTheyNeed(t *testing.T) {
+	mixed, planned := 0, 0
+	rapid.Check(t, func(r *rapid.T) {
+		w := newWorld(t, config.DispersionArgs{Defaults: config.GroupLimits{MaxNodes: ptr.To(int32(r2(r, 1, 3, "K")))}})
+		for i := range r2(r, 2, 5, "nodes") {
+			w.node(fmt.Sprintf("n-%d", i), int64(r2(r, 2, 9, "cpu")), 110)
+		}
+		var waiting []*corev1.Pod
+		for step := range r2(r, 4, 20, "steps") {
+			switch what := r2(r, 0, 5, "what"); {
+			case what <= 2:
+				pod := sized(fmt.Sprintf("r-%d", step), "", fmt.Sprint(r2(r, 1, 3, "size")))
+				pod.Labels = map[string]string{v1alpha1.LabelCluster: "c"}
+				w.arrive(pod)
+				waiting = append(waiting, pod)
+			case what == 3:
+				other := instance(fmt.Sprintf("other-%d", step), "", "")
+				w.bind(other, fmt.Sprintf("n-%d", r2(r, 0, 1, "filled")))
+			case len(waiting) == 0:
+				continue
+			case what == 4:
+				at := r2(r, 0, len(waiting)-1, "goes")
+				w.remove(waiting[at])
+				waiting = slices.Delete(waiting, at, at+1)
+			default:
+				at := r2(r, 0, len(waiting)-1, "scheduled")
+				if node, _ := w.schedule(waiting[at]); node != "" {
+					waiting = slices.Delete(waiting, at, at+1)
+				}
+			}
+			if len(waiting) == 0 {
+				continue
+			}
+			w.cycle(waiting[0])
+			x, group := w.plugin.index, slots.Group{Namespace: "ns", Cluster: "c"}
+			if x.mixtures[group] != nil {
+				mixed++
+			}
+			kept := 0
+			for number := range x.nodes {
+				for _, v := range x.planned[number] {
+					kept += max(0, v.plan.quota[number]-x.heldOn(group, number))
+					planned++
+					break // one view speaks for the group
+				}
+			}
+			if kept > len(waiting) {
+				r.Fatalf("room is kept for %d, and %d wait", kept, len(waiting))
+			}
+		}
+	})
+	if mixed < 20 || planned < 20 {
+		t.Errorf("%d times it was packed, and %d plans had something to come: that tests nothing", mixed, planned)
+	}
+}

@@ -29,8 +29,8 @@ func TestTightShardsNeverDeadlock(t *testing.T) {
 }
 
 // TestShardsWithoutSlackArriveInAnyOrder has not one place more than instances: K times M is R, the shards of two fill every
-// node, and their instances come in random order. Most orders strand some of them if the plan is not followed: then the last
-// nodes with room hold their siblings.
+// node, and their instances come in random order, and of the nodes that are allowed other plugins like any best. Most orders strand some
+// of them if the plan is not followed: then the last nodes with room hold their siblings.
 func TestShardsWithoutSlackArriveInAnyOrder(t *testing.T) {
 	const k, m, size = 5, 4, 2
 	stranded := 0
@@ -38,13 +38,15 @@ func TestShardsWithoutSlackArriveInAnyOrder(t *testing.T) {
 		for _, planned := range []bool{true, false} {
 			w := newWorld(t, config.DispersionArgs{})
 			w.unplanned = !planned
+			random := rand.New(rand.NewSource(seed))
+			w.choose = func(allowed []string) string { return allowed[random.Intn(len(allowed))] }
 			for i := range k {
 				w.node(fmt.Sprintf("node-%d", i), m, 110)
 			}
 			g := slots.Group{Namespace: "ns", Policy: "p"}
 			w.policies[g] = policy{counted: true, replicas: k * m, shards: k * m / size, limits: fixed(placement.Limits{MaxPerNode: m, MaxNodes: k, MaxPerShard: 1})}
 			placed := 0
-			for _, i := range rand.New(rand.NewSource(seed)).Perm(k * m) {
+			for _, i := range random.Perm(k * m) {
 				pod := instance(fmt.Sprintf("r-%d", i), "p", fmt.Sprintf("s-%d", i/size))
 				w.arrive(pod)
 				if node, _ := w.schedule(pod); node != "" {

@@ -6,6 +6,6 @@
 //
 // Filter alone would dead-lock at K: see package placement for the guard.
 //
-// It never evicts, never writes to the API server, and never trusts a label to free a slot except shoal.dev/lost and
+// It never evicts, writes nothing to the API server but the condition of a pod that upstream has left out (overlooked.go), and never trusts a label to free a slot except shoal.dev/lost and
 // shoal.dev/retired, which only the manager may write.
 package dispersion

@@ -23,7 +23,8 @@ import (
 //	SHOAL1105            a pod, or a claim of the group, frees room on a node
 //	SHOAL1110            the same, and what is said of 1103: an absent sibling may take less of the room than is kept
 //	SHOAL1113            the same, and what other groups need: another plan, policy or deleted pods of theirs (feed)
-//	SHOAL1108 1109 1117  the pod's own claim or volume changes or is deleted
+//	SHOAL1108            the pod's own claim or volume changes or is deleted; its own node comes back, or may be used again
+//	SHOAL1109 1117       the pod's own claim or volume changes or is deleted
 //	SHOAL1118            whatever of these: it is said in Reserve, which asks for no wish
 //	SHOAL1114            the pod that it waits behind is placed, refused for another reason, or gone (release)
 //
@@ -130,8 +131,8 @@ func (p *Plugin) nodeHelps(_ klog.Logger, pod *corev1.Pod, before, after any) (f
 	room := slots.RoomFor(pod)
 	usable, was := room.Usable(now), there && room.Usable(old)
 	switch {
-	case usable && (!was || grown(old, now)):
-		return hint(w.slots && w.room(now.Name))
+	case usable && (!was || grown(old, now)): // it may have less of another resource
+		return hint(w.room(now.Name) || w.kept && was && grown(now, old))
 	case was && (!usable || grown(now, old)):
 		return hint(w.kept)
 	}

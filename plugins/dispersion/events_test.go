@@ -251,7 +251,8 @@ func wakings() []waking {
 					w.arrive(other)
 				}
 			},
-			helps: keptIsHelpedBy(),
+			helps:   keptIsHelpedBy(),
+			ignored: cordonedComes(),
 		},
 		{
 			code: reason.NotPlanned, pod: instance("r-1", "p", "s"), // a has its sibling, and b all that is planned for it
@@ -264,7 +265,8 @@ func wakings() []waking {
 				w.bind(instance("r-2", "p", "t"), "b")
 				w.bind(instance("r-3", "p", "u"), "b")
 			},
-			helps: keptIsHelpedBy(),
+			helps:   keptIsHelpedBy(),
+			ignored: cordonedComes(),
 		},
 		{
 			code: reason.RoomNeeded, pod: instance("s-0", "small", ""),
@@ -280,6 +282,7 @@ func wakings() []waking {
 				"an instance of the other group goes": one(podGoes(on(instance("b-0", "big", ""), "a"))),
 				"the node grows":                      changes(nodeOf("a", 3), cpus(4)),
 			},
+			ignored: cordonedComes(),
 		},
 		{
 			code: reason.ShardSpreadLimit, pod: instance("r-1", "p", "s"),
@@ -315,6 +318,7 @@ func wakings() []waking {
 				"a claim of another group is retired":  changes(claimOn("data-s-0", "q", "a"), labelClaim(v1alpha1.LabelRetired, "true")),
 				"an instance of another group is lost": changes(on(instance("s-0", "q", ""), "a"), label(v1alpha1.LabelLost, "uid")),
 			},
+			ignored: cordonedComes(),
 		},
 		{
 			code: reason.VolumePinned, pod: mountingClaim(instance("r-1", "p", ""), "data-r-1"),
@@ -331,6 +335,8 @@ func wakings() []waking {
 				"its volume comes, and is where":    {{fwk.PersistentVolume, fwk.Add, nil, volumeOf("data-r-1")}},
 				"its volume goes":                   {{fwk.PersistentVolume, fwk.Delete, volumeOf("data-r-1"), nil}},
 				"a node has its volume's host name": changes(nodeOf("a", 1), func(n *corev1.Node) { n.Labels[corev1.LabelHostname] = "b" }),
+				"its node comes back":               one(nodeComes(nodeOf("b", 4))),
+				"its node may be used again":        changes(cordoned(nodeOf("b", 4)), func(n *corev1.Node) { n.Spec.Unschedulable = false }),
 			},
 			ignored: map[string][]happening{
 				"a foreign pod goes":             one(podGoes(on(instance("x", "", ""), "a"))),
@@ -372,7 +378,8 @@ func wakings() []waking {
 				w.node("a", 3, 110)
 				w.add(w.plugin.claims, claimOn("data-r-0", "p", "a"))
 			},
-			helps: map[string][]happening{"the sibling comes": one(podComes(on(instance("r-0", "p", ""), "a")))},
+			helps:   map[string][]happening{"the sibling comes": one(podComes(on(instance("r-0", "p", ""), "a")))},
+			ignored: cordonedComes(),
 		},
 		{
 			code: reason.RoomPromised, pod: instance("r-1", "p", ""),
@@ -389,8 +396,14 @@ func wakings() []waking {
 				"the claim is retired":                 changes(claimOn("data-r-0", "p", "a"), labelClaim(v1alpha1.LabelRetired, "true")),
 				"a pod goes from a node of no sibling": one(podGoes(on(instance("x", "", ""), "b"))),
 			},
+			ignored: cordonedComes(),
 		},
 	}
+}
+
+// cordonedComes is what helps nobody who may not use the node.
+func cordonedComes() map[string][]happening {
+	return map[string][]happening{"a cordoned node comes": one(nodeComes(cordoned(nodeOf("z", 4))))}
 }
 
 // keptIsHelpedBy is what can change the guard or the plan for which nodes are kept from a pod.

@@ -75,6 +75,23 @@ func TestWhoIsHeldWishesNothing(t *testing.T) {
 	}
 }
 
+// A pod whose siblings are on the only node says nothing about pods of other shards: the node has room for them.
+func TestWhoseSiblingsAreThereHoldsNobody(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("p", 3, placement.Limits{MaxPerShard: 1})
+	w.node("a", 4, 110)
+	w.bind(instance("r-0", "p", "s"), "a")
+	refused, other := instance("r-1", "p", "s"), instance("r-2", "p", "t")
+	w.arrive(refused, other)
+	told(other)
+	if node, _ := w.schedule(refused); node != "" {
+		t.Fatalf("r-1 is on %s", node)
+	}
+	if status := w.plugin.PreEnqueue(t.Context(), other); !status.IsSuccess() {
+		t.Errorf("r-2 is held: %s", status.Message())
+	}
+}
+
 // Whoever stands for others is refused for another reason, which may not be theirs.
 func TestAnotherReasonReleases(t *testing.T) {
 	w, spokesman, held := heldWorld(t)

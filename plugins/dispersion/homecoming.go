@@ -36,7 +36,7 @@ func (r relied) Clone() fwk.StateData { return r }
 
 // relyOnSlot notes the claims of a pod that is let in for the sake of its slot alone.
 func (p *Plugin) relyOnSlot(cs fwk.CycleState, s *state, pod *corev1.Pod, node string) {
-	if !s.holds || s.mode == v1alpha1.PlacementBestEffort || !s.over(node) {
+	if !s.holds || !s.over(node) {
 		return
 	}
 	claims := relied{}
@@ -104,15 +104,17 @@ func (x *index) shownOn(pod *corev1.Pod, node string) bool {
 	return shown != nil && shown.UID == pod.UID && shown.Spec.NodeName == node
 }
 
-// over reports whether the group has more than a limit allows, with the pod's slot on the node.
+// over reports whether the group has more than a limit allows that it keeps, with the pod's slot on the node.
 func (s *state) over(node string) bool {
 	number, there := s.index.names[node]
 	if !there || number >= len(s.view.seats) {
 		return false
 	}
 	l, above := &s.limits, func(limit, n int) bool { return limit > 0 && n > limit }
+	if capped := above(s.total, int(s.view.seats[number].all)+s.delta.all[node]); capped || s.mode == v1alpha1.PlacementBestEffort {
+		return capped
+	}
 	return above(l.MaxPerNode, s.heldOn(node)) || above(l.MaxNodes, s.used()) ||
-		above(s.total, int(s.view.seats[number].all)+s.delta.all[node]) ||
 		s.shard != "" && above(l.MaxPerShard, s.siblings[node]+s.delta.shards[node])
 }
 

@@ -26,19 +26,25 @@ func TestAPodComesBackToASlotThatIsStillThere(t *testing.T) {
 		stored *corev1.PersistentVolumeClaim // nil: the claim is gone
 		asked  bool
 		bound  bool
+		mode   v1alpha1.PlacementMode
+		total  int32 // the cap over all groups
 	}{
-		"the claim is the same":        {1, stored("1", false), true, true},
-		"the claim was replaced":       {1, stored("2", false), true, false},
-		"the claim is gone":            {1, nil, true, false},
-		"the claim is going":           {1, stored("1", true), true, false},
-		"the claim was declared lost":  {1, labelled(stored("1", false), v1alpha1.LabelLost), true, false},
-		"the claim was retired":        {1, labelled(stored("1", false), v1alpha1.LabelRetired), true, false},
-		"there is room in any case":    {2, stored("2", false), false, true},
-		"no limit was ever in the way": {0, stored("2", false), false, true},
+		"the claim is the same":            {1, stored("1", false), true, true, v1alpha1.PlacementGuarded, 0},
+		"the claim was replaced":           {1, stored("2", false), true, false, v1alpha1.PlacementGuarded, 0},
+		"the claim is gone":                {1, nil, true, false, v1alpha1.PlacementGuarded, 0},
+		"the claim is going":               {1, stored("1", true), true, false, v1alpha1.PlacementGuarded, 0},
+		"the claim was declared lost":      {1, labelled(stored("1", false), v1alpha1.LabelLost), true, false, v1alpha1.PlacementGuarded, 0},
+		"the claim was retired":            {1, labelled(stored("1", false), v1alpha1.LabelRetired), true, false, v1alpha1.PlacementGuarded, 0},
+		"there is room in any case":        {2, stored("2", false), false, true, v1alpha1.PlacementGuarded, 0},
+		"no limit was ever in the way":     {0, stored("2", false), false, true, v1alpha1.PlacementGuarded, 0},
+		"the limit need not be kept":       {1, stored("2", false), false, true, v1alpha1.PlacementBestEffort, 0},
+		"the cap must be, and it was lost": {1, stored("2", false), true, false, v1alpha1.PlacementBestEffort, 1},
+		"the cap must be kept":             {1, stored("1", false), true, true, v1alpha1.PlacementBestEffort, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, config.DispersionArgs{})
+			w := newWorld(t, config.DispersionArgs{MaxInstancesPerNode: c.total})
 			w.limit("r", 2, placement.Limits{MaxPerNode: c.most})
+			w.mode("r", c.mode)
 			w.node("a", 4, 10)
 			w.node("b", 4, 10)
 			var objects []runtime.Object

@@ -24,24 +24,30 @@ func (x *index) mixed(g slots.Group) bool {
 // blend fixes the nodes of the pod where the group is a mixture; false where it is none.
 func (s *state) blend(pod *corev1.Pod) bool {
 	x := s.index
+	m := x.mixtures[s.group]
 	if s.limits.MaxNodes == 0 || !x.mixed(s.group) {
-		delete(x.mixtures, s.group)
+		if m != nil {
+			x.replan(s.group) // the plan of a packing is none to go on with
+		}
 		return false
 	}
 	own := x.known(s.group).memo.shapeOf(pod)
-	m := x.mixtures[s.group]
 	kept := m
 	if m == nil || !m.follow(s) || m.misses(own.likeness) && m.seen != x.changes.end() {
 		m = s.pack(own)
 		x.mixtures[s.group] = m
 	}
-	if s.view.plan != m.plan || m.joined { // each size has a view of its own, and whatever is published is of this packing
+	if m.astray {
+		m.recount(s.view.seats)
+	}
+	if s.view.plan != m.plan || m.astray { // each size has a view of its own, and whatever is published is of this packing
 		s.view.plan = m.plan
 		x.publish(s.view, s.replicas)
-		m.joined = false
+		m.astray = false
 	}
 	if m != kept {
 		m.seen = x.changes.end()
+		x.speaksFor(s.view)
 	}
 	s.view.moves = s.view.moves[:0]
 	s.mix = m

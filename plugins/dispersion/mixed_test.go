@@ -10,9 +10,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apiresource "k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/ptr"
 	"pgregory.net/rapid"
 
 	"github.com/shoal-dev/shoal/api/config"
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/placement"
 	"github.com/shoal-dev/shoal/slots"
 )
@@ -202,12 +204,97 @@ func followed(t testing.TB, s *state) {
 			t.Errorf("to node %d are to come %+v, want %+v", number, got, c)
 		}
 	}
+	for number, seat := range s.view.seats {
+		want := int(seat.held)
+		if c := s.mix.coming[number]; c != nil {
+			want += c.count
+		}
+		if got, want := s.mix.plan.more(number, seat), want-int(seat.held); got != want {
+			t.Errorf("%d more are to come to node %d in the plan, want %d", got, number, want)
+		}
+	}
+	for _, v := range s.index.views[s.group] {
+		if len(v.published) > 0 && v.plan != s.mix.plan {
+			t.Errorf("room is kept by another packing than the group's: %v", v.published)
+		}
+	}
 	stands := fresh.stands(s)
 	if len(s.mix.coming) != len(fresh.coming) || stands && s.mix.opens != fresh.opens {
 		t.Errorf("%d nodes of which %d are opened, want %d and %d", len(s.mix.coming), s.mix.opens, len(fresh.coming), fresh.opens)
 	}
 	if !stands && !promised { // what is promised is taken to be as large as the pod at hand
 		t.Errorf("a packing is kept that does not stand: %+v", s.mix)
+	}
+}
+
+// TestWhatIsLeftOutKeepsNobodyOut: a pod that fits nowhere has no place in a group without a policy, and yet the next one is packed for that
+// comes: a takes what is there alone, and b all of it.
+func TestWhatIsLeftOutKeepsNobodyOut(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{Defaults: config.GroupLimits{MaxNodes: ptr.To[int32](1)}})
+	memory := func(gi string) func(*corev1.Node) {
+		return func(n *corev1.Node) { n.Status.Allocatable[corev1.ResourceMemory] = apiresource.MustParse(gi) }
+	}
+	w.node("a", 8, 110, memory("1Gi"))
+	w.node("b", 6, 110, memory("6Gi"))
+	of := func(name, cpu, memory string) *corev1.Pod {
+		pod := sized(name, "", cpu)
+		pod.Labels = map[string]string{v1alpha1.LabelCluster: "c"}
+		pod.Spec.Containers[0].Resources.Requests[corev1.ResourceMemory] = apiresource.MustParse(memory)
+		return pod
+	}
+	small, vast, large := of("s-0", "1", "0"), of("x-0", "100", "0"), of("l-0", "1", "5Gi")
+	w.arrive(small, vast)
+	for range 2 {
+		if node, _ := w.schedule(vast); node != "" {
+			t.Fatalf("x-0 is on %s", node)
+		}
+	}
+	w.arrive(large)
+	for _, pod := range []*corev1.Pod{small, large} {
+		if node, refused := w.schedule(pod); node != "b" {
+			t.Errorf("%s is on %q: %v", pod.Name, node, refused)
+		}
+	}
+}
+
+// TestAGroupThatIsMixedNoMorePlansAnew: what a packing has is no plan to extend. One more pod, which may use other nodes, makes the group none
+// that is packed.
+func TestAGroupThatIsMixedNoMorePlansAnew(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{Defaults: config.GroupLimits{MaxNodes: ptr.To[int32](2)}})
+	for _, name := range []string{"a", "b", "c"} {
+		w.node(name, 20, 110)
+	}
+	var pods []*corev1.Pod
+	for i, cpu := range []string{"1", "2", "1", "2", "1", "1", "1"} {
+		pod := sized(fmt.Sprintf("r-%d", i), "", cpu)
+		pod.Labels = map[string]string{v1alpha1.LabelCluster: "c"}
+		pods = append(pods, pod)
+	}
+	w.arrive(pods...)
+	for _, pod := range pods[:2] {
+		if node, refused := w.schedule(pod); node == "" {
+			t.Fatalf("%s has no node: %v", pod.Name, refused)
+		}
+	}
+	w.cycle(pods[2])
+	if w.plugin.latest.Load().s.mix == nil {
+		t.Fatal("the group is not packed")
+	}
+	w.arrive(changed(instance("elsewhere", "", ""), func(p *corev1.Pod) {
+		p.Labels[v1alpha1.LabelCluster] = "c"
+		p.Spec.NodeSelector = map[string]string{"of": "nobody"}
+	}))
+	w.cycle(pods[2])
+	s := w.plugin.latest.Load().s
+	if s.mix != nil || s.plan == nil {
+		t.Fatal("the group is still packed, or has no plan")
+	}
+	wants := 0
+	for number := range s.view.seats {
+		wants += max(0, s.plan.more(number, s.view.seats[number]))
+	}
+	if wants > s.remaining || s.plan.ranks == nil {
+		t.Errorf("the plan wants %d more, and %d remain; it has ranks: %v", wants, s.remaining, s.plan.ranks != nil)
 	}
 }
 

@@ -19,7 +19,7 @@ type mixture struct {
 	plan     *plan // how many instances each node holds in the end
 	leftOver int   // known instances without a node
 	least    int   // instances that have no place whatever is done with the others
-	joined   bool  // it has changed since its plan was made known
+	astray   bool  // not all has gone as in the plan since it was made known
 	seen     int   // how much of the changelog there was
 
 	moved  map[slots.Instance]bool // their slots or pods have changed since the last cycle
@@ -85,16 +85,17 @@ func (m *mixture) put(i slots.Instance, p spot) {
 }
 
 // take takes out an instance that is on that node now, or is gone: -1. If one of its kind was to go there, that place is taken. If not, one
-// of its kind that had no place is one less, or else the first place of its kind is given up, whichever was meant for it.
-func (m *mixture) take(i slots.Instance, number int) {
+// of its kind that had no place is one less, or else the first place of its kind is given up, whichever was meant for it. It reports
+// whether it went where one was to go.
+func (m *mixture) take(i slots.Instance, number int) (foreseen bool) {
 	k := m.of[i]
 	delete(m.of, i)
 	r := m.rows[k]
-	if r.count[number] == 0 {
+	if foreseen = r.count[number] > 0; !foreseen {
 		if r.none > 0 {
 			r.none--
 			m.leftOver--
-			return
+			return false
 		}
 		number = r.numbers[0]
 	}
@@ -107,6 +108,24 @@ func (m *mixture) take(i slots.Instance, number int) {
 		delete(m.rows, k)
 	}
 	m.goes(spot{shape{k, r.asks, ""}, number})
+	return foreseen
+}
+
+// recount makes the plan of what the nodes hold and what is to come to them.
+func (m *mixture) recount(seats []seat) {
+	p := m.plan
+	p.quota, p.opened, p.level = slices.Grow(p.quota[:0], len(seats))[:len(seats)], p.opened[:0], 0
+	for number := range seats {
+		p.quota[number] = int(seats[number].held)
+	}
+	for number, c := range m.coming { // sums alone
+		p.quota[number] += c.count
+	}
+	for number, q := range p.quota {
+		if q > 0 {
+			p.opened, p.level = append(p.opened, number), max(p.level, q)
+		}
+	}
 }
 
 // comes adds what is to come to a node.
@@ -147,13 +166,16 @@ func (m *mixture) follow(s *state) bool {
 	for _, i := range moved {
 		was, there := m.of[i]
 		if w := k.waiting[i]; !there || w != nil && w.absent && w.shape.likeness == was {
+			m.astray = m.astray || !there
 			continue
 		}
 		number := -1
 		if held := s.tally.Instances[i]; len(held) > 0 {
 			number = s.index.names[held[0].Node]
 		}
-		m.take(i, number)
+		if !m.take(i, number) {
+			m.astray = true
+		}
 	}
 	for _, i := range moved {
 		w := k.waiting[i]
@@ -180,7 +202,8 @@ func (m *mixture) follow(s *state) bool {
 
 // join finds a place for an instance that nobody knew of, in a group without a policy, of which nobody knows how many are to come: to pack
 // all anew for each would cost tens of milliseconds. It goes to a further node while there may be one, the largest first, and then to the
-// one that holds the fewest in the end. False asks for a packing; where one has left out others already, this one waits as well.
+// one that holds the fewest in the end. False asks for a packing; where one has left out an instance
+// of its kind already, this one waits as well.
 func (m *mixture) join(s *state, i slots.Instance, wants shape) bool {
 	for len(m.plan.quota) < len(s.view.seats) {
 		m.plan.quota = append(m.plan.quota, 0)
@@ -208,10 +231,10 @@ func (m *mixture) join(s *state, i slots.Instance, wants shape) bool {
 			}
 		}
 	}
-	m.joined = true
+	m.astray = true
 	if best < 0 {
 		m.put(i, spot{wants, -1})
-		return m.leftOver > 1
+		return m.rows[wants.likeness].none > 1
 	}
 	m.put(i, spot{wants, best})
 	if quota[best] == 0 {

@@ -72,6 +72,25 @@ func (x *index) withdraw(v *view) {
 	v.published = v.published[:0]
 }
 
+// speaksFor has a view alone say what its group needs. Others go by an earlier packing, or by a plan for pods that wait no longer. Only where
+// they wanted more is less needed than before.
+func (x *index) speaksFor(v *view) {
+	for _, other := range x.views[v.group] {
+		if other == v || other.plan == nil && len(other.published) == 0 {
+			continue
+		}
+		for _, was := range other.published {
+			x.unlist(other, was.number)
+			at, there := slices.BinarySearchFunc(v.published, was.number, func(d demand, number int) int { return d.number - number })
+			if !there || v.published[at].quota < was.quota {
+				x.frees(v.group)
+				x.changes.tell(was.number, v.id)
+			}
+		}
+		other.published, other.plan, other.moves = other.published[:0], nil, nil
+	}
+}
+
 func (x *index) unlist(v *view, number int) {
 	x.planned[number] = slices.DeleteFunc(x.planned[number], func(w *view) bool { return w == v })
 	if len(x.planned[number]) == 0 {

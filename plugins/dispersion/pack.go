@@ -28,15 +28,9 @@ func (s *state) pack(own shape) *mixture {
 	}
 	packing, bound := s.packed(wanted, len(absent))
 	wanted, m.least = wanted[:len(packing.Node)], bound
-	m.plan = &plan{quota: make([]int, len(s.view.seats)), level: packing.Level, remaining: -1} // no other plan is like it
-	for number, seat := range s.view.seats {
-		m.plan.quota[number] = int(seat.held)
-	}
+	m.plan = &plan{remaining: -1} // no other plan is like it
 	for n := range wanted {
 		wanted[n].number = packing.Node[n]
-		if packing.Node[n] >= 0 {
-			m.plan.quota[packing.Node[n]]++
-		}
 		if n < len(absent) {
 			m.put(absent[n], wanted[n])
 			continue
@@ -44,11 +38,7 @@ func (s *state) pack(own shape) *mixture {
 		m.comes(wanted[n])
 		m.unknown = append(m.unknown, wanted[n])
 	}
-	for number, q := range m.plan.quota {
-		if q > 0 {
-			m.plan.opened = append(m.plan.opened, number)
-		}
-	}
+	m.recount(s.view.seats)
 	return m
 }
 

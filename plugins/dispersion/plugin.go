@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/cache"
 	fwk "k8s.io/kube-scheduler/framework"
 
@@ -36,6 +37,7 @@ type Plugin struct {
 	index    *index
 	holds    holds
 	wishes   wishes
+	due      due
 	latest   atomic.Pointer[latest]
 	now      func() time.Time
 
@@ -88,6 +90,7 @@ func start(ctx context.Context, args runtime.Object, h fwk.Handle, shared *index
 		return nil, err
 	}
 	go informer.run(ctx)
+	go wait.UntilWithContext(ctx, p.tryDue, time.Second)
 	return p, nil
 }
 

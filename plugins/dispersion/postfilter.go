@@ -2,7 +2,6 @@ package dispersion
 
 import (
 	"context"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -15,13 +14,9 @@ import (
 
 var _ fwk.PostFilterPlugin = &Plugin{}
 
-const (
-	// maxWide bounds how many pods of a group are remembered for a second look: the largest group may wait as a whole. Pods beyond it get
-	// none, or those that are forgotten for their sake would be tried again without end.
-	maxWide = placement.MaxReplicas
-	// avoidFor is how long neither plan nor guard count on a node that other plugins refused.
-	avoidFor = time.Minute
-)
+// maxWide bounds how many pods of a group are remembered for a second look: the largest group may wait as a whole. Pods beyond it get
+// none, or those that are forgotten for their sake would be tried again without end.
+const maxWide = placement.MaxReplicas
 
 // PostFilter is called when no node suits, and says whether there is another way before anybody is evicted. It never finds a
 // node itself: preemption comes after it.
@@ -48,6 +43,7 @@ func (p *Plugin) PostFilter(ctx context.Context, cs fwk.CycleState, pod *corev1.
 		return p.again(ctx, pod, s.view.told)
 	}
 	p.remember(ctx, s, pod)
+	p.appoint(s, pod)
 	refused(s.refused...)
 	p.stand(ctx, s, pod)
 	if s.pinned != "" { // it waits for its node, whatever the others lack
@@ -104,46 +100,5 @@ func (p *Plugin) remember(ctx context.Context, s *state, pod *corev1.Pod) {
 	}
 	if (starves || w.kept || w.shifting) && p.index.news.Load() != s.news {
 		p.handle.Activate(loggerOf(ctx), map[string]*corev1.Pod{pod.Namespace + "/" + pod.Name: pod})
-	}
-}
-
-// avoid marks the nodes that we allowed and others refused, if there are nodes that we kept for the sake of the plan or the
-// guard. It reports whether there is something new.
-func (p *Plugin) avoid(s *state, statuses fwk.NodeToStatusReader) bool {
-	if s.pinned != "" || s.plan == nil {
-		return false
-	}
-	var refused []int
-	kept := false
-	for i := range s.index.marks {
-		number := s.index.marks[i].number
-		seat, name := s.view.seats[number], s.index.nodes[number].name
-		switch broken := s.refusal(number, name); {
-		case broken == &nodeIsTooSmall, broken == &plannedForOther, broken == &notPlanned:
-			kept = kept || seat.fit > 0
-		case broken == nil && seat.capacity > 0 && statuses.Get(name).IsRejected():
-			refused = append(refused, number)
-		}
-	}
-	if !kept || len(refused) == 0 {
-		return false
-	}
-	if s.view.avoided == nil {
-		s.view.avoided = map[int]time.Time{}
-	}
-	for _, number := range refused {
-		s.view.avoided[number] = p.now().Add(avoidFor)
-		s.index.changes.add(number)
-	}
-	return true
-}
-
-// expire counts on the nodes again whose time is over.
-func (x *index) expire(v *view, now time.Time) {
-	for number, until := range v.avoided {
-		if now.After(until) {
-			delete(v.avoided, number)
-			x.changes.add(number)
-		}
 	}
 }

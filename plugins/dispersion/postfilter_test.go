@@ -15,6 +15,7 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	"github.com/shoal-dev/shoal/api/config"
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/placement"
 	"github.com/shoal-dev/shoal/slots"
 )
@@ -185,6 +186,39 @@ func TestRefusedNodesAreAvoidedForAMinute(t *testing.T) {
 	at = at.Add(avoidFor + time.Second)
 	if _, allowed := w.cycle(pod); allowed("c") {
 		t.Error("a is still not counted on after a minute")
+	}
+}
+
+// Nothing happens when the minute is over, and yet a pod is tried again that was refused because of it: in mode Strict it has no other node.
+func TestWhoIsRefusedForANodeThatIsAvoidedIsTriedAgain(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("p", 2, placement.Limits{MaxNodes: 1})
+	w.mode("p", v1alpha1.PlacementStrict)
+	w.node("a", 4, 110)
+	w.node("b", 3, 110)
+	at := time.Unix(0, 0)
+	w.plugin.now = func() time.Time { return at }
+	w.blocked["a"], w.blocked["b"] = true, true
+	pod := instance("r-0", "p", "")
+	w.arrive(pod)
+	if node, _ := w.schedule(pod); node != "" {
+		t.Fatalf("r-0 is on %s", node)
+	}
+	clear(w.blocked)
+	w.activated(nil)
+	for _, c := range []struct {
+		after time.Duration
+		tried bool
+	}{{avoidFor - time.Second, false}, {time.Second, true}, {avoidFor, false}} {
+		at = at.Add(c.after)
+		w.plugin.tryDue(t.Context())
+		if tried := w.activated(pod); tried != c.tried {
+			t.Errorf("%s later it is tried again: %v, want %v", c.after, tried, c.tried)
+		}
+		w.activated(nil)
+	}
+	if node, refused := w.schedule(pod); node != "a" {
+		t.Errorf("r-0 is on %q: %v", node, refused)
 	}
 }
 

@@ -220,10 +220,10 @@ func (c *drifting) homes(pod *corev1.Pod) []string {
 func (c *drifting) judge(before, after []slots.Slot, pod *corev1.Pod, node string) {
 	c.T.Helper()
 	group, _ := slots.GroupOf(pod.Namespace, pod.Labels)
-	if c.policies[group].mode == v1alpha1.PlacementBestEffort {
-		return // it goes beyond limits if need be
-	}
 	l := c.policies[group].limits(0)
+	if c.policies[group].mode == v1alpha1.PlacementBestEffort {
+		l = placement.Limits{} // it goes beyond those if need be, and never beyond the cap
+	}
 	of := func(held []slots.Slot, keep func(slots.Slot) bool) int {
 		n := 0
 		for _, s := range held {

@@ -392,6 +392,93 @@ func TestALateAnswerWakes(t *testing.T) {
 	}
 }
 
+// Nobody else may come by whose cycle asks: whoever waits for the answer is tried again when the API server may be asked again.
+func TestWhoWaitsForAnAnswerIsTriedAgain(t *testing.T) {
+	w := newComeback(t, claimAt("5", true), claimAt("5", true))
+	clock := time.Unix(1000, 0)
+	w.plugin.now = func() time.Time { return clock }
+	fail := errors.New("too late")
+	w.client.PrependReactor("get", "persistentvolumeclaims", func(clienttesting.Action) (bool, runtime.Object, error) { return fail != nil, nil, fail })
+	w.place()
+	w.thirdIsOpen()
+	w.goes()
+	if node, _ := w.schedule(w.other); node != "" {
+		t.Fatalf("r-2 is on %s", node)
+	}
+	fail = nil
+	for _, c := range []struct {
+		after time.Duration
+		tried bool
+	}{{askPause - time.Second, false}, {time.Second, true}, {askPause, false}} {
+		clock = clock.Add(c.after)
+		w.activated(nil)
+		w.plugin.tryDue(t.Context())
+		if tried := w.activated(w.other); tried != c.tried {
+			t.Errorf("%s later it is tried again: %v, want %v", c.after, tried, c.tried)
+		}
+	}
+	if node, refused := w.schedule(w.other); node == "" {
+		t.Errorf("r-2 has no node: %v", refused)
+	}
+}
+
+// With a cap over all groups, claims of all of them count. A few are asked about in each cycle, and whoever waits has one until all are.
+func TestAllAreAskedAboutInTheEnd(t *testing.T) {
+	w, client, _ := manyBack(t, 20)
+	w.plugin.args.MaxInstancesPerNode = 1
+	for i := range 20 {
+		bound := mountingClaim(instance(fmt.Sprintf("r-%d", i), "r", ""), fmt.Sprintf("data-r-%d", i))
+		bound.Spec.NodeName = fmt.Sprintf("n-%03d", i)
+		w.remove(bound)
+	}
+	client.PrependReactor("list", "persistentvolumeclaims", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, &corev1.PersistentVolumeClaimList{}, nil // the API server has given all of them their slots back, but for
+	})
+	client.PrependReactor("get", "persistentvolumeclaims", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		claim := claimAt("6", a.(clienttesting.GetAction).GetName() == "data-r-19") // this one
+		claim.Name = a.(clienttesting.GetAction).GetName()
+		claim.UID = types.UID("claim-" + claim.Name[len("data-r-"):])
+		return true, claim, nil
+	})
+	w.limit("s", 1, placement.Limits{})
+	pod := instance("s-0", "s", "")
+	w.arrive(pod)
+	for i := range 200 {
+		w.blocked[fmt.Sprintf("n-%03d", i)] = i != 19
+	}
+	tries := 0
+	for node := ""; node != "n-019"; tries++ {
+		if tries > 0 {
+			w.activated(nil)
+			if w.plugin.tryDue(t.Context()); !w.activated(pod) {
+				t.Fatalf("after %d tries it is not tried again, with %d claims to ask about", tries, len(w.inDoubt(returning)))
+			}
+		}
+		node, _ = w.schedule(pod)
+	}
+	if most := (20 + askMost - 1) / askMost; tries > most {
+		t.Errorf("it took %d tries, want %d at most", tries, most)
+	}
+}
+
+// The cap over all groups binds mode BestEffort too. So slots in doubt count there, and are asked about as in any mode.
+func TestWhatTheCapCountsIsAskedAboutInEveryMode(t *testing.T) {
+	for _, mode := range []v1alpha1.PlacementMode{v1alpha1.PlacementGuarded, v1alpha1.PlacementBestEffort} {
+		w := newComeback(t, claimAt("5", true), claimAt("5", true))
+		w.plugin.args.MaxInstancesPerNode = 1
+		w.place()
+		w.goes()
+		w.limit("q", 1, placement.Limits{})
+		w.mode("q", mode)
+		w.blocked["b"], w.blocked["c"] = true, true
+		pod := instance("q-0", "q", "")
+		w.arrive(pod)
+		if node, refused := w.schedule(pod); node != "a" {
+			t.Errorf("%s: q-0 is on %q: %v", mode, node, refused["a"])
+		}
+	}
+}
+
 // limited notes until when a claim may be read.
 type limited struct {
 	kubernetes.Interface

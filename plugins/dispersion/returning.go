@@ -3,6 +3,7 @@ package dispersion
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -128,7 +129,7 @@ const (
 // scaled in. Each is asked about until there is an answer; without one its slot goes on counting.
 func (p *Plugin) askReturning(ctx context.Context, group slots.Group, rules policy, pod *corev1.Pod) {
 	d := &p.index.doubts
-	if len(d.open) == 0 || rules.mode == v1alpha1.PlacementBestEffort || p.now().Before(d.askAfter) {
+	if len(d.open) == 0 || !p.countsDoubts(rules.mode) || p.now().Before(d.askAfter) {
 		return
 	}
 	freed := map[slots.Group]bool{}
@@ -137,11 +138,11 @@ func (p *Plugin) askReturning(ctx context.Context, group slots.Group, rules poli
 		loggerOf(ctx).V(2).Info("Asking whether claims hold their slots again failed", "asked", what, "err", err)
 	}
 	ids := d.toAsk(group, p.args.MaxInstancesPerNode > 0)
-	if fresh := d.notListed(ids, group); len(fresh) > askMost {
-		err := p.askTogether(ctx, group, fresh, freed)
+	if of, fresh := d.notListed(ids, group); len(fresh) > askMost {
+		err := p.askTogether(ctx, of, fresh, freed)
 		ids = d.toAsk(group, p.args.MaxInstancesPerNode > 0)
 		if err != nil {
-			failed(group.String(), err)
+			failed(of.String(), err)
 			ids = nil
 		}
 	}
@@ -174,9 +175,41 @@ func (d *doubts) toAsk(group slots.Group, all bool) []doubtID {
 	return ids
 }
 
-// notListed are the group's of which nobody has asked together with others.
-func (d *doubts) notListed(ids []doubtID, group slots.Group) []doubtID {
-	return slices.DeleteFunc(slices.Clone(ids), func(id doubtID) bool { return d.open[id].listed || d.open[id].slot.Group != group })
+// countsDoubts reports whether a slot in doubt can keep a pod away: in mode BestEffort, only the cap over all groups does.
+func (p *Plugin) countsDoubts(mode v1alpha1.PlacementMode) bool {
+	return mode != v1alpha1.PlacementBestEffort || p.args.MaxInstancesPerNode > 0
+}
+
+// stillToAsk is when claims may be asked about that count for the pod of the cycle; zero if there are none.
+func (p *Plugin) stillToAsk(s *state) time.Time {
+	d := &p.index.doubts
+	if len(d.open) == 0 || !p.countsDoubts(s.mode) || len(d.toAsk(s.group, s.total > 0)) == 0 {
+		return time.Time{}
+	}
+	if now := p.now(); now.After(d.askAfter) {
+		return now
+	}
+	return d.askAfter
+}
+
+// notListed are those of one group of which nobody has asked together with others: of the pod's own or, where it has few, of the one that has
+// most.
+func (d *doubts) notListed(ids []doubtID, own slots.Group) (of slots.Group, fresh []doubtID) {
+	byGroup := map[slots.Group][]doubtID{}
+	for _, id := range ids {
+		if open := d.open[id]; !open.listed {
+			byGroup[open.slot.Group] = append(byGroup[open.slot.Group], id)
+		}
+	}
+	if len(byGroup[own]) > askMost {
+		return own, byGroup[own]
+	}
+	for _, id := range ids { // in their order, or who is asked about would change from run to run
+		if g := d.open[id].slot.Group; len(byGroup[g]) > len(fresh) {
+			of, fresh = g, byGroup[g]
+		}
+	}
+	return of, fresh
 }
 
 // askTogether asks which claims of the group are retired, with one call for all of them. One that is not among them may hold its slot,
@@ -198,7 +231,7 @@ func (p *Plugin) askTogether(ctx context.Context, group slots.Group, ids []doubt
 	}
 	list, err := p.handle.ClientSet().CoreV1().PersistentVolumeClaims(group.Namespace).List(ctx, metav1.ListOptions{LabelSelector: wanted.String()})
 	if err != nil {
-		return err
+		return fmt.Errorf("listing the retired claims of %s: %w", group, err)
 	}
 	retired := map[types.UID]bool{}
 	for i := range list.Items {
@@ -222,7 +255,7 @@ func (p *Plugin) heldNow(ctx context.Context, d doubt, uid types.UID) (string, e
 	case apierrors.IsNotFound(err):
 		return "", nil
 	case err != nil:
-		return "", err
+		return "", fmt.Errorf("reading claim %s/%s: %w", d.namespace, d.name, err)
 	case claim.UID != uid || givenUp(claim.Labels) && !isReturning(claim.Labels):
 		return "", nil
 	}

@@ -42,7 +42,7 @@ func (p *Plugin) Score(_ context.Context, cs fwk.CycleState, _ *corev1.Pod, info
 	if s.plan == nil {
 		return placement.Evenness(held, s.level), nil
 	}
-	wanted := there && number < len(s.plan.quota) && s.plan.quota[number] > held && (len(s.row) == 0 || slices.Contains(s.row, number))
+	wanted := there && number < len(s.plan.quota) && s.plan.quota[number] > held && (len(s.row) == 0 || s.inRow(number))
 	if wanted {
 		return wantedMore + max(1, placement.Evenness(held, s.level)), nil
 	}

@@ -15,7 +15,7 @@ import (
 // wish is what could help a pod that found no node, as its last cycle saw it. The zero wish is that of a pod which no node and no
 // other pod can help: it waits for its policy, or its volume holds its place already.
 type wish struct {
-	slots    bool // a slot of its group that is freed
+	slots    bool // a slot of its group that is freed; for one that has its slot there is only its own node, among the names
 	kept     bool // nodes with room are kept for the sake of its group: another guard or plan, whatever changes those
 	shifting bool // slots that are nominated or in doubt count: they may turn out to be elsewhere
 	// open is true while the group may use one more node. Then room helps on every node but the names, which hold M instances
@@ -94,7 +94,8 @@ func (s *state) wish() wish {
 	w := wish{shifting: len(s.delta.changed) > 0}
 	if s.holds && s.homecoming(s.pinned) == nil {
 		s.refused = append(s.refused, reason.VolumePinned)
-		return w // its place is counted: the node itself is not to be had, which other plugins know about
+		w.names = []string{s.pinned}
+		return w // its place is counted: the node itself is not to be had, which other plugins know about while it is there
 	}
 	w.slots = true
 	w.open = s.limits.MaxNodes == 0 || s.used() < s.limits.MaxNodes || s.mode == v1alpha1.PlacementBestEffort

@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -104,18 +105,24 @@ func (k kit) placeTight(t *testing.T, ns string, random *rand.Rand) {
 	}
 	k.create(t, set(ns, "tight", int32(g.replicas), shards(3), volumes, limits(int32(g.m), int32(g.k)), onStory("tight")))
 	homes := k.deleteSome(t, ns, "tight", random, 20)
-	k.eventually(t, patience, "all instances to be placed", k.ready(ns, "tight"))
-
-	pods, err := k.pods(t.Context(), ns, "tight")
-	if err != nil {
-		t.Fatal(err)
-	}
+	var pods []corev1.Pod
+	k.eventually(t, patience, "all instances to be placed", func(ctx context.Context) (err error) {
+		if pods, err = k.pods(ctx, ns, "tight"); err != nil {
+			return err
+		}
+		for i := range pods { // the status may be from before the last of them went
+			if home, deleted := homes[pods[i].Name]; deleted && home.pod == pods[i].UID {
+				return fmt.Errorf("%s is still the pod that was deleted", pods[i].Name)
+			}
+		}
+		return k.ready(ns, "tight")(ctx)
+	})
 	perNode := map[string]int{}
 	for i := range pods {
 		name, node := pods[i].Name, pods[i].Spec.NodeName
 		perNode[node]++
-		if home, deleted := homes[name]; deleted && home != node {
-			t.Errorf("%s was deleted on %s, where its volume is, and runs on %s", name, home, node)
+		if home, deleted := homes[name]; deleted && home.node != node {
+			t.Errorf("%s was deleted on %s, where its volume is, and runs on %s", name, home.node, node)
 		}
 	}
 	least, most := g.replicas, 0
@@ -170,10 +177,16 @@ func onStory(name string) func(*v1alpha1.InstanceSet) {
 	return func(s *v1alpha1.InstanceSet) { s.Spec.Template.Spec.NodeSelector = map[string]string{story: name} }
 }
 
-// deleteSome deletes placed pods of a set, each once, while others are still being placed. It returns where they were.
-func (k kit) deleteSome(t *testing.T, ns, name string, random *rand.Rand, number int) map[string]string {
+// home is where a pod was that is deleted.
+type home struct {
+	node string
+	pod  types.UID
+}
+
+// deleteSome deletes placed pods of a set, each once, while others are still being placed. It returns where they were, by name.
+func (k kit) deleteSome(t *testing.T, ns, name string, random *rand.Rand, number int) map[string]home {
 	t.Helper()
-	homes := map[string]string{}
+	homes := map[string]home{}
 	k.eventually(t, patience, "pods that can be deleted", func(ctx context.Context) error {
 		pods, err := k.pods(ctx, ns, name)
 		if err != nil {
@@ -183,13 +196,13 @@ func (k kit) deleteSome(t *testing.T, ns, name string, random *rand.Rand, number
 		deleted := 0
 		for i := range pods {
 			p := &pods[i]
-			if p.Spec.NodeName == "" || homes[p.Name] != "" || p.DeletionTimestamp != nil || deleted == 3 { // a few at a time
+			if p.Spec.NodeName == "" || homes[p.Name].node != "" || p.DeletionTimestamp != nil || deleted == 3 { // a few at a time
 				continue
 			}
 			if err := k.deletePod(ctx, p, client.Preconditions{UID: &p.UID}); err != nil {
 				return err
 			}
-			homes[p.Name], deleted = p.Spec.NodeName, deleted+1
+			homes[p.Name], deleted = home{p.Spec.NodeName, p.UID}, deleted+1
 		}
 		if len(homes) < number {
 			return fmt.Errorf("%d of %d were deleted", len(homes), number)
