@@ -23,7 +23,7 @@ type Options struct {
 	// Concurrency is the number of policies that are worked on at once; 0 means 1.
 	Concurrency int
 	// Debounce is for how long a change of pods, claims or nodes waits for others, so that a burst of them costs one write of a status; 0 means
-	// one second. A policy that has changed, and what a set says of its replicas, are looked at at once: pods may be held until then.
+	// one second. A policy or a set whose spec has changed is looked at at once: pods may be held until then.
 	Debounce time.Duration
 }
 
