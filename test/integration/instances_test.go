@@ -24,10 +24,12 @@ import (
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/metadata/metadatainformer"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -63,7 +65,7 @@ func TestManyInstances(t *testing.T) {
 			slices.Reverse(turn)
 		}
 		for _, m := range turn {
-			t.Run(fmt.Sprintf("created by %s, round %d", m.name, round), func(t *testing.T) {
+			t.Run(fmt.Sprintf("created by %s %d", m.name, round), func(t *testing.T) {
 				took[m.name] = append(took[m.name], created(t, m, n))
 			})
 		}
@@ -128,11 +130,11 @@ func byClient(k kit, t *testing.T, ns string, n int) {
 func created(t *testing.T, m maker, n int) time.Duration {
 	k := start(t, playground.Options{Nodes: []playground.Shape{{Count: 3}}, Install: true, Managers: 1, Args: quick})
 	ns := k.namespace(t, "many")
-	pods, claims := k.counted(t, ns, &corev1.PodList{}), k.counted(t, ns, &corev1.PersistentVolumeClaimList{})
+	pods, claims := k.counted(t, ns, "pods"), k.counted(t, ns, "persistentvolumeclaims")
 	before := k.meter(t)
 	began := time.Now()
 	m.begin(k, t, ns, n)
-	k.eventually(t, 20*time.Minute, "the pods and claims", func(context.Context) error {
+	k.eventually(t, time.Duration(n)*100*time.Millisecond+time.Minute, "the pods and claims", func(context.Context) error {
 		if p, c := pods.n.Load(), claims.n.Load(); p < int64(n) || c < int64(n) {
 			return fmt.Errorf("there are %d pods and %d claims", p, c)
 		}
@@ -269,35 +271,27 @@ func (k kit) restartedManager(t *testing.T, ns string) {
 		time.Since(began).Round(10*time.Millisecond), time.Since(up).Round(10*time.Millisecond))
 }
 
-// count counts objects of a namespace that were added, by a watch of their metadata.
+// count counts objects of a namespace that were added, by an informer of their metadata.
 type count struct{ n, last atomic.Int64 }
 
-func (k kit) counted(t *testing.T, ns string, of client.ObjectList) *count {
+func (k kit) counted(t *testing.T, ns, resource string) *count {
 	t.Helper()
-	watching, err := client.NewWithWatch(k.Config(), client.Options{Scheme: k.client.Scheme()})
+	watching, err := metadata.NewForConfig(k.Config())
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds, _, err := k.client.Scheme().ObjectKinds(of)
-	if err != nil {
-		t.Fatal(err)
-	}
-	list := &metav1.PartialObjectMetadataList{}
-	list.SetGroupVersionKind(kinds[0])
-	w, err := watching.Watch(t.Context(), list, client.InNamespace(ns))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.Stop)
 	c := &count{}
-	go func() {
-		for e := range w.ResultChan() {
-			if _, err := meta.Accessor(e.Object); err == nil && e.Type == "ADDED" {
-				c.n.Add(1)
-				c.last.Store(time.Now().UnixNano())
-			}
-		}
-	}()
+	informer := metadatainformer.NewFilteredMetadataInformer(watching, corev1.SchemeGroupVersion.WithResource(resource), ns, 0, nil, nil).Informer()
+	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: func(any) {
+		c.n.Add(1)
+		c.last.Store(time.Now().UnixNano())
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	go informer.RunWithContext(t.Context())
+	if !cache.WaitForCacheSync(t.Context().Done(), informer.HasSynced) {
+		t.Fatalf("the informer of %s has not synced", resource)
+	}
 	return c
 }
 
