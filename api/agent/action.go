@@ -41,28 +41,6 @@ func Actions() []Action {
 	return []Action{Protect, Demote, Leave, Join, Follow, Promote, Pause, Unpause, ConfigGet, ConfigSet, Look}
 }
 
-// parameterNames are those that can be read and set: what can be changed while Redis runs, is no secret, names no file, and
-// opens no door.
-var parameterNames = []string{
-	"active-defrag-cycle-max", "active-defrag-cycle-min", "active-defrag-ignore-bytes", "active-defrag-threshold-lower",
-	"active-defrag-threshold-upper", "active-expire-effort", "activedefrag", "activerehashing", "appendfsync", "appendonly",
-	"auto-aof-rewrite-min-size", "auto-aof-rewrite-percentage", "busy-reply-threshold", "client-output-buffer-limit",
-	"client-query-buffer-limit", "dynamic-hz", "hash-max-listpack-entries", "hash-max-listpack-value", "hz",
-	"latency-monitor-threshold", "lazyfree-lazy-eviction", "lazyfree-lazy-expire", "lazyfree-lazy-server-del",
-	"lazyfree-lazy-user-del", "lazyfree-lazy-user-flush", "lfu-decay-time", "lfu-log-factor", "list-compress-depth",
-	"list-max-listpack-size", "maxclients", "maxmemory", "maxmemory-clients", "maxmemory-eviction-tenacity",
-	"maxmemory-policy", "maxmemory-samples", "min-replicas-max-lag", "min-replicas-to-write", "no-appendfsync-on-rewrite",
-	"notify-keyspace-events", "proto-max-bulk-len", "repl-backlog-size", "repl-backlog-ttl", "repl-disable-tcp-nodelay",
-	"repl-diskless-load", "repl-diskless-sync", "repl-diskless-sync-delay", "repl-diskless-sync-max-replicas",
-	"repl-ping-replica-period", "repl-timeout", "replica-lazy-flush", "replica-priority", "replica-serve-stale-data",
-	"save", "set-max-intset-entries", "set-max-listpack-entries", "set-max-listpack-value", "slowlog-log-slower-than",
-	"slowlog-max-len", "stop-writes-on-bgsave-error", "stream-node-max-bytes", "stream-node-max-entries", "tcp-keepalive",
-	"timeout", "tracking-table-max-keys", "zset-max-listpack-entries", "zset-max-listpack-value",
-}
-
-// ParameterNames lists the parameters that ConfigGet and ConfigSet take, sorted.
-func ParameterNames() []string { return slices.Clone(parameterNames) }
-
 // Parameter is a setting of the engine. ConfigGet has no value in its request.
 type Parameter struct {
 	Name  string `json:"name"`
@@ -185,7 +163,7 @@ func (r Request) validParameters() error {
 	}
 	seen := map[string]bool{}
 	for _, p := range r.Parameters {
-		if _, known := slices.BinarySearch(parameterNames, p.Name); !known {
+		if known, _ := lookUp(p.Name); !known.asked {
 			return fmt.Errorf("parameters: %.64q is not one that can be read or set", p.Name)
 		}
 		if seen[p.Name] {

@@ -63,8 +63,13 @@ type Report struct {
 	Start Start `json:"start,omitzero"`
 	// Sequence is 1 for the first report of a boot, and grows with each.
 	Sequence uint64 `json:"sequence"`
-	// Revision is that of the configuration that the instance runs with, as it was given to the agent; at most 64 bytes.
+	// Revision is that of the configuration that the engine runs with, and that was read back from it, or what was given to the
+	// agent as such; at most 64 bytes. "" if that is not known.
 	Revision string `json:"revision,omitempty"`
+	// Configuration is nil when the engine runs with the configuration that is wanted, or none is.
+	Configuration *ConfigurationState `json:"configuration,omitempty"`
+	// MaxMemory is maxmemory of Redis, in bytes; 0: there is no limit, or it is not known.
+	MaxMemory int64 `json:"maxMemory,omitempty"`
 	// Problem says what is wrong, in a line without secrets of at most MaxProblem bytes (Clip makes one).
 	Problem string `json:"problem,omitempty"`
 }
@@ -86,6 +91,8 @@ func (r Report) Validate() error {
 		return fmt.Errorf("offset: %d is negative", r.Offset)
 	case r.Epoch < 0:
 		return fmt.Errorf("epoch: %d is negative", r.Epoch)
+	case r.MaxMemory < 0:
+		return fmt.Errorf("maxMemory: %d is negative", r.MaxMemory)
 	case r.Sequence == 0:
 		return fmt.Errorf("sequence: it begins with 1")
 	case r.LinkUp && r.Role != RoleReplica:
@@ -94,6 +101,7 @@ func (r Report) Validate() error {
 	return firstOf(
 		validVersion(r.Version), validBoot(r.BootID), r.Start.Validate(), validProblem(r.Problem), validAddress("masterAddr", r.MasterAddr),
 		validWord("engine", r.Engine, 64), validWord("replicationID", r.ReplicationID, 64), validWord("revision", r.Revision, 64),
+		r.Configuration.validate(),
 	)
 }
 
