@@ -78,6 +78,18 @@ func (c *Conn) Yield(ctx context.Context) error {
 	return err
 }
 
+// ErrOthers says that somebody else is at work.
+var ErrOthers = errors.New("another one is at work")
+
+// Alone returns ErrOthers if somebody else has a connection with the name of this one, of whatever generation, and ends none.
+func (c *Conn) Alone(ctx context.Context) error {
+	ids, err := c.others(ctx)
+	if errors.Is(err, ErrLater) || len(ids) > 0 {
+		return ErrOthers
+	}
+	return err
+}
+
 // others are the connections with the name of this one. The error is ErrLater if one of them is of a later generation.
 func (c *Conn) others(ctx context.Context) (ids []string, err error) {
 	if c.access.Name == "" {

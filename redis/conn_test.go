@@ -66,6 +66,9 @@ func scripted(t *testing.T, answers map[string]string) string {
 							reply = given
 						}
 					}
+					if reply == "hangs up" {
+						return
+					}
 					if _, err := io.WriteString(conn, reply); err != nil {
 						return
 					}
@@ -202,8 +205,8 @@ func TestState(t *testing.T) {
 		want           State
 		fails          string
 	}{
-		"master": {master, list("min-replicas-to-write", "1", "min-replicas-max-lag", "10"), State{
-			RunID: "abc", Version: "7.0.15", Kind: Master, History: "aaa", FormerEnd: -1, Offset: 42, Keys: 7, Priority: -1, MinReplicas: 1, MaxLag: 10 * time.Second,
+		"master": {master, list("min-replicas-to-write", "1", "min-replicas-max-lag", "10", "maxmemory", "1024"), State{
+			RunID: "abc", Version: "7.0.15", Kind: Master, History: "aaa", FormerEnd: -1, Offset: 42, Keys: 7, Priority: -1, MinReplicas: 1, MaxLag: 10 * time.Second, MaxMemory: 1024,
 			FailingOver: "no-failover", Followers: []Follower{{"10.0.0.2:6379", true, 41, time.Second}, {"10.0.0.3:6379", false, 0, 0}},
 		}, ""},
 		"replica": {replica, list("min-replicas-to-write", "0", "min-replicas-max-lag", "10"), State{
@@ -272,6 +275,38 @@ func TestNamesakes(t *testing.T) {
 		if !reflect.DeepEqual(ids, []string{"3", "8", "9"}) || later != want {
 			t.Errorf("of generation %d: %v, %t", generation, ids, later)
 		}
+	}
+}
+
+// Whoever must not be in anybody's way finds out about all of its name, of whatever generation.
+func TestAlone(t *testing.T) {
+	for others, want := range map[string]error{
+		"": nil, "id=3 name=other@9\n": nil, "id=3 name=shoal@0\n": ErrOthers, "id=3 name=shoal\n": ErrOthers, "id=3 name=shoal@7\n": ErrOthers,
+	} {
+		conn, err := Connect(t.Context(), scripted(t, map[string]string{"CLIENT ID": ":1\r\n", "CLIENT SETNAME": "+OK\r\n", "CLIENT LIST": bulk("id=1 name=shoal@0\n" + others)}), Access{Name: "shoal"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Alone(t.Context()); !errors.Is(err, want) || (err == nil) != (want == nil) {
+			t.Errorf("beside %q: %v", others, err)
+		}
+		_ = conn.Close()
+	}
+}
+
+// A server that hangs up is taken for one that ends; one that answers goes on, and of one that is silent nobody knows.
+func TestShutdown(t *testing.T) {
+	for answer, want := range map[string]struct{ refuses, fails bool }{
+		"hangs up": {}, "-ERR Errors trying to SHUTDOWN. Check logs.\r\n": {true, true}, "": {false, true},
+	} {
+		conn, err := Connect(t.Context(), scripted(t, map[string]string{"CLIENT ID": ":1\r\n", "SHUTDOWN SAVE": answer}), Access{IO: 100 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Shutdown(t.Context(), true); (err != nil) != want.fails || Answered(err) != want.refuses {
+			t.Errorf("%q: %v", answer, err)
+		}
+		_ = conn.Close()
 	}
 }
 

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -45,6 +46,23 @@ func (c *Conn) Promote(ctx context.Context) error {
 func (c *Conn) SetMinReplicas(ctx context.Context, n int, lag time.Duration) error {
 	return c.order(ctx, "setting min-replicas-to-write of", "CONFIG", "SET",
 		"min-replicas-max-lag", strconv.Itoa(int(lag.Round(time.Second).Seconds())), "min-replicas-to-write", strconv.Itoa(n))
+}
+
+// Shutdown tells the server to end, and returns when it hangs up; it is bound by ctx and Access.IO. With save it writes its data set to
+// the disk before, and can go on where it was when it starts again; without, it writes only what its append-only file lacks yet. A
+// master waits for its replicas before, for as long as shutdown-timeout says. An error that Answered knows is a refusal, after which it
+// goes on. Whether it has ended after another one, or none, is seen from its RunID.
+func (c *Conn) Shutdown(ctx context.Context, save bool) error {
+	how := "NOSAVE"
+	if save {
+		how = "SAVE"
+	}
+	_, err := c.conn.Do(ctx, "SHUTDOWN", how).Result()
+	var slow net.Error
+	if err == nil || !Answered(err) && ctx.Err() == nil && !(errors.As(err, &slow) && slow.Timeout()) {
+		return nil // it hangs up, and says nothing
+	}
+	return fmt.Errorf("ending %s: %w", c.addr, err) // without the password, which Redis repeats of commands that it does not know alone
 }
 
 // Settings reads settings by their names (CONFIG GET); one that the server does not know is absent. From Redis 7.0 on.

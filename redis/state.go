@@ -12,7 +12,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// State is what a server says of itself: INFO, and the two settings that keep a master from taking writes alone.
+// State is what a server says of itself: INFO, its limit of memory, and the two settings that keep a master from taking writes alone.
 type State struct {
 	// RunID is another one after each start of the process.
 	RunID, Version string
@@ -43,6 +43,8 @@ type State struct {
 	// takes no writes; either being 0 turns that off.
 	MinReplicas int
 	MaxLag      time.Duration
+	// MaxMemory is maxmemory in bytes; 0: there is no limit, or the server does not say.
+	MaxMemory int64
 	// FailingOver is what the command FAILOVER is about: no-failover, or a state of it.
 	FailingOver string
 }
@@ -66,7 +68,8 @@ func (c *Conn) State(ctx context.Context) (State, error) {
 	for _, section := range []string{"server", "persistence", "replication", "keyspace"} {
 		sections = append(sections, pipe.Info(ctx, section))
 	}
-	settings := pipe.Do(ctx, "CONFIG", "GET", "min-replicas-*")
+	// Two commands: before Redis 7.0 each takes one pattern.
+	settings := []*goredis.Cmd{pipe.Do(ctx, "CONFIG", "GET", "min-replicas-*"), pipe.Do(ctx, "CONFIG", "GET", "maxmemory")}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return State{}, fmt.Errorf("asking %s for its state: %w", c.addr, c.access.scrub(err))
 	}
@@ -76,8 +79,10 @@ func (c *Conn) State(ctx context.Context) (State, error) {
 	if keyspace := sections[len(sections)-1].Val(); strings.Contains(keyspace, "# Keyspace") {
 		r[told] = "1"
 	}
-	for key, value := range pairs(settings.Val()) {
-		r[key] = value
+	for _, setting := range settings {
+		for key, value := range pairs(setting.Val()) {
+			r[key] = value
+		}
 	}
 	state, err := readState(r)
 	if err != nil {
@@ -91,7 +96,7 @@ func readState(r record) (State, error) {
 		RunID: r["run_id"], Version: r["redis_version"], Loading: r["loading"] == "1",
 		History: r["master_replid"], Former: r["master_replid2"], FormerEnd: r.number("second_repl_offset"),
 		MinReplicas: int(r.number("min-replicas-to-write")), MaxLag: time.Duration(r.number("min-replicas-max-lag")) * time.Second,
-		FailingOver: r["master_failover_state"], Followers: followers(r), Keys: keys(r),
+		MaxMemory: max(0, r.number("maxmemory")), FailingOver: r["master_failover_state"], Followers: followers(r), Keys: keys(r),
 	}
 	if strings.Trim(s.Former, "0") == "" {
 		s.Former = ""
