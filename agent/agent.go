@@ -15,6 +15,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/shoal-dev/shoal/agent/configuration"
 	"github.com/shoal-dev/shoal/agent/mtls"
 	"github.com/shoal-dev/shoal/agent/probe"
 	"github.com/shoal-dev/shoal/api/agent"
@@ -48,10 +49,12 @@ type Options struct {
 	Poll, Heartbeat time.Duration
 	// Failures is how many looks in a row must fail for the role to be unknown.
 	Failures int
-	// Revision is reported as it is, and so is Start: when this process started, the zero value if that is not known.
-	Revision string
-	Start    agent.Start
-	Registry prometheus.Registerer
+	// Configuration keeps the configuration of the engine, and says its revision; nil if nobody does. Then Revision is reported as it
+	// is, and so is Start: when this process started, the zero value if that is not known.
+	Configuration *configuration.Keeper
+	Revision      string
+	Start         agent.Start
+	Registry      prometheus.Registerer
 }
 
 // Agent is one agent, from the start of its process to the end.
@@ -81,6 +84,8 @@ type Agent struct {
 	}
 	sequence uint64
 	looked   time.Time // when the last look ended
+
+	configured configured // of whoever keeps the configuration
 }
 
 // notLooked is the reason before the first look that says anything: until then there is nothing to report.
@@ -114,12 +119,21 @@ func (a *Agent) Run(ctx context.Context) {
 	if a.o.Elections != nil {
 		all.Go(func() { a.follow(ctx) })
 	}
+	if a.o.Configuration != nil {
+		all.Go(func() { a.keep(ctx) })
+	}
 	all.Wait()
 	_ = a.o.Engine.Close() // it is the end
 }
 
-// Healthy is an error if the engine was not looked at for ten times the interval: whether it answers does not matter.
+// Healthy is an error until the engine may start, and if it was not looked at for ten times the interval: whether it answers does not
+// matter.
 func (a *Agent) Healthy() error {
+	if a.o.Configuration != nil {
+		if err := a.o.Configuration.Ready(); err != nil {
+			return err
+		}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.looked.IsZero() {
@@ -224,6 +238,9 @@ func (a *Agent) next() agent.Report {
 
 func (a *Agent) complete(r agent.Report, sequence uint64) agent.Report {
 	r.Version, r.BootID, r.Start, r.Sequence, r.Revision = agent.Version, a.boot, a.o.Start, sequence, a.o.Revision
+	if a.o.Configuration != nil {
+		r.Revision, r.Configuration = a.o.Configuration.Report()
+	}
 	return r
 }
 

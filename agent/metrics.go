@@ -8,9 +8,9 @@ import (
 
 // metrics of an agent. All labels are words of ours.
 type metrics struct {
-	reports, changes, failures, actions, strangers *prometheus.CounterVec
-	elections                                      prometheus.Counter
-	expiry                                         prometheus.Gauge
+	reports, changes, failures, actions, strangers, configurations *prometheus.CounterVec
+	elections                                                      prometheus.Counter
+	expiry                                                         prometheus.Gauge
 }
 
 func newMetrics(registry prometheus.Registerer) (metrics, error) {
@@ -35,6 +35,10 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 			Name: "shoal_agent_refused_connections_total",
 			Help: "Connections to the agent that were refused, by cause: none (no certificate), expired, forged, invalid, identity (not the manager's), handshake (not TLS 1.3, or broken off).",
 		}, []string{"cause"}),
+		configurations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "shoal_agent_configurations_total",
+			Help: "Configurations that came to an end, by result: applied (the engine was read back to run with it), refused (what ran before stays, or comes back).",
+		}, []string{"result"}),
 		elections: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "shoal_agent_election_failures_total",
 			Help: "Times that most Sentinels did not name the same master by the same election.",
@@ -45,7 +49,7 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 		}),
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.reports, m.changes, m.failures, m.actions, m.strangers, m.elections, m.expiry} {
+	for _, c := range []prometheus.Collector{m.reports, m.changes, m.failures, m.actions, m.strangers, m.configurations, m.elections, m.expiry} {
 		errs = append(errs, registry.Register(c))
 	}
 	return m, errors.Join(errs...)

@@ -60,3 +60,11 @@ func (s Steps) Act(ctx context.Context, request agent.Request) (agent.Answer, Ne
 	answer := s.a.act(ctx, request)
 	return answer, s.news()
 }
+
+// Configure takes a step with the configuration, if there is one to keep.
+func (s Steps) Configure(ctx context.Context) News {
+	if s.a.o.Configuration != nil {
+		s.a.configure(ctx)
+	}
+	return s.news()
+}

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/redis"
@@ -46,11 +47,16 @@ func (r *Redis) state(ctx context.Context) (redis.State, error) {
 }
 
 func (r *Redis) connect(ctx context.Context, name string, generation uint64) (*redis.Conn, error) {
+	return r.connectWithin(ctx, name, generation, 0)
+}
+
+// connectWithin is connect where a command may take longer than access says.
+func (r *Redis) connectWithin(ctx context.Context, name string, generation uint64, io time.Duration) (*redis.Conn, error) {
 	access, err := r.access()
 	if err != nil {
 		return nil, &Failure{refused, err}
 	}
-	access.Name, access.Generation = name, generation
+	access.Name, access.Generation, access.IO = name, generation, max(access.IO, io)
 	return redis.Connect(ctx, r.addr, access)
 }
 
@@ -73,7 +79,7 @@ func (r *Redis) closeLook() error {
 
 func reportOf(s redis.State) agent.Report {
 	r := agent.Report{
-		Role: agent.RoleMaster, Engine: "redis/" + s.Version, ReplicationID: s.History, Offset: max(0, s.Offset), Loading: s.Loading,
+		Role: agent.RoleMaster, Engine: "redis/" + s.Version, ReplicationID: s.History, Offset: max(0, s.Offset), Loading: s.Loading, MaxMemory: s.MaxMemory,
 	}
 	switch {
 	case s.Keys > 0:

@@ -1,4 +1,4 @@
-// Package agent is what agent and manager say to each other: reports, actions, and the identities in their certificates.
+// Package agent is what agent and manager say to each other: reports, actions, configurations, and the identities in their certificates.
 //
 // It has values alone: it connects to nothing and knows no clock. Whoever reports is not in the report: that is in the
 // certificate of the connection, which nobody can choose for themselves. What is read is bounded and strict, because a

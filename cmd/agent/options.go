@@ -27,6 +27,9 @@ type options struct {
 	sentinels, self []string
 	shard           string
 
+	configuration, configurationOut string
+	configurationDeadline           time.Duration
+
 	heartbeat                      time.Duration
 	revision                       string
 	actionsAddress, metricsAddress string
@@ -39,7 +42,7 @@ func defaults() *options {
 	return &options{
 		bundle: folder + "credentials.pem", roots: folder + "roots.pem",
 		probe: "redis", address: "127.0.0.1:6379", poll: time.Second, timeout: 500 * time.Millisecond, failures: 3,
-		heartbeat: 5 * time.Minute, actionsAddress: ":9720", metricsAddress: ":9721",
+		configurationDeadline: 2 * time.Minute, heartbeat: 5 * time.Minute, actionsAddress: ":9720", metricsAddress: ":9721",
 	}
 }
 
@@ -59,7 +62,10 @@ func (o *options) addFlags(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.self, "announced-address", o.self, "host:port, or host, by which the Sentinels may know this instance; of a name, its beginning will do")
 	o.sentinel.addFlags(f, "sentinel-", "the Sentinels")
 	f.DurationVar(&o.heartbeat, "heartbeat", o.heartbeat, "time between two reports while nothing changes, plus up to a quarter at random; at least 1m")
-	f.StringVar(&o.revision, "revision", o.revision, "revision of the configuration, which is reported as it is")
+	f.StringVar(&o.revision, "revision", o.revision, "revision that is reported as it is; with --configuration its revision is reported instead")
+	f.StringVar(&o.configuration, "configuration", o.configuration, "folder with the files configuration and restart-master, which say what Redis is to run with; without it nobody configures Redis")
+	f.StringVar(&o.configurationOut, "configuration-out", o.configurationOut, "folder that gets redis.conf, and where the agent remembers what has run; it lives as long as the pod")
+	f.DurationVar(&o.configurationDeadline, "configuration-deadline", o.configurationDeadline, "a Redis that is not back within this time after a restart for a configuration has refused it")
 	f.StringVar(&o.actionsAddress, "actions-bind-address", o.actionsAddress, "address for actions, which the manager alone may ask for")
 	f.StringVar(&o.metricsAddress, "metrics-bind-address", o.metricsAddress, "address for /metrics and /healthz; 0 switches it off")
 	f.IntVarP(&o.verbosity, "v", "v", o.verbosity, "log level: 0 changes and actions, 2 refused connections too")
@@ -97,7 +103,7 @@ func (o *options) validate() error {
 		given, least, most time.Duration
 	}{
 		{"poll-interval", o.poll, leastPoll, time.Minute}, {"timeout", o.timeout, leastTimeout, mostTimeout},
-		{"heartbeat", o.heartbeat, leastHeartbeat, time.Hour},
+		{"heartbeat", o.heartbeat, leastHeartbeat, time.Hour}, {"configuration-deadline", o.configurationDeadline, time.Second, time.Hour},
 	} {
 		if d.given < d.least || d.given > d.most {
 			return fmt.Errorf("--%s: %s is not between %s and %s", d.flag, d.given, d.least, d.most)
@@ -116,6 +122,9 @@ func (o *options) validate() error {
 	example := agent.Report{Version: agent.Version, Role: agent.RoleNone, BootID: strings.Repeat("0", 32), Sequence: 1, Revision: o.revision}
 	if err := example.Validate(); err != nil {
 		return fmt.Errorf("--revision: %w", err)
+	}
+	if (o.configuration == "") != (o.configurationOut == "") || o.configuration != "" && o.probe != "redis" {
+		return errors.New("--configuration and --configuration-out: give both, with --probe=redis, or none")
 	}
 	return o.validateProbe()
 }

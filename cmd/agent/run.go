@@ -17,6 +17,7 @@ import (
 	"k8s.io/klog/v2/textlogger"
 
 	"github.com/shoal-dev/shoal/agent"
+	"github.com/shoal-dev/shoal/agent/configuration"
 	"github.com/shoal-dev/shoal/agent/mtls"
 	"github.com/shoal-dev/shoal/agent/probe"
 	"github.com/shoal-dev/shoal/redis"
@@ -30,10 +31,14 @@ func run(ctx context.Context, o *options) error {
 	ctx = logr.NewContext(ctx, textlogger.NewLogger(textlogger.NewConfig(textlogger.Verbosity(o.verbosity))))
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	engine := o.engine()
 	options := agent.Options{
-		Engine: o.engine(), Manager: o.manager, Self: o.self,
+		Engine: engine, Manager: o.manager, Self: o.self,
 		Own:  func() (mtls.Own, error) { return mtls.ReadFiles(o.bundle, o.roots) },
 		Poll: o.poll, Heartbeat: o.heartbeat, Failures: o.failures, Revision: o.revision, Start: start(), Registry: registry,
+	}
+	if r, is := engine.(*probe.Redis); is && o.configuration != "" {
+		options.Configuration = configuration.New(configuration.Folder{In: o.configuration, Out: o.configurationOut}, r, o.configurationDeadline)
 	}
 	if s := o.haSystem(); s != nil {
 		options.Elections = func(ctx context.Context, one bool) (probe.Election, error) {

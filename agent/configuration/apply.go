@@ -1,0 +1,178 @@
+package configuration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/shoal-dev/shoal/api/agent"
+	"github.com/shoal-dev/shoal/redis"
+)
+
+// appendOnly is asked for beside what is wanted: with it, the data is on the disk already.
+const appendOnly = "appendonly"
+
+// first writes the file before the engine starts for the first time.
+func (k *Keeper) first(w wish) (touched bool, state, problem string, err error) {
+	if err := k.remember(func(m *memory) {
+		m.Trial = &trial{Configuration: w.Configuration, Restart: true, Replaced: m.file()}
+	}); err != nil {
+		return false, "", "", err
+	}
+	if err := k.render(w.Configuration); err != nil {
+		return false, "", "", err
+	}
+	return false, agent.StateApplying, "the engine has yet to start with it", nil
+}
+
+// apply begins to change what differs.
+func (k *Keeper) apply(ctx context.Context, w wish) (touched bool, state, problem string, err error) {
+	good := *k.memory.Good
+	running, values, err := k.engine.Inspect(ctx, append(namesOf(&w.Configuration, &good), appendOnly)...)
+	if errors.Is(err, redis.ErrOthers) {
+		return false, "", "", err
+	}
+	if err != nil {
+		return false, agent.StateApplying, silence("nothing was done yet", err), nil
+	}
+	change, why := changeTo(w.Configuration, good, k.memory.runs() != "", values)
+	if why != "" {
+		return k.refuse(w.Configuration, why, nil)
+	}
+	if running.Loading {
+		return false, agent.StateApplying, "the engine is loading its data", nil
+	}
+	if change.restart {
+		if state, why := holds(running, w.allowed == w.Revision); why != "" {
+			return false, state, why, nil
+		}
+	}
+	if err := k.remember(func(m *memory) {
+		m.Trial = &trial{Configuration: w.Configuration, Run: running.RunID, Old: change.old}
+	}); err != nil {
+		return false, "", "", err
+	}
+	if len(change.set) > 0 {
+		if why, err := k.set(ctx, change.set); err != nil {
+			return true, "", "", err // the next step finds out what has become of it
+		} else if why != "" {
+			return k.takeBack(ctx, why)
+		}
+	}
+	if !change.restart {
+		return true, "", "", k.adopt()
+	}
+	return k.restart(ctx, running, values)
+}
+
+// set changes dynamic parameters; the text says why it was refused, or that it was read back as something else.
+func (k *Keeper) set(ctx context.Context, set map[string]string) (why string, err error) {
+	found, err := k.engine.Configure(ctx, set)
+	switch {
+	case err != nil && redis.Answered(err):
+		return saying(set, err), nil
+	case err != nil:
+		return "", err
+	}
+	var asked []agent.Parameter
+	for name, value := range set {
+		asked = append(asked, agent.Parameter{Name: name, Value: value})
+	}
+	return differs(agent.NewConfiguration(asked), found), nil
+}
+
+// holds says what keeps an engine from being restarted, and what is told of it; "" if nothing does.
+func holds(s redis.State, allowed bool) (state, why string) {
+	switch {
+	case s.Loading:
+		return agent.StateApplying, "it takes a restart, and the engine is loading its data"
+	case s.Kind == redis.Master && !allowed:
+		return agent.StateMaster, "it takes a restart, and the engine is a master"
+	case s.Kind == redis.Master:
+		return "", ""
+	case s.Master == redis.Nobody:
+		return agent.StateApplying, "it takes a restart, and the engine follows nobody: it waits for an order"
+	case s.Syncing:
+		return agent.StateApplying, "it takes a restart, and a copy of its master's data is on its way"
+	case !s.LinkUp: // its master may be gone, and this the copy that is needed
+		return agent.StateApplying, "it takes a restart, and the engine is not in sync with its master"
+	}
+	return "", ""
+}
+
+// restart has the next start of the engine read the trial, and ends this run.
+func (k *Keeper) restart(ctx context.Context, running redis.State, values map[string]string) (touched bool, state, problem string, err error) {
+	tried := *k.memory.Trial
+	tried.Restart = true
+	if err := k.remember(func(m *memory) { m.Trial = &tried }); err != nil {
+		return true, "", "", err
+	}
+	if err := k.render(tried.Configuration); err != nil {
+		return true, "", "", err
+	}
+	err = k.shutdown(ctx, running, values)
+	switch {
+	case errors.Is(err, redis.ErrOthers):
+		return true, agent.StateApplying, "somebody is handing over a master", k.drop(ctx)
+	case err != nil && redis.Answered(err):
+		return k.takeBack(ctx, "the engine refuses to end: "+err.Error())
+	}
+	k.ordered, k.since = err == nil, k.now() // if nobody knows, it is told again
+	return true, agent.StateApplying, "the engine is restarting", nil
+}
+
+// shutdown ends this run. Where data is only in memory it is written to the disk before: a replica goes on from there, and a master
+// would come back without.
+func (k *Keeper) shutdown(ctx context.Context, running redis.State, values map[string]string) error {
+	return k.engine.Shutdown(ctx, running.RunID, running.Keys != 0 && values[appendOnly] != "yes")
+}
+
+// adopt: the engine runs with the trial, as was read back.
+func (k *Keeper) adopt() error {
+	tried := k.memory.Trial.Configuration
+	if err := k.render(tried); err != nil {
+		return err
+	}
+	k.ordered = false
+	return k.remember(func(m *memory) { *m = memory{Good: &tried} })
+}
+
+// refuse remembers that a configuration cannot be. after says whether the engine may run with some of it.
+func (k *Keeper) refuse(c agent.Configuration, why string, after *back) (touched bool, state, problem string, err error) {
+	why = agent.Clip(why)
+	if good := k.memory.Good; good != nil {
+		if err := k.render(*good); err != nil {
+			return false, "", "", err
+		}
+	}
+	k.ordered, k.again = false, k.now()
+	if err := k.remember(func(m *memory) { m.Trial, m.Refused, m.Back = nil, &refusal{c, why}, after }); err != nil {
+		return false, "", "", err
+	}
+	return after != nil, agent.StateRefused, why, nil
+}
+
+// drop takes a trial back whose engine runs on: the values of before, and the file.
+func (k *Keeper) drop(ctx context.Context) error {
+	if old := k.memory.Trial.Old; len(old) > 0 {
+		if why, err := k.set(ctx, old); err != nil {
+			return err
+		} else if why != "" {
+			return fmt.Errorf("putting the values of before back: %s", why)
+		}
+	}
+	if err := k.render(*k.memory.Good); err != nil {
+		return err
+	}
+	return k.remember(func(m *memory) { m.Trial = nil })
+}
+
+// takeBack is drop for a trial that is refused.
+func (k *Keeper) takeBack(ctx context.Context, why string) (touched bool, state, problem string, err error) {
+	tried := k.memory.Trial.Configuration
+	if err := k.drop(ctx); err != nil {
+		return true, "", "", err
+	}
+	_, state, problem, err = k.refuse(tried, why, nil)
+	return true, state, problem, err
+}
