@@ -29,6 +29,7 @@ var (
 	ofAgent      = []string{"./agent"}
 	ofTLS        = []string{"./agent/mtls"}
 	ofProbe      = []string{"./agent/probe"}
+	ofSettings   = []string{"./agent/configuration"}
 	ofSigner     = []string{"./signer"}
 	ofOrders     = []string{"./roles/orders"}
 	ofReceive    = []string{"./roles/receive"}
@@ -314,6 +315,20 @@ var bugs = []bug{
 	{name: "agent-serves-anybody", file: "agent/agent.go", is: "if !agent.IsManager(c) {", becomes: "if false {", scenarios: ofAgent, apart: true, why: noCertificates},
 	{name: "agent-joins-as-master", file: "agent/probe/act.go", is: "\t\tif master {\n\t\t\treturn false, \"it is a master: its data would be replaced\"\n\t\t}\n\t\tif !protected && s.Master != r.Master {", becomes: "\t\tif !master && !protected && s.Master != r.Master {", scenarios: ofProbe, apart: true, why: noCertificates},
 	{name: "agent-promotes-half-a-copy", file: "agent/probe/act.go", is: "if !master && (s.Syncing || s.Loading) {", becomes: "if false {", scenarios: ofProbe, apart: true, why: noCertificates},
+	// What an agent must not do to an engine that it configures.
+	{name: "settings-master-restarted", file: "agent/configuration/apply.go", is: "case s.Kind == redis.Master && !allowed:", becomes: "case s.Kind == redis.Master && s.RunID == \"\":", scenarios: ofSettings, onRedis: "^TestAgentConfiguresAMaster$", apart: true, why: noCertificates},
+	{name: "settings-replica-out-of-sync", file: "agent/configuration/apply.go", is: "case !s.LinkUp:", becomes: "case false:", scenarios: ofSettings, apart: true, why: noCertificates},
+	{name: "settings-lost-with-a-restart", file: "agent/configuration/apply.go", is: "running.Keys != 0 && values[appendOnly] != \"yes\")", becomes: "running.Keys < 0)", scenarios: ofSettings, onRedis: "^TestAgentConfigures", apart: true, why: noCertificates},
+	{name: "settings-refused-file-stays", file: "agent/configuration/apply.go", is: "if good := k.memory.Good; good != nil {", becomes: "if good := k.memory.Good; good != nil && after == nil {", scenarios: ofSettings, onRedis: "^TestAgentConfigures$", apart: true, why: noCertificates},
+	{name: "settings-not-read-back", file: "agent/configuration/apply.go", is: "return differs(agent.NewConfiguration(asked), found), nil", becomes: "return differs(agent.NewConfiguration(nil), found), nil", scenarios: ofSettings, apart: true, why: noCertificates},
+	{name: "settings-unproven-after-a-restart", file: "agent/configuration/resolve.go", is: "case why == \"\":", becomes: "case why == \"\" || tried.Restart:", scenarios: ofSettings, apart: true, why: noCertificates},
+	{name: "settings-unknown-rendered", file: "agent/configuration/change.go", is: "agent.ClassOf(p.Name); !known {", becomes: "agent.ClassOf(p.Name); !known && p.Name == \"\" {", scenarios: ofSettings, apart: true, why: noCertificates},
+	{name: "settings-immutable-changed", file: "agent/configuration/change.go", is: "class != agent.Immutable {", becomes: "class != \"\" {", too: [2]string{"case agent.Immutable:", "case \"\":"}, scenarios: ofSettings, onRedis: "^TestAgentConfigures$", apart: true, why: noCertificates},
+	{name: "settings-refused-again-and-again", file: "agent/configuration/keeper.go", is: "r != nil && r.Revision == c.Revision {", becomes: "r != nil && r.Revision == \"\" {", scenarios: ofSettings, apart: true, why: noCertificates},
+	{name: "settings-forgotten-in-the-middle", file: "agent/configuration/apply.go", is: "m.Trial = &trial{Configuration: w.Configuration, Run: running.RunID, Old: change.old}", becomes: "m.Trial = &trial{Configuration: w.Configuration, Run: running.RunID}", scenarios: ofSettings, apart: true, why: noCertificates},
+	{name: "settings-corrected", file: "agent/configuration/change.go", is: "if proven && there && same(p.Name, before, p.Value) ||", becomes: "if false ||", scenarios: ofSettings, apart: true, why: noCertificates},
+	{name: "settings-during-a-switchover", file: "redis/conn.go", is: "if errors.Is(err, ErrLater) || len(ids) > 0 {", becomes: "if errors.Is(err, ErrLater) || len(ids) > 9 {", scenarios: []string{"./redis ^TestAlone$"}, onRedis: "^TestAgentConfiguresAMaster$", apart: true, why: noCertificates},
+	{name: "settings-after-the-start", file: "agent/agent.go", is: "if err := a.o.Configuration.Ready(); err != nil {", becomes: "if err := a.o.Configuration.Ready(); err != nil && a.o.Poll < 0 {", scenarios: []string{"./agent ^TestConfigurationsAreReported$"}, onRedis: "^TestAgentConfigures$", apart: true, why: noCertificates},
 
 	// Whom the manager orders to do what.
 	{name: "empty-one-promoted", file: "roles/join.go", is: "agent.Request{Action: agent.Join, ", becomes: "agent.Request{Action: agent.Promote, ", scenarios: []string{"./roles Join|Anew"}, apart: true, why: noRoles},
