@@ -59,7 +59,8 @@ func (c *Conn) Shutdown(ctx context.Context, save bool) error {
 	}
 	_, err := c.conn.Do(ctx, "SHUTDOWN", how).Result()
 	var slow net.Error
-	if err == nil || !Answered(err) && ctx.Err() == nil && !(errors.As(err, &slow) && slow.Timeout()) {
+	silent := ctx.Err() != nil || errors.As(err, &slow) && slow.Timeout()
+	if err == nil || !silent && !Answered(err) {
 		return nil // it hangs up, and says nothing
 	}
 	return fmt.Errorf("ending %s: %w", c.addr, err) // without the password, which Redis repeats of commands that it does not know alone

@@ -123,10 +123,14 @@ func (o *options) validate() error {
 	if err := example.Validate(); err != nil {
 		return fmt.Errorf("--revision: %w", err)
 	}
+	return errors.Join(o.validateProbe(), o.validateConfiguration())
+}
+
+func (o *options) validateConfiguration() error {
 	if (o.configuration == "") != (o.configurationOut == "") || o.configuration != "" && o.probe != "redis" {
 		return errors.New("--configuration and --configuration-out: give both, with --probe=redis, or none")
 	}
-	return o.validateProbe()
+	return nil
 }
 
 func (o *options) validateProbe() error {
