@@ -146,8 +146,10 @@ var ended = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 // scenario returns the test that fails.
 func scenario(ctx context.Context, overlay, pkg string, flags ...string) (string, error) {
 	pkg, tests, _ := strings.Cut(pkg, " ")
-	args := append([]string{"test", "-overlay", overlay, "-ldflags=-s -w", "-count=1", "-run", cmp.Or(tests, ".")}, append(flags, pkg)...)
-	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
+	args := append([]string{"test", "-ldflags=-s -w", "-count=1", "-run", cmp.Or(tests, ".")}, append(flags, pkg)...)
+	c := exec.CommandContext(ctx, "go", args...)
+	c.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay) // for programs that the tests build, too
+	out, err := c.CombinedOutput()
 	if err == nil {
 		return "", nil
 	}
