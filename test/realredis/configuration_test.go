@@ -38,8 +38,8 @@ type container struct {
 	starts  int
 }
 
-// newContainer waits for nothing. More are arguments of Redis beside the file.
-func newContainer(t testing.TB, more ...string) *container {
+// newContainer waits for nothing. flags are the agent's, and more are arguments of Redis beside the file.
+func newContainer(t testing.TB, flags []string, more ...string) *container {
 	t.Helper()
 	needRedis(t)
 	ip, folder := fmt.Sprintf("127.%d.1.1", network(t)), scratch(t)
@@ -52,7 +52,7 @@ func newContainer(t testing.TB, more ...string) *container {
 	}
 	c.client = goredis.NewClient(&goredis.Options{Addr: c.addr, Protocol: 2, DisableIdentity: true, ReadTimeout: 30 * time.Second, MaxRetries: -1})
 	t.Cleanup(func() { _ = c.client.Close() })
-	c.agent = newSidecar(t, c.addr, "--configuration", c.in, "--configuration-out", c.out, "--configuration-deadline", "15s")
+	c.agent = newSidecar(t, c.addr, append(flags, "--configuration", c.in, "--configuration-out", c.out, "--configuration-deadline", "15s")...)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -193,7 +193,7 @@ func TestAgentConfigures(t *testing.T) {
 	s := newShard(t, shape{servers: 1})
 	s.do(0, "SET", "key", "value")
 	host, port, _ := net.SplitHostPort(s.direct[0].Options().Addr)
-	c := newContainer(t, "--replicaof", host, port)
+	c := newContainer(t, nil, "--replicaof", host, port)
 	pass(2 * time.Second)
 	if n := c.started(); n != 0 {
 		t.Fatal("it has started without a file")
@@ -264,7 +264,7 @@ func TestAgentConfigures(t *testing.T) {
 // nothing is done.
 func TestAgentConfiguresAMaster(t *testing.T) {
 	t.Parallel()
-	c := newContainer(t)
+	c := newContainer(t, nil)
 	c.want(false, with("save", ""), with("tcp-backlog", "100"))
 	c.applied()
 	if err := c.client.Set(context.Background(), "key", "value", 0).Err(); err != nil {
@@ -309,6 +309,37 @@ func TestAgentConfiguresAMaster(t *testing.T) {
 	}
 }
 
+// The agent needs the rights of whoever hands over, and one more, without which it says so and all stays as it was.
+func TestAgentConfiguresWithLeastRights(t *testing.T) {
+	t.Parallel()
+	const password = "correct-horse-battery"
+	file := filepath.Join(scratch(t), "password")
+	if err := os.WriteFile(file, []byte(password), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	words := append([]string{"--user", "agent", "on", ">" + password}, strings.Fields(rights)...)
+	c := newContainer(t, []string{"--username", "agent", "--password-file", file}, words...)
+	c.want(false, with("save", ""), with("tcp-backlog", "100"))
+	c.applied()
+	c.want(false, with("save", "60 1"), with("tcp-backlog", "100"))
+	c.applied()
+	c.want(true, with("save", "60 1"), with("tcp-backlog", "200"))
+	if r := c.refused(); !strings.Contains(r.Configuration.Problem, "NOPERM") || c.started() != 1 || c.get("tcp-backlog") != "100" || !strings.Contains(c.file(), "tcp-backlog 100") {
+		t.Errorf("without the right it says %+v, and runs with %s", r.Configuration, c.get("tcp-backlog"))
+	}
+	if err := c.client.Do(t.Context(), "ACL", "SETUSER", "agent", "+shutdown").Err(); err != nil {
+		t.Fatal(err)
+	}
+	c.want(true, with("save", "60 1"), with("tcp-backlog", "300"))
+	c.applied()
+	if n := c.started(); n != 2 || c.get("tcp-backlog") != "300" {
+		t.Errorf("started %d times, tcp-backlog %s", n, c.get("tcp-backlog"))
+	}
+	if text := c.agent.log.String() + c.file() + c.agent.get("/metrics"); strings.Contains(text, password[:7]) {
+		t.Errorf("the password is in %s", text)
+	}
+}
+
 // The table of parameters is true of this Redis: what is dynamic can be set while it runs, what is static cannot, all can stand in the
 // file, and what the server reads back counts as the same.
 func TestParametersOfARealRedis(t *testing.T) {
@@ -338,7 +369,7 @@ func TestParametersOfARealRedis(t *testing.T) {
 	if len(all) < 80 || unknown > 5 {
 		t.Errorf("it knows %d parameters, and %d not", len(all), unknown)
 	}
-	c := newContainer(t)
+	c := newContainer(t, nil)
 	c.want(false, all...)
 	c.applied()
 	for _, p := range all {
