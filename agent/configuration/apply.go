@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
+	"time"
 
 	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/redis"
@@ -12,8 +14,8 @@ import (
 // appendOnly is asked for beside what is wanted: with it, the data is on the disk already.
 const appendOnly = "appendonly"
 
-// first writes the file before the engine starts for the first time.
-func (k *Keeper) first(w wish) (touched bool, state, problem string, err error) {
+// before writes the file of an engine that does not run: before its first start, or when it cannot start with the one that is there.
+func (k *Keeper) before(w wish) (touched bool, state, problem string, err error) {
 	if err := k.remember(func(m *memory) {
 		m.Trial = &trial{Configuration: w.Configuration, Restart: true, Replaced: m.file()}
 	}); err != nil {
@@ -33,8 +35,9 @@ func (k *Keeper) apply(ctx context.Context, w wish) (touched bool, state, proble
 		return false, "", "", err
 	}
 	if err != nil {
-		return false, agent.StateApplying, silence("nothing was done yet", err), nil
+		return k.absent(w, err)
 	}
+	k.absentSince = time.Time{}
 	change, why := changeTo(w.Configuration, good, k.memory.runs() != "", values)
 	if why != "" {
 		return k.refuse(w.Configuration, why, nil)
@@ -63,6 +66,32 @@ func (k *Keeper) apply(ctx context.Context, w wish) (touched bool, state, proble
 		return true, "", "", k.adopt()
 	}
 	return k.restart(ctx, running, values)
+}
+
+const (
+	// longAbsent is for how long nobody must listen for an engine to count as one that does not run: a restart is shorter.
+	longAbsent = time.Minute
+	// longTrial is for how long one that does not run has a file, and then the other one: the kubelet's longest pause between two
+	// starts, twice.
+	longTrial = 10 * time.Minute
+)
+
+// absent: the engine does not answer, and nothing was begun. If it does not run, another file may be what it needs; or not, and so it
+// has both in turn.
+func (k *Keeper) absent(w wish, err error) (touched bool, state, problem string, _ error) {
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		k.absentSince = time.Time{}
+	} else if k.absentSince.IsZero() {
+		k.absentSince = k.now()
+	}
+	if k.absentSince.IsZero() || k.now().Sub(k.absentSince) < longAbsent {
+		return false, agent.StateApplying, silence("nothing was done yet", err), nil
+	}
+	if name := added(w.Configuration, *k.memory.Good); name != "" {
+		return false, agent.StateApplying, silence(name+" is immutable, and the engine's value is not known", err), nil
+	}
+	k.absentSince = time.Time{}
+	return k.before(w)
 }
 
 // set changes dynamic parameters; the text says why it was refused, or that it was read back as something else.

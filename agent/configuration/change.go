@@ -41,6 +41,18 @@ func refused(wanted agent.Configuration, good *agent.Configuration) string {
 	return ""
 }
 
+// added is an immutable parameter that a configuration has and the one before had not: the engine must be asked what it is. "" if there
+// is none.
+func added(wanted, good agent.Configuration) string {
+	for _, p := range wanted.Parameters {
+		class, _ := agent.ClassOf(p.Name)
+		if _, there := good.Value(p.Name); class == agent.Immutable && !there {
+			return p.Name
+		}
+	}
+	return ""
+}
+
 // changeTo compares what is wanted with what ran before, and where that differs, with the values that the engine has. Where it does
 // not, the engine's value is somebody else's business, if what ran before is proven. The text says why it cannot be done, if it cannot.
 func changeTo(wanted, good agent.Configuration, proven bool, values map[string]string) (c change, why string) {

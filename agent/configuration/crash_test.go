@@ -131,7 +131,7 @@ func (h *history) calm() {
 	s := h.server
 	s.others, s.stuck, s.broken, s.lost = false, false, false, false
 	s.state.Kind, s.state.LinkUp, s.state.Loading = redis.Replica, true, false
-	for range 40 {
+	for range 150 {
 		h.start()
 		h.step()
 		h.clock = h.clock.Add(20 * time.Second)

@@ -38,6 +38,8 @@ type Keeper struct {
 	since   time.Time
 	ordered bool
 	again   time.Time // when an engine that refuses to end is told again
+	// absentSince is since when nobody listens.
+	absentSince time.Time
 
 	mu       sync.Mutex // of what is told:
 	revision string
@@ -161,7 +163,7 @@ func (k *Keeper) towards(ctx context.Context, w wish) (touched bool, state, prob
 	case m.Good == nil && w.refused != "":
 		return false, agent.StateRefused, w.refused, nil
 	case m.Good == nil:
-		return k.first(w)
+		return k.before(w)
 	case m.Back != nil:
 		return k.goBack(ctx, w)
 	case w.refused != "":

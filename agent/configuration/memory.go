@@ -21,13 +21,13 @@ type memory struct {
 
 type trial struct {
 	agent.Configuration
-	// Run is the RunID of the engine that ran with Good; "" if none did.
+	// Run is the RunID of the engine that ran when it was begun; "" if none did.
 	Run string `json:"run,omitempty"`
 	// Old are the values that were changed while it ran.
 	Old map[string]string `json:"old,omitempty"`
 	// Restart: the file is that of the trial, and the next start of the engine reads it.
 	Restart bool `json:"restart,omitempty"`
-	// Replaced is the configuration whose file was replaced before the engine was heard for the first time: it may have read that.
+	// Replaced is the configuration whose file was replaced while no engine was heard: it may have read that.
 	Replaced *agent.Configuration `json:"replaced,omitempty"`
 }
 

@@ -49,17 +49,24 @@ func (k *Keeper) resolve(ctx context.Context, w wish) (touched bool, state, prob
 	return k.refuse(tried.Configuration, why, &back{})
 }
 
-// silent: the engine does not answer. Before its first start that may take as long as it likes: it may wait for its master.
+// silent: the engine does not answer. One that did not run when its file was written may take as long as it likes: it may wait for its
+// master, and what keeps it from starting need not be the file.
 func (k *Keeper) silent(w wish, err error) (bool, string, string, error) {
-	tried := k.memory.Trial
+	tried, good, long := k.memory.Trial, k.memory.Good, k.now().Sub(k.since)
 	switch {
-	case k.memory.Good == nil && w.refused == "" && w.Revision != tried.Revision:
-		return k.first(w) // it may be what keeps it from starting
-	case k.memory.Good == nil:
+	case tried.Run == "" && good != nil && (w.refused != "" || w.Revision == good.Revision || added(w.Configuration, *good) != "" || long >= longTrial):
+		k.since, k.absentSince = time.Time{}, k.now().Add(longTrial-longAbsent)
+		if err := k.render(*good); err != nil {
+			return false, "", "", err
+		}
+		return false, agent.StateApplying, "the file is again that of before", k.remember(func(m *memory) { m.Trial = nil })
+	case tried.Run == "" && w.refused == "" && w.Revision != tried.Revision:
+		return k.before(w) // it may be the cure
+	case tried.Run == "":
 		return false, agent.StateApplying, silence("the engine has yet to start with it", err), nil
 	case !tried.Restart:
 		return false, agent.StateApplying, silence("nobody knows what has become of it", err), nil
-	case k.now().Sub(k.since) < k.within:
+	case long < k.within:
 		return false, agent.StateApplying, "the engine is restarting", nil
 	}
 	k.since = time.Time{}

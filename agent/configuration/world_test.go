@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -97,7 +98,7 @@ func (s *server) changed() (out string) {
 func (s *server) reached() error {
 	switch {
 	case !s.up || s.late:
-		return errors.New("connection refused")
+		return fmt.Errorf("connecting: %w", syscall.ECONNREFUSED)
 	case s.others:
 		return redis.ErrOthers
 	}
