@@ -62,7 +62,8 @@ type purity struct {
 	imports []string // module path prefixes
 }
 
-var kubernetesTypes = []string{"k8s.io/api", "k8s.io/apimachinery"}
+// kubernetesTypes are Kubernetes' types, and the decoder of JSON that they use: package api/agent has it too.
+var kubernetesTypes = []string{"k8s.io/api", "k8s.io/apimachinery", "sigs.k8s.io/json"}
 
 // kubernetesFunctions adds the pure functions of component-helpers (requests of a pod, taints, node affinity), and the
 // logger type that some of them take.

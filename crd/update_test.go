@@ -34,6 +34,7 @@ func TestJudgeUpdate(t *testing.T) {
 	}
 	const claims = "volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], storageClassName: %1, resources: {requests: {storage: %2}}}}]"
 	claim := func(class, size string) string { return strings.NewReplacer("%1", class, "%2", size).Replace(claims) }
+	const roles = "replicas: 2, shardSize: 2, roles: [{name: master, exclusive: true}], roleProvider: {type: Static}, "
 	const onlySize = "of volumeClaimTemplates only resources.requests.storage can be changed"
 	for _, c := range []struct{ was, becomes, want string }{
 		{"replicas: 6, shardSize: 3", "replicas: 9, shardSize: 3", ""},
@@ -48,6 +49,14 @@ func TestJudgeUpdate(t *testing.T) {
 		{claim("fast", "1Gi"), strings.ReplaceAll(claim("fast", "1Gi"), "name: data", "name: data, labels: {a: b}"), onlySize},
 		{claim("fast", "1Gi"), strings.ReplaceAll(claim("fast", "1Gi"), "name: data", "name: other"), "cannot be renamed"},
 		{"placement: {maxNodes: 3}", "placement: {maxNodes: 4}", ""},
+		{roles + "configuration: {parameters: [{name: hz, value: '20'}]}", roles + "configuration: {container: redis, parameters: [{name: hz, value: ''}]}", ""},
+		{roles + "configuration: {container: redis}", roles + "configuration: {container: other}", "the container of configuration cannot be changed"},
+		{roles + "configuration: {container: redis}", roles + "paused: true", ""},
+		{"paused: false", "configuration: {}", "configuration needs roles"},
+		{"paused: false", roles + "configuration: {parameters: [{name: hz, value: a}, {name: hz, value: b}]}", "Duplicate value"},
+		{"paused: false", roles + "configuration: {parameters: [{name: HZ, value: a}]}", "name in body should match"},
+		{"paused: false", roles + "configuration: {parameters: [{name: hz, value: \"a\\nb\"}]}", "value in body should match"},
+		{"paused: false", roles + "configuration: {parameters: [{name: hz}]}", "Required value"},
 		{"placement: {maxNodes: 3}", "paused: true", "a set cannot move to another policy"},
 	} {
 		was, becomes := object(c.was), object(c.becomes)

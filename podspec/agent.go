@@ -86,12 +86,12 @@ func withAgent(spec *corev1.PodSpec, set *v1alpha1.InstanceSet, i Instance) {
 		return
 	}
 	spec.InitContainers = append(spec.InitContainers, agentContainer(set, i))
-	spec.Volumes = append(append(spec.Volumes, agentVolume()), accessVolumes(set)...)
+	spec.Volumes = append(append(append(spec.Volumes, agentVolume()), accessVolumes(set)...), configurationVolumes(set)...)
 }
 
-// agents reports whether a volume of that name is the agent's.
+// agents reports whether a volume of that name is the agent's. One of them the engine has as well.
 func agents(volume string) bool {
-	return volume == AgentContainer || strings.HasPrefix(volume, AgentContainer+"-")
+	return volume == AgentContainer || volume == renderedVolume || strings.HasPrefix(volume, AgentContainer+"-")
 }
 
 // agentLike is the agent of another instance: what is of its pod alone stands in no agent. What others have added to the container,
@@ -117,10 +117,10 @@ func isAgent(c corev1.Container) bool {
 
 func agentContainer(set *v1alpha1.InstanceSet, i Instance) corev1.Container {
 	size := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("32Mi")}
-	return corev1.Container{
+	c := corev1.Container{
 		Name: AgentContainer, Image: i.Agent.Image, ImagePullPolicy: corev1.PullIfNotPresent,
 		RestartPolicy: new(corev1.ContainerRestartPolicyAlways),
-		Args:          append([]string{"--manager=" + i.Agent.Manager, "--address=" + engineAddress(set), "--revision=" + i.Revision}, accessArgs(set)...),
+		Args:          append([]string{"--manager=" + i.Agent.Manager, "--address=" + engineAddress(set), "--revision=" + i.Revision}, slices.Concat(accessArgs(set), configurationArgs(set))...),
 		Env:           agentEnv(set),
 		Ports: []corev1.ContainerPort{
 			{Name: "shoal-actions", ContainerPort: AgentActionsPort, Protocol: corev1.ProtocolTCP},
@@ -137,8 +137,15 @@ func agentContainer(set *v1alpha1.InstanceSet, i Instance) corev1.Container {
 			Capabilities:   &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
-		VolumeMounts: append([]corev1.VolumeMount{{Name: AgentContainer, MountPath: agentFolder, ReadOnly: true}}, accessMounts(set)...),
+		VolumeMounts: append([]corev1.VolumeMount{{Name: AgentContainer, MountPath: agentFolder, ReadOnly: true}}, slices.Concat(accessMounts(set), configurationMounts(set))...),
 	}
+	if ConfigurationOf(set) != nil { // the engine does not start before its file is there
+		c.StartupProbe = &corev1.Probe{
+			ProbeHandler:  corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/healthz", Port: intstr.FromInt32(AgentMetricsPort)}},
+			PeriodSeconds: 1, TimeoutSeconds: 1, FailureThreshold: startupSeconds,
+		}
+	}
+	return c
 }
 
 // agentVolume has the key with its certificate, and the roots. Without roots the pod starts all the same: they come later.

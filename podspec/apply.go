@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 )
 
 // Applied is a copy of a pod with those differences of one class done that leave it in place; want is what they were found against.
@@ -18,6 +20,8 @@ func Applied(live, want *corev1.Pod, all []Difference, class Class) *corev1.Pod 
 		switch class {
 		case InPlacePatch:
 			applyPatch(pod, want, d)
+		case InPlaceConfiguration:
+			follow(&pod.Annotations, want.Annotations, v1alpha1.AnnotationConfiguration)
 		case InPlaceImage:
 			if to, from := container(&pod.Spec, d.Path, d.keys[0]), container(&want.Spec, d.Path, d.keys[0]); to != nil && from != nil {
 				to.Image = from.Image

@@ -23,6 +23,8 @@ type Asked struct {
 	Engine   string                     `json:"shoalEngine,omitempty"`
 	Redis    *v1alpha1.RedisAccess      `json:"shoalRedis,omitempty"`
 	Sentinel *v1alpha1.SentinelProvider `json:"shoalSentinel,omitempty"`
+	// Configuration is what the engine is configured with, nil for none; its parameters by name.
+	Configuration *v1alpha1.Configuration `json:"shoalConfiguration,omitempty"`
 }
 
 // Ask is what a template (nil for spec.template as it stands) asks for today.
@@ -37,6 +39,7 @@ func Ask(set *v1alpha1.InstanceSet, template *v1alpha1.InstanceTemplate) *Asked 
 	}}
 	if WantsAgent(set) {
 		asked.Engine, asked.Redis, asked.Sentinel = engineAddress(set), set.Spec.Redis, sentinel(set)
+		asked.Configuration = ConfigurationOf(set)
 	}
 	return asked
 }
@@ -62,7 +65,7 @@ func ParseAsked(text []byte) (*Asked, error) {
 // in is the set as it would have to be for its instances to be made from what was asked once.
 func (a *Asked) in(set *v1alpha1.InstanceSet) *v1alpha1.InstanceSet {
 	old := *set
-	old.Spec.Template = a.PodTemplateSpec
+	old.Spec.Template, old.Spec.Configuration = a.PodTemplateSpec, a.Configuration
 	if a.Engine == "" {
 		old.Spec.Roles = nil
 		return &old
@@ -86,7 +89,7 @@ func TemplateIn(text []byte) ([]byte, error) {
 	if err := json.Unmarshal(text, &parts); err != nil {
 		return nil, fmt.Errorf("reading a stored template: %w", err)
 	}
-	for _, ours := range []string{"shoalEngine", "shoalRedis", "shoalSentinel"} {
+	for _, ours := range []string{"shoalEngine", "shoalRedis", "shoalSentinel", "shoalConfiguration"} {
 		delete(parts, ours)
 	}
 	return json.Marshal(parts)

@@ -19,7 +19,9 @@ type Difference struct {
 	// Before and After are short, for people: "" where there is nothing, and never what may be a secret.
 	Before, After string
 	Class         Class
-	// Container is the one that the kubelet restarts or resizes, "" for none.
+	// Parameter of the configuration, "" for what is no parameter.
+	Parameter string
+	// Container is the one that the kubelet restarts or resizes, or whose engine is configured, "" for none.
 	Container string
 	// Restarts reports whether the change restarts that container.
 	Restarts bool
@@ -75,6 +77,7 @@ func Diff(was, live, want *corev1.Pod) []Difference {
 	for i := range out {
 		explain(&out[i], live)
 	}
+	out = append(out, configurationDifferences(was, live, want)...)
 	refuseOtherQoS(live, n, out)
 	slices.SortFunc(out, byPlan)
 	return out
@@ -96,7 +99,8 @@ func DiffClaim(was, live, want *corev1.PersistentVolumeClaim) []Difference {
 var bookkeeping = []string{
 	v1alpha1.LabelRevision, v1alpha1.LabelRole, v1alpha1.LabelLost, v1alpha1.LabelRetired, v1alpha1.AnnotationRoleClaim,
 	v1alpha1.AnnotationPolicyVersion, v1alpha1.AnnotationRebuildGeneration, v1alpha1.AnnotationTerminalFailures,
-	v1alpha1.AnnotationTargetRevision, v1alpha1.AnnotationRestarting,
+	v1alpha1.AnnotationTargetRevision, v1alpha1.AnnotationRestarting, v1alpha1.AnnotationRestartMaster,
+	v1alpha1.AnnotationConfiguration, // see configurationDifferences
 }
 
 // compare gives the differences of three objects, in no order.

@@ -21,6 +21,9 @@ const (
 	NothingToDo Class = iota
 	// InPlacePatch is a patch of the pod or the claim. It restarts nothing.
 	InPlacePatch
+	// InPlaceConfiguration is a patch of the pod's annotation. The agent brings the parameters to the engine, and restarts it where they ask
+	// for that.
+	InPlaceConfiguration
 	// InPlaceImage is a patch of the pod. The kubelet restarts the one container.
 	InPlaceImage
 	// InPlaceResize is a patch of the pod's subresource resize. Whether the container restarts is in its resizePolicy.
@@ -33,7 +36,7 @@ const (
 	Refused
 )
 
-var classNames = [...]string{"nothing to do", "patch", "image", "resize", "volume", "recreate", "refused"}
+var classNames = [...]string{"nothing to do", "patch", "configuration", "image", "resize", "volume", "recreate", "refused"}
 
 // String is how a person reads it.
 func (c Class) String() string { return classNames[c] }

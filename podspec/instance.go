@@ -73,6 +73,7 @@ var ours = []string{
 	v1alpha1.LabelPlacementPolicy, v1alpha1.LabelLost, v1alpha1.LabelRetired, v1alpha1.LabelRole, v1alpha1.AnnotationRoleClaim,
 	v1alpha1.AnnotationPolicyVersion, v1alpha1.AnnotationRebuildGeneration, v1alpha1.AnnotationTerminalFailures,
 	v1alpha1.AnnotationRetainedFor, v1alpha1.AnnotationTargetRevision, v1alpha1.AnnotationRestarting,
+	v1alpha1.AnnotationConfiguration, v1alpha1.AnnotationRestartMaster,
 }
 
 // merge lays the maps over each other, the last one on top, without our keys.

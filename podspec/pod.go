@@ -44,8 +44,12 @@ func Pod(set *v1alpha1.InstanceSet, i Instance) *corev1.Pod {
 	}
 	pod.Spec.Volumes = withClaims(set, i.Ordinal, pod.Spec.Volumes)
 	pod.Spec.Tolerations = withTolerations(pod.Spec.Tolerations)
+	if c := ConfigurationOf(set); c != nil {
+		pod.Annotations[v1alpha1.AnnotationConfiguration] = EncodedConfiguration(c)
+	}
 	if i.Agent.Image != "" && WantsAgent(set) {
 		withAgent(&pod.Spec, set, i)
+		mountConfiguration(&pod.Spec, set)
 	}
 	return pod
 }

@@ -57,6 +57,8 @@ type InstanceSetList struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.roles) || has(self.shardSize)",message="roles need shardSize: an exclusive role is one of the instances that hold copies of the same data"
 // +kubebuilder:validation:XValidation:rule="has(self.roles) == has(self.roleProvider)",message="roles and roleProvider come together: set both, or none"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.roles) || has(self.roles)",message="roles cannot be removed: pods would keep labels that nobody looks after. Create a new set"
+// +kubebuilder:validation:XValidation:rule="!has(self.configuration) || has(self.roles)",message="configuration needs roles: the agents of a set with roles apply it"
+// +kubebuilder:validation:XValidation:rule="!has(self.configuration) || !has(oldSelf.configuration) || self.configuration.container == oldSelf.configuration.container",message="the container of configuration cannot be changed: the file would be in another one. Remove configuration, and add it again, which takes new pods"
 // +kubebuilder:validation:XValidation:rule="!has(self.roles) || !has(self.shardSize) || !self.roles.exists(r, r.service == 'PerShard') || self.replicas / self.shardSize <= 100",message="roles have Services in sets of at most 100 shards: set service to None, and have clients ask Sentinel or a proxy"
 type InstanceSetSpec struct {
 	// replicas is the number of instances.
@@ -90,6 +92,10 @@ type InstanceSetSpec struct {
 	// manager reads none of these Secrets.
 	// +optional
 	Redis *RedisAccess `json:"redis,omitempty"`
+	// configuration is what the engines are configured with. Only for sets with roles, as their agents apply it. To add or to remove it as a
+	// whole takes new pods; parameters are changed in place.
+	// +optional
+	Configuration *Configuration `json:"configuration,omitempty"`
 	// offlineInstances are ordinals that keep their volumes, their node and their place in the shard, but have no pod.
 	// +kubebuilder:validation:MaxItems=1000
 	// +kubebuilder:validation:items:Minimum=0
@@ -408,6 +414,9 @@ type InstanceSetStatus struct {
 	// +kubebuilder:validation:MaxLength=131072
 	// +optional
 	Replacing string `json:"replacing,omitempty"`
+	// refusedConfiguration is the configuration that an engine did not take, while a template asks for it.
+	// +optional
+	RefusedConfiguration *RefusedConfiguration `json:"refusedConfiguration,omitempty"`
 	// bootstrapped are the ordinals that have been Ready once, as ranges ("0-118,120"). It is the record, outside of the
 	// volumes, by which the replacement of a lost volume is told from a first start.
 	// +kubebuilder:validation:MaxLength=131072

@@ -80,6 +80,13 @@ const (
 	// AnnotationRestarting names the containers whose image was changed last, each with the ID that it had then and the image that it runs
 	// ("redis=containerd://4f1c...@redis:7.0"): the change is done when another one runs, or that image was put back. Written by the InstanceSet controller. On pods.
 	AnnotationRestarting = GroupName + "/restarting"
+	// AnnotationConfiguration is the configuration that the pod's agent brings to the engine: JSON, see Configuration in package api/agent.
+	// Written by the InstanceSet controller. On pods.
+	AnnotationConfiguration = GroupName + "/configuration"
+	// AnnotationRestartMaster is the revision of the configuration for which the agent may restart an engine that is master. Without it, a
+	// master is not restarted. Written by the InstanceSet controller together with that configuration, where updateStrategy.switchover lets
+	// it disturb a master that has not handed over. On pods.
+	AnnotationRestartMaster = GroupName + "/restart-master"
 	// AnnotationAllowDisruption, AllowDisruption as its value, lets others than shoal-manager delete the instance, and change labels of
 	// Shoal on it that hold no slot; an admission policy asks for it. Written by users, on pods, or on a template for all of its
 	// instances. The pod that comes after it does not have it from the one before.

@@ -41,6 +41,7 @@ probes, hooks and volumes are never printed.
 | class | what is done | the pod stays |
 |---|---|---|
 | patch | a patch of the pod or claim; nothing restarts | yes |
+| configuration | a patch of the pod's annotation; its agent brings the parameters to the engine, and restarts it where they ask for that | yes |
 | image | a patch of the pod; the kubelet restarts that container alone | yes |
 | resize | a patch of the subresource ` + "`resize`" + `; whether the container restarts is in its ` + "`resizePolicy`" + ` | yes |
 | volume | a patch of the claim, which the driver carries out | yes |
@@ -48,7 +49,10 @@ probes, hooks and volumes are never printed.
 | refused | nothing: it would be another instance, or lose data | yes |
 
 A resize that changes the pod's class of QoS is a recreate, and so is every resize of a pod of Windows. A memory limit comes down only
-after Redis' maxmemory did.
+after Redis' maxmemory did, as its agent reports it.
+
+Parameters of ` + "`spec.configuration`" + ` are no fields of a pod: what a change of each takes is in
+[instanceset.md](instanceset.md#configuration). To add or to remove ` + "`configuration`" + ` as a whole is a recreate.
 
 ## Fields
 

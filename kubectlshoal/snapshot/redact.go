@@ -11,6 +11,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/slots"
 )
@@ -231,11 +232,25 @@ func redactedVolume(o *corev1.PersistentVolume) *corev1.PersistentVolume {
 	return v
 }
 
+// redactedConfiguration keeps the values of the parameters that Shoal knows: none of those is a secret. Others no instance gets, but somebody may
+// have written them.
+func redactedConfiguration(c *v1alpha1.Configuration) *v1alpha1.Configuration {
+	c = c.DeepCopy()
+	if c != nil {
+		for i := range c.Parameters {
+			if _, known := agent.ClassOf(c.Parameters[i].Name); !known {
+				c.Parameters[i].Value = Hidden
+			}
+		}
+	}
+	return c
+}
+
 func redactedSet(o *v1alpha1.InstanceSet) *v1alpha1.InstanceSet {
 	set := &v1alpha1.InstanceSet{ObjectMeta: redactedMeta(o.ObjectMeta), Status: o.Status}
 	s := o.Spec
 	set.Spec = v1alpha1.InstanceSetSpec{
-		Replicas: s.Replicas, Ordinals: s.Ordinals, ShardSize: s.ShardSize, OfflineInstances: s.OfflineInstances, Roles: s.Roles, RoleProvider: s.RoleProvider, Redis: s.Redis,
+		Replicas: s.Replicas, Ordinals: s.Ordinals, ShardSize: s.ShardSize, OfflineInstances: s.OfflineInstances, Roles: s.Roles, RoleProvider: s.RoleProvider, Redis: s.Redis, Configuration: redactedConfiguration(s.Configuration),
 		Template: redactedTemplate(s.Template), PersistentVolumeClaimRetentionPolicy: s.PersistentVolumeClaimRetentionPolicy,
 		MinReadySeconds: s.MinReadySeconds, UpdateStrategy: s.UpdateStrategy, RevisionHistoryLimit: s.RevisionHistoryLimit, Placement: s.Placement, PlacementPolicyRef: s.PlacementPolicyRef, Rebuild: s.Rebuild, Paused: s.Paused,
 	}
