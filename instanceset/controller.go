@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/instanceset/decide"
 	"github.com/shoal-dev/shoal/podspec"
 	"github.com/shoal-dev/shoal/redis"
@@ -32,6 +34,7 @@ type reconciler struct {
 	ask     func(ctx context.Context, addr string) (redis.Role, error)
 	planned func(decide.Plan)
 	agent   podspec.Agent
+	heard   func(types.UID) (agent.Report, bool)
 }
 
 // Reconcile brings one set closer to what its spec says.

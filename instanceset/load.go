@@ -52,6 +52,7 @@ func (r *reconciler) load(ctx context.Context, name types.NamespacedName) (decid
 	if o.Pods, err = r.loadPods(ctx, name); err != nil {
 		return o, err
 	}
+	o.Reports = r.loadReports(&set, o.Pods)
 	if o.Claims, err = r.loadClaims(ctx, &set); err != nil {
 		return o, err
 	}

@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/podspec"
 	"github.com/shoal-dev/shoal/redis"
+	"github.com/shoal-dev/shoal/roles"
 )
 
 // Options tune the controller.
@@ -22,6 +25,10 @@ type Options struct {
 	WriteWorkers int
 	// Agent is what the agents of sets with roles are made of; without an image there are none.
 	Agent podspec.Agent
+	// Heard is the latest report of a pod's agent, false for none, and News is rung for sets of which one has news; nil where nobody hears
+	// agents.
+	Heard func(types.UID) (agent.Report, bool)
+	News  *roles.Bell[types.NamespacedName]
 	// SkipNameValidation lets one process set up the controller more than once, as tests do.
 	SkipNameValidation bool
 }
@@ -48,7 +55,7 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	r, err := NewReconciler(Deps{
 		Cache: mgr.GetCache(), Live: mgr.GetAPIReader(), Writer: mgr.GetClient(), Events: mgr.GetEventRecorder(FieldOwner),
 		Metrics: ctrlmetrics.Registry, Workers: o.WriteWorkers, Now: time.Now, Ask: redis.AskRole,
-		Agent: o.Agent,
+		Agent: o.Agent, Heard: o.Heard,
 	})
 	if err != nil {
 		return err
@@ -56,6 +63,9 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	b := ctrl.NewControllerManagedBy(mgr).Named("instanceset")
 	for _, w := range Watches(mgr.GetCache()) {
 		b = b.Watches(w.Object, w.Handler, builder.WithPredicates(w.Predicates...))
+	}
+	if o.News != nil {
+		b = b.WatchesRawSource(roles.Answered(o.News, func(set types.NamespacedName) ctrl.Request { return ctrl.Request{NamespacedName: set} }, roles.Debounce))
 	}
 	err = b.
 		WithOptions(controller.Options{

@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/instanceset/decide"
 	"github.com/shoal-dev/shoal/podspec"
@@ -33,7 +35,9 @@ type Deps struct {
 	Workers int // instances of one set that are written at the same time
 	Now     func() time.Time
 	Ask     func(ctx context.Context, addr string) (redis.Role, error)
-	Agent   podspec.Agent     // what agents are made of
+	Agent   podspec.Agent // what agents are made of
+	// Heard is the latest report of a pod's agent, false for none; nil where nobody hears agents.
+	Heard   func(types.UID) (agent.Report, bool)
 	Planned func(decide.Plan) // is told each plan before it is carried out; nil tells nobody
 }
 
@@ -45,7 +49,7 @@ func NewReconciler(d Deps) (reconcile.Reconciler, error) {
 	}
 	return &reconciler{
 		cache: d.Cache, live: d.Live, writer: client.WithFieldOwner(d.Writer, FieldOwner), events: d.Events,
-		metrics: m, own: newOwnWrites(d.Now), workers: d.Workers, now: d.Now, ask: d.Ask, planned: d.Planned, agent: d.Agent,
+		metrics: m, own: newOwnWrites(d.Now), workers: d.Workers, now: d.Now, ask: d.Ask, planned: d.Planned, agent: d.Agent, heard: d.Heard,
 	}, nil
 }
 

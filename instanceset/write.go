@@ -74,7 +74,7 @@ func (r *reconciler) apply(ctx context.Context, o decide.Objects, c decide.Chang
 		return r.create(ctx, o, podspec.Pod(o.Set, c.Instance), ownedBy(o.Set))
 	case decide.CreateRevision, decide.UpdateRevision, decide.DeleteRevision:
 		return r.writeRevision(ctx, o, c)
-	case decide.PatchPod, decide.ImagePod, decide.ResizePod:
+	case decide.PatchPod, decide.ConfigurePod, decide.ImagePod, decide.ResizePod:
 		return r.writePod(ctx, o, c)
 	case decide.CreateSwitchover:
 		return r.create(ctx, o, switchoverOf(o.Set, c), ownedBy(o.Set))

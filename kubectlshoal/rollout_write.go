@@ -200,11 +200,17 @@ type operation struct {
 // causePath is the path of the annotation for people in a JSON patch.
 const causePath = "/metadata/annotations/kubernetes.io~1change-cause"
 
-// putBack writes the template, and what was said of it. The generation is that of the set as it was looked at: it changes with the spec, and not
+// putBack writes the template with the configuration, and what was said of it. The generation is that of the set as it was looked at: it changes with the spec, and not
 // with the status, which the manager writes all the time.
 func putBack(ctx context.Context, c client.Client, u *answer.Undo, dryRun bool) error {
 	patch := []operation{
 		{"test", "/metadata/uid", u.Set.UID}, {"test", "/metadata/generation", u.Set.Generation}, {"replace", "/spec/template", u.Template},
+	}
+	switch {
+	case u.Configuration != nil:
+		patch = append(patch, operation{"add", "/spec/configuration", u.Configuration})
+	case u.Set.Spec.Configuration != nil:
+		patch = append(patch, operation{Op: "remove", Path: "/spec/configuration"})
 	}
 	_, has := u.Set.Annotations[v1alpha1.AnnotationChangeCause]
 	switch cause := u.Revision.Cause; {

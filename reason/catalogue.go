@@ -377,6 +377,18 @@ const (
 	VolumeFixed Code = 2628
 	// VolumesNotByUs: updateStrategy.type is OnDelete: volumes are grown by whoever patches their claims.
 	VolumesNotByUs Code = 2629
+	// UpdateConfiguration: the configuration follows the template: the agent brings it to the engine.
+	UpdateConfiguration Code = 2630
+	// TakeBackConfiguration: the configuration that was refused is taken back.
+	TakeBackConfiguration Code = 2631
+	// ConfigurationWaits: the agent has not said yet that the engine runs with the configuration that it was given.
+	ConfigurationWaits Code = 2632
+	// ConfigurationTried: one instance tries the configuration before the others get it.
+	ConfigurationTried Code = 2633
+	// ConfigurationRefused: an engine did not take the configuration: no other one gets it.
+	ConfigurationRefused Code = 2634
+	// ConfigurationInvalid: the configuration asks for what no instance may have.
+	ConfigurationInvalid Code = 2635
 )
 
 type row struct {
@@ -1445,9 +1457,9 @@ func catalogue() []row {
 		}},
 		{MemoryWaits, Entry{
 			Name:    "MemoryWaits",
-			Text:    "a memory limit does not come down while Redis runs",
-			Meaning: "A memory limit comes down only after Redis' maxmemory did, or the kernel would kill it. Shoal does not lower maxmemory yet.",
-			Advice:  "Leave the limit, or set updateStrategy.inPlace to Never: then pods start anew with the lower limit.",
+			Text:    "a memory limit comes down after Redis' maxmemory, when the agent has reported that",
+			Meaning: "A memory limit that Redis may fill is not lowered, or the kernel would kill it. It comes down when the agent of the instance reports a maxmemory that is not above the new limit. A maxmemory in spec.configuration is lowered before, in the same update. Of a container that is not the engine nothing is known.",
+			Advice:  "Lower maxmemory, and leave room beside it for buffers and fragmentation. Or set updateStrategy.inPlace to Never: then pods start anew with the lower limit.",
 		}},
 		{UpdateWaits, Entry{
 			Name:    "UpdateWaits",
@@ -1508,6 +1520,42 @@ func catalogue() []row {
 			Text:    "updateStrategy.type is OnDelete: volumes grow when somebody patches their claims",
 			Meaning: "updateStrategy.type is OnDelete: nothing of an instance that runs is changed. New instances get the new size.",
 			Advice:  "Patch the claims one by one, or set type to RollingUpdate.",
+		}},
+		{UpdateConfiguration, Entry{
+			Name:    "UpdateConfiguration",
+			Text:    "the configuration follows the template: the agent brings it to the engine",
+			Meaning: "The pod is given the parameters of spec.configuration. Its agent sets those that can be changed while the engine runs, all at once, and reads them back; for others it has the engine's container restarted in place.",
+			Advice:  "Nothing: the instance counts as updated when its agent reports that the engine runs with them.",
+		}},
+		{TakeBackConfiguration, Entry{
+			Name:    "TakeBackConfiguration",
+			Text:    "the configuration that was refused is taken back",
+			Meaning: "The engine of the instance did not take a configuration and runs with the one before. The pod is given that one again, so that it also starts with it.",
+			Advice:  "See status.refusedConfiguration of the set for what was refused.",
+		}},
+		{ConfigurationWaits, Entry{
+			Name:    "ConfigurationWaits",
+			Text:    "the agent has not reported yet that the engine runs with its configuration",
+			Meaning: "The pod was given a configuration. Its agent is bringing it to the engine, or is not heard: silence is no failure, and nobody else of the shard is disturbed meanwhile.",
+			Advice:  "If it stays so, look at the log of the container shoal-agent of the instance. The controllers instanceset and roles must run in the same manager.",
+		}},
+		{ConfigurationTried, Entry{
+			Name:    "ConfigurationTried",
+			Text:    "one instance tries the configuration before the others get it",
+			Meaning: "A configuration is given to one instance alone, a replica where there is one. The others follow when its agent has reported that the engine runs with it.",
+			Advice:  "Nothing, as long as that instance is on its way. The message names it.",
+		}},
+		{ConfigurationRefused, Entry{
+			Name:    "ConfigurationRefused",
+			Text:    "an engine did not take the configuration: no other one gets it",
+			Meaning: "The message has what the engine said. It runs as before, and its pod is given its former configuration again. Nothing else of the template is brought to anybody, and it is not tried again until the template asks for something else. An image that knows the parameter has to come first, in a change of its own.",
+			Advice:  "Put another value into spec.configuration, or the former one back: kubectl shoal rollout undo does it.",
+		}},
+		{ConfigurationInvalid, Entry{
+			Name:    "ConfigurationInvalid",
+			Text:    "spec.configuration asks for what no instance may have: nothing is written",
+			Meaning: "A parameter is not known to Shoal, or must not be set by anybody, or cannot be changed on an instance that has data, or the container is not in spec.template. No instance that runs is touched, and pods that have to be made are made as before.",
+			Advice:  "The message names it. kubectl shoal lint says so before a file is applied; docs/instanceset.md has what can be set.",
 		}},
 	}
 }

@@ -10,14 +10,14 @@ import (
 
 // Who rings never waits, whether somebody fetches or not, and no key is lost.
 func TestTheBellDropsNothing(t *testing.T) {
-	b := newBell[string]()
+	b := NewBell[string]()
 	const many = 5000
 	for n := range many {
-		b.ring(fmt.Sprint(n % (many / 2)))
+		b.Ring(fmt.Sprint(n % (many / 2)))
 	}
 	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[string]())
 	defer queue.ShutDown()
-	if err := answered(b, func(k string) string { return k }, 0).Start(t.Context(), queue); err != nil {
+	if err := Answered(b, func(k string) string { return k }, 0).Start(t.Context(), queue); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
@@ -31,7 +31,7 @@ func TestTheBellDropsNothing(t *testing.T) {
 		seen[key] = true
 		queue.Done(key)
 	}
-	b.ring("once more")
+	b.Ring("once more")
 	if key, _ := queue.Get(); key != "once more" {
 		t.Errorf("%q came", key)
 	}

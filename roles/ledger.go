@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/shoal-dev/shoal/api/agent"
@@ -32,6 +33,8 @@ type Ledger struct {
 	cache client.Reader
 	wake  func(shardKey)
 	took  func(outcome string)
+	// configured is told of a set of which an agent says something new about its engine's configuration; nil for nobody.
+	configured func(types.NamespacedName)
 
 	mu      sync.Mutex
 	since   time.Time // when it began to listen
@@ -93,8 +96,12 @@ func (l *Ledger) accept(ctx context.Context, id agent.Identity, r agent.Report) 
 	if len(set.Spec.Roles) == 0 || !shard.instance(&set, &pod) {
 		return false, fmt.Errorf("%w: %s", ErrStranger, id)
 	}
-	if news, err = l.note(&pod, r); err != nil {
+	news, configured, err := l.note(&pod, r)
+	if err != nil {
 		return false, fmt.Errorf("%w: %w", ErrOld, err)
+	}
+	if configured && l.configured != nil {
+		l.configured(shard.owner())
 	}
 	if news {
 		l.wake(shard)
@@ -102,8 +109,8 @@ func (l *Ledger) accept(ctx context.Context, id agent.Identity, r agent.Report) 
 	return news, nil
 }
 
-// note remembers a report, and says whether something is decided differently because of it.
-func (l *Ledger) note(pod *corev1.Pod, r agent.Report) (news bool, err error) {
+// note remembers a report, and says whether something is decided differently because of it: by roles, and about configurations.
+func (l *Ledger) note(pod *corev1.Pod, r agent.Report) (news, configured bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	uid := pod.UID
@@ -112,13 +119,30 @@ func (l *Ledger) note(pod *corev1.Pod, r agent.Report) (news bool, err error) {
 	after.pod = client.ObjectKeyFromObject(pod)
 	if after.order, err = before.order.Next(r); err != nil {
 		l.entries[uid] = after
-		return false, err
+		return false, false, err
 	}
 	after.report, after.at = r, l.now()
 	after.unlinked = since(said(r).Unlinked, before.unlinked, after.at)
 	after.behind = since(said(r).Behind() || said(r).Mute(), before.behind, after.at)
 	l.entries[uid] = after
-	return !known || said(before.report) != said(r) || after.at.Sub(before.at) >= silence, nil
+	news = !known || said(before.report) != said(r) || after.at.Sub(before.at) >= silence
+	return news, !sameConfiguration(before.report, r), nil
+}
+
+// sameConfiguration reports whether two reports say the same of the engine's configuration.
+func sameConfiguration(a, b agent.Report) bool {
+	state := func(r agent.Report) agent.ConfigurationState {
+		return ptr.Deref(r.Configuration, agent.ConfigurationState{})
+	}
+	return a.Revision == b.Revision && a.MaxMemory == b.MaxMemory && state(a) == state(b)
+}
+
+// Report is the latest report of a pod; false: none was heard since this process leads.
+func (l *Ledger) Report(uid types.UID) (agent.Report, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[uid]
+	return e.report, !e.at.IsZero()
 }
 
 // since is when something began that is so now, or not.

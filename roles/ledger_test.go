@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/shoal-dev/shoal/api/agent"
 )
 
@@ -94,5 +96,46 @@ func TestPodsThatAreGoneAreSwept(t *testing.T) {
 	h.ledger.sweep(t.Context())
 	if _, _, heard := h.ledger.heard(before); heard || len(h.ledger.entries) != 1 {
 		t.Errorf("entries %v", h.ledger.entries)
+	}
+}
+
+// Who brings configurations to engines hears of each change of what agents say about them, and of nothing else.
+func TestNewsOfConfigurations(t *testing.T) {
+	h := three(t)
+	pod := h.pod(t, "r-0")
+	id := agent.Identity{Namespace: "ns", Pod: "r-0", UID: string(pod.UID)}
+	var told []types.NamespacedName
+	h.ledger.configured = func(set types.NamespacedName) { told = append(told, set) }
+	report := agent.Report{Version: 1, Role: agent.RoleMaster, BootID: "a"}
+	send := func(what string, want int, change func()) {
+		t.Helper()
+		told = nil
+		change()
+		report.Sequence++
+		if err := h.ledger.Accept(t.Context(), id, report); err != nil {
+			t.Fatal(err)
+		}
+		if len(told) != want || want > 0 && told[0] != (types.NamespacedName{Namespace: "ns", Name: "r"}) {
+			t.Errorf("%s: told of %v", what, told)
+		}
+		if got, heard := h.ledger.Report(pod.UID); !heard || got.Sequence != report.Sequence {
+			t.Errorf("%s: the ledger has %+v, %t", what, got, heard)
+		}
+	}
+	send("nothing", 0, func() {})
+	send("another role", 0, func() { report.Role = agent.RoleReplica })
+	send("a revision", 1, func() { report.Revision = "0123456789abcdef" })
+	send("it is applying", 1, func() {
+		report.Configuration = &agent.ConfigurationState{Wanted: "fedcba9876543210", State: agent.StateApplying}
+	})
+	send("it still is", 0, func() {
+		report.Configuration = &agent.ConfigurationState{Wanted: "fedcba9876543210", State: agent.StateApplying}
+	})
+	send("it is refused", 1, func() {
+		report.Configuration = &agent.ConfigurationState{Wanted: "fedcba9876543210", State: agent.StateRefused, Problem: "no"}
+	})
+	send("maxmemory", 1, func() { report.MaxMemory = 5 })
+	if _, heard := h.ledger.Report("nobody"); heard {
+		t.Error("a pod that said nothing was heard")
 	}
 }

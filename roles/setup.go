@@ -34,6 +34,8 @@ type Options struct {
 	// shard's namespace and name (its label); nil if nobody hands over.
 	Orders      *orders.Client
 	HandingOver func(shard types.NamespacedName) bool
+	// Configured is rung for a set of which an agent says something new about its engine's configuration; nil for nobody.
+	Configured *Bell[types.NamespacedName]
 	// Writer writes labels and conditions, nil for the manager's own: a limit of its own keeps labels from waiting behind thousands
 	// of pods that are being made.
 	Writer client.Client
@@ -59,16 +61,19 @@ func Setup(mgr ctrl.Manager, o Options) (*Ledger, error) {
 	if err := Indexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, fmt.Errorf("indexing for roles: %w", err)
 	}
-	shards, sets := newBell[shardKey](), newBell[types.NamespacedName]()
+	shards, sets := NewBell[shardKey](), NewBell[types.NamespacedName]()
 	d := Deps{
 		Cache: mgr.GetCache(), Live: mgr.GetAPIReader(), Writer: mgr.GetClient(), Events: mgr.GetEventRecorder(FieldOwner),
-		Metrics: ctrlmetrics.Registry, Now: time.Now, Connect: connect, News: shards.ring, Judged: sets.ring, HandingOver: o.HandingOver,
+		Metrics: ctrlmetrics.Registry, Now: time.Now, Connect: connect, News: shards.Ring, Judged: sets.Ring, HandingOver: o.HandingOver,
 	}
 	if o.Orders != nil {
 		d.Order = o.Orders.Do
 	}
 	if o.Writer != nil {
 		d.Writer = o.Writer
+	}
+	if o.Configured != nil {
+		d.Configured = o.Configured.Ring
 	}
 	c, err := New(d)
 	if err != nil {
@@ -91,12 +96,12 @@ func Setup(mgr ctrl.Manager, o Options) (*Ledger, error) {
 	return c.Ledger, nil
 }
 
-func addShards(mgr ctrl.Manager, c *Controllers, reports *bell[shardKey], o Options) error {
+func addShards(mgr ctrl.Manager, c *Controllers, reports *Bell[shardKey], o Options) error {
 	b := builder.TypedControllerManagedBy[shardKey](mgr).Named("roles")
 	for _, w := range c.Watches() {
 		b = b.Watches(w.Object, w.Handler, builder.WithPredicates(w.Predicates...))
 	}
-	return b.WatchesRawSource(answered(reports, func(k shardKey) shardKey { return k }, 0)).
+	return b.WatchesRawSource(Answered(reports, func(k shardKey) shardKey { return k }, 0)).
 		WithOptions(controller.TypedOptions[shardKey]{
 			MaxConcurrentReconciles: o.MaxConcurrentReconciles,
 			SkipNameValidation:      &o.SkipNameValidation,
@@ -105,11 +110,11 @@ func addShards(mgr ctrl.Manager, c *Controllers, reports *bell[shardKey], o Opti
 }
 
 // addSets hears of changes of what a set wants, of its conditions, of its Services, and of verdicts.
-func addSets(mgr ctrl.Manager, r *setReconciler, judged *bell[types.NamespacedName], o Options) error {
+func addSets(mgr ctrl.Manager, r *setReconciler, judged *Bell[types.NamespacedName], o Options) error {
 	return ctrl.NewControllerManagedBy(mgr).Named("roles-sets").
 		For(&v1alpha1.InstanceSet{}, builder.WithPredicates(SetChanges())).
 		Owns(&corev1.Service{}).
-		WatchesRawSource(answered(judged, func(set types.NamespacedName) ctrl.Request { return ctrl.Request{NamespacedName: set} }, debounce)).
+		WatchesRawSource(Answered(judged, func(set types.NamespacedName) ctrl.Request { return ctrl.Request{NamespacedName: set} }, debounce)).
 		WithOptions(controller.Options{
 			SkipNameValidation: &o.SkipNameValidation,
 			RateLimiter:        RateLimiter[ctrl.Request](),

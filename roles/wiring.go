@@ -44,6 +44,8 @@ type Deps struct {
 	// Neither may wait.
 	News   func(Shard)
 	Judged func(types.NamespacedName)
+	// Configured is told of a set of which an agent says something new about its engine's configuration. It may not wait; nil for nobody.
+	Configured func(types.NamespacedName)
 	// Order gives an order to an agent, HandingOver reports whether a switchover of a shard is under way; see Options. Nil for neither.
 	Order       func(context.Context, orders.Target, agent.Request) (agent.Answer, error)
 	HandingOver func(shard types.NamespacedName) bool
@@ -66,6 +68,7 @@ func New(d Deps) (*Controllers, error) {
 	}
 	writer := client.WithFieldOwner(d.Writer, FieldOwner)
 	ledger := newLedger(d.Cache, d.Now, d.News, func(outcome string) { m.reports.WithLabelValues(outcome).Inc() })
+	ledger.configured = d.Configured
 	v, p := newVerdicts(d.Judged), newProviders(d.Now, d.Connect, d.Live, func(set *v1alpha1.InstanceSet, trouble string) {
 		d.Events.Eventf(set, nil, corev1.EventTypeWarning, reason.SentinelSecret.Name(), "AskSentinels", "%s", reason.SentinelSecret.Because("%s", trouble))
 	})

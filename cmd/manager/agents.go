@@ -11,6 +11,7 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -88,9 +89,9 @@ func setupRoles(mgr ctrl.Manager, o *options) error {
 	if err != nil {
 		return err
 	}
-	r := roles.Options{MaxConcurrentReconciles: o.shards, Writer: writer}
+	r := roles.Options{MaxConcurrentReconciles: o.shards, Writer: writer, Configured: o.configured}
 	if o.agentImage == "" {
-		if _, err := roles.Setup(mgr, r); err != nil {
+		if o.ledger, err = roles.Setup(mgr, r); err != nil {
 			return err
 		}
 		return setupSwitchovers(mgr, o, nil)
@@ -118,10 +119,19 @@ func setupRoles(mgr ctrl.Manager, o *options) error {
 	if ledger, err = roles.Setup(mgr, r); err != nil {
 		return err
 	}
+	o.ledger = ledger
 	if err := setupSwitchovers(mgr, o, executor); err != nil {
 		return err
 	}
 	return receive.Setup(mgr, receive.Place{Address: o.agentAddress, Namespace: namespace, Pod: o.podName}, keeper.Own, ledger)
+}
+
+// heard is what the agent of a pod has reported last. Without the controller of roles nobody hears agents.
+func (o *options) heard(pod types.UID) (agent.Report, bool) {
+	if o.ledger == nil {
+		return agent.Report{}, false
+	}
+	return o.ledger.Report(pod)
 }
 
 // roleWriter is a client with a limit of its own.

@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/shoal-dev/shoal/bandwidth"
 	"github.com/shoal-dev/shoal/instanceset"
 	"github.com/shoal-dev/shoal/policy"
+	"github.com/shoal-dev/shoal/roles"
 )
 
 // options are the flags.
@@ -38,6 +40,10 @@ type options struct {
 
 	// lock is the count of the lease, for orders to agents.
 	lock func() (uint64, error)
+	// ledger has what agents report, nil without the controller of roles; configured is rung for sets of which one has news about its
+	// engine's configuration.
+	ledger     *roles.Ledger
+	configured *roles.Bell[types.NamespacedName]
 }
 
 func defaults() *options {
@@ -46,7 +52,7 @@ func defaults() *options {
 		instanceSets: 8, policies: 4, shards: 16, switchovers: 8, writers: 32, agentAddress: ":9722",
 		leaderElect: true, leaseName: "shoal-manager",
 		leaseDuration: 15 * time.Second, renewDeadline: 10 * time.Second, retryPeriod: 2 * time.Second,
-		metricsAddress: ":8080", probeAddress: ":8081", lock: lockOf(nil),
+		metricsAddress: ":8080", probeAddress: ":8081", lock: lockOf(nil), configured: roles.NewBell[types.NamespacedName](),
 	}
 }
 
@@ -94,7 +100,9 @@ func allControllers() []controllerSetup {
 			if err != nil {
 				return err
 			}
-			return instanceset.Setup(m, instanceset.Options{MaxConcurrentReconciles: o.instanceSets, WriteWorkers: o.writers, Agent: agent})
+			return instanceset.Setup(m, instanceset.Options{
+				MaxConcurrentReconciles: o.instanceSets, WriteWorkers: o.writers, Agent: agent, Heard: o.heard, News: o.configured,
+			})
 		}},
 		{"policy", func(m ctrl.Manager, o *options) error {
 			return policy.Setup(m, policy.Options{Concurrency: o.policies})

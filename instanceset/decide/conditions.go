@@ -65,7 +65,7 @@ func (p *planner) progressing(t tally) metav1.Condition {
 		return condition(kind, false, p.heldFor, "%d instances wait: placement policy %s counted generation %d of the set, which is at %d",
 			p.missing, p.spec.PlacementPolicyRef.Name, p.countedByPolicy().ObservedGeneration, p.Set.Generation)
 	}
-	for _, code := range []reason.Code{reason.ForeignObject, reason.UnknownContainer} {
+	for _, code := range []reason.Code{reason.ForeignObject, reason.UnknownContainer, reason.ConfigurationInvalid} {
 		if at := slices.IndexFunc(p.notes, func(n note) bool { return n.code == code }); at >= 0 {
 			return condition(kind, false, code, "%s: %s", p.notes[at].detail, code.Text())
 		}

@@ -56,7 +56,7 @@ func (p *planner) waitsForClaims(i *instance) bool {
 // blockers are the reasons why nothing may be created for an instance now, in the order in which they are told. A code of
 // 0 is a wait that passes by itself.
 var blockers = []func(*planner, *instance) (code reason.Code, detail string, ok bool){
-	notForeign, knownContainers, settledClaims, livingNode, notHeld,
+	notForeign, knownContainers, fitConfiguration, settledClaims, livingNode, notHeld,
 }
 
 func (p *planner) creatable(i *instance) bool {

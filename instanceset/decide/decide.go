@@ -29,8 +29,11 @@ type planner struct {
 
 	rebuilding []int32 // ordinals that are being replaced
 	updates    rollout
-	growth     growth
-	ways       map[way]*path // see wayOf
+	// refused is the configuration that an engine has refused, nil for none; refusalStored: the status says so already.
+	refused       *v1alpha1.RefusedConfiguration
+	refusalStored bool
+	growth        growth
+	ways          map[way]*path // see wayOf
 	// toUpdate are the instances that are to be updated, and replicasLeft the shards in which one of them is not the master.
 	toUpdate, replicasLeft map[int32]bool
 	fixed                  bool // the status is not written any more

@@ -73,7 +73,7 @@ func Foresee(s Snapshot) Foresight {
 		if way.code == 0 && p.keepsMemory(i) {
 			one.Code = reason.MemoryWaits
 		}
-		one.HandsOver = one.Master && one.Turn > 0 && p.switchoverMode() != v1alpha1.UpdateSwitchoverNone
+		one.HandsOver = one.Master && one.Turn > 0 && p.switchoverMode() != v1alpha1.UpdateSwitchoverNone && !p.runsOn(i)
 		f.Instances = append(f.Instances, one)
 	}
 	return f
@@ -89,7 +89,7 @@ func (p *planner) keepsMemory(i *instance) bool {
 func isRecreation(d podspec.Difference) bool { return d.Class == podspec.Recreate }
 
 // turnsOf says who is disturbed when, if each comes up again: as mayDisturb allows it, where all are available. Those that nothing of runs
-// come first, and are not waited for.
+// come first, and are not waited for. Where a configuration is tried, one is alone.
 func (p *planner) turnsOf(candidates []*instance) map[int32]int {
 	left, replicas := []*instance{}, map[int32]int{}
 	for _, i := range candidates {
@@ -102,11 +102,17 @@ func (p *planner) turnsOf(candidates []*instance) map[int32]int {
 	}
 	slices.SortFunc(left, p.byTurn)
 	turns, limit := make(map[int32]int, len(left)), p.maxUnavailable()
+	tries := !p.proven(p.wantedConfiguration()) && slices.ContainsFunc(left, func(i *instance) bool { return configures(p.wayOf(i).diffs) })
 	for turn := 1; len(left) > 0; turn++ {
 		var taken []*instance
 		shards := map[int32]bool{}
-		for n := 0; n < len(left) && (len(taken) < limit || p.mends(left[n])); {
+		alone := tries && turn == 1
+		for n := 0; n < len(left) && (len(taken) < limit || p.mends(left[n])) && (!alone || len(taken) == 0); {
 			i, shard := left[n], p.shardOf(left[n])
+			if alone && p.leads(i) && len(p.replicasLeft) > 0 {
+				n++
+				continue
+			}
 			if !p.mends(i) && (p.sharded() && shards[shard] || p.leads(i) && replicas[shard] > 0) {
 				n++
 				continue

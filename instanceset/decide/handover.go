@@ -106,9 +106,10 @@ func (p *planner) noteCandidates(candidates []*instance) {
 	}
 }
 
-// mustHandOver reports whether the instance is not disturbed before another one is master, or that was tried.
+// mustHandOver reports whether the instance is not disturbed before another one is master, or that was tried. What its engine takes while it
+// runs is no reason for that.
 func (p *planner) mustHandOver(i *instance) bool {
-	return p.leads(i) && p.switchoverMode() != v1alpha1.UpdateSwitchoverNone
+	return p.leads(i) && p.switchoverMode() != v1alpha1.UpdateSwitchoverNone && !p.runsOn(i)
 }
 
 // handedOver reports whether the instance may be disturbed as far as its role goes. It asks for a handover where one is needed.

@@ -114,6 +114,9 @@ func (v *view) setBases() {
 // also when its pod has to be made anew: nobody has seen yet that the new template is any good.
 func (v *view) madeFrom(i *instance) string {
 	want, base := v.revision(i), v.bases[i.template+1]
+	if v.unfit[i.template+1] != "" { // nothing is made with that
+		want = base
+	}
 	switch {
 	case v.spec.UpdateStrategy.Type == v1alpha1.UpdateOnDelete || base == want:
 		return want

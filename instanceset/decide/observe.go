@@ -13,6 +13,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/podspec"
@@ -38,14 +39,18 @@ type Objects struct {
 	Classes []*storagev1.StorageClass
 	// Agent is what agents are made of today.
 	Agent podspec.Agent
+	// Reports are what agents said last, by pod. One that was not heard has none.
+	Reports map[types.UID]Reported
 }
 
 // Observe makes the snapshot. Pods and claims whose names are not those of an instance of the set are left out.
 func Observe(now time.Time, o Objects) Snapshot {
 	s := Snapshot{Now: now, Set: o.Set, Agent: o.Agent, Service: presenceOf(o.Set, o.Service), Budget: observeBudget(o.Set, o.Budget), Policy: observePolicy(o.Set, o.Policy)}
 	nodes, pods := map[string]bool{}, make(map[int32]*corev1.Pod, len(o.Pods))
+	given := map[string]string{}
 	for _, pod := range o.Pods {
 		if p, ok := observePod(o.Set, pod); ok {
+			p.Configuration, p.Reported = givenTo(pod, given), o.Reports[p.UID]
 			s.Pods = append(s.Pods, p)
 			nodes[p.Node], pods[p.Ordinal] = true, pod
 		}
@@ -78,6 +83,18 @@ func Observe(now time.Time, o Objects) Snapshot {
 	}
 	s.sort()
 	return s
+}
+
+// givenTo is the revision of the configuration that a pod was given. Thousands have the same, which is read once.
+func givenTo(pod *corev1.Pod, known map[string]string) string {
+	text, has := pod.Annotations[v1alpha1.AnnotationConfiguration]
+	if !has {
+		return ""
+	}
+	if _, read := known[text]; !read {
+		known[text] = podspec.GivenConfiguration(pod)
+	}
+	return known[text]
 }
 
 // mounts reports whether the pod, nil for none, mounts the claim.

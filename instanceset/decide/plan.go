@@ -45,6 +45,7 @@ const (
 	UpdateRevision  Kind = "UpdateRevision"
 	DeleteRevision  Kind = "DeleteRevision"
 	PatchPod        Kind = "PatchPod"
+	ConfigurePod    Kind = "ConfigurePod"
 	ImagePod        Kind = "ImagePod"
 	ResizePod       Kind = "ResizePod"
 
@@ -94,7 +95,7 @@ type Change struct {
 	Number   int64
 	Text     []byte // CreateRevision
 
-	// Before and After are the pod as it was decided upon and as it is to be: PatchPod, ImagePod, ResizePod. The write is refused
+	// Before and After are the pod as it was decided upon and as it is to be: PatchPod, ConfigurePod, ImagePod, ResizePod. The write is refused
 	// if the pod has changed meanwhile. Details says what changes, for people.
 	Before, After *corev1.Pod
 	Details       string

@@ -43,7 +43,7 @@ func Report(s Snapshot, plan Plan, failures []Failure) v1alpha1.InstanceSetStatu
 func reportUpdates(s Snapshot, status v1alpha1.InstanceSetStatus, failures []Failure) v1alpha1.InstanceSetStatus {
 	var refused []v1alpha1.InstanceException
 	for _, f := range failures {
-		if k := f.Change.Kind; k == PatchPod || k == ImagePod || k == ResizePod || k == GrowClaim {
+		if k := f.Change.Kind; k == PatchPod || k == ConfigurePod || k == ImagePod || k == ResizePod || k == GrowClaim {
 			refused = append(refused, v1alpha1.InstanceException{
 				Ordinal: f.Change.Ordinal, Reason: reason.WriteFailed.String(), Message: cut(f.Message, maxExceptionMessage),
 			})

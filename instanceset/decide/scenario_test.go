@@ -27,6 +27,9 @@ import (
 //	node a,b out-of-service            nodes, and what is known of them: healthy, silent, out-of-service, gone
 //	pod r-0 node=a ready               makes the pod if it is not there, and changes it (see setPod)
 //	claim data-r-0 retired             makes or changes a claim (see setClaim); gone removes it
+//	agent r-0 r-1 applied maxmemory=1gb
+//	                                   what the agents of pods report of the configuration that those were given: applied, applying, refused=words,
+//	                                   master (it would restart one), silent; and the maxmemory of their engines
 //	driver data-r-0 data-r-1           the driver and the kubelets have grown volumes to what their claims ask
 //	class [expands]                    the StorageClass lets volumes grow, or does not
 //	volume pv-1 gone                   somebody deleted a volume
@@ -64,7 +67,7 @@ func TestScenarios(t *testing.T) {
 var verbs = map[string]func(*testing.T, *world, *datadriven.TestData) string{
 	"new": nil, "set": setSpec, "node": setNode, "pod": setPod, "claim": setClaim, "volume": setVolume, "policy": setPolicy,
 	"service": setService, "budget": setBudget, "place": place, "stop": stop, "after": after, "decide": printPlan, "do": do,
-	"kubelet": kubelet, "driver": driver, "class": setClass, "handover": handover, "history": printHistory,
+	"kubelet": kubelet, "agent": agentSays, "driver": driver, "class": setClass, "handover": handover, "history": printHistory,
 }
 
 func setSpec(t *testing.T, w *world, d *datadriven.TestData) string {
@@ -130,6 +133,8 @@ func setSpec(t *testing.T, w *world, d *datadriven.TestData) string {
 			spec.UpdateStrategy.Switchover = v1alpha1.UpdateSwitchover(value)
 		case "roles":
 			spec.Roles = []v1alpha1.InstanceRole{{Name: v1alpha1.RoleMaster, Exclusive: true}, {Name: v1alpha1.RoleReplica}}
+		case "parameters":
+			spec.Configuration = parseParameters(a.Vals)
 		case "label", "note", "allows", "env", "cpu", "memory", "exporter":
 			setTemplate(&spec.Template, a.Key, value)
 		case "fresh":

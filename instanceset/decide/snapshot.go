@@ -106,11 +106,28 @@ type Pod struct {
 	Idle        bool
 	Down, Stuck string
 	Restarts    bool
+	// Configuration is the revision of the configuration that it was given, "" for none. Reported is what its agent said last.
+	Configuration string
+	Reported      Reported
+	// Unapplied: an update has changed the configuration, and the agent has not reported that the engine runs with it.
+	Unapplied bool
 	// Live is the pod as the cache has it, which need not be all of it (see podspec.Diff). It is only read.
 	Live *corev1.Pod
 }
 
 func (p *Pod) ended() bool { return p.Phase == corev1.PodFailed || p.Phase == corev1.PodSucceeded }
+
+// Reported is what an agent has reported of the configuration of its engine; the zero value if it was not heard.
+type Reported struct {
+	// Revision of the configuration that the engine runs with.
+	Revision string
+	// Wanted is another one, and State what becomes of it: one of the words of agent.ConfigurationState, "" for nothing.
+	Wanted, State string
+	// Problem is what the engine said about that, for people.
+	Problem string
+	// MaxMemory of the engine in bytes, 0 for none, or if it is not known.
+	MaxMemory int64
+}
 
 // Claim is a claim with the name of one of an instance.
 type Claim struct {

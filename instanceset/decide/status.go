@@ -45,10 +45,12 @@ func (p *planner) status() v1alpha1.InstanceSetStatus {
 		TemplateRevisions:  p.templateRevisions(),
 		Revisions:          p.revisionsInUse(),
 		Replacing:          p.replacingRanges(),
-		Bootstrapped:       p.bootstrappedRanges(),
-		Selector:           v1alpha1.LabelInstanceSet + "=" + p.Set.Name,
-		Conditions:         p.conditions(t),
-		Exceptions:         p.exceptions(t),
+
+		RefusedConfiguration: p.refused,
+		Bootstrapped:         p.bootstrappedRanges(),
+		Selector:             v1alpha1.LabelInstanceSet + "=" + p.Set.Name,
+		Conditions:           p.conditions(t),
+		Exceptions:           p.exceptions(t),
 	}
 }
 
@@ -139,7 +141,7 @@ var worst = []reason.Code{
 	reason.FencingWithdrawn, reason.VolumeUnknown, reason.RebuildHeld, reason.NoReadyPeer, reason.HolderUnproven,
 	reason.VolumeGoneNodeDeleted, reason.NodeDeleted, reason.NodeUnreachable, reason.RebuildManual, reason.RebuildNever, reason.ShardBusy, reason.JustMade,
 	reason.ForeignObject, reason.UnknownContainer, reason.ResizeInfeasible, reason.ResizeFailed, reason.ResizeDeferred, reason.ReplaceTerminal, reason.Unschedulable, reason.InstanceNotReady, reason.AgentNotRunning,
-	reason.HandoverFailed, reason.VolumeGrowthFailed, reason.MemoryWaits, reason.ClaimGoing, reason.RevisionUnknown, reason.VolumeGrows,
+	reason.ConfigurationInvalid, reason.ConfigurationRefused, reason.HandoverFailed, reason.VolumeGrowthFailed, reason.MemoryWaits, reason.ClaimGoing, reason.RevisionUnknown, reason.VolumeGrows,
 }
 
 func rank(code reason.Code) int {

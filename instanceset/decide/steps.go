@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/podspec"
 	"github.com/shoal-dev/shoal/reason"
@@ -133,6 +134,10 @@ func (p *planner) nextMove(i *instance) move {
 	case way.code != 0:
 		p.note(i, way.code, "")
 		return move{code: way.code}
+	case going && i.pod.Unapplied && i.pod.stands(agent.StateMaster):
+		return p.restartsMaster(i)
+	case going && i.pod.Unapplied && i.pod.Node != "":
+		return move{code: reason.ConfigurationWaits}
 	case going && i.pod.Node != "" && (i.pod.Unsettled && i.pod.Resize == 0 || !i.ready() && i.pod.Trouble == ""):
 		// What was written before comes first, and a container that is started anew is not disturbed in that. A resize that its
 		// kubelet cannot carry out may never be: another one takes its place.
@@ -179,7 +184,8 @@ func (p *planner) inPlace(i *instance, way *path) move {
 		return slices.DeleteFunc(slices.Clone(diffs), func(d podspec.Difference) bool { return d.Class != class })
 	}
 	has := func(class podspec.Class) bool { return len(of(class)) > 0 }
-	disturbs := has(podspec.InPlaceImage) || has(podspec.InPlaceResize)
+	disturbs := has(podspec.InPlaceConfiguration) || has(podspec.InPlaceImage) || has(podspec.InPlaceResize)
+	configures := has(podspec.InPlaceConfiguration) && !raisesMemory(diffs)
 	switch {
 	case has(podspec.Refused) || has(podspec.Recreate) && p.inPlaceMode() == v1alpha1.InPlaceOnly:
 		for _, d := range diffs {
@@ -194,8 +200,12 @@ func (p *planner) inPlace(i *instance, way *path) move {
 		return p.waitForMemory(i)
 	case len(diffs) == 0 && i.pod.Unsettled:
 		return move{}
-	case has(podspec.InPlacePatch), len(diffs) == 0, has(podspec.InPlaceResize) && !has(podspec.InPlaceImage) && i.pod.Target != p.revision(i):
+	case has(podspec.InPlacePatch), len(diffs) == 0, has(podspec.InPlaceResize) && !configures && !has(podspec.InPlaceImage) && i.pod.Target != p.revision(i):
 		return move{disturbs: disturbs, change: p.write(i, PatchPod, want, diffs, of(podspec.InPlacePatch), reason.UpdateMetadata)}
+	case configures && (i.pod.Resize != 0 || i.pod.Unsettled && i.pod.Target == p.revision(i)): // maxmemory follows what there is
+		return move{}
+	case configures:
+		return move{disturbs: true, change: p.write(i, ConfigurePod, want, diffs, of(podspec.InPlaceConfiguration), reason.UpdateConfiguration)}
 	case has(podspec.InPlaceImage):
 		return move{disturbs: true, change: p.write(i, ImagePod, want, diffs, of(podspec.InPlaceImage), reason.UpdateImage)}
 	}
@@ -212,14 +222,15 @@ func (p *planner) differences(i *instance, way *path, want *corev1.Pod) (all []p
 }
 
 // classes are what the writes to a pod carry out.
-var classes = map[Kind]podspec.Class{PatchPod: podspec.InPlacePatch, ImagePod: podspec.InPlaceImage, ResizePod: podspec.InPlaceResize}
+var classes = map[Kind]podspec.Class{PatchPod: podspec.InPlacePatch, ConfigurePod: podspec.InPlaceConfiguration, ImagePod: podspec.InPlaceImage, ResizePod: podspec.InPlaceResize}
 
 // write is one write to a pod: of all that is different, what is done now. Its metadata says where the pod is afterwards; the subresource resize
 // takes none.
 func (p *planner) write(i *instance, kind Kind, want *corev1.Pod, all, now []podspec.Difference, code reason.Code) *Change {
 	after := podspec.Applied(i.pod.Live, want, now, classes[kind])
 	var details, containers []string
-	last := len(all) == len(now) && (kind != PatchPod || !i.pod.Unsettled) // an earlier write may not be carried out yet
+	// An earlier write may not be carried out yet, and a configuration is not before the agent says so.
+	last := len(all) == len(now) && kind != ConfigurePod && (kind != PatchPod || !i.pod.Unsettled)
 	for _, d := range now {
 		details = append(details, d.Path)
 		if d.Restarts && !slices.Contains(containers, d.Container) {
@@ -229,6 +240,9 @@ func (p *planner) write(i *instance, kind Kind, want *corev1.Pod, all, now []pod
 	if kind != ResizePod {
 		after.Labels, after.Annotations = maps.Clone(after.Labels), maps.Clone(after.Annotations)
 		p.mark(i, after, last)
+		if kind == ConfigurePod {
+			details = append(details, p.allowRestart(i, after.Annotations, now)...)
+		}
 		if kind == ImagePod {
 			set(&after.Annotations, v1alpha1.AnnotationRestarting, containerIDs(i.pod.Live, append(containers, restarting(i.pod.Live)...)))
 		}
@@ -239,9 +253,9 @@ func (p *planner) write(i *instance, kind Kind, want *corev1.Pod, all, now []pod
 	}
 }
 
-// takesMemory reports whether a running container would get less memory than it has.
+// takesMemory reports whether a running container would get less memory than it has, and may use.
 func (p *planner) takesMemory(i *instance, diffs []podspec.Difference) bool {
-	return !i.pod.Idle && slices.ContainsFunc(diffs, func(d podspec.Difference) bool { return lowersMemory(i.pod.Live, d) })
+	return !i.pod.Idle && slices.ContainsFunc(diffs, func(d podspec.Difference) bool { return lowersMemory(i.pod.Live, d) && !p.fits(i, d, diffs) })
 }
 
 func (p *planner) waitForMemory(i *instance) move {

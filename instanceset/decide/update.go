@@ -15,10 +15,11 @@ import (
 // An update brings running instances to the templates of today. What that takes is worked out once for all instances of a revision
 // (package podspec), and the whole set is judged before the first write. Then, in this order and one step per instance and plan:
 //
-//	metadata     labels, annotations, tolerations. Disturbs nobody, so that nothing is waited for
-//	image        the kubelet restarts one container
-//	resources    the kubelet resizes; never in one write with an image
-//	recreate     the pod is deleted, and made anew on its volumes
+//	metadata       labels, annotations, tolerations. Disturbs nobody, so that nothing is waited for
+//	configuration  the agent brings it to the engine (configuration.go); after the resources where those grow
+//	image          the kubelet restarts one container
+//	resources      the kubelet resizes; never in one write with an image
+//	recreate       the pod is deleted, and made anew on its volumes
 //
 // Who is disturbed next: instances of which nothing runs, free of all limits; then those that are half way; then the others, highest
 // ordinal first. A master comes last in its shard, and hands over before (handover.go). Of a shard, one is disturbed at a time, and no more are unavailable in the
@@ -39,6 +40,7 @@ type rollout struct {
 	inFlight  int
 	down      int
 	limit     int
+	trying    bool           // an instance gets another configuration by this plan
 	disturbed map[int32]bool // shards
 }
 
@@ -57,11 +59,17 @@ func (p *planner) update() {
 	candidates := p.outdated()
 	p.noteCandidates(candidates)
 	p.countUnavailable()
+	p.readRefusal()
+	p.noteConfigurations()
 	if len(candidates) == 0 || p.spec.Paused || p.spec.UpdateStrategy.Type == v1alpha1.UpdateOnDelete {
 		return
 	}
 	p.judgeAll(candidates)
 	if len(p.updates.blocked) > 0 {
+		return
+	}
+	if p.refused != nil {
+		p.stopAt(candidates)
 		return
 	}
 	slices.SortFunc(candidates, p.byTurn)
@@ -202,6 +210,9 @@ func (p *planner) byTurn(a, b *instance) int {
 func (p *planner) mayDisturb(i *instance, again bool) bool {
 	u := &p.updates
 	switch {
+	case !p.mayTry(i):
+		p.waitUpdate(i, reason.ConfigurationTried)
+		return false
 	case p.mends(i) && !p.leadsThrough(i): // nothing is disturbed that could hold data or serve
 		return p.handedOver(i)
 	case p.handingOver(i):
@@ -212,7 +223,7 @@ func (p *planner) mayDisturb(i *instance, again bool) bool {
 		return false
 	case again: // nobody is served less
 		return p.handedOver(i)
-	case p.leads(i) && p.replicasLeft[p.shardOf(i)]:
+	case p.leads(i) && p.replicasLeft[p.shardOf(i)] && !i.pod.Unapplied: // or each would wait for the other
 		p.waitUpdate(i, reason.UpdateWaits)
 		return false
 	}
@@ -266,6 +277,7 @@ func (p *planner) take(i *instance) {
 func (p *planner) disturb(i *instance, c Change) {
 	u := &p.updates
 	p.take(i)
+	u.trying = u.trying || configures(p.wayOf(i).diffs)
 	if c.Kind == DeletePod {
 		u.replaced = append(u.replaced, i.ordinal)
 		p.deleted[i.ordinal] = true

@@ -89,7 +89,7 @@ func (p *planner) settling() []int32 {
 }
 
 // UpdateWaits are the reasons for which an update goes on with nobody, the one first that a person should hear of first.
-var UpdateWaits = []reason.Code{reason.RevisionUnknown, reason.UnknownContainer, reason.HandoverFailed, reason.HandingOver, reason.MemoryWaits, reason.ClaimGoing, reason.UpdateWaits, reason.MasterWaits}
+var UpdateWaits = []reason.Code{reason.RevisionUnknown, reason.UnknownContainer, reason.HandoverFailed, reason.HandingOver, reason.ConfigurationRefused, reason.ConfigurationWaits, reason.ConfigurationTried, reason.MemoryWaits, reason.ClaimGoing, reason.UpdateWaits, reason.MasterWaits}
 
 // updatingCondition says how far an update is, and what keeps it from going on.
 func (p *planner) updatingCondition() metav1.Condition {
@@ -106,7 +106,10 @@ func (p *planner) updatingCondition() metav1.Condition {
 	case len(u.outdated) > 0 && p.spec.UpdateStrategy.Type == v1alpha1.UpdateOnDelete:
 		return condition(kind, false, reason.UpdateNotByUs, "%s; %s", done, reason.UpdateNotByUs.Text())
 	case len(u.blocked) > 0:
-		return condition(kind, false, reason.UpdateBlocked, "nothing is written: %s", p.blocks())
+		return condition(kind, false, p.blockedBy(), "nothing is written: %s", p.blocks())
+	case p.refused != nil && len(u.outdated) > 0:
+		return condition(kind, false, reason.ConfigurationRefused, "%s; %s runs as before: %s; kubectl shoal rollout undo %s puts the former back",
+			done, p.name(p.refused.Ordinal), p.refused.Message, p.Set.Name)
 	}
 	if ordinal, why := p.stopper(); ordinal >= 0 && !p.writing() {
 		return condition(kind, false, reason.UpdateStopped, "%s; %s does not come up (%s): if the template is at fault, put the old one back",
@@ -132,7 +135,7 @@ func (p *planner) updatingCondition() metav1.Condition {
 // writing reports whether this plan takes the update further.
 func (p *planner) writing() bool {
 	return len(p.updates.replaced) > 0 || slices.ContainsFunc(p.changes, func(c Change) bool {
-		return c.Kind == PatchPod || c.Kind == ImagePod || c.Kind == ResizePod || c.Kind == CreateSwitchover
+		return c.Kind == PatchPod || c.Kind == ConfigurePod || c.Kind == ImagePod || c.Kind == ResizePod || c.Kind == CreateSwitchover
 	})
 }
 
@@ -161,6 +164,14 @@ func (p *planner) others(but reason.Code) string {
 		}
 	}
 	return text
+}
+
+// blockedBy is the reason of a condition that names fields: that of the configuration where only parameters of it are among them.
+func (p *planner) blockedBy() reason.Code {
+	if slices.ContainsFunc(p.updates.blocked, func(b block) bool { return !strings.HasPrefix(b.path, "configuration[") }) {
+		return reason.UpdateBlocked
+	}
+	return reason.ConfigurationInvalid
 }
 
 // blocks names the fields that keep the update back, with the instances.

@@ -48,8 +48,11 @@ type view struct {
 	bootstrapped map[int32]bool  // with what this snapshot shows
 	agents       map[string]*Pod // see agentsLike, nil until somebody asks
 	switchovers  map[string]*Switchover
-	handing      map[string]bool // shards of which a Switchover has not ended
-	kept         map[int32]int64 // the highest generation on volumes that earlier rebuilds kept
+	handing      map[string]bool   // shards of which a Switchover has not ended
+	configs      map[string]string // see configurationOf
+	wantsOnce    *string           // see wantedConfiguration
+	unfit        []string          // why no pod is made with the configuration of a template, in the order of revisions, "" for nothing
+	kept         map[int32]int64   // the highest generation on volumes that earlier rebuilds kept
 }
 
 func newView(s Snapshot) *view {
@@ -77,10 +80,12 @@ func newView(s Snapshot) *view {
 	v.readHistory()
 	v.readSwitchovers()
 	v.gather()
+	v.awaitAgents()
 	v.assignTemplates()
 	v.recordBootstrapped()
 	v.groupShards()
 	v.setBases()
+	v.judgeConfiguration()
 	return v
 }
 

@@ -163,7 +163,7 @@ func (w *world) apply(c Change) error {
 		delete(w.history, c.Object)
 	case CreatePod, LabelPod, DeletePod:
 		return w.applyToPod(c)
-	case PatchPod, ImagePod, ResizePod:
+	case PatchPod, ConfigurePod, ImagePod, ResizePod:
 		return w.writePod(c)
 	case CreateSwitchover:
 		if w.orders[c.Object] != nil {
@@ -190,6 +190,7 @@ func (w *world) applyToPod(c Change) error {
 			w.pods[c.Object].Template = c.Instance.Template.Name
 		}
 		w.pods[c.Object].Live = podspec.Pod(w.set, c.Instance)
+		w.pods[c.Object].Configuration = podspec.GivenConfiguration(w.pods[c.Object].Live)
 		return nil
 	}
 	if pod == nil || pod.UID != c.UID {
@@ -222,7 +223,8 @@ func (w *world) writePod(c Change) error {
 	pod.Revision, pod.Template = pod.Live.Labels[v1alpha1.LabelRevision], pod.Live.Labels[v1alpha1.LabelTemplate]
 	pod.Passed = pod.Live.Annotations[v1alpha1.AnnotationTargetRevision]
 	pod.Target = pod.Passed[strings.LastIndexByte(pod.Passed, ' ')+1:]
-	if c.Kind != PatchPod {
+	pod.Configuration = podspec.GivenConfiguration(pod.Live)
+	if c.Kind == ImagePod || c.Kind == ResizePod {
 		pod.Unsettled, pod.Resize, pod.Trouble = true, 0, ""
 	}
 	return nil
@@ -334,7 +336,11 @@ func (w *world) pinnedTo(pod *Pod) string {
 }
 
 func (w *world) becomeReady(name string) {
-	w.pods[name].Ready, w.pods[name].ReadySince = true, w.now
+	pod := w.pods[name]
+	pod.Ready, pod.ReadySince = true, w.now
+	if pod.Target == "" { // it has started with what it was given
+		pod.Reported.Revision = pod.Configuration
+	}
 }
 
 // handOver makes an instance the master of its shard.

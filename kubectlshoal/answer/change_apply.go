@@ -208,7 +208,7 @@ const growth = "volumes of instances that run grow to it, and never shrink"
 var effects = []struct{ path, effect string }{
 	{"spec.replicas", "which instances there are"}, {"spec.ordinals", "which instances there are"},
 	{"spec.offlineInstances", "which instances have a pod"},
-	{"spec.volumeClaimTemplates", growth}, {"spec.templates", "see the instances below"}, {"spec.redis", "see the instances below"}, {"spec.role", "see the instances below"},
+	{"spec.volumeClaimTemplates", growth}, {"spec.templates", "see the instances below"}, {"spec.redis", "see the instances below"}, {"spec.configuration", "see the instances below"}, {"spec.role", "see the instances below"},
 	{"spec.rebuild.port", "see the instances below"},
 	{"spec.updateStrategy", "how updates go from now on"}, {"spec.minReadySeconds", "how updates go from now on"},
 	{"spec.paused", "whether anything is written to pods and claims"},

@@ -163,6 +163,8 @@ var phases = map[reason.Code]RolloutPhase{
 	reason.UpdateStopped: RolloutStopped, reason.RevisionUnknown: RolloutStopped, reason.UnknownContainer: RolloutStopped,
 	reason.MemoryWaits: RolloutStopped, reason.ClaimGoing: RolloutStopped, reason.HandoverFailed: RolloutWaiting, reason.HandingOver: RolloutWaiting,
 	reason.UpdateWaits: RolloutWaiting, reason.MasterWaits: RolloutWaiting,
+	reason.ConfigurationWaits: RolloutWaiting, reason.ConfigurationTried: RolloutWaiting,
+	reason.ConfigurationRefused: RolloutStopped, reason.ConfigurationInvalid: RolloutBlocked,
 	reason.VolumeGrows: RolloutRunning, reason.VolumesWait: RolloutWaiting, reason.VolumeGrowthFailed: RolloutStopped,
 	reason.VolumeFixed: RolloutBlocked, reason.VolumesNotByUs: RolloutOnDelete,
 }

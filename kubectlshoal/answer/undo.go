@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -18,7 +19,9 @@ type Undo struct {
 	// Revision is what is put back, Template its pod template as it is stored, and Change what would come of it.
 	Revision PastRevision
 	Template json.RawMessage
-	Change   *SetDiff
+	// Configuration is spec.configuration as the revision has it, nil for none.
+	Configuration *v1alpha1.Configuration
+	Change        *SetDiff
 }
 
 // UndoOf says what putting back a revision of spec.template takes; 0 is the one that the last update ended with or, where that is
@@ -50,12 +53,16 @@ func UndoOf(ctx context.Context, c *snapshot.Cluster, namespace, name string, nu
 	}
 	spec, _ := becomes.Object["spec"].(map[string]any)
 	spec["template"] = template
+	configuration, err := withConfiguration(p, spec)
+	if err != nil {
+		return nil, err
+	}
 	after, err := typedSet(becomes)
 	if err != nil {
 		return nil, err
 	}
 	if !isAskedFor(p, after) {
-		return nil, fmt.Errorf("revision %d cannot be put back by its template alone: since then spec.roles, redis, roleProvider or rebuild.port have changed, "+
+		return nil, fmt.Errorf("revision %d cannot be put back by its template and configuration alone: since then spec.roles, redis, roleProvider or rebuild.port have changed, "+
 			"which stand in it too. Put those back in the set's file", p.Number)
 	}
 	change, err := changeOf(ctx, c, set, becomes, judge)
@@ -63,7 +70,22 @@ func UndoOf(ctx context.Context, c *snapshot.Cluster, namespace, name string, nu
 		return nil, err
 	}
 	d := &SetDiff{APIVersion: ExplainVersion, Kind: ChangeKind, Differs: change.Differs, Sets: []SetChange{*change}, Incomplete: c.Unreadable}
-	return &Undo{Set: set, Revision: p.shown, Template: text, Change: d}, nil
+	return &Undo{Set: set, Revision: p.shown, Template: text, Configuration: configuration, Change: d}, nil
+}
+
+// withConfiguration puts the configuration of a revision into a spec.
+func withConfiguration(p past, spec map[string]any) (*v1alpha1.Configuration, error) {
+	asked := p.Asked()
+	if asked == nil || asked.Configuration == nil {
+		delete(spec, "configuration")
+		return nil, nil
+	}
+	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(asked.Configuration)
+	if err != nil {
+		return nil, fmt.Errorf("reading revision %d: %w", p.Number, err)
+	}
+	spec["configuration"] = object
+	return asked.Configuration, nil
 }
 
 // isAskedFor reports whether a revision is what spec.template of a set asks for.

@@ -58,6 +58,7 @@ func (l *linter) custom(ctx context.Context, o object, k *crd.Kind) {
 		s := &v1alpha1.InstanceSet{}
 		if runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, s) == nil {
 			l.sets = append(l.sets, set{o, s})
+			l.configuration(set{o, s})
 		}
 	}
 }

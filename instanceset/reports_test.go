@@ -1,0 +1,41 @@
+package instanceset
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/shoal-dev/shoal/api/agent"
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/instanceset/decide"
+)
+
+// What agents say reaches decisions as they said it, and of whom nothing was heard there is nothing.
+func TestReportsOfAgents(t *testing.T) {
+	set := &v1alpha1.InstanceSet{}
+	pods := []*corev1.Pod{{ObjectMeta: metav1.ObjectMeta{UID: "a"}}, {ObjectMeta: metav1.ObjectMeta{UID: "b"}}, {ObjectMeta: metav1.ObjectMeta{UID: "c"}}}
+	r := &reconciler{heard: func(uid types.UID) (agent.Report, bool) {
+		report := agent.Report{Revision: "0123456789abcdef", MaxMemory: 7}
+		if uid == "b" {
+			report.Configuration = &agent.ConfigurationState{Wanted: "fedcba9876543210", State: agent.StateRefused, Problem: "no"}
+		}
+		return report, uid != "c"
+	}}
+	if got := r.loadReports(set, pods); got != nil {
+		t.Errorf("a set without roles has agents: %v", got)
+	}
+	set.Spec.Roles = []v1alpha1.InstanceRole{{Name: v1alpha1.RoleMaster, Exclusive: true}}
+	want := map[types.UID]decide.Reported{
+		"a": {Revision: "0123456789abcdef", MaxMemory: 7},
+		"b": {Revision: "0123456789abcdef", MaxMemory: 7, Wanted: "fedcba9876543210", State: agent.StateRefused, Problem: "no"},
+	}
+	got := r.loadReports(set, pods)
+	if len(got) != len(want) || got["a"] != want["a"] || got["b"] != want["b"] {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got := (&reconciler{}).loadReports(set, pods); got != nil {
+		t.Errorf("nobody hears agents: %v", got)
+	}
+}
