@@ -106,6 +106,21 @@ func FixedParameters(before, after *v1alpha1.Configuration) []string {
 	})
 }
 
+// ChangedParameters are what differs between two configurations, for people: "hz = 20", or "hz" for one that is taken away.
+func ChangedParameters(before, after *v1alpha1.Configuration) []string {
+	if before == nil || after == nil {
+		return nil
+	}
+	is := encoded(after)
+	words := differing(encoded(before), is)
+	for n, name := range words {
+		if value, has := is.Value(name); has {
+			words[n] = name + " = " + short(value, false)
+		}
+	}
+	return words
+}
+
 // differing are the parameters that are not the same in two configurations, by name.
 func differing(a, b agent.Configuration) []string {
 	names := map[string]bool{}

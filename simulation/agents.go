@@ -134,6 +134,7 @@ func (r *reporter) push() {
 		r.reportIn(r.spread(heartbeat))
 		return
 	}
+	report = r.tells(report)
 	r.busy, r.last, r.said = true, report.Sequence, report.Role
 	r.w.after(pushTimeout, "report fails", func() { r.unanswered(report) })
 	to, h := r.w.operator, r.w.ha
@@ -265,6 +266,7 @@ func (w *World) roll(by *operator, pod *corev1.Pod) {
 	r := c.engine.agent
 	r.heed(r.steps.Look(w.ctx))
 	if report, anything := r.steps.Next(); anything {
+		report = r.tells(report)
 		r.said = report.Role
 		r.arrive(by, report, w.between(time.Millisecond, 20*time.Millisecond))
 	}

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -20,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/instanceset"
 	"github.com/shoal-dev/shoal/instanceset/decide"
@@ -32,6 +34,15 @@ type operator struct {
 	*access
 	ctx   context.Context //nolint:containedctx // the life of the process
 	roles *rolesPart      // nil where no set has roles
+	sets  *queue[reconcile.Request]
+}
+
+// heard is what the agent of a pod has reported last.
+func (o *operator) heard(pod types.UID) (agent.Report, bool) {
+	if o.roles == nil {
+		return agent.Report{}, false
+	}
+	return o.roles.Ledger.Report(pod)
 }
 
 const managerUser = "system:serviceaccount:shoal-system:shoal-manager"
@@ -57,12 +68,13 @@ func (w *World) newOperator(ctx context.Context) (*operator, error) {
 	write := writer{reader: cache, access: o.access}
 	sets, err := instanceset.NewReconciler(instanceset.Deps{
 		Cache: cache, Live: live{o.access}, Writer: write, Events: silentRecorder{}, Metrics: prometheus.NewRegistry(), Workers: 1,
-		Now: time.Now, Ask: w.ask, Planned: func(p decide.Plan) { w.planned(o.access, p) },
+		Now: time.Now, Ask: w.ask, Heard: o.heard, Planned: func(p decide.Plan) { w.planned(o.access, p) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the controller of sets: %w", err)
 	}
 	q := run(o, "sets", sets, instanceset.RateLimiter())
+	o.sets = q
 	for _, watch := range instanceset.Watches(cache) {
 		if err := follow(o, q, watch.Object, watch.Handler, watch.Predicates); err != nil {
 			return nil, err

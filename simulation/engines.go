@@ -30,6 +30,7 @@ type engine struct {
 	down    bool // it was killed, and has yet to start again
 	agent   *reporter
 	handed
+	configured
 }
 
 // handed is what is of importance while a master is handed over.
@@ -180,6 +181,7 @@ func (w *World) anyMaster(shard string) bool {
 func (w *World) begin(_ *machine, p *process, offset int64) {
 	w.replicate()
 	w.born[w.shardOf(p.name)], p.synced, p.offset = true, true, offset
+	p.startsConfigured()
 	for _, v := range p.volumes {
 		w.data[v] = offset
 	}
@@ -217,6 +219,11 @@ func (w *World) follow(p *process, addr string) {
 // engineChanged has the agent notice within the time between two of its looks.
 func (w *World) engineChanged(p *process) {
 	p.engine.agent.lookSoon()
+	if p.waitsAsMaster() && !p.engine.master {
+		if m := p.engine.agent.at.on; m.running[p.pod] == p {
+			w.once("configure "+string(p.pod), pollEvery, func() { w.configure(m, p) })
+		}
+	}
 	w.ha.judge(w.shardOf(p.name))
 }
 

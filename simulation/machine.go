@@ -100,6 +100,7 @@ func (w *World) kubelet(node string, key types.NamespacedName) {
 	case p == nil:
 		w.start(m, pod)
 	default:
+		w.configures(m, pod, p)
 		w.reportReady(m, pod, p)
 	}
 }
@@ -140,6 +141,7 @@ func (w *World) start(m *machine, pod *corev1.Pod) {
 	p := &process{pod: pod.UID, name: keyOf(pod), ip: fmt.Sprintf("10.0.%d.%d", w.ips/250, w.ips%250+1), volumes: volumes}
 	m.running[pod.UID] = p
 	w.equip(m, p)
+	w.configures(m, pod, p)
 	w.unpack(m, pod, p)
 	changed := pod.DeepCopy()
 	changed.Status.Phase = corev1.PodRunning

@@ -78,7 +78,10 @@ func (o *operator) addRoles() error {
 		Metrics: prometheus.NewRegistry(), Now: func() time.Time { return time.Now().Add(skew) }, Connect: o.connectSentinel,
 		News:        func(s roles.Shard) { shards.Add(s) },
 		HandingOver: hands.HandingOver,
-		Judged:      func(set types.NamespacedName) { sets.AddAfter(reconcile.Request{NamespacedName: set}, roles.Debounce) },
+		Configured: func(set types.NamespacedName) {
+			o.sets.AddAfter(reconcile.Request{NamespacedName: set}, roles.Debounce)
+		},
+		Judged: func(set types.NamespacedName) { sets.AddAfter(reconcile.Request{NamespacedName: set}, roles.Debounce) },
 		Planned: func(s roles.Shard, p decide.Plan) {
 			for _, step := range p.Steps {
 				o.w.tell("roles", "%s", strings.Join(strings.Fields(step.String()), " "))

@@ -46,6 +46,9 @@ func (c *checker) disturbs(r request, before *corev1.Pod, after client.Object) b
 	if r.verb != "patch" || !is || pod.UID != before.UID || len(pod.Spec.Containers) != len(before.Spec.Containers) {
 		return false
 	}
+	if pod.Annotations[v1alpha1.AnnotationConfiguration] != before.Annotations[v1alpha1.AnnotationConfiguration] {
+		return true
+	}
 	for n := range pod.Spec.Containers {
 		x, y := &before.Spec.Containers[n], &pod.Spec.Containers[n]
 		if x.Image != y.Image && !c.w.stuck(before, x.Name) || !equality.Semantic.DeepEqual(x.Resources, y.Resources) {
@@ -74,7 +77,10 @@ func (c *checker) touches(a *access, r request, before *corev1.Pod, after client
 		c.fail("Only makes no pod anew", "%s", r)
 	}
 	if c.w.ha != nil && c.w.ha.sets[set.Name] != nil && (set.Spec.UpdateStrategy.Switchover == "" || set.Spec.UpdateStrategy.Switchover == v1alpha1.UpdateSwitchoverStrict) {
-		c.noMaster(a, r, before)
+		if !c.runsOn(before, after) {
+			c.noMaster(a, r, before)
+		}
+		c.noRestart(r, before, after)
 	}
 	p, m := c.w.processOfPod(before)
 	if p == nil || !isReady(before) || !p.ready || !m.reachable() {
@@ -168,7 +174,7 @@ func (c *checker) back(name string, t touch) bool {
 		return false
 	}
 	p, _ := c.w.processOfPod(pod)
-	if p == nil || pod.DeletionTimestamp != nil || !isReady(pod) || !p.ready || p.resizing(pod) {
+	if p == nil || pod.DeletionTimestamp != nil || !isReady(pod) || !p.ready || p.resizing(pod) || !p.configuredFor(pod) {
 		return false
 	}
 	return !slices.ContainsFunc(pod.Spec.Containers, func(want corev1.Container) bool {

@@ -40,6 +40,7 @@ func (p *play) giveUpdates(sets []*v1alpha1.InstanceSet) {
 			u.Switchover = []v1alpha1.UpdateSwitchover{"", "", "", v1alpha1.UpdateSwitchoverBestEffort, v1alpha1.UpdateSwitchoverNone}[d.Intn(5)]
 		}
 		s.Spec.MinReadySeconds = []int32{0, 0, 5}[d.Intn(3)]
+		p.giveConfiguration(s)
 		if d.chance(0.5) {
 			s.Spec.Template.Spec.Containers = append(s.Spec.Template.Spec.Containers, corev1.Container{Name: "exporter", Image: "exporter"})
 		}
@@ -49,12 +50,15 @@ func (p *play) giveUpdates(sets []*v1alpha1.InstanceSet) {
 	}
 }
 
-// updateTroubles are what people do to templates, and to Switchovers.
-var updateTroubles = []struct {
+// updateTrouble is something that people do.
+type updateTrouble struct {
 	name   string
 	weight int
 	do     func(*play, dice, *v1alpha1.InstanceSet) string
-}{
+}
+
+// updateTroubles are what people do to templates, and to Switchovers.
+var updateTroubles = []updateTrouble{
 	{"image", 8, setImage},
 	{"label", 3, setLabel},
 	{"cpu", 4, setCPU},
@@ -74,7 +78,11 @@ func (p *play) drawUpdates() {
 	}
 	d := p.choice.of("troubles of updates")
 	var bag []int
-	for n, t := range updateTroubles {
+	troubles := updateTroubles
+	if p.choice.seed >= farm.FirstWithConfigurations {
+		troubles = append(slices.Clip(troubles), updateTrouble{"parameters", 8, changeParameters})
+	}
+	for n, t := range troubles {
 		for range t.weight {
 			bag = append(bag, n)
 		}
@@ -83,7 +91,7 @@ func (p *play) drawUpdates() {
 		}
 	}
 	for n, at := 0, d.between(0, 60*time.Second); at < trouble && len(bag) > 0; n, at = n+1, at+d.between(time.Second, 150*time.Second) {
-		t := updateTroubles[bag[d.Intn(len(bag))]]
+		t := troubles[bag[d.Intn(len(bag))]]
 		name := fmt.Sprintf("%s.%d", t.name, n)
 		p.after(at, "update", func() {
 			if p.over || !p.choice.happens(name) {
@@ -140,6 +148,7 @@ func setEnv(_ *play, d dice, s *v1alpha1.InstanceSet) string {
 // undo puts the template back that the set began with.
 func (p *play) undo(_ dice, s *v1alpha1.InstanceSet) string {
 	s.Spec.Template = *goodTemplate(s)
+	goodConfiguration(s)
 	return "the first template is back"
 }
 
@@ -206,6 +215,7 @@ func (p *play) healUpdates() {
 	}
 	good := func(s *v1alpha1.InstanceSet) {
 		s.Spec.Template = *goodTemplate(s)
+		goodConfiguration(s)
 		u := &s.Spec.UpdateStrategy
 		u.Type, u.Partition, u.InPlace = v1alpha1.RollingUpdate, 0, v1alpha1.InPlacePrefer
 	}

@@ -1,7 +1,6 @@
 package decide
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -166,10 +165,8 @@ func (p *planner) readRefusal() {
 // refusal is what was refused, and what the engine said.
 func (p *planner) refusal(i *instance) string {
 	var asked []string
-	for _, d := range p.wayOf(i).diffs {
-		if isParameter(d) {
-			asked = append(asked, fmt.Sprintf("%s = %s", d.Parameter, d.After))
-		}
+	if was := p.asked(i.pod.Revision); was != nil {
+		asked = podspec.ChangedParameters(was.Configuration, podspec.ConfigurationOf(p.Set))
 	}
 	said := i.pod.Reported.Problem
 	if said == "" {

@@ -32,3 +32,6 @@ const FirstWithRoles = 2_000_000
 
 // FirstWithUpdates is the first of those in which people also change templates.
 const FirstWithUpdates = 3_000_000
+
+// FirstWithConfigurations is the first of those in which they also change parameters of engines.
+const FirstWithConfigurations = 4_000_000

@@ -146,15 +146,15 @@ func (c *courseWriter) rules() {
 		{"x", `"placement":{"maxNodes":1},"placementPolicyRef":{"name":"team"}`},
 		{strings.Repeat("a", 46), `"replicas":2,"shardSize":2,` + courseRoles}, {"x", courseRoles}, {"x", `"replicas":202,"shardSize":2,` + courseRoles},
 		{"x", `"replicas":2,"shardSize":2,"roles":[{"name":"master","exclusive":true}]`}, {"x", `"replicas":2,"shardSize":2,"roles":[{"name":"replica"}],"roleProvider":{"type":"Static"}`},
-		{"x", `"redis":{"username":"default"}`}, {"x", `"updateStrategy":{"maxUnavailable":0}`},
+		{"x", `"redis":{"username":"default"}`}, {"x", `"replicas":2,"configuration":{"parameters":[]}`}, {"x", `"updateStrategy":{"maxUnavailable":0}`},
 		{"x", `"replicas":2,"shardSize":2,"roles":[{"name":"master","exclusive":true}],"roleProvider":{"type":"Sentinel","sentinel":{"addresses":["s-0.s:0"]}}`},
 		{"x", `"replicas":2,"shardSize":2,"roles":[{"name":"master"}],"roleProvider":{"type":"Static"}`}, {"x", `"replicas":2,"shardSize":2,"roles":[{"name":"master","exclusive":true}],"roleProvider":{"type":"Sentinel"}`},
 	} {
 		c.add(create("set", broken[0], spec(broken[1])).by(""))
 	}
-	c.add(create("set", "x", spec(`"replicas":4,"shardSize":2,"placementPolicyRef":{"name":"team"},`+courseRoles+`,`+claim("a", "b"))).by(""))
+	c.add(create("set", "x", spec(`"replicas":4,"shardSize":2,"placementPolicyRef":{"name":"team"},`+courseRoles+`,"configuration":{"container":"redis"},`+claim("a", "b"))).by(""))
 	for _, change := range []string{
-		`"shardSize":4`, `"roles":null,"roleProvider":null`, `"placementPolicyRef":{"name":"other"}`, claim("b", "a"), claim("a"), claim("a", "c"),
+		`"shardSize":4`, `"configuration":{"container":"other"}`, `"configuration":{"container":"redis","parameters":[{"name":"hz","value":"20"}]}`, `"roles":null,"roleProvider":null`, `"placementPolicyRef":{"name":"other"}`, claim("b", "a"), claim("a"), claim("a", "c"),
 		`"volumeClaimTemplates":[{"metadata":{"name":"a"},"spec":{"storageClassName":"fast",` + claimSpec + `}},{"metadata":{"name":"b"},"spec":{` + claimSpec + `}}]`,
 	} {
 		c.add(mergePatch("set", "x", `{"spec":{`+change+`}}`).by(""))

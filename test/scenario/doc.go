@@ -6,7 +6,7 @@
 //	    [shard=2] [spread=1] [mode=Strict] [policy=p] [rebuild=Manual] [check=None] [scaled=Delete] [deleted=Delete] [volumeless]
 //	    [roles=Sentinel] [ips]     with agents, and three Sentinels, who call instances by name or IP address; roles=Static: without
 //	    [updates=Only]             kubelets know of containers, and this is how templates reach them: Only, Prefer or Never; with what
-//	                               template and strategy take: [exporter=e:1] [limit=2Gi] [partition=2] [switchover=BestEffort] ...
+//	                               template and strategy take: [exporter=e:1] [limit=2Gi] [parameters=(hz:20)] [partition=2] [switchover=BestEffort] ...
 //	    [large=2]                  so many instances are made from a template of their own
 //	policy p replicas=3 m=1 k=3    a PlacementPolicy of a user, or its new spec; [targets=(r,s)] [mode=Strict]
 //	pod x cpus=1                   a pod of a user for shoal-scheduler; [policy=p] [shard=s] [critical] [on=a]
@@ -16,6 +16,8 @@
 //	                               rebuild r Automatic
 //	template r image=good:2        and: exporter=e:2 (a container beside Redis), cpu=2, memory=1Gi, limit=2Gi, label=x, toleration=k, env=v; without
 //	                               a value it is taken away. Images that begin with "bad" cannot be pulled
+//	parameters r hz=20             what the engines are configured with; [_ for a blank]; none at all: no configuration. No engine takes a
+//	                               value that begins with "bad"
 //	strategy r partition=2         and: type=OnDelete, inPlace=Prefer, maxUnavailable=50%, switchover=None, minReady=60
 //	switchover mine r r-0          a person asks for the master of shard r-0 to be handed over
 //	behind r-1 1s                  the replication of r-1 lags by so much from now on
@@ -44,6 +46,7 @@
 //	claims                         where the volumes are; which claims are retired, and which volumes are kept
 //	roles                          what each instance is, what its label says, whom the Sentinels name and by which election
 //	updates r                      what the condition Updating says, and of each pod its images and what is not as it was at first
+//	configurations r               the parameters that each engine runs with, and what its agent says of others
 //	switchovers                    from whom, to whom, and how it ended
 //	order r-2 join master=r-0      what an agent answers to an order of the manager
 //	why [r-0]                      what the scheduler says of a pod, or of all that have no node

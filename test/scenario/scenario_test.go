@@ -67,6 +67,8 @@ func printed(w *simulation.World, d *datadriven.TestData) string {
 		return order(w, d)
 	case "updates":
 		return w.Updates(first(d))
+	case "configurations":
+		return w.Configurations(first(d))
 	case "switchovers":
 		return w.Switchovers()
 	case "policies":
@@ -203,7 +205,7 @@ func pass(w *simulation.World, d *datadriven.TestData) error { return w.Run(long
 func look(*simulation.World, *datadriven.TestData) error { return nil }
 
 // looks change nothing.
-var looks = map[string]verb{"state": look, "policies": look, "messages": look, "claims": look, "why": look, "roles": look, "order": look, "updates": look, "switchovers": look}
+var looks = map[string]verb{"state": look, "policies": look, "messages": look, "claims": look, "why": look, "roles": look, "order": look, "updates": look, "switchovers": look, "configurations": look}
 
 func newSet(d *datadriven.TestData) *v1alpha1.InstanceSet {
 	s := simulation.Set(first(d), int32(number(d, "replicas")), 0, 0)

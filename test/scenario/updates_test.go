@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"strings"
+
 	"github.com/cockroachdb/datadriven"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
@@ -20,6 +22,9 @@ var ofUpdates = map[string]verb{
 		return err
 	},
 	"strategy": edit(setStrategy),
+	"parameters": edit(func(d *datadriven.TestData, s *v1alpha1.InstanceSet) {
+		simulation.SetParameters(s, parametersOf(d.CmdArgs[1:]))
+	}),
 	"switchover": func(w *simulation.World, d *datadriven.TestData) error {
 		return w.Switchover(first(d), d.CmdArgs[1].Key, d.CmdArgs[2].Key)
 	},
@@ -39,12 +44,27 @@ func setUpdates(w *simulation.World, d *datadriven.TestData, s *v1alpha1.Instanc
 			if err := simulation.SetTemplate(&s.Spec.Template, arg.Key, arg.Vals[0]); err != nil {
 				return err
 			}
+		case "parameters":
+			all := map[string]string{}
+			for _, p := range arg.Vals {
+				name, value, _ := strings.Cut(p, ":")
+				all[name] = value
+			}
+			simulation.SetParameters(s, all)
 		case "large":
 			s.Spec.Templates = []v1alpha1.InstanceTemplate{{Name: "large", Replicas: ptr.To(int32(parse(d, arg.Vals[0])))}}
 		}
 	}
 	setStrategy(d, s)
 	return nil
+}
+
+func parametersOf(args []datadriven.CmdArg) map[string]string {
+	all := map[string]string{}
+	for _, arg := range args {
+		all[arg.Key] = strings.ReplaceAll(strings.Join(arg.Vals, ","), "_", " ")
+	}
+	return all
 }
 
 func setTemplate(d *datadriven.TestData, s *v1alpha1.InstanceSet) error {
