@@ -384,7 +384,7 @@ var bugs = []bug{
 
 	// Updates.
 	{name: "update-disturbs-masters", file: "instanceset/decide/handover.go", is: "return p.leads(i) && p.switchoverMode()", becomes: "return i == nil && p.switchoverMode()", scenarios: ofUpdates, apart: true, why: noUpdates},
-	{name: "update-masters-first", file: "instanceset/decide/update.go", is: "case p.leads(i) && p.replicasLeft[p.shardOf(i)]:", becomes: "case false:", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-masters-first", file: "instanceset/decide/update.go", is: "case p.leads(i) && p.replicasLeft[p.shardOf(i)] && !i.pod.Unapplied:", becomes: "case false:", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-forgets-the-way-before", file: "instanceset/decide/steps.go", is: "strings.Join(append(passed, p.revision(i)), \" \")", becomes: "strings.Join(append(passed[:0], p.revision(i)), \" \")", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-while-the-registry-is-down", file: "instanceset/decide/broken.go", is: "if way.code != 0 || p.ranAsBefore(i) {", becomes: "if way.code != 0 {", scenarios: []string{"./instanceset/decide TestScenarios/update_registry"}, why: "in the simulation registries have no trouble"},
 	{name: "update-waits-for-nobodys-handover", file: "instanceset/decide/handover.go", is: "if i.pod.Role != \"\" || p.mends(i) || p.allDown(i) {", becomes: "if i.pod.Role != \"\" || p.mends(i) {", scenarios: []string{"./instanceset/decide TestScenarios/update_all_start"}, why: "it takes a shard all of whose instances end after a minute, again and again"},
@@ -437,6 +437,29 @@ var bugs = []bug{
 	{name: "history-of-pods-pruned", file: "instanceset/decide/history.go", is: "\t\tused[p.Pods[n].Revision] = true\n", becomes: "", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "pod-that-changed-overwritten", file: "instanceset/update.go", is: "client.StrategicMergeFrom(c.Before, client.MergeFromWithOptimisticLock{})", becomes: "client.StrategicMergeFrom(c.Before)", scenarios: []string{"./instanceset APod"}, apart: true, why: noUpdates},
 	{name: "pod-loses-what-the-cache-has-not", file: "instanceset/update.go", is: "client.StrategicMergeFrom(c.Before, client.MergeFromWithOptimisticLock{})", becomes: "client.MergeFromWithOptions(c.Before, client.MergeFromWithOptimisticLock{})", scenarios: []string{"./instanceset APod"}, apart: true, why: noUpdates},
+
+	// Configurations.
+	{name: "configuration-without-a-report", file: "instanceset/decide/configuration.go", is: "pod.Unapplied, pod.Unsettled = true, true", becomes: "pod.Unapplied = false", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-awaited-of-the-last-only", file: "instanceset/decide/configuration.go", is: "append(strings.Fields(pod.Passed), pod.Revision)", becomes: "[]string{pod.Revision}", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-for-all-at-once", file: "instanceset/decide/configuration.go", is: "return p.proven(want) || !p.tried(want)", becomes: "return true", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-tried-by-a-master", file: "instanceset/decide/configuration.go", is: "if p.leads(i) && len(p.replicasLeft) > 0 && !p.proven(want) {", becomes: "if want == \"\" {", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-restarts-a-master", file: "instanceset/decide/configuration.go", is: "(!isParameter(d) || d.Restarts)", becomes: "!isParameter(d)", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-hands-over-for-nothing", file: "instanceset/decide/handover.go", is: " != v1alpha1.UpdateSwitchoverNone && !p.runsOn(i)\n", becomes: " != v1alpha1.UpdateSwitchoverNone\n", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-lets-any-agent-restart", file: "instanceset/decide/configuration.go", is: "if restarts(now) && p.leads(i) {", becomes: "if restarts(now) {", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-never-lets-an-agent-restart", file: "instanceset/decide/configuration.go", is: "if restarts(now) && p.leads(i) {", becomes: "if restarts(now) && p.leads(i) && i == nil {", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-waits-at-a-master-for-ever", file: "instanceset/decide/update.go", is: "p.replicasLeft[p.shardOf(i)] && !i.pod.Unapplied:", becomes: "p.replicasLeft[p.shardOf(i)]:", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-refused-and-kept", file: "instanceset/decide/configuration.go", is: "case i.pod.stands(agent.StateRefused), i.pod.stands(agent.StateMaster):", becomes: "case i.pod.stands(agent.StateMaster):", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-refused-and-tried-again", file: "instanceset/decide/configuration.go", is: "p.refused, p.refusalStored = stored, true", becomes: "p.refusalStored = true", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-taken-back-unrecorded", file: "instanceset/decide/configuration.go", is: "if !p.refusalStored || i.pod.Target", becomes: "if i.pod.Target", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-refused-by-one-alone", file: "instanceset/decide/update.go", is: "if p.refused != nil {\n\t\tp.stopAt", becomes: "if p.refusalStored {\n\t\tp.stopAt", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-unknown-for-new-pods", file: "instanceset/decide/configuration.go", is: "len(unknown) > 0 {", becomes: "len(unknown) < 0 {", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-immutable-for-new-pods", file: "instanceset/decide/configuration.go", is: "len(fixed) > 0 {", becomes: "len(fixed) < 0 {", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-immutable-is-changed", file: "podspec/configuration.go", is: "\tcase class == agent.Immutable:\n", becomes: "\tcase class == \"\":\n", scenarios: []string{"./podspec Configurations", "./instanceset/decide ^TestScenarios$"}, apart: true, why: noUpdates},
+	{name: "configuration-labelled-too-soon", file: "instanceset/decide/steps.go", is: " && kind != ConfigurePod && ", becomes: " && ", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "maxmemory-before-its-room", file: "instanceset/decide/steps.go", is: " && !raisesMemory(diffs)\n", becomes: "\n", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "memory-before-maxmemory", file: "instanceset/decide/configuration.go", is: "return has > 0 && has <= limit.Value()", becomes: "return has >= 0 && limit.Value() > 0", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-of-a-new-manager", file: "podspec/configuration.go", is: "\tcase before == after && did == does:\n\t\treturn nil\n", becomes: "", scenarios: []string{"./podspec Configurations"}, apart: true, why: noUpdates},
+	{name: "news-of-configurations-unheard", file: "roles/ledger.go", is: "if configured && l.configured != nil {", becomes: "if configured && l.configured == nil {", scenarios: []string{"./roles NewsOfConfigurations"}, apart: true, why: noUpdates},
 
 	// kubectl shoal rollout and diff.
 	{name: "undo-over-a-newer-spec", file: "kubectlshoal/rollout_write.go", is: ` {"test", "/metadata/generation", u.Set.Generation},`, becomes: "", scenarios: ofCommands, apart: true, why: noCommands},

@@ -40,7 +40,7 @@ type SetChange struct {
 	Differs bool `json:"differs"`
 	// Refused is what the API server would say against the change: nothing of it would come.
 	Refused []string `json:"refused"`
-	// Fields of the set that differ; those of spec.template stand in Updates.
+	// Fields of the set that differ; those of spec.template and spec.configuration stand in Updates.
 	Fields []FieldChange `json:"fields"`
 	// Creates and Removes are the ordinals of instances that would come and go, as ranges; TakenOffline and BroughtOnline of those that
 	// would lose their pod, and keep their volumes, and get one again.

@@ -115,7 +115,7 @@ func typedSet(u *unstructured.Unstructured) (*v1alpha1.InstanceSet, error) {
 	return set, nil
 }
 
-// fieldChanges are the fields of the set that differ, without those of spec.template.
+// fieldChanges are the fields of the set that differ, without those of spec.template and spec.configuration.
 func fieldChanges(stored, set *v1alpha1.InstanceSet, refused bool) []FieldChange {
 	before, after := leavesOf(stored), leavesOf(set)
 	paths := maps.Clone(before)
@@ -150,6 +150,7 @@ func leavesOf(set *v1alpha1.InstanceSet) map[string]string {
 	}
 	spec, _ := u.Object["spec"].(map[string]any)
 	delete(spec, "template")
+	delete(spec, "configuration") // a part of the template
 	addLeaves(leaves, "spec", spec)
 	for key, value := range set.Labels {
 		leaves["metadata.labels["+key+"]"] = value
@@ -208,7 +209,7 @@ const growth = "volumes of instances that run grow to it, and never shrink"
 var effects = []struct{ path, effect string }{
 	{"spec.replicas", "which instances there are"}, {"spec.ordinals", "which instances there are"},
 	{"spec.offlineInstances", "which instances have a pod"},
-	{"spec.volumeClaimTemplates", growth}, {"spec.templates", "see the instances below"}, {"spec.redis", "see the instances below"}, {"spec.configuration", "see the instances below"}, {"spec.role", "see the instances below"},
+	{"spec.volumeClaimTemplates", growth}, {"spec.templates", "see the instances below"}, {"spec.redis", "see the instances below"}, {"spec.role", "see the instances below"},
 	{"spec.rebuild.port", "see the instances below"},
 	{"spec.updateStrategy", "how updates go from now on"}, {"spec.minReadySeconds", "how updates go from now on"},
 	{"spec.paused", "whether anything is written to pods and claims"},
