@@ -61,7 +61,7 @@ func (v *view) awaitAgents() {
 		}
 		for _, revision := range append(strings.Fields(pod.Passed), pod.Revision) {
 			if c, known := v.configurationOf(revision); !known || c != pod.Configuration {
-				pod.Unapplied, pod.Unsettled = true, true
+				pod.Unapplied = true
 				break
 			}
 		}
@@ -74,6 +74,12 @@ func (p *Pod) runs(revision string) bool { return p.Reported.Revision == revisio
 // stands reports whether the agent has said of the configuration that the pod was given what becomes of it.
 func (p *Pod) stands(state string) bool {
 	return p.Reported.State == state && p.Reported.Wanted == p.Configuration && p.Configuration != ""
+}
+
+// awaited reports whether an instance has been given the configuration that is wanted, and its agent has not reported that. One that still has
+// another one, which may have been refused, is not waited for.
+func (p *planner) awaited(i *instance) bool {
+	return i.pod.Unapplied && i.pod.Configuration == p.wantedConfiguration()
 }
 
 // configures reports whether parameters are among differences, and restarts whether one of them takes a start of the engine.
@@ -155,7 +161,7 @@ func (p *planner) readRefusal() {
 	}
 	for n := range p.instances {
 		i := &p.instances[n]
-		if i.online() && i.pod != nil && i.pod.Target == p.revision(i) && i.pod.Unapplied && i.pod.stands(agent.StateRefused) {
+		if i.online() && i.pod != nil && i.pod.Target == p.revision(i) && p.awaited(i) && i.pod.stands(agent.StateRefused) {
 			p.refused = &v1alpha1.RefusedConfiguration{UpdateRevision: p.revision(i), Ordinal: i.ordinal, Message: p.refusal(i)}
 			return
 		}

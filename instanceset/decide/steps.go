@@ -134,9 +134,9 @@ func (p *planner) nextMove(i *instance) move {
 	case way.code != 0:
 		p.note(i, way.code, "")
 		return move{code: way.code}
-	case going && i.pod.Unapplied && i.pod.stands(agent.StateMaster):
+	case going && p.awaited(i) && i.pod.stands(agent.StateMaster):
 		return p.restartsMaster(i)
-	case going && i.pod.Unapplied && i.pod.Node != "":
+	case going && p.awaited(i) && i.pod.Node != "":
 		return move{code: reason.ConfigurationWaits}
 	case going && i.pod.Node != "" && (i.pod.Unsettled && i.pod.Resize == 0 || !i.ready() && i.pod.Trouble == ""):
 		// What was written before comes first, and a container that is started anew is not disturbed in that. A resize that its
@@ -198,7 +198,7 @@ func (p *planner) inPlace(i *instance, way *path) move {
 		return p.recreate(i)
 	case p.takesMemory(i, diffs):
 		return p.waitForMemory(i)
-	case len(diffs) == 0 && i.pod.Unsettled:
+	case len(diffs) == 0 && (i.pod.Unsettled || i.pod.Unapplied):
 		return move{}
 	case has(podspec.InPlacePatch), len(diffs) == 0, has(podspec.InPlaceResize) && !configures && !has(podspec.InPlaceImage) && i.pod.Target != p.revision(i):
 		return move{disturbs: disturbs, change: p.write(i, PatchPod, want, diffs, of(podspec.InPlacePatch), reason.UpdateMetadata)}
@@ -230,7 +230,7 @@ func (p *planner) write(i *instance, kind Kind, want *corev1.Pod, all, now []pod
 	after := podspec.Applied(i.pod.Live, want, now, classes[kind])
 	var details, containers []string
 	// An earlier write may not be carried out yet, and a configuration is not before the agent says so.
-	last := len(all) == len(now) && kind != ConfigurePod && (kind != PatchPod || !i.pod.Unsettled)
+	last := len(all) == len(now) && kind != ConfigurePod && (kind != PatchPod || !i.pod.Unsettled && !i.pod.Unapplied)
 	for _, d := range now {
 		details = append(details, d.Path)
 		if d.Restarts && !slices.Contains(containers, d.Container) {

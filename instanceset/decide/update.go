@@ -174,7 +174,7 @@ func (p *planner) available(i *instance) bool { return p.serves(i) && p.inSync(i
 
 // serves reports whether an instance is ready, has been so for minReadySeconds, and has nothing left to carry out.
 func (p *planner) serves(i *instance) bool {
-	if !i.ready() || i.lost() || i.pod.Unsettled || p.deleted[i.ordinal] || p.state(i.pod.Node) != NodeHealthy {
+	if !i.ready() || i.lost() || i.pod.Unsettled || i.pod.Unapplied || p.deleted[i.ordinal] || p.state(i.pod.Node) != NodeHealthy {
 		return false
 	}
 	wait := i.pod.ReadySince.Add(time.Duration(p.spec.MinReadySeconds) * time.Second).Sub(p.Now)
