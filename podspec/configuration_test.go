@@ -136,6 +136,11 @@ func TestAnotherManagerLeavesConfigurationsAlone(t *testing.T) {
 	if got := Diff(before(set), live, before(set)); got != nil {
 		t.Errorf("the same template: %v", got)
 	}
+	edited := live.DeepCopy()
+	edited.Annotations[v1alpha1.AnnotationConfiguration] = "{}"
+	if got := Diff(before(set), edited, before(set)); got != nil {
+		t.Errorf("the same template, and an annotation that somebody has edited: %v", got)
+	}
 	got := Diff(before(set), live, before(withParameters(diffSet(), "maxmemory=2gb")))
 	if len(got) != 1 || got[0].Class != InPlaceConfiguration {
 		t.Errorf("another parameter: %v", got)

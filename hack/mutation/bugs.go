@@ -459,7 +459,7 @@ var bugs = []bug{
 	{name: "configuration-labelled-too-soon", file: "instanceset/decide/steps.go", is: " && kind != ConfigurePod && ", becomes: " && ", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "maxmemory-before-its-room", file: "instanceset/decide/steps.go", is: " && !raisesMemory(diffs)\n", becomes: "\n", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "memory-before-maxmemory", file: "instanceset/decide/configuration.go", is: "return has > 0 && has <= limit.Value()", becomes: "return has >= 0 && limit.Value() > 0", scenarios: ofUpdates, apart: true, why: noUpdates},
-	{name: "configuration-of-a-new-manager", file: "podspec/configuration.go", is: "\tcase before == after && did == does:\n\t\treturn nil\n", becomes: "", scenarios: []string{"./podspec Configurations"}, apart: true, why: noUpdates},
+	{name: "configuration-of-a-new-manager", file: "podspec/configuration.go", is: "case before == after && did == does:", becomes: "case before == after && !did && !does:", scenarios: []string{"./podspec LeavesConfigurationsAlone"}, apart: true, why: noUpdates},
 	{name: "news-of-configurations-unheard", file: "roles/ledger.go", is: "if configured && l.configured != nil {", becomes: "if configured && l.configured == nil {", scenarios: []string{"./roles NewsOfConfigurations"}, apart: true, why: noUpdates},
 
 	// kubectl shoal rollout and diff.
