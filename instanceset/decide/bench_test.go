@@ -24,10 +24,10 @@ func BenchmarkDecide(b *testing.B) {
 	for _, n := range []int{100, 1_000, 10_000} {
 		settled, fresh := largeSnapshot(n, 1), largeSnapshot(n, 1)
 		fresh.Pods, fresh.Claims = nil, nil
-		outdated := outdatedSnapshot(n)
-		for name, s := range map[string]Snapshot{"settled": settled, "fresh": fresh, "outdated": outdated} {
+		outdated, configured := outdatedSnapshot(n), configuredSnapshot(n)
+		for name, s := range map[string]Snapshot{"settled": settled, "fresh": fresh, "outdated": outdated, "configured": configured} {
 			want := 2 * (n - len(s.Pods))
-			if name == "outdated" {
+			if name == "outdated" || name == "configured" {
 				want = 1
 			}
 			b.Run(fmt.Sprintf("%s/n=%d", name, n), func(b *testing.B) {
@@ -84,5 +84,32 @@ func outdatedSnapshot(n int) Snapshot {
 	s.Set.Spec.Template.Spec.Containers[0].Image = "redis:8"
 	text := podspec.Ask(s.Set, nil).Encode()
 	s.Revisions = append(s.Revisions, Revision{Object: "r-new", UID: "new", Name: podspec.RevisionOf(text), Number: 9, Text: text})
+	return s
+}
+
+// configuredSnapshot is a set with roles of which every instance has another parameter than the set, and nobody has tried it.
+func configuredSnapshot(n int) Snapshot {
+	s := largeSnapshot(n, 1)
+	s.Set.Spec.Roles = []v1alpha1.InstanceRole{{Name: v1alpha1.RoleMaster, Exclusive: true}, {Name: v1alpha1.RoleReplica}}
+	s.Set.Spec.Configuration = &v1alpha1.Configuration{Parameters: []v1alpha1.ConfigurationParameter{{Name: "maxmemory", Value: "1gb"}}}
+	record := func(number int64) string {
+		text := podspec.Ask(s.Set, nil).Encode()
+		name := podspec.RevisionOf(text)
+		s.Revisions = append(s.Revisions, Revision{Object: "r-" + name, UID: types.UID(name), Name: name, Number: number, Text: text})
+		return name
+	}
+	revision := record(8)
+	for i := range s.Pods {
+		p := &s.Pods[i]
+		p.Revision, p.Role = revision, v1alpha1.RoleReplica
+		if p.Ordinal%3 == 0 {
+			p.Role = v1alpha1.RoleMaster
+		}
+		p.Live = podspec.Pod(s.Set, podspec.Instance{Ordinal: p.Ordinal, Revision: revision})
+		p.Configuration = podspec.GivenConfiguration(p.Live)
+		p.Reported.Revision = p.Configuration
+	}
+	s.Set.Spec.Configuration.Parameters[0].Value = "2gb"
+	record(9)
 	return s
 }

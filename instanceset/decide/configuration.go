@@ -105,24 +105,31 @@ func (p *planner) mayTry(i *instance) bool {
 	if i.pod.Configuration == want || !configures(p.wayOf(i).diffs) {
 		return true
 	}
-	if p.leads(i) && len(p.replicasLeft) > 0 && !p.proven(want) {
+	trial := p.trialOf(want)
+	if p.leads(i) && len(p.replicasLeft) > 0 && !trial.proven {
 		return false
 	}
-	return p.proven(want) || !p.tried(want)
+	return trial.proven || !trial.begun && !p.updates.trying
 }
 
-// proven reports whether an engine of the set runs with a configuration.
-func (p *planner) proven(configuration string) bool {
-	return slices.ContainsFunc(p.instances, func(i instance) bool {
-		return i.pod != nil && i.pod.Configuration == configuration && (i.pod.runs(configuration) || i.pod.Target == "" && i.ready())
-	})
-}
+// trial is how far a configuration has been tried. Proven: an engine of the set runs with it. Begun: an instance has it, or gets it with a pod that is
+// made anew.
+type trial struct{ proven, begun bool }
 
-// tried reports whether an instance has a configuration, or gets it by this plan, also with a pod that is made anew for it.
-func (p *planner) tried(configuration string) bool {
-	return p.updates.trying || len(p.replacing()) > 0 || slices.ContainsFunc(p.instances, func(i instance) bool {
-		return i.online() && i.pod != nil && i.pod.Configuration == configuration
-	})
+// trialOf looks at all instances, once in a plan.
+func (p *planner) trialOf(configuration string) trial {
+	if p.tried == nil {
+		p.tried = &trial{begun: len(p.replacing()) > 0}
+		for n := range p.instances {
+			i := &p.instances[n]
+			if i.pod == nil || i.pod.Configuration != configuration {
+				continue
+			}
+			p.tried.proven = p.tried.proven || i.pod.runs(configuration) || i.pod.Target == "" && i.ready()
+			p.tried.begun = p.tried.begun || i.online()
+		}
+	}
+	return *p.tried
 }
 
 // restartsMaster is the write that lets an agent restart the master beside it, which waits for that. It is made, or not, as others that disturb

@@ -32,6 +32,7 @@ type planner struct {
 	// refused is the configuration that an engine has refused, nil for none; refusalStored: the status says so already.
 	refused       *v1alpha1.RefusedConfiguration
 	refusalStored bool
+	tried         *trial // see trialOf
 	growth        growth
 	ways          map[way]*path // see wayOf
 	// toUpdate are the instances that are to be updated, and replicasLeft the shards in which one of them is not the master.

@@ -102,7 +102,7 @@ func (p *planner) turnsOf(candidates []*instance) map[int32]int {
 	}
 	slices.SortFunc(left, p.byTurn)
 	turns, limit := make(map[int32]int, len(left)), p.maxUnavailable()
-	tries := !p.proven(p.wantedConfiguration()) && slices.ContainsFunc(left, func(i *instance) bool { return configures(p.wayOf(i).diffs) })
+	tries := !p.trialOf(p.wantedConfiguration()).proven && slices.ContainsFunc(left, func(i *instance) bool { return configures(p.wayOf(i).diffs) })
 	for turn := 1; len(left) > 0; turn++ {
 		var taken []*instance
 		shards := map[int32]bool{}
