@@ -221,15 +221,24 @@ func SetParameters(s *v1alpha1.InstanceSet, parameters map[string]string) {
 func (p *play) giveConfiguration(s *v1alpha1.InstanceSet) {
 	if p.choice.seed >= farm.FirstWithConfigurations && len(s.Spec.Roles) > 0 && p.choice.happens("configuration."+s.Name) {
 		s.Spec.Configuration = &v1alpha1.Configuration{}
-		goodConfiguration(s)
+		p.goodConfiguration(s)
 	}
 }
 
-// goodConfiguration is one that every engine takes, where a set has any.
-func goodConfiguration(s *v1alpha1.InstanceSet) {
-	if s.Spec.Configuration != nil {
-		SetParameters(s, map[string]string{"maxmemory": "1gb"})
+// goodConfiguration is one that every engine takes, where a set has any. What cannot be changed stays: a set that was made anew may have begun
+// with it.
+func (p *play) goodConfiguration(s *v1alpha1.InstanceSet) {
+	if s.Spec.Configuration == nil {
+		return
 	}
+	good := map[string]string{"maxmemory": "1gb"}
+	for _, pod := range all[*corev1.Pod](p.World) {
+		given, err := api.DecodeConfiguration(strings.NewReader(pod.Annotations[v1alpha1.AnnotationConfiguration]))
+		if value, has := given.Value("databases"); err == nil && has && pod.Labels[v1alpha1.LabelInstanceSet] == s.Name {
+			good["databases"] = value
+		}
+	}
+	SetParameters(s, good)
 }
 
 // changeParameters has people change some, also to what no engine takes, or what no instance may have.

@@ -148,7 +148,7 @@ func setEnv(_ *play, d dice, s *v1alpha1.InstanceSet) string {
 // undo puts the template back that the set began with.
 func (p *play) undo(_ dice, s *v1alpha1.InstanceSet) string {
 	s.Spec.Template = *goodTemplate(s)
-	goodConfiguration(s)
+	p.goodConfiguration(s)
 	return "the first template is back"
 }
 
@@ -215,7 +215,7 @@ func (p *play) healUpdates() {
 	}
 	good := func(s *v1alpha1.InstanceSet) {
 		s.Spec.Template = *goodTemplate(s)
-		goodConfiguration(s)
+		p.goodConfiguration(s)
 		u := &s.Spec.UpdateStrategy
 		u.Type, u.Partition, u.InPlace = v1alpha1.RollingUpdate, 0, v1alpha1.InPlacePrefer
 	}

@@ -106,7 +106,7 @@ func (p *planner) mayTry(i *instance) bool {
 		return true
 	}
 	trial := p.trialOf(want)
-	if p.leads(i) && len(p.replicasLeft) > 0 && !trial.proven {
+	if p.triesNot(i) && !trial.proven {
 		return false
 	}
 	return trial.proven || !trial.begun && !p.updates.trying
@@ -130,6 +130,22 @@ func (p *planner) trialOf(configuration string) trial {
 		}
 	}
 	return *p.tried
+}
+
+// configure is the write that gives a pod the configuration. A maxmemory follows the room that there is.
+func (p *planner) configure(i *instance, want *corev1.Pod, all, now []podspec.Difference) move {
+	if i.pod.Resize != 0 || i.pod.Unsettled && i.pod.Target == p.revision(i) {
+		return move{}
+	}
+	return move{disturbs: true, change: p.write(i, ConfigurePod, want, all, now, reason.UpdateConfiguration)}
+}
+
+// awaitAgent is what comes next for an instance that has been given the configuration.
+func (p *planner) awaitAgent(i *instance) move {
+	if i.pod.stands(agent.StateMaster) {
+		return p.restartsMaster(i)
+	}
+	return move{code: reason.ConfigurationWaits}
 }
 
 // restartsMaster is the write that lets an agent restart the master beside it, which waits for that. It is made, or not, as others that disturb

@@ -88,10 +88,9 @@ func (p *planner) keepsMemory(i *instance) bool {
 
 func isRecreation(d podspec.Difference) bool { return d.Class == podspec.Recreate }
 
-// turnsOf says who is disturbed when, if each comes up again: as mayDisturb allows it, where all are available. Those that nothing of runs
-// come first, and are not waited for. Where a configuration is tried, one is alone.
-func (p *planner) turnsOf(candidates []*instance) map[int32]int {
-	left, replicas := []*instance{}, map[int32]int{}
+// toDisturb are the instances that are to be disturbed, in their order, and how many of each shard are replicas.
+func (p *planner) toDisturb(candidates []*instance) (left []*instance, replicas map[int32]int) {
+	replicas = map[int32]int{}
 	for _, i := range candidates {
 		if way := p.wayOf(i); way.code == 0 && way.disturbs && !p.keepsMemory(i) {
 			left = append(left, i)
@@ -101,15 +100,29 @@ func (p *planner) turnsOf(candidates []*instance) map[int32]int {
 		}
 	}
 	slices.SortFunc(left, p.byTurn)
+	return left, replicas
+}
+
+// triesNot reports whether the instance is no one to try a configuration, as others may.
+func (p *planner) triesNot(i *instance) bool { return p.leads(i) && len(p.replicasLeft) > 0 }
+
+// turnsOf says who is disturbed when, if each comes up again: as mayDisturb allows it, where all are available. Those that nothing of runs
+// come first, and are not waited for. Where a configuration is tried, one is alone.
+func (p *planner) turnsOf(candidates []*instance) map[int32]int {
+	left, replicas := p.toDisturb(candidates)
 	turns, limit := make(map[int32]int, len(left)), p.maxUnavailable()
 	tries := !p.trialOf(p.wantedConfiguration()).proven && slices.ContainsFunc(left, func(i *instance) bool { return configures(p.wayOf(i).diffs) })
 	for turn := 1; len(left) > 0; turn++ {
 		var taken []*instance
 		shards := map[int32]bool{}
+		most := limit
 		alone := tries && turn == 1
-		for n := 0; n < len(left) && (len(taken) < limit || p.mends(left[n])) && (!alone || len(taken) == 0); {
+		if alone {
+			most = 1
+		}
+		for n := 0; n < len(left) && (len(taken) < most || !alone && p.mends(left[n])); {
 			i, shard := left[n], p.shardOf(left[n])
-			if alone && p.leads(i) && len(p.replicasLeft) > 0 {
+			if alone && p.triesNot(i) {
 				n++
 				continue
 			}

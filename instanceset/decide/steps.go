@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
-	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/podspec"
 	"github.com/shoal-dev/shoal/reason"
@@ -106,6 +105,14 @@ func (p *planner) judgeAll(candidates []*instance) {
 	}
 }
 
+func (p *planner) blockEach(i *instance, diffs []podspec.Difference) {
+	for _, d := range diffs {
+		if d.Class >= podspec.Recreate {
+			p.block(i, d)
+		}
+	}
+}
+
 func (p *planner) block(i *instance, d podspec.Difference) {
 	all := p.updates.blocked
 	n := slices.IndexFunc(all, func(b block) bool { return b.path == d.Path })
@@ -134,10 +141,8 @@ func (p *planner) nextMove(i *instance) move {
 	case way.code != 0:
 		p.note(i, way.code, "")
 		return move{code: way.code}
-	case going && p.awaited(i) && i.pod.stands(agent.StateMaster):
-		return p.restartsMaster(i)
-	case going && p.awaited(i) && i.pod.Node != "":
-		return move{code: reason.ConfigurationWaits}
+	case going && i.pod.Node != "" && p.awaited(i):
+		return p.awaitAgent(i)
 	case going && i.pod.Node != "" && (i.pod.Unsettled && i.pod.Resize == 0 || !i.ready() && i.pod.Trouble == ""):
 		// What was written before comes first, and a container that is started anew is not disturbed in that. A resize that its
 		// kubelet cannot carry out may never be: another one takes its place.
@@ -188,11 +193,7 @@ func (p *planner) inPlace(i *instance, way *path) move {
 	configures := has(podspec.InPlaceConfiguration) && !raisesMemory(diffs)
 	switch {
 	case has(podspec.Refused) || has(podspec.Recreate) && p.inPlaceMode() == v1alpha1.InPlaceOnly:
-		for _, d := range diffs {
-			if d.Class >= podspec.Recreate {
-				p.block(i, d)
-			}
-		}
+		p.blockEach(i, diffs)
 		return move{}
 	case has(podspec.Recreate):
 		return p.recreate(i)
@@ -202,10 +203,8 @@ func (p *planner) inPlace(i *instance, way *path) move {
 		return move{}
 	case has(podspec.InPlacePatch), len(diffs) == 0, has(podspec.InPlaceResize) && !configures && !has(podspec.InPlaceImage) && i.pod.Target != p.revision(i):
 		return move{disturbs: disturbs, change: p.write(i, PatchPod, want, diffs, of(podspec.InPlacePatch), reason.UpdateMetadata)}
-	case configures && (i.pod.Resize != 0 || i.pod.Unsettled && i.pod.Target == p.revision(i)): // maxmemory follows what there is
-		return move{}
 	case configures:
-		return move{disturbs: true, change: p.write(i, ConfigurePod, want, diffs, of(podspec.InPlaceConfiguration), reason.UpdateConfiguration)}
+		return p.configure(i, want, diffs, of(podspec.InPlaceConfiguration))
 	case has(podspec.InPlaceImage):
 		return move{disturbs: true, change: p.write(i, ImagePod, want, diffs, of(podspec.InPlaceImage), reason.UpdateImage)}
 	}

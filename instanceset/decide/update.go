@@ -223,7 +223,7 @@ func (p *planner) mayDisturb(i *instance, again bool) bool {
 		return false
 	case again: // nobody is served less
 		return p.handedOver(i)
-	case p.leads(i) && p.replicasLeft[p.shardOf(i)] && !i.pod.Unapplied: // or each would wait for the other
+	case p.replicasFirst(i):
 		p.waitUpdate(i, reason.UpdateWaits)
 		return false
 	}
@@ -242,6 +242,12 @@ func (p *planner) mayDisturb(i *instance, again bool) bool {
 	}
 	p.waitUpdate(i, reason.UpdateWaits)
 	return false
+}
+
+// replicasFirst reports whether the instance is master, and a replica of its shard is yet to be updated. One whose agent waits to restart it is not
+// available before it is, so that each would wait for the other.
+func (p *planner) replicasFirst(i *instance) bool {
+	return p.leads(i) && p.replicasLeft[p.shardOf(i)] && !i.pod.Unapplied
 }
 
 // servesOn reports whether an instance serves, be it with the resources that it had because its kubelet cannot give it others.
