@@ -60,6 +60,7 @@ func TestShoal(t *testing.T) {
 		{"a standby takes over from a leader that was killed", s.testTakeOver},
 		{"what the manifests promise is in effect", s.testPromises},
 		{"label and Service follow the master", s.testRoles},
+		{"instances that run are changed in place", s.testUpdates},
 		{"a Redis comes up", s.testRedisUp},
 		{"data survives the deletion of a pod", s.testPodDeleted},
 		{"data survives the crash of a container", s.testContainerCrash},
