@@ -176,7 +176,7 @@ sim-nightly: sim-program ## play 200,000 seeds; what was done stands in bin/, an
 .PHONY: fidelity
 fidelity: $(if $(RECORD)$(TRACES),controlplane build) ## compare the simulation with recordings of the real control plane; RECORD=1 records anew
 ifdef TRACES
-	TRACES=$(TRACES) go test -tags integration -count=1 -timeout 40m -run '^TestRecordBindings$$' ./simulation/fidelity
+	TRACES=$(TRACES) RECORD=$(RECORD) go test -tags integration -count=1 -timeout 40m -run '^TestRecordBindings$$' ./simulation/fidelity
 else ifdef RECORD
 	go test -tags integration -count=1 -timeout 40m -run '^TestRecord' ./simulation/fidelity
 endif
