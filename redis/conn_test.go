@@ -195,7 +195,7 @@ const master = "# Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\n# Persistence\
 	"master_failover_state:no-failover\r\nmaster_replid:aaa\r\nmaster_replid2:0000000000\r\nmaster_repl_offset:42\r\nsecond_repl_offset:-1\r\n" +
 	"# Keyspace\r\ndb0:keys=3,expires=1,avg_ttl=0\r\ndb12:keys=4,expires=0,avg_ttl=0\r\n"
 
-const replica = "run_id:def\r\nredis_version:7.0.15\r\nloading:1\r\nrole:slave\r\nmaster_host:10.0.0.1\r\nmaster_port:6379\r\nmaster_link_status:down\r\n" +
+const replica = "run_id:def\r\nredis_version:7.0.15\r\nloading:1\r\naof_rewrite_in_progress:1\r\nrole:slave\r\nmaster_host:10.0.0.1\r\nmaster_port:6379\r\nmaster_link_status:down\r\n" +
 	"master_link_down_since_seconds:7\r\nmaster_sync_in_progress:1\r\nslave_repl_offset:40\r\nslave_priority:100\r\nconnected_slaves:0\r\n" +
 	"master_replid:bbb\r\nmaster_replid2:aaa\r\nmaster_repl_offset:39\r\nsecond_repl_offset:12\r\n"
 
@@ -211,11 +211,11 @@ func TestState(t *testing.T) {
 		}, ""},
 		"replica": {replica, list("min-replicas-to-write", "0", "min-replicas-max-lag", "10"), State{
 			RunID: "def", Version: "7.0.15", Kind: Replica, Master: "10.0.0.1:6379", LinkDown: 7 * time.Second, Syncing: true,
-			History: "bbb", Former: "aaa", FormerEnd: 12, Offset: 40, Keys: -1, Priority: 100, Loading: true, MaxLag: 10 * time.Second,
+			History: "bbb", Former: "aaa", FormerEnd: 12, Offset: 40, Keys: -1, Priority: 100, Loading: true, Rewriting: true, MaxLag: 10 * time.Second,
 		}, ""},
 		"empty": {replica + "# Keyspace\r\n", list("min-replicas-to-write", "0", "min-replicas-max-lag", "10"), State{
 			RunID: "def", Version: "7.0.15", Kind: Replica, Master: "10.0.0.1:6379", LinkDown: 7 * time.Second, Syncing: true,
-			History: "bbb", Former: "aaa", FormerEnd: 12, Offset: 40, Priority: 100, Loading: true, MaxLag: 10 * time.Second,
+			History: "bbb", Former: "aaa", FormerEnd: 12, Offset: 40, Priority: 100, Loading: true, Rewriting: true, MaxLag: 10 * time.Second,
 		}, ""},
 		"settings may not be read": {master, "-NOPERM this user has no permissions to run the 'config|get' command\r\n", State{}, "NOPERM"},
 		"settings are missing":     {master, "*0\r\n", State{}, "incomplete"},

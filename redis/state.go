@@ -39,6 +39,8 @@ type State struct {
 	Priority int
 	// Loading: the data is being read from the disk.
 	Loading bool
+	// Rewriting: its append-only file is being written anew, or is about to be. Until it has one it refuses to end.
+	Rewriting bool
 	// MinReplicas and MaxLag are min-replicas-to-write and min-replicas-max-lag. A master that has fewer replicas than that
 	// takes no writes; either being 0 turns that off.
 	MinReplicas int
@@ -94,7 +96,8 @@ func (c *Conn) State(ctx context.Context) (State, error) {
 func readState(r record) (State, error) {
 	s := State{
 		RunID: r["run_id"], Version: r["redis_version"], Loading: r["loading"] == "1",
-		History: r["master_replid"], Former: r["master_replid2"], FormerEnd: r.number("second_repl_offset"),
+		Rewriting: r["aof_rewrite_in_progress"] == "1" || r["aof_rewrite_scheduled"] == "1",
+		History:   r["master_replid"], Former: r["master_replid2"], FormerEnd: r.number("second_repl_offset"),
 		MinReplicas: int(r.number("min-replicas-to-write")), MaxLag: time.Duration(r.number("min-replicas-max-lag")) * time.Second,
 		MaxMemory: max(0, r.number("maxmemory")), FailingOver: r["master_failover_state"], Followers: followers(r), Keys: keys(r),
 	}

@@ -117,6 +117,8 @@ func holds(s redis.State, allowed bool) (state, why string) {
 		return agent.StateApplying, "it takes a restart, and the engine is loading its data"
 	case s.Kind == redis.Master && !allowed:
 		return agent.StateMaster, "it takes a restart, and the engine is a master"
+	case s.Rewriting:
+		return agent.StateApplying, "it takes a restart, and the engine is writing its append-only file anew"
 	case s.Kind == redis.Master:
 		return "", ""
 	case s.Master == redis.Nobody:

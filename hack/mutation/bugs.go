@@ -318,6 +318,7 @@ var bugs = []bug{
 	// What an agent must not do to an engine that it configures.
 	{name: "settings-master-restarted", file: "agent/configuration/apply.go", is: "case s.Kind == redis.Master && !allowed:", becomes: "case s.Kind == redis.Master && s.RunID == \"\":", scenarios: ofSettings, onRedis: "^TestAgentConfiguresAMaster$", apart: true, why: noCertificates},
 	{name: "settings-replica-out-of-sync", file: "agent/configuration/apply.go", is: "case !s.LinkUp:", becomes: "case false:", scenarios: ofSettings, apart: true, why: noCertificates},
+	{name: "settings-while-rewriting", file: "agent/configuration/apply.go", is: "case s.Rewriting:", becomes: "case false:", scenarios: ofSettings, apart: true, why: noCertificates},
 	{name: "settings-lost-with-a-restart", file: "agent/configuration/apply.go", is: "running.Keys != 0 && values[appendOnly] != \"yes\")", becomes: "running.Keys < 0)", scenarios: ofSettings, onRedis: "^TestAgentConfigures", apart: true, why: noCertificates},
 	{name: "settings-refused-file-stays", file: "agent/configuration/apply.go", is: "if good := k.memory.Good; good != nil {", becomes: "if good := k.memory.Good; good != nil && after == nil {", scenarios: ofSettings, onRedis: "^TestAgentConfigures$", apart: true, why: noCertificates},
 	{name: "settings-not-read-back", file: "agent/configuration/apply.go", is: "return differs(agent.NewConfiguration(asked), found), nil", becomes: "return differs(agent.NewConfiguration(nil), found), nil", scenarios: ofSettings, apart: true, why: noCertificates},

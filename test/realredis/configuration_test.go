@@ -260,17 +260,25 @@ func TestAgentConfigures(t *testing.T) {
 	}
 }
 
-// A master is restarted when the manager allows it for this configuration, and keeps what was never saved. While somebody hands over,
-// nothing is done.
+// A master is restarted when the manager allows it for this configuration, and keeps what was never saved, or is in its append-only
+// file. While somebody hands over, nothing is done.
 func TestAgentConfiguresAMaster(t *testing.T) {
-	t.Parallel()
+	for _, kept := range []agent.Parameter{with("save", ""), with("appendonly", "yes")} {
+		t.Run(kept.Name, func(t *testing.T) {
+			t.Parallel()
+			configuresAMaster(t, kept)
+		})
+	}
+}
+
+func configuresAMaster(t *testing.T, kept agent.Parameter) {
 	c := newContainer(t, nil)
-	c.want(false, with("save", ""), with("tcp-backlog", "100"))
+	c.want(false, kept, with("tcp-backlog", "100"))
 	c.applied()
 	if err := c.client.Set(context.Background(), "key", "value", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	c.want(false, with("save", ""), with("tcp-backlog", "200"), with("maxmemory", "64mb"))
+	c.want(false, kept, with("tcp-backlog", "200"), with("maxmemory", "64mb"))
 	c.agent.until("that it waits", func(r agent.Report) bool {
 		return r.Configuration != nil && r.Configuration.State == agent.StateMaster
 	})
