@@ -457,6 +457,7 @@ var bugs = []bug{
 	{name: "configuration-unknown-for-new-pods", file: "instanceset/decide/configuration.go", is: "len(unknown) > 0 {", becomes: "len(unknown) < 0 {", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "configuration-immutable-for-new-pods", file: "instanceset/decide/configuration.go", is: "len(fixed) > 0 {", becomes: "len(fixed) < 0 {", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "configuration-immutable-is-changed", file: "podspec/configuration.go", is: "\tcase class == agent.Immutable:\n", becomes: "\tcase class == \"\":\n", scenarios: []string{"./podspec Configurations", "./instanceset/decide ^TestScenarios$"}, apart: true, why: noUpdates},
+	{name: "configuration-arrives-with-an-image", file: "instanceset/decide/steps.go", is: "kind != ConfigurePod && !i.pod.Unapplied && ", becomes: "kind != ConfigurePod && (kind == ImagePod || !i.pod.Unapplied) && ", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "configuration-labelled-too-soon", file: "instanceset/decide/steps.go", is: " && kind != ConfigurePod && ", becomes: " && ", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "maxmemory-before-its-room", file: "instanceset/decide/steps.go", is: " && !raisesMemory(diffs)\n", becomes: "\n", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "memory-before-maxmemory", file: "instanceset/decide/configuration.go", is: "return has > 0 && has <= limit.Value()", becomes: "return has >= 0 && limit.Value() > 0", scenarios: ofUpdates, apart: true, why: noUpdates},

@@ -229,7 +229,7 @@ func (p *planner) write(i *instance, kind Kind, want *corev1.Pod, all, now []pod
 	after := podspec.Applied(i.pod.Live, want, now, classes[kind])
 	var details, containers []string
 	// An earlier write may not be carried out yet, and a configuration is not before the agent says so.
-	last := len(all) == len(now) && kind != ConfigurePod && (kind != PatchPod || !i.pod.Unsettled && !i.pod.Unapplied)
+	last := len(all) == len(now) && kind != ConfigurePod && !i.pod.Unapplied && (kind != PatchPod || !i.pod.Unsettled)
 	for _, d := range now {
 		details = append(details, d.Path)
 		if d.Restarts && !slices.Contains(containers, d.Container) {
