@@ -95,7 +95,7 @@ type TemplateChange struct {
 	Path   string `json:"path"`
 	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
-	// Class is what it takes: patch, image, resize, volume, recreate or refused (docs/updates.md).
+	// Class is what it takes: patch, configuration, image, resize, volume, recreate or refused (docs/updates.md).
 	Class string `json:"class"`
 	// Container is the one that the kubelet changes, and Restarts says whether it restarts.
 	Container string `json:"container,omitempty"`
