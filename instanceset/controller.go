@@ -34,7 +34,8 @@ type reconciler struct {
 	ask     func(ctx context.Context, addr string) (redis.Role, error)
 	planned func(decide.Plan)
 	agent   podspec.Agent
-	heard   func(types.UID) (agent.Report, bool)
+	given   given
+	heard   func(types.UID) (agent.Report, time.Time, bool)
 }
 
 // Reconcile brings one set closer to what its spec says.

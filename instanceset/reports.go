@@ -1,6 +1,10 @@
 package instanceset
 
 import (
+	"maps"
+	"sync"
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -8,6 +12,31 @@ import (
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/instanceset/decide"
 )
+
+// given is when pods were given a configuration by this process. What an agent has said before says nothing about that.
+type given struct {
+	mu sync.Mutex
+	at map[types.UID]time.Time
+}
+
+// givenFor is for how long that is remembered. A report that is older than this comes from an agent that is silent.
+const givenFor = time.Hour
+
+func (g *given) note(pod types.UID, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.at == nil {
+		g.at = map[types.UID]time.Time{}
+	}
+	maps.DeleteFunc(g.at, func(_ types.UID, at time.Time) bool { return now.Sub(at) > givenFor })
+	g.at[pod] = now
+}
+
+func (g *given) when(pod types.UID) time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.at[pod]
+}
 
 // loadReports is what agents have said of their engines' configurations, as this process has heard it. Nothing of it is written: who leads
 // next asks the agents again, and an instance that has arrived is not asked for it.
@@ -17,7 +46,7 @@ func (r *reconciler) loadReports(set *v1alpha1.InstanceSet, pods []*corev1.Pod) 
 	}
 	all := make(map[types.UID]decide.Reported, len(pods))
 	for _, pod := range pods {
-		if report, heard := r.heard(pod.UID); heard {
+		if report, at, heard := r.heard(pod.UID); heard && !at.Before(r.given.when(pod.UID)) {
 			all[pod.UID] = reported(report)
 		}
 	}

@@ -2,6 +2,7 @@ package instanceset
 
 import (
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,12 +17,13 @@ import (
 func TestReportsOfAgents(t *testing.T) {
 	set := &v1alpha1.InstanceSet{}
 	pods := []*corev1.Pod{{ObjectMeta: metav1.ObjectMeta{UID: "a"}}, {ObjectMeta: metav1.ObjectMeta{UID: "b"}}, {ObjectMeta: metav1.ObjectMeta{UID: "c"}}}
-	r := &reconciler{heard: func(uid types.UID) (agent.Report, bool) {
+	now := time.Unix(1000, 0)
+	r := &reconciler{heard: func(uid types.UID) (agent.Report, time.Time, bool) {
 		report := agent.Report{Revision: "0123456789abcdef", MaxMemory: 7}
 		if uid == "b" {
 			report.Configuration = &agent.ConfigurationState{Wanted: "fedcba9876543210", State: agent.StateRefused, Problem: "no"}
 		}
-		return report, uid != "c"
+		return report, now, uid != "c"
 	}}
 	if got := r.loadReports(set, pods); got != nil {
 		t.Errorf("a set without roles has agents: %v", got)
@@ -34,6 +36,11 @@ func TestReportsOfAgents(t *testing.T) {
 	got := r.loadReports(set, pods)
 	if len(got) != len(want) || got["a"] != want["a"] || got["b"] != want["b"] {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+	r.given.note("a", now.Add(time.Second))
+	r.given.note("b", now)
+	if got := r.loadReports(set, pods); len(got) != 1 || got["b"] != want["b"] {
+		t.Errorf("what was said before a configuration was given: %+v", got)
 	}
 	if got := (&reconciler{}).loadReports(set, pods); got != nil {
 		t.Errorf("nobody hears agents: %v", got)

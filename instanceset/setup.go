@@ -25,9 +25,9 @@ type Options struct {
 	WriteWorkers int
 	// Agent is what the agents of sets with roles are made of; without an image there are none.
 	Agent podspec.Agent
-	// Heard is the latest report of a pod's agent, false for none, and News is rung for sets of which one has news; nil where nobody hears
+	// Heard is the latest report of a pod's agent, and when it was heard, false for none, and News is rung for sets of which one has news; nil where nobody hears
 	// agents.
-	Heard func(types.UID) (agent.Report, bool)
+	Heard func(types.UID) (agent.Report, time.Time, bool)
 	News  *roles.Bell[types.NamespacedName]
 	// SkipNameValidation lets one process set up the controller more than once, as tests do.
 	SkipNameValidation bool

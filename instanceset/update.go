@@ -147,6 +147,9 @@ func (r *reconciler) writePod(ctx context.Context, o decide.Objects, c decide.Ch
 	if err := r.refused.lately(c.UID, r.now()); err != nil {
 		return err
 	}
+	if c.Kind == decide.ConfigurePod { // before the write, whose answer may be lost
+		r.given.note(c.UID, r.now())
+	}
 	pod := c.After.DeepCopy()
 	difference := client.StrategicMergeFrom(c.Before, client.MergeFromWithOptimisticLock{})
 	var err error

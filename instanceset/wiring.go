@@ -36,8 +36,8 @@ type Deps struct {
 	Now     func() time.Time
 	Ask     func(ctx context.Context, addr string) (redis.Role, error)
 	Agent   podspec.Agent // what agents are made of
-	// Heard is the latest report of a pod's agent, false for none; nil where nobody hears agents.
-	Heard   func(types.UID) (agent.Report, bool)
+	// Heard is the latest report of a pod's agent, and when it was heard, false for none; nil where nobody hears agents.
+	Heard   func(types.UID) (agent.Report, time.Time, bool)
 	Planned func(decide.Plan) // is told each plan before it is carried out; nil tells nobody
 }
 

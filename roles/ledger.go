@@ -137,12 +137,12 @@ func sameConfiguration(a, b agent.Report) bool {
 	return a.Revision == b.Revision && a.MaxMemory == b.MaxMemory && state(a) == state(b)
 }
 
-// Report is the latest report of a pod; false: none was heard since this process leads.
-func (l *Ledger) Report(uid types.UID) (agent.Report, bool) {
+// Report is the latest report of a pod, and when it was heard; false: none was since this process leads, or the agent is silent.
+func (l *Ledger) Report(uid types.UID) (report agent.Report, at time.Time, heard bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entries[uid]
-	return e.report, !e.at.IsZero()
+	return e.report, e.at, !e.at.IsZero() && l.now().Sub(e.at) < silence
 }
 
 // since is when something began that is so now, or not.

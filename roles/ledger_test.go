@@ -118,8 +118,8 @@ func TestNewsOfConfigurations(t *testing.T) {
 		if len(told) != want || want > 0 && told[0] != (types.NamespacedName{Namespace: "ns", Name: "r"}) {
 			t.Errorf("%s: told of %v", what, told)
 		}
-		if got, heard := h.ledger.Report(pod.UID); !heard || got.Sequence != report.Sequence {
-			t.Errorf("%s: the ledger has %+v, %t", what, got, heard)
+		if got, at, heard := h.ledger.Report(pod.UID); !heard || got.Sequence != report.Sequence || !at.Equal(h.clock) {
+			t.Errorf("%s: the ledger has %+v of %s, %t", what, got, at, heard)
 		}
 	}
 	send("nothing", 0, func() {})
@@ -135,7 +135,11 @@ func TestNewsOfConfigurations(t *testing.T) {
 		report.Configuration = &agent.ConfigurationState{Wanted: "fedcba9876543210", State: agent.StateRefused, Problem: "no"}
 	})
 	send("maxmemory", 1, func() { report.MaxMemory = 5 })
-	if _, heard := h.ledger.Report("nobody"); heard {
+	if _, _, heard := h.ledger.Report("nobody"); heard {
 		t.Error("a pod that said nothing was heard")
+	}
+	h.clock = h.clock.Add(silence)
+	if _, _, heard := h.ledger.Report(pod.UID); heard {
+		t.Error("a pod that is silent was heard")
 	}
 }

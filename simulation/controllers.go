@@ -38,9 +38,9 @@ type operator struct {
 }
 
 // heard is what the agent of a pod has reported last.
-func (o *operator) heard(pod types.UID) (agent.Report, bool) {
+func (o *operator) heard(pod types.UID) (agent.Report, time.Time, bool) {
 	if o.roles == nil {
-		return agent.Report{}, false
+		return agent.Report{}, time.Time{}, false
 	}
 	return o.roles.Ledger.Report(pod)
 }

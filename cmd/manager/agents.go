@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -127,9 +128,9 @@ func setupRoles(mgr ctrl.Manager, o *options) error {
 }
 
 // heard is what the agent of a pod has reported last. Without the controller of roles nobody hears agents.
-func (o *options) heard(pod types.UID) (agent.Report, bool) {
+func (o *options) heard(pod types.UID) (agent.Report, time.Time, bool) {
 	if o.ledger == nil {
-		return agent.Report{}, false
+		return agent.Report{}, time.Time{}, false
 	}
 	return o.ledger.Report(pod)
 }

@@ -462,6 +462,8 @@ var bugs = []bug{
 	{name: "maxmemory-before-its-room", file: "instanceset/decide/steps.go", is: " && !raisesMemory(diffs)\n", becomes: "\n", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "memory-before-maxmemory", file: "instanceset/decide/configuration.go", is: "return has > 0 && has <= limit.Value()", becomes: "return has >= 0 && limit.Value() > 0", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "configuration-of-a-new-manager", file: "podspec/configuration.go", is: "case before == after && did == does:", becomes: "case before == after && !did && !does:", scenarios: []string{"./podspec LeavesConfigurationsAlone"}, apart: true, why: noUpdates},
+	{name: "configuration-by-an-old-report", file: "instanceset/reports.go", is: "heard && !at.Before(r.given.when(pod.UID)) {", becomes: "heard && !at.IsZero() {", scenarios: []string{"./instanceset ReportsOfAgents"}, apart: true, why: noUpdates},
+	{name: "configuration-of-the-silent", file: "roles/ledger.go", is: "!e.at.IsZero() && l.now().Sub(e.at) < silence", becomes: "!e.at.IsZero()", scenarios: []string{"./roles NewsOfConfigurations"}, apart: true, why: noUpdates},
 	{name: "news-of-configurations-unheard", file: "roles/ledger.go", is: "if configured && l.configured != nil {", becomes: "if configured && l.configured == nil {", scenarios: []string{"./roles NewsOfConfigurations"}, apart: true, why: noUpdates},
 
 	// kubectl shoal rollout and diff.

@@ -68,8 +68,10 @@ func (v *view) awaitAgents() {
 	}
 }
 
-// runs reports whether the agent has said that the engine runs with a configuration.
-func (p *Pod) runs(revision string) bool { return p.Reported.Revision == revision }
+// runs reports whether the agent has said that the engine runs with a configuration, and is not about to bring another one to it.
+func (p *Pod) runs(revision string) bool {
+	return p.Reported.Revision == revision && (p.Reported.State == "" || p.Reported.State == agent.StateRefused)
+}
 
 // stands reports whether the agent has said of the configuration that the pod was given what becomes of it.
 func (p *Pod) stands(state string) bool {
