@@ -35,6 +35,7 @@ type operator struct {
 	ctx   context.Context //nolint:containedctx // the life of the process
 	roles *rolesPart      // nil where no set has roles
 	sets  *queue[reconcile.Request]
+	skew  time.Duration // of the clock of roles
 }
 
 // heard is what the agent of a pod has reported last.
@@ -42,7 +43,8 @@ func (o *operator) heard(pod types.UID) (agent.Report, time.Time, bool) {
 	if o.roles == nil {
 		return agent.Report{}, time.Time{}, false
 	}
-	return o.roles.Ledger.Report(pod)
+	report, at, heard := o.roles.Ledger.Report(pod)
+	return report, at.Add(-o.skew), heard // a process has one clock; here that of sets is right
 }
 
 const managerUser = "system:serviceaccount:shoal-system:shoal-manager"

@@ -72,6 +72,7 @@ func (o *operator) addRoles() error {
 	var shards *queue[roles.Shard]
 	var sets *queue[reconcile.Request]
 	skew := o.w.ha.skew()
+	o.skew = skew
 	hands := &executor{o: o, taken: map[handover.Shard]bool{}}
 	c, err := roles.New(roles.Deps{
 		Cache: cache, Live: live{o.access}, Writer: writer{reader: cache, access: o.access}, Events: silentRecorder{},
