@@ -479,6 +479,7 @@ var bugs = []bug{
 
 	// The guard of instances: an admission policy, judged here by the API server's own code, and on a real one in test/integration.
 	{name: "guard-off-for-all", file: "manifests/admission/instance-guard.yaml", is: "'shoal.dev/allow-disruption'].orValue('') != 'true'", becomes: "'shoal.dev/allow-disruption'].orValue('true') != 'true'", scenarios: ofGuard, apart: true, why: noGuard},
+	{name: "guard-lets-agents-be-told", file: "manifests/admission/instance-guard.yaml", is: "\"size(variables.reordered) == 0\"", becomes: "\"size(variables.reordered) >= 0\"", scenarios: ofGuard, apart: true, why: noGuard},
 	{name: "guard-asks-the-manager", file: "manifests/admission/instance-guard.yaml", is: "request.userInfo.username != 'system:serviceaccount:shoal-system:shoal-manager'", becomes: "request.userInfo.username != 'nobody'", scenarios: ofGuard, apart: true, why: noGuard},
 	{name: "guard-stops-kubelets", file: "manifests/admission/instance-guard.yaml", is: "'system:nodes' in request.userInfo", becomes: "'system:masters' in request.userInfo", scenarios: ofGuard, apart: true, why: noGuard},
 	{name: "guard-stops-preemption", file: "manifests/admission/instance-guard.yaml", is: "'system:kube-controller-manager',\n      'system:serviceaccount:shoal-system:shoal-scheduler']", becomes: "'system:kube-controller-manager']", scenarios: ofGuard, apart: true, why: noGuard},

@@ -123,6 +123,17 @@ func TestWhoRelabelsInstances(t *testing.T) {
 	_, err = f.patch(somebody, pod, "", `{"metadata":{"annotations":{"shoal.dev/allow-disruption":"true"},"labels":{"shoal.dev/revision":"def"}}}`)
 	refused(t, err, apierrors.IsForbidden, words+v1alpha1.LabelRevision) // it was not there before
 
+	for _, annotation := range []string{v1alpha1.AnnotationConfiguration, v1alpha1.AnnotationRestartMaster} {
+		for _, sub := range []string{"", "status"} {
+			_, err := f.patch(somebody, pod, sub, `{"metadata":{"annotations":{"`+annotation+`":"x"}}}`)
+			refused(t, err, apierrors.IsForbidden, "only the ServiceAccount shoal-system/shoal-manager changes its annotation "+annotation)
+		}
+		if _, err := f.patch(manager, pod, "", `{"metadata":{"annotations":{"`+annotation+`":"x"}}}`); err != nil {
+			t.Errorf("the manager may not tell an agent: %v", err)
+		}
+		_, err := f.patch(somebody, pod, "", `{"metadata":{"annotations":{"`+annotation+`":null}}}`)
+		refused(t, err, apierrors.IsForbidden, "changes its annotation "+annotation)
+	}
 	for _, unhindered := range []string{
 		`{"metadata":{"labels":{"app":"other"},"annotations":{"shoal.dev/revision":"x"}}}`,
 		`{"metadata":{"finalizers":["example.com/f"]}}`, `{"metadata":{"finalizers":null}}`,
