@@ -91,6 +91,12 @@ func (x *index) speaksFor(v *view) {
 	}
 }
 
+// alone reports whether all pods of the group that wait are like those of the view.
+func (x *index) alone(v *view) bool {
+	k := x.known(v.group)
+	return len(k.places) == 1 && len(k.sizes) == 1 && k.sizes[v.room.Request().String()] > 0
+}
+
 func (x *index) unlist(v *view, number int) {
 	x.planned[number] = slices.DeleteFunc(x.planned[number], func(w *view) bool { return w == v })
 	if len(x.planned[number]) == 0 {

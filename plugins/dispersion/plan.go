@@ -199,7 +199,7 @@ func (x *index) planOf(v *view, tight bool, shard string, shards, replicas, rema
 	planned(kind, started)
 	v.plan, v.moves = p, v.moves[:0]
 	x.publish(v, replicas)
-	if k := x.known(v.group); len(k.places) == 1 && len(k.sizes) == 1 && k.sizes[v.room.Request().String()] > 0 {
+	if x.alone(v) {
 		x.speaksFor(v)
 	}
 	return p
