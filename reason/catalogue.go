@@ -1548,7 +1548,7 @@ func catalogue() []row {
 		{ConfigurationRefused, Entry{
 			Name:    "ConfigurationRefused",
 			Text:    "an engine did not take the configuration: no other one gets it",
-			Meaning: "The message has what the engine said. It runs as before, and its pod is given its former configuration again. Nothing else of the template is brought to anybody, and it is not tried again until the template asks for something else. An image that knows the parameter has to come first, in a change of its own.",
+			Meaning: "The message has what the engine said. It runs as before, and its pod is given its former configuration again; a pod that was made with it stays, and runs with what the engine took of it. Nothing else of the template is brought to anybody, and it is not tried again until the template asks for something else. An image that knows the parameter has to come first, in a change of its own.",
 			Advice:  "Put another value into spec.configuration, or the former one back: kubectl shoal rollout undo does it.",
 		}},
 		{ConfigurationInvalid, Entry{

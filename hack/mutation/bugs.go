@@ -19,27 +19,28 @@ type bug struct {
 }
 
 var (
-	ofDecide     = []string{"./instanceset/decide ^TestScenarios$"}
-	ofCommit     = []string{"./instanceset"}
-	ofDispersion = []string{"./plugins/dispersion ^(TestScenarios|TestTightGroupNeverDeadlocks)$"}
-	ofSwitchover = []string{"./switchover/decide"}
-	ofSlots      = []string{"./slots ^TestScenarios$"}
-	ofRoles      = []string{"./roles/decide"}
-	ofRoleWrites = []string{"./roles"}
-	ofAgent      = []string{"./agent"}
-	ofTLS        = []string{"./agent/mtls"}
-	ofProbe      = []string{"./agent/probe"}
-	ofSettings   = []string{"./agent/configuration"}
-	ofSigner     = []string{"./signer"}
-	ofOrders     = []string{"./roles/orders"}
-	ofReceive    = []string{"./roles/receive"}
-	ofRequests   = []string{"./roles/switchovers/decide"}
-	ofCarrying   = []string{"./roles/switchovers"}
-	ofHandover   = []string{"./roles/handover"}
-	ofUpdates    = []string{"./instanceset/decide"}
-	ofGrowth     = []string{"./instanceset/decide TestScenarios/grow"}
-	ofGuard      = []string{"./simulation/apiserver Instances"}
-	ofCommands   = []string{"./kubectlshoal TestScenarios/(diff|undo|rollout|history)"}
+	ofDecide         = []string{"./instanceset/decide ^TestScenarios$"}
+	ofCommit         = []string{"./instanceset"}
+	ofDispersion     = []string{"./plugins/dispersion ^(TestScenarios|TestTightGroupNeverDeadlocks)$"}
+	ofSwitchover     = []string{"./switchover/decide"}
+	ofSlots          = []string{"./slots ^TestScenarios$"}
+	ofRoles          = []string{"./roles/decide"}
+	ofRoleWrites     = []string{"./roles"}
+	ofAgent          = []string{"./agent"}
+	ofTLS            = []string{"./agent/mtls"}
+	ofProbe          = []string{"./agent/probe"}
+	ofSettings       = []string{"./agent/configuration"}
+	ofSigner         = []string{"./signer"}
+	ofOrders         = []string{"./roles/orders"}
+	ofReceive        = []string{"./roles/receive"}
+	ofRequests       = []string{"./roles/switchovers/decide"}
+	ofCarrying       = []string{"./roles/switchovers"}
+	ofHandover       = []string{"./roles/handover"}
+	ofUpdates        = []string{"./instanceset/decide"}
+	ofConfigurations = []string{"./instanceset/decide TestScenarios/configuration"}
+	ofGrowth         = []string{"./instanceset/decide TestScenarios/grow"}
+	ofGuard          = []string{"./simulation/apiserver Instances"}
+	ofCommands       = []string{"./kubectlshoal TestScenarios/(diff|undo|rollout|history)"}
 )
 
 const (
@@ -447,11 +448,11 @@ var bugs = []bug{
 	{name: "configuration-tried-by-a-master", file: "instanceset/decide/configuration.go", is: "if p.triesNot(i) && !trial.proven {", becomes: "if want == \"\" {", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "configuration-restarts-a-master", file: "instanceset/decide/configuration.go", is: "(!isParameter(d) || d.Restarts)", becomes: "!isParameter(d)", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "configuration-hands-over-for-nothing", file: "instanceset/decide/handover.go", is: " != v1alpha1.UpdateSwitchoverNone && !p.runsOn(i)\n", becomes: " != v1alpha1.UpdateSwitchoverNone\n", scenarios: ofUpdates, apart: true, why: noUpdates},
-	{name: "configuration-lets-any-agent-restart", file: "instanceset/decide/configuration.go", is: "if restarts(now) && p.leads(i) {", becomes: "if restarts(now) {", scenarios: ofUpdates, apart: true, why: noUpdates},
-	{name: "configuration-never-lets-an-agent-restart", file: "instanceset/decide/configuration.go", is: "if restarts(now) && p.leads(i) {", becomes: "if restarts(now) && p.leads(i) && i == nil {", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-lets-any-agent-restart", file: "instanceset/decide/configuration.go", is: "if restarts(now) && p.leads(i) && !p.runsOn(i) {", becomes: "if restarts(now) {", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-never-lets-an-agent-restart", file: "instanceset/decide/configuration.go", is: "if restarts(now) && p.leads(i) && !p.runsOn(i) {", becomes: "if restarts(now) && p.leads(i) && i == nil {", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "configuration-waits-at-a-master-for-ever", file: "instanceset/decide/update.go", is: "p.replicasLeft[p.shardOf(i)] && !i.pod.Unapplied", becomes: "p.replicasLeft[p.shardOf(i)]", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "configuration-refused-and-kept", file: "instanceset/decide/configuration.go", is: "case i.pod.stands(agent.StateRefused), i.pod.stands(agent.StateMaster):", becomes: "case i.pod.stands(agent.StateMaster):", scenarios: ofUpdates, apart: true, why: noUpdates},
-	{name: "configuration-refused-and-tried-again", file: "instanceset/decide/configuration.go", is: "p.refused, p.refusalStored = stored, true", becomes: "p.refusalStored = true", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-refused-and-tried-again", file: "instanceset/decide/configuration.go", is: "p.refused, p.refusalStored = p.Set.Status.RefusedConfiguration, true", becomes: "p.refusalStored = true", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "configuration-taken-back-unrecorded", file: "instanceset/decide/configuration.go", is: "if !p.refusalStored || i.pod.Target", becomes: "if i.pod.Target", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "configuration-refused-by-one-alone", file: "instanceset/decide/update.go", is: "if p.refused != nil {\n\t\tp.stopAt", becomes: "if p.refusalStored {\n\t\tp.stopAt", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "configuration-unknown-for-new-pods", file: "instanceset/decide/configuration.go", is: "len(unknown) > 0 {", becomes: "len(unknown) < 0 {", scenarios: ofUpdates, apart: true, why: noUpdates},
@@ -459,7 +460,11 @@ var bugs = []bug{
 	{name: "configuration-immutable-is-changed", file: "podspec/configuration.go", is: "\tcase class == agent.Immutable:\n", becomes: "\tcase class == \"\":\n", scenarios: []string{"./podspec Configurations", "./instanceset/decide ^TestScenarios$"}, apart: true, why: noUpdates},
 	{name: "configuration-arrives-with-an-image", file: "instanceset/decide/steps.go", is: "kind != ConfigurePod && !i.pod.Unapplied && ", becomes: "kind != ConfigurePod && (kind == ImagePod || !i.pod.Unapplied) && ", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "configuration-labelled-too-soon", file: "instanceset/decide/steps.go", is: " && kind != ConfigurePod && ", becomes: " && ", scenarios: ofUpdates, apart: true, why: noUpdates},
-	{name: "maxmemory-before-its-room", file: "instanceset/decide/steps.go", is: " && !raisesMemory(diffs)\n", becomes: "\n", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "refused-configuration-for-new-pods", file: "instanceset/decide/history.go", is: " || v.hasRefused() {", becomes: " {", scenarios: ofConfigurations, apart: true, why: noUpdates},
+	{name: "refused-by-a-pod-made-anew-unseen", file: "instanceset/decide/configuration.go", is: "if given || made {", becomes: "if given || made && i == nil {", scenarios: ofConfigurations, apart: true, why: noUpdates},
+	{name: "agents-word-of-a-restart-unheard", file: "instanceset/decide/configuration.go", is: "way.code == 0 && !i.pod.stands(agent.StateMaster) &&", becomes: "way.code == 0 &&", scenarios: ofConfigurations, apart: true, why: noUpdates},
+	{name: "anothers-room-for-maxmemory", file: "instanceset/decide/configuration.go", is: "d.Class == podspec.InPlaceResize && d.Container == podspec.EngineContainer(p.Set) &&", becomes: "d.Class == podspec.InPlaceResize &&", scenarios: []string{"./instanceset/decide MaxmemoryWaits"}, apart: true, why: noUpdates},
+	{name: "maxmemory-before-its-room", file: "instanceset/decide/steps.go", is: " && !p.raisesMemory(diffs)\n", becomes: "\n", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "memory-before-maxmemory", file: "instanceset/decide/configuration.go", is: "return has > 0 && has <= limit.Value()", becomes: "return has >= 0 && limit.Value() > 0", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "configuration-of-a-new-manager", file: "podspec/configuration.go", is: "case before == after && did == does:", becomes: "case before == after && !did && !does:", scenarios: []string{"./podspec LeavesConfigurationsAlone"}, apart: true, why: noUpdates},
 	{name: "configuration-by-an-old-report", file: "instanceset/reports.go", is: "heard && !at.Before(r.given.when(pod.UID)) {", becomes: "heard && !at.IsZero() {", scenarios: []string{"./instanceset ReportsOfAgents"}, apart: true, why: noUpdates},

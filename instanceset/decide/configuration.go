@@ -93,10 +93,11 @@ func restarts(all []podspec.Difference) bool {
 
 func isParameter(d podspec.Difference) bool { return d.Class == podspec.InPlaceConfiguration }
 
-// runsOn reports whether nothing that the update does to an instance stops its engine.
+// runsOn reports whether nothing that the update does to an instance stops its engine, as far as its agent has not said otherwise: what it has to
+// do follows from what the engine runs with, which may be more than templates differ in.
 func (p *planner) runsOn(i *instance) bool {
 	way := p.wayOf(i)
-	return way.code == 0 && p.inPlaceMode() != v1alpha1.InPlaceNever && !slices.ContainsFunc(way.diffs, func(d podspec.Difference) bool {
+	return way.code == 0 && !i.pod.stands(agent.StateMaster) && p.inPlaceMode() != v1alpha1.InPlaceNever && !slices.ContainsFunc(way.diffs, func(d podspec.Difference) bool {
 		return d.Class != podspec.InPlacePatch && (!isParameter(d) || d.Restarts)
 	})
 }
@@ -127,7 +128,7 @@ func (p *planner) trialOf(configuration string) trial {
 			if i.pod == nil || i.pod.Configuration != configuration {
 				continue
 			}
-			p.tried.proven = p.tried.proven || i.pod.runs(configuration) || i.pod.Target == "" && i.ready()
+			p.tried.proven = p.tried.proven || i.pod.runs(configuration) || i.pod.Target == "" && i.ready() && !i.pod.stands(agent.StateRefused)
 			p.tried.begun = p.tried.begun || i.online()
 		}
 	}
@@ -171,22 +172,34 @@ func (p *planner) restartsMaster(i *instance) move {
 // disturbed as it is.
 func (p *planner) allowRestart(i *instance, annotations map[string]string, now []podspec.Difference) (details []string) {
 	delete(annotations, v1alpha1.AnnotationRestartMaster)
-	if restarts(now) && p.leads(i) {
+	if restarts(now) && p.leads(i) && !p.runsOn(i) { // or nobody has asked whether it may
 		annotations[v1alpha1.AnnotationRestartMaster] = p.wantedConfiguration()
 		details = []string{"restart-master"}
 	}
 	return details
 }
 
-// readRefusal finds out whether an engine has refused the configuration.
+// hasRefused reports whether the status says that an engine has refused what the set asks for.
+func (v *view) hasRefused() bool {
+	stored := v.Set.Status.RefusedConfiguration
+	return stored != nil && slices.Contains(v.revisions, stored.UpdateRevision)
+}
+
+// readRefusal finds out whether an engine has refused the configuration: of a pod that was given it, or that was made with it while others
+// have yet to get it.
 func (p *planner) readRefusal() {
-	if stored := p.Set.Status.RefusedConfiguration; stored != nil && slices.Contains(p.revisions, stored.UpdateRevision) {
-		p.refused, p.refusalStored = stored, true
+	if p.hasRefused() {
+		p.refused, p.refusalStored = p.Set.Status.RefusedConfiguration, true
 		return
 	}
 	for n := range p.instances {
 		i := &p.instances[n]
-		if i.online() && i.pod != nil && i.pod.Target == p.revision(i) && p.awaited(i) && i.pod.stands(agent.StateRefused) {
+		if !i.online() || i.pod == nil || !i.pod.stands(agent.StateRefused) {
+			continue
+		}
+		given := i.pod.Target == p.revision(i) && p.awaited(i)
+		made := i.pod.Target == "" && i.pod.Revision == p.revision(i) && p.bases[i.template+1] != p.revision(i)
+		if given || made {
 			p.refused = &v1alpha1.RefusedConfiguration{UpdateRevision: p.revision(i), Ordinal: i.ordinal, Message: p.refusal(i)}
 			return
 		}
@@ -196,7 +209,11 @@ func (p *planner) readRefusal() {
 // refusal is what was refused, and what the engine said.
 func (p *planner) refusal(i *instance) string {
 	var asked []string
-	if was := p.asked(i.pod.Revision); was != nil {
+	before := i.pod.Revision
+	if before == p.revision(i) { // it was made with it
+		before = p.bases[i.template+1]
+	}
+	if was := p.asked(before); was != nil {
 		asked = podspec.ChangedParameters(was.Configuration, podspec.ConfigurationOf(p.Set))
 	}
 	said := i.pod.Reported.Problem
@@ -243,9 +260,17 @@ func (p *planner) takeBack(i *instance) {
 	if asked == nil || asked.Configuration == nil || i.pod.Live == nil {
 		return
 	}
+	former := podspec.ConfigurationRevision(asked.Configuration)
+	if former == i.pod.Configuration { // it is that one which was refused
+		return
+	}
 	after := i.pod.Live.DeepCopy()
 	set(&after.Annotations, v1alpha1.AnnotationConfiguration, podspec.EncodedConfiguration(asked.Configuration))
-	delete(after.Annotations, v1alpha1.AnnotationRestartMaster)
+	if after.Annotations[v1alpha1.AnnotationRestartMaster] == i.pod.Configuration { // who might try it as master may go back as one
+		after.Annotations[v1alpha1.AnnotationRestartMaster] = former
+	} else {
+		delete(after.Annotations, v1alpha1.AnnotationRestartMaster)
+	}
 	p.add(Change{
 		Kind: ConfigurePod, Ordinal: i.ordinal, Object: p.name(i.ordinal), Reason: reason.TakeBackConfiguration,
 		Words: p.because(reason.TakeBackConfiguration), UID: i.pod.UID, Before: i.pod.Live, After: after, Details: "configuration",
@@ -308,9 +333,9 @@ func (p *planner) fits(i *instance, d podspec.Difference, all []podspec.Differen
 	return has > 0 && has <= limit.Value()
 }
 
-// raisesMemory reports whether a container would get more memory: maxmemory follows it.
-func raisesMemory(all []podspec.Difference) bool {
+// raisesMemory reports whether the engine's container would get more memory: maxmemory follows it.
+func (p *planner) raisesMemory(all []podspec.Difference) bool {
 	return slices.ContainsFunc(all, func(d podspec.Difference) bool {
-		return d.Class == podspec.InPlaceResize && strings.HasSuffix(d.Path, ".limits["+string(corev1.ResourceMemory)+"]") && !d.LowersMemory()
+		return d.Class == podspec.InPlaceResize && d.Container == podspec.EngineContainer(p.Set) && strings.HasSuffix(d.Path, ".limits["+string(corev1.ResourceMemory)+"]") && !d.LowersMemory()
 	})
 }

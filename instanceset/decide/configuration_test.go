@@ -8,6 +8,7 @@ import (
 
 	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
 )
 
 // parseParameters reads name:value, with _ for a blank; none: there is no configuration.
@@ -52,4 +53,17 @@ func agentSays(t *testing.T, w *world, d *datadriven.TestData) string {
 		}
 	}
 	return "ok"
+}
+
+// maxmemory waits for the room that its engine gets, and for nobody else's.
+func TestMaxmemoryWaitsForTheRoomOfItsEngine(t *testing.T) {
+	p := &planner{view: newView(newWorld().snapshot())}
+	for container, want := range map[string]bool{podspec.EngineContainer(p.Set): true, "sidecar": false} {
+		d := podspec.Difference{
+			Path: "spec.containers[" + container + "].resources.limits[memory]", Container: container, Class: podspec.InPlaceResize, Before: "1Gi", After: "2Gi",
+		}
+		if got := p.raisesMemory([]podspec.Difference{d}); got != want {
+			t.Errorf("more memory for %s: %v, want %v", container, got, want)
+		}
+	}
 }

@@ -114,7 +114,7 @@ func (v *view) setBases() {
 // also when its pod has to be made anew: nobody has seen yet that the new template is any good.
 func (v *view) madeFrom(i *instance) string {
 	want, base := v.revision(i), v.bases[i.template+1]
-	if v.unfit[i.template+1] != "" { // nothing is made with that
+	if v.unfit[i.template+1] != "" || v.hasRefused() { // nothing is made with that
 		want = base
 	}
 	switch {
@@ -124,13 +124,21 @@ func (v *view) madeFrom(i *instance) string {
 		return base
 	case v.replacing()[i.ordinal] || !v.bootstrapped[i.ordinal]:
 		return want
-	case i.pod != nil && (i.pod.Revision == want || v.asked(i.pod.Revision) != nil): // it has ended
+	case i.pod != nil && v.canMake(i, i.pod.Revision): // it has ended
 		return i.pod.Revision
 	}
-	if had := v.had()[i.ordinal]; had == want || v.asked(had) != nil {
+	if had := v.had()[i.ordinal]; v.canMake(i, had) {
 		return had
 	}
 	return base
+}
+
+// canMake reports whether a pod of the instance can be made from a revision, and may be: what was refused is given to no other one.
+func (v *view) canMake(i *instance, revision string) bool {
+	if revision == v.revision(i) {
+		return !v.hasRefused()
+	}
+	return v.asked(revision) != nil
 }
 
 // heldBack reports whether the partition keeps the instance from being updated.

@@ -190,7 +190,7 @@ func (p *planner) inPlace(i *instance, way *path) move {
 	}
 	has := func(class podspec.Class) bool { return len(of(class)) > 0 }
 	disturbs := has(podspec.InPlaceConfiguration) || has(podspec.InPlaceImage) || has(podspec.InPlaceResize)
-	configures := has(podspec.InPlaceConfiguration) && !raisesMemory(diffs)
+	configures := has(podspec.InPlaceConfiguration) && !p.raisesMemory(diffs)
 	switch {
 	case has(podspec.Refused) || has(podspec.Recreate) && p.inPlaceMode() == v1alpha1.InPlaceOnly:
 		p.blockEach(i, diffs)
@@ -199,7 +199,9 @@ func (p *planner) inPlace(i *instance, way *path) move {
 		return p.recreate(i)
 	case p.takesMemory(i, diffs):
 		return p.waitForMemory(i)
-	case len(diffs) == 0 && (i.pod.Unsettled || i.pod.Unapplied):
+	case len(diffs) == 0 && i.pod.Unapplied:
+		return p.awaitAgent(i)
+	case len(diffs) == 0 && i.pod.Unsettled:
 		return move{}
 	case has(podspec.InPlacePatch), len(diffs) == 0, has(podspec.InPlaceResize) && !configures && !has(podspec.InPlaceImage) && i.pod.Target != p.revision(i):
 		return move{disturbs: disturbs, change: p.write(i, PatchPod, want, diffs, of(podspec.InPlacePatch), reason.UpdateMetadata)}

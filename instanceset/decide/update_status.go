@@ -108,7 +108,7 @@ func (p *planner) updatingCondition() metav1.Condition {
 	case len(u.blocked) > 0:
 		return condition(kind, false, p.blockedBy(), "nothing is written: %s", p.blocks())
 	case p.refused != nil && len(u.outdated) > 0:
-		return condition(kind, false, reason.ConfigurationRefused, "%s; %s runs as before: %s; kubectl shoal rollout undo %s puts the former back",
+		return condition(kind, false, reason.ConfigurationRefused, "%s; refused by %s: %s; kubectl shoal rollout undo %s puts the former back",
 			done, p.name(p.refused.Ordinal), p.refused.Message, p.Set.Name)
 	}
 	if ordinal, why := p.stopper(); ordinal >= 0 && !p.writing() {
