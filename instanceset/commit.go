@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -92,48 +92,50 @@ func merged(groups [][]decide.Change) [][]decide.Change {
 	return out
 }
 
-// writeInstances works on 1, 2, 4, ... instances at the same time, up to the number of workers, and on fewer again while
-// writes fail: an API server in trouble is not met by all workers at once.
+// writeInstances works on one instance, and on one more at the same time whenever one is done, up to the number of workers; each write that fails
+// halves that: an API server in trouble is not met by all workers at once. Nobody waits for the slowest of a batch. What became of them is told
+// in their order.
 func (w writing) writeInstances(ctx context.Context, instances [][]decide.Change) []outcome {
-	var done []outcome
-	size, failed := 1, 0
-	for len(instances) > 0 && failed < enoughFailures && ctx.Err() == nil {
-		batch := instances[:min(size, len(instances))]
-		instances = instances[len(batch):]
-		before := failed
-		for _, d := range w.writeBatch(ctx, batch) {
-			done = append(done, d)
-			if d.err != nil && !isLate(d.err) {
-				failed++
+	type result struct {
+		instance int
+		outcomes []outcome
+	}
+	results := make([][]outcome, len(instances))
+	finished := make(chan result)
+	next, busy, most, failed := 0, 0, 1, 0
+	for {
+		for ; busy < most && next < len(instances) && failed < enoughFailures && ctx.Err() == nil; next++ {
+			at := next
+			go func() { finished <- result{at, w.writeInstance(ctx, instances[at])} }()
+			busy++
+		}
+		if busy == 0 {
+			return slices.Concat(results...)
+		}
+		r := <-finished
+		busy--
+		results[r.instance] = r.outcomes
+		refused := 0
+		for _, o := range r.outcomes {
+			if o.err != nil && !isLate(o.err) {
+				refused++
 			}
 		}
-		if failed == before {
-			size = min(size*2, w.workers)
+		if failed += refused; refused == 0 {
+			most = min(most+1, w.workers)
 		} else {
-			size = max(size/2, 1)
+			most = max(most/2, 1)
 		}
 	}
-	return done
 }
 
-func (w writing) writeBatch(ctx context.Context, batch [][]decide.Change) []outcome {
-	results := make([][]outcome, len(batch))
-	var all sync.WaitGroup
-	for n, changes := range batch {
-		all.Go(func() {
-			for _, c := range changes {
-				err := w.write(ctx, c)
-				results[n] = append(results[n], outcome{c, err})
-				if err != nil && c.Kind != decide.GrowClaim {
-					return // what comes after rests on it
-				}
-			}
-		})
-	}
-	all.Wait()
-	var done []outcome
-	for _, r := range results {
-		done = append(done, r...)
+// writeInstance makes the changes of one instance, in their order.
+func (w writing) writeInstance(ctx context.Context, changes []decide.Change) (done []outcome) {
+	for _, c := range changes {
+		err := w.write(ctx, c)
+		if done = append(done, outcome{c, err}); err != nil && c.Kind != decide.GrowClaim {
+			break // what comes after rests on it
+		}
 	}
 	return done
 }
