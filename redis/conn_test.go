@@ -303,7 +303,7 @@ func TestShutdown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := conn.Shutdown(t.Context(), true); (err != nil) != want.fails || Answered(err) != want.refuses {
+		if err := conn.Shutdown(t.Context()); (err != nil) != want.fails || Answered(err) != want.refuses {
 			t.Errorf("%q: %v", answer, err)
 		}
 		_ = conn.Close()

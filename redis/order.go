@@ -48,16 +48,12 @@ func (c *Conn) SetMinReplicas(ctx context.Context, n int, lag time.Duration) err
 		"min-replicas-max-lag", strconv.Itoa(int(lag.Round(time.Second).Seconds())), "min-replicas-to-write", strconv.Itoa(n))
 }
 
-// Shutdown tells the server to end, and returns when it hangs up; it is bound by ctx and Access.IO. With save it writes its data set to
-// the disk before, and can go on where it was when it starts again; without, it writes only what its append-only file lacks yet. A
+// Shutdown tells the server to end, and returns when it hangs up; it is bound by ctx and Access.IO. It writes its data set to the disk
+// before, whatever it holds and is set to, and can go on where it was when it starts again (https://redis.io/docs/latest/commands/shutdown/). A
 // master waits for its replicas before, for as long as shutdown-timeout says. An error that Answered knows is a refusal, after which it
 // goes on. Whether it has ended after another one, or none, is seen from its RunID.
-func (c *Conn) Shutdown(ctx context.Context, save bool) error {
-	how := "NOSAVE"
-	if save {
-		how = "SAVE"
-	}
-	_, err := c.conn.Do(ctx, "SHUTDOWN", how).Result()
+func (c *Conn) Shutdown(ctx context.Context) error {
+	_, err := c.conn.Do(ctx, "SHUTDOWN", "SAVE").Result()
 	var slow net.Error
 	silent := ctx.Err() != nil || errors.As(err, &slow) && slow.Timeout()
 	if err == nil || !silent && !Answered(err) {

@@ -11,7 +11,7 @@ import (
 	"github.com/shoal-dev/shoal/redis"
 )
 
-// appendOnly is asked for beside what is wanted: with it, the data is on the disk already.
+// appendOnly is asked for beside what is wanted: an engine that has turned it off would start with what it was then.
 const appendOnly = "appendonly"
 
 // before writes the file of an engine that does not run: before its first start, or when it cannot start with the one that is there.
@@ -46,7 +46,7 @@ func (k *Keeper) apply(ctx context.Context, w wish) (touched bool, state, proble
 		return false, agent.StateApplying, "the engine is loading its data", nil
 	}
 	if change.restart {
-		if state, why := holds(running, w.allowed == w.Revision); why != "" {
+		if state, why := holds(running, w.allowed == w.Revision, w.Configuration, values); why != "" {
 			return false, state, why, nil
 		}
 	}
@@ -65,7 +65,7 @@ func (k *Keeper) apply(ctx context.Context, w wish) (touched bool, state, proble
 	if !change.restart {
 		return true, "", "", k.adopt()
 	}
-	return k.restart(ctx, running, values)
+	return k.restart(ctx, running)
 }
 
 const (
@@ -110,9 +110,12 @@ func (k *Keeper) set(ctx context.Context, set map[string]string) (why string, er
 	return differs(agent.NewConfiguration(asked), found), nil
 }
 
-// holds says what keeps an engine from being restarted, and what is told of it; "" if nothing does.
-func holds(s redis.State, allowed bool) (state, why string) {
+// holds says what keeps an engine with those values from being restarted with a configuration, and what is told of it; "" if nothing does.
+func holds(s redis.State, allowed bool, next agent.Configuration, values map[string]string) (state, why string) {
+	file, _ := next.Value(appendOnly)
 	switch {
+	case agent.SameValue(appendOnly, file, "yes") && values[appendOnly] != "yes": // of no interest to it is what SHUTDOWN writes
+		return agent.StateApplying, "it takes a restart, which reads the append-only file, and that was turned off: it lacks what was written since"
 	case s.Loading:
 		return agent.StateApplying, "it takes a restart, and the engine is loading its data"
 	case s.Kind == redis.Master && !allowed:
@@ -132,7 +135,7 @@ func holds(s redis.State, allowed bool) (state, why string) {
 }
 
 // restart has the next start of the engine read the trial, and ends this run.
-func (k *Keeper) restart(ctx context.Context, running redis.State, values map[string]string) (touched bool, state, problem string, err error) {
+func (k *Keeper) restart(ctx context.Context, running redis.State) (touched bool, state, problem string, err error) {
 	tried := *k.memory.Trial
 	tried.Restart = true
 	if err := k.remember(func(m *memory) { m.Trial = &tried }); err != nil {
@@ -141,7 +144,7 @@ func (k *Keeper) restart(ctx context.Context, running redis.State, values map[st
 	if err := k.render(tried.Configuration); err != nil {
 		return true, "", "", err
 	}
-	err = k.shutdown(ctx, running, values)
+	err = k.engine.Shutdown(ctx, running.RunID)
 	switch {
 	case errors.Is(err, redis.ErrOthers):
 		return true, agent.StateApplying, "somebody is handing over a master", k.drop(ctx)
@@ -150,12 +153,6 @@ func (k *Keeper) restart(ctx context.Context, running redis.State, values map[st
 	}
 	k.ordered, k.since = err == nil, k.now() // if nobody knows, it is told again
 	return true, agent.StateApplying, "the engine is restarting", nil
-}
-
-// shutdown ends this run. Where data is only in memory it is written to the disk before: a replica goes on from there, and a master
-// would come back without.
-func (k *Keeper) shutdown(ctx context.Context, running redis.State, values map[string]string) error {
-	return k.engine.Shutdown(ctx, running.RunID, running.Keys != 0 && values[appendOnly] != "yes")
 }
 
 // adopt: the engine runs with the trial, as was read back.

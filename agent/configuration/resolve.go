@@ -107,7 +107,7 @@ func (k *Keeper) goBack(ctx context.Context, w wish) (touched bool, state, probl
 	if told != "" && told != running.RunID || told == "" && !shows(bad, good, values) {
 		return true, agent.StateApplying, "", k.remember(func(m *memory) { m.Back = nil })
 	}
-	if state, why := holds(running, w.allowed == good.Revision || w.allowed == bad.Revision); why != "" {
+	if state, why := holds(running, w.allowed == good.Revision || w.allowed == bad.Revision, good, values); why != "" {
 		return false, state, why, nil
 	}
 	if k.now().Before(k.again) {
@@ -117,7 +117,7 @@ func (k *Keeper) goBack(ctx context.Context, w wish) (touched bool, state, probl
 	if err := k.remember(func(m *memory) { m.Back = &back{running.RunID} }); err != nil {
 		return false, "", "", err
 	}
-	if err := k.shutdown(ctx, running, values); err != nil && redis.Answered(err) {
+	if err := k.engine.Shutdown(ctx, running.RunID); err != nil && redis.Answered(err) {
 		return true, agent.StateApplying, "the engine refuses to end: " + err.Error(), nil
 	} else if errors.Is(err, redis.ErrOthers) {
 		return true, "", "", errors.Join(err, k.remember(func(m *memory) { m.Back = &back{} }))

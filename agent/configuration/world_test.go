@@ -146,7 +146,7 @@ func (s *server) Configure(_ context.Context, settings map[string]string) (map[s
 	return out, nil
 }
 
-func (s *server) Shutdown(_ context.Context, run string, save bool) error {
+func (s *server) Shutdown(_ context.Context, run string) error {
 	s.world.call()
 	if err := s.reached(); err != nil {
 		return err
@@ -154,12 +154,8 @@ func (s *server) Shutdown(_ context.Context, run string, save bool) error {
 	if s.state.RunID != run {
 		return nil
 	}
-	how := "NOSAVE"
-	if save {
-		how = "SAVE"
-	}
-	s.do("SHUTDOWN %s", how)
-	s.world.judge(save)
+	s.do("SHUTDOWN")
+	s.world.judge()
 	switch {
 	case s.stuck:
 		return said("ERR Errors trying to SHUTDOWN. Check logs.")
@@ -184,7 +180,7 @@ type world struct {
 	allowed string
 	// crash ends the agent at the n-th thing from now that it does; 0 never.
 	crash int
-	judge func(save bool) // of each SHUTDOWN
+	judge func() // of each SHUTDOWN
 }
 
 // crashed is what an agent that ends in the middle of something panics with.
@@ -216,7 +212,7 @@ func (s shelf) write(name string, text []byte) error {
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{TB: t, clock: time.Unix(0, 0), files: map[string]string{}, judge: func(bool) {}}
+	w := &world{TB: t, clock: time.Unix(0, 0), files: map[string]string{}, judge: func() {}}
 	w.server = &server{world: w, refuses: map[string]string{}, forced: map[string]string{}}
 	w.server.state = redis.State{Kind: redis.Replica, Master: "10.0.0.1:6379", LinkUp: true, Keys: 3}
 	w.boot()

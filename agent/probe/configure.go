@@ -47,12 +47,12 @@ func (r *Redis) Configure(ctx context.Context, settings map[string]string) (valu
 }
 
 // Shutdown ends the server of that run, see redis.Conn. Another run is left alone.
-func (r *Redis) Shutdown(ctx context.Context, run string, save bool) error {
+func (r *Redis) Shutdown(ctx context.Context, run string) error {
 	return r.alone(ctx, maxShutdown, func(quick context.Context, conn *redis.Conn) error {
 		if state, err := conn.State(quick); err != nil || state.RunID != run {
 			return err
 		}
-		return conn.Shutdown(ctx, save)
+		return conn.Shutdown(ctx)
 	})
 }
 

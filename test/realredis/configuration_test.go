@@ -260,23 +260,37 @@ func TestAgentConfigures(t *testing.T) {
 	}
 }
 
-// A master is restarted when the manager allows it for this configuration, and keeps what was never saved, or is in its append-only
-// file. While somebody hands over, nothing is done.
+// A master is restarted when the manager allows it for this configuration, and keeps what was never saved, is in its append-only file, or is
+// in one that its next start does not read. While somebody hands over, nothing is done.
 func TestAgentConfiguresAMaster(t *testing.T) {
-	for _, kept := range []agent.Parameter{with("save", ""), with("appendonly", "yes")} {
-		t.Run(kept.Name, func(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		kept    agent.Parameter
+		thisRun bool // its append-only file
+		from    string
+	}{
+		{"save", with("save", ""), false, "DB loaded from disk"},
+		{"appendonly", with("appendonly", "yes"), false, "DB loaded from base file"},
+		{"appendonly for this run", with("save", ""), true, "DB loaded from disk"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			configuresAMaster(t, kept)
+			configuresAMaster(t, c.kept, c.thisRun, c.from)
 		})
 	}
 }
 
-func configuresAMaster(t *testing.T, kept agent.Parameter) {
+func configuresAMaster(t *testing.T, kept agent.Parameter, thisRun bool, from string) {
 	c := newContainer(t, nil)
 	c.want(false, kept, with("tcp-backlog", "100"))
 	c.applied()
 	if err := c.client.Set(context.Background(), "key", "value", 0).Err(); err != nil {
 		t.Fatal(err)
+	}
+	if thisRun {
+		if err := c.client.ConfigSet(context.Background(), "appendonly", "yes").Err(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	c.want(false, kept, with("tcp-backlog", "200"), with("maxmemory", "64mb"))
 	c.agent.until("that it waits", func(r agent.Report) bool {
@@ -307,6 +321,9 @@ func configuresAMaster(t *testing.T, kept agent.Parameter) {
 	if value := c.client.Get(context.Background(), "key").Val(); value != "value" {
 		t.Errorf("after the restart the key is %q", value)
 	}
+	if log := c.log.String(); !strings.Contains(log, from) {
+		t.Errorf("after the restart it does not say %q: %s", from, log)
+	}
 	// Killed, it comes back with the same; and so does its agent.
 	c.kill()
 	if err := until(30*time.Second, func() bool { return c.started() == 3 }); err != nil {
@@ -314,6 +331,15 @@ func configuresAMaster(t *testing.T, kept agent.Parameter) {
 	}
 	if backlog, memory := c.get("tcp-backlog"), c.get("maxmemory"); backlog != "200" || memory != "67108864" {
 		t.Errorf("tcp-backlog %s, maxmemory %s", backlog, memory)
+	}
+	// What was deleted does not come back from the dump of before.
+	if err := c.client.Del(context.Background(), "key").Err(); err != nil {
+		t.Fatal(err)
+	}
+	c.want(true, kept, with("tcp-backlog", "300"), with("maxmemory", "64mb"))
+	c.applied()
+	if n, keys := c.started(), c.client.DBSize(context.Background()).Val(); n != 4 || keys != 0 {
+		t.Errorf("started %d times, and %d keys that were deleted are there", n, keys)
 	}
 }
 
