@@ -38,7 +38,7 @@ func (c *configurable) Configure(_ context.Context, settings map[string]string) 
 	return settings, nil
 }
 
-func (c *configurable) Shutdown(context.Context, string) error { return nil }
+func (c *configurable) Shutdown(context.Context, string, func(redis.State) error) error { return nil }
 
 // An engine may start when its file is there, and what becomes of a configuration is reported at once.
 func TestConfigurationsAreReported(t *testing.T) {

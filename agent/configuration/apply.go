@@ -45,9 +45,10 @@ func (k *Keeper) apply(ctx context.Context, w wish) (touched bool, state, proble
 	if running.Loading {
 		return false, agent.StateApplying, "the engine is loading its data", nil
 	}
+	may := func(s redis.State) *held { return holds(s, w.allowed == w.Revision, w.Configuration, values) }
 	if change.restart {
-		if state, why := holds(running, w.allowed == w.Revision, w.Configuration, values); why != "" {
-			return false, state, why, nil
+		if h := may(running); h != nil {
+			return false, h.state, h.why, nil
 		}
 	}
 	if err := k.remember(func(m *memory) {
@@ -65,7 +66,7 @@ func (k *Keeper) apply(ctx context.Context, w wish) (touched bool, state, proble
 	if !change.restart {
 		return true, "", "", k.adopt()
 	}
-	return k.restart(ctx, running)
+	return k.restart(ctx, running.RunID, may)
 }
 
 const (
@@ -110,8 +111,21 @@ func (k *Keeper) set(ctx context.Context, set map[string]string) (why string, er
 	return differs(agent.NewConfiguration(asked), found), nil
 }
 
-// holds says what keeps an engine with those values from being restarted with a configuration, and what is told of it; "" if nothing does.
-func holds(s redis.State, allowed bool, next agent.Configuration, values map[string]string) (state, why string) {
+// held is why an engine is not restarted as it is, and what is told of that.
+type held struct{ state, why string }
+
+func (h *held) Error() string { return h.why }
+
+// holds says what keeps an engine with those values from being restarted with a configuration; nil if nothing does.
+func holds(s redis.State, allowed bool, next agent.Configuration, values map[string]string) *held {
+	state, why := holding(s, allowed, next, values)
+	if why == "" {
+		return nil
+	}
+	return &held{state, why}
+}
+
+func holding(s redis.State, allowed bool, next agent.Configuration, values map[string]string) (state, why string) {
 	file, _ := next.Value(appendOnly)
 	switch {
 	case agent.SameValue(appendOnly, file, "yes") && values[appendOnly] != "yes": // of no interest to it is what SHUTDOWN writes
@@ -135,7 +149,7 @@ func holds(s redis.State, allowed bool, next agent.Configuration, values map[str
 }
 
 // restart has the next start of the engine read the trial, and ends this run.
-func (k *Keeper) restart(ctx context.Context, running redis.State) (touched bool, state, problem string, err error) {
+func (k *Keeper) restart(ctx context.Context, run string, may func(redis.State) *held) (touched bool, state, problem string, err error) {
 	tried := *k.memory.Trial
 	tried.Restart = true
 	if err := k.remember(func(m *memory) { m.Trial = &tried }); err != nil {
@@ -144,15 +158,28 @@ func (k *Keeper) restart(ctx context.Context, running redis.State) (touched bool
 	if err := k.render(tried.Configuration); err != nil {
 		return true, "", "", err
 	}
-	err = k.engine.Shutdown(ctx, running.RunID)
+	err = k.shutdown(ctx, run, may)
+	var meanwhile *held
 	switch {
 	case errors.Is(err, redis.ErrOthers):
 		return true, agent.StateApplying, "somebody is handing over a master", k.drop(ctx)
+	case errors.As(err, &meanwhile):
+		return true, meanwhile.state, meanwhile.why, k.drop(ctx)
 	case err != nil && redis.Answered(err):
 		return k.takeBack(ctx, "the engine refuses to end: "+err.Error())
 	}
 	k.ordered, k.since = err == nil, k.now() // if nobody knows, it is told again
 	return true, agent.StateApplying, "the engine is restarting", nil
+}
+
+// shutdown ends a run, if it may by what it is then.
+func (k *Keeper) shutdown(ctx context.Context, run string, may func(redis.State) *held) error {
+	return k.engine.Shutdown(ctx, run, func(s redis.State) error {
+		if h := may(s); h != nil {
+			return h
+		}
+		return nil
+	})
 }
 
 // adopt: the engine runs with the trial, as was read back.

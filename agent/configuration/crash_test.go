@@ -41,6 +41,7 @@ func TestAgentsThatEndInTheMiddle(t *testing.T) {
 			"trouble": func(t *rapid.T) {
 				s := h.server
 				s.state.LinkUp, s.state.Loading = rapid.Bool().Draw(t, "link"), rapid.Bool().Draw(t, "loading")
+				s.promoted = rapid.IntRange(0, 4).Draw(t, "promoted") == 0
 				s.others, s.stuck, s.broken, s.lost = rapid.Bool().Draw(t, "others"), rapid.Bool().Draw(t, "stuck"), rapid.Bool().Draw(t, "broken"), rapid.Bool().Draw(t, "lost")
 			},
 			"want": func(t *rapid.T) {
@@ -126,7 +127,7 @@ func (h *history) holds() {
 // calm lets the agent come to an end.
 func (h *history) calm() {
 	s := h.server
-	s.others, s.stuck, s.broken, s.lost = false, false, false, false
+	s.others, s.stuck, s.broken, s.lost, s.promoted = false, false, false, false, false
 	s.state.Kind, s.state.LinkUp, s.state.Loading = redis.Replica, true, false
 	for range 150 {
 		h.start()

@@ -21,8 +21,9 @@ type Engine interface {
 	Inspect(ctx context.Context, names ...string) (redis.State, map[string]string, error)
 	// Configure changes parameters while it runs, all or none, and reads them back.
 	Configure(ctx context.Context, settings map[string]string) (map[string]string, error)
-	// Shutdown ends the run, so that it is started again. It writes its data to the disk before.
-	Shutdown(ctx context.Context, run string) error
+	// Shutdown ends the run, so that it is started again. It writes its data to the disk before. may is asked last, with what the engine is
+	// by then; its error is returned, and nothing was done.
+	Shutdown(ctx context.Context, run string, may func(redis.State) error) error
 }
 
 // Keeper is who keeps the configuration of one engine. Step is not for concurrent use; Report and Ready are.

@@ -107,8 +107,11 @@ func (k *Keeper) goBack(ctx context.Context, w wish) (touched bool, state, probl
 	if told != "" && told != running.RunID || told == "" && !shows(bad, good, values) {
 		return true, agent.StateApplying, "", k.remember(func(m *memory) { m.Back = nil })
 	}
-	if state, why := holds(running, w.allowed == good.Revision || w.allowed == bad.Revision, good, values); why != "" {
-		return false, state, why, nil
+	may := func(s redis.State) *held {
+		return holds(s, w.allowed == good.Revision || w.allowed == bad.Revision, good, values)
+	}
+	if h := may(running); h != nil {
+		return false, h.state, h.why, nil
 	}
 	if k.now().Before(k.again) {
 		return false, agent.StateApplying, "the engine is to end, and has not yet", nil
@@ -117,10 +120,16 @@ func (k *Keeper) goBack(ctx context.Context, w wish) (touched bool, state, probl
 	if err := k.remember(func(m *memory) { m.Back = &back{running.RunID} }); err != nil {
 		return false, "", "", err
 	}
-	if err := k.engine.Shutdown(ctx, running.RunID); err != nil && redis.Answered(err) {
+	err = k.shutdown(ctx, running.RunID, may)
+	var meanwhile *held
+	switch {
+	case err != nil && redis.Answered(err):
 		return true, agent.StateApplying, "the engine refuses to end: " + err.Error(), nil
-	} else if errors.Is(err, redis.ErrOthers) {
+	case errors.Is(err, redis.ErrOthers):
 		return true, "", "", errors.Join(err, k.remember(func(m *memory) { m.Back = &back{} }))
+	case errors.As(err, &meanwhile):
+		k.again = time.Time{}
+		return true, meanwhile.state, meanwhile.why, k.remember(func(m *memory) { m.Back = &back{} })
 	}
 	return true, agent.StateApplying, "the engine is restarting", nil
 }

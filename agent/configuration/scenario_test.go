@@ -18,7 +18,7 @@ import (
 //	raw TEXT                the annotation has that text
 //	step [n]                n seconds pass, in each of which the agent does what is due; what it did, and what it reports if that is new
 //	start                   the kubelet starts Redis, if it does not run
-//	redis k=v ...           role=master|replica link=up|down keys=n follows=host:port loading|syncing|rewriting|others|stuck|deaf|broken|lost|late=on|off refuses=name:value
+//	redis k=v ...           role=master|replica link=up|down keys=n follows=host:port loading|syncing|rewriting|others|stuck|deaf|broken|lost|late|promoted=on|off refuses=name:value
 //	                        forced=name:value (its command line), stops (it ends by itself)
 //	set a=1                 somebody else changes a value of the Redis that runs
 //	pass 90s                time passes
@@ -126,6 +126,8 @@ func (s *server) becomes(what, value string) {
 		s.broken = on
 	case "late":
 		s.late = on
+	case "promoted":
+		s.promoted = on
 	case "lost":
 		s.lost = on
 	case "refuses":

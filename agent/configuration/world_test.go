@@ -32,6 +32,7 @@ type server struct {
 	// others hand over a master. stuck: it refuses to end. deaf: it does not end, and says nothing. Its answer to new values does
 	// not arrive, as broken after it has them, as lost before.
 	others, stuck, deaf, broken, lost bool
+	promoted                          bool              // it becomes a master while it is about to be told to end
 	late                              bool              // it runs, and does not answer yet
 	refuses                           map[string]string // values that it refuses, while it runs and in a file
 	forced                            map[string]string // what its command line has beside the file
@@ -146,13 +147,19 @@ func (s *server) Configure(_ context.Context, settings map[string]string) (map[s
 	return out, nil
 }
 
-func (s *server) Shutdown(_ context.Context, run string) error {
+func (s *server) Shutdown(_ context.Context, run string, may func(redis.State) error) error {
 	s.world.call()
 	if err := s.reached(); err != nil {
 		return err
 	}
 	if s.state.RunID != run {
 		return nil
+	}
+	if s.promoted {
+		s.state.Kind, s.promoted = redis.Master, false
+	}
+	if err := may(s.state); err != nil {
+		return err
 	}
 	s.do("SHUTDOWN")
 	s.world.judge()

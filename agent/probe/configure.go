@@ -46,10 +46,13 @@ func (r *Redis) Configure(ctx context.Context, settings map[string]string) (valu
 	return values, err
 }
 
-// Shutdown ends the server of that run, see redis.Conn. Another run is left alone.
-func (r *Redis) Shutdown(ctx context.Context, run string) error {
+// Shutdown ends the server of that run, see redis.Conn, unless may has an error for what it is now: it may have become a master since
+// anybody looked. Another run is left alone.
+func (r *Redis) Shutdown(ctx context.Context, run string, may func(redis.State) error) error {
 	return r.alone(ctx, maxShutdown, func(quick context.Context, conn *redis.Conn) error {
 		if state, err := conn.State(quick); err != nil || state.RunID != run {
+			return err
+		} else if err := may(state); err != nil {
 			return err
 		}
 		return conn.Shutdown(ctx)

@@ -318,6 +318,8 @@ var bugs = []bug{
 	{name: "agent-promotes-half-a-copy", file: "agent/probe/act.go", is: "if !master && (s.Syncing || s.Loading) {", becomes: "if false {", scenarios: ofProbe, apart: true, why: noCertificates},
 	// What an agent must not do to an engine that it configures.
 	{name: "settings-master-restarted", file: "agent/configuration/apply.go", is: "case s.Kind == redis.Master && !allowed:", becomes: "case s.Kind == redis.Master && s.RunID == \"\":", scenarios: ofSettings, onRedis: "^TestAgentConfiguresAMaster$", apart: true, why: noCertificates},
+	{name: "settings-promoted-meanwhile", file: "agent/probe/configure.go", is: "err := may(state); err != nil {", becomes: "err := may(state); err != nil && state.RunID == \"\" {", scenarios: []string{"./agent/probe ^TestShutdownAsksLast$"}, apart: true, why: noCertificates},
+	{name: "settings-seen-before", file: "agent/configuration/apply.go", is: "if h := may(s); h != nil {", becomes: "if h := may(s); h != nil && h.state == \"\" {", scenarios: ofSettings, apart: true, why: noCertificates},
 	{name: "settings-replica-out-of-sync", file: "agent/configuration/apply.go", is: "case !s.LinkUp:", becomes: "case false:", scenarios: ofSettings, apart: true, why: noCertificates},
 	{name: "settings-while-rewriting", file: "agent/configuration/apply.go", is: "case s.Rewriting:", becomes: "case false:", scenarios: ofSettings, apart: true, why: noCertificates},
 	{name: "settings-lost-with-a-restart", file: "redis/order.go", is: "\"SHUTDOWN\", \"SAVE\")", becomes: "\"SHUTDOWN\", \"NOSAVE\")", scenarios: []string{"./redis ^TestShutdown$"}, onRedis: "^TestAgentConfigures", apart: true, why: noCertificates},
