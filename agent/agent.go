@@ -233,6 +233,9 @@ func (a *Agent) next() agent.Report {
 	a.sequence++
 	r := a.complete(a.known, a.sequence)
 	r.Epoch = a.epoch()
+	if a.configured != (configured{}) { // what is known was looked at since
+		r.Revision, r.Configuration = a.configured.revision, a.configured.state
+	}
 	return r
 }
 

@@ -85,6 +85,46 @@ func TestConfigurationsAreReported(t *testing.T) {
 	w.counted(t, "shoal_agent_configurations_total", "refused")
 }
 
+// peeking does something while it is looked at.
+type peeking struct {
+	*engine
+	during func()
+}
+
+func (p *peeking) Look(ctx context.Context) (agent.Report, error) {
+	p.during()
+	return p.engine.Look(ctx)
+}
+
+// Whoever hears that the engine runs with a configuration hears what it has been since, and not what it was before.
+func TestConfigurationsAreReportedAfterALook(t *testing.T) {
+	folder := configuration.Folder{In: t.TempDir(), Out: t.TempDir()}
+	c := agent.NewConfiguration([]agent.Parameter{{Name: "hz", Value: "20"}})
+	if err := os.WriteFile(filepath.Join(folder.In, "configuration"), []byte(c.Encode()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	looks := &peeking{engine: &engine{}, during: func() {}}
+	looks.is(agent.Report{Role: agent.RoleReplica, LinkUp: true}, nil)
+	server := &configurable{}
+	a, err := New(Options{Engine: looks, Registry: prometheus.NewRegistry(), Configuration: configuration.New(folder, server, time.Minute)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.configure(t.Context())
+	server.values = map[string]string{"hz": "20"}
+	peeked := false
+	looks.during = func() {
+		peeked = true
+		if r := a.next(); r.Revision != "" {
+			t.Errorf("before a look: %+v", r)
+		}
+	}
+	a.configure(t.Context())
+	if r := a.next(); !peeked || r.Revision != c.Revision || !r.LinkUp {
+		t.Errorf("looked at: %t, %+v", peeked, r)
+	}
+}
+
 // Nothing is done to the engine while an action is.
 func TestConfigurationsWaitForActions(t *testing.T) {
 	folder := configuration.Folder{In: t.TempDir(), Out: t.TempDir()}

@@ -38,7 +38,7 @@ func (k *Keeper) apply(ctx context.Context, w wish) (touched bool, state, proble
 		return k.absent(w, err)
 	}
 	k.absentSince = time.Time{}
-	change, why := changeTo(w.Configuration, good, k.memory.runs() != "", values)
+	change, why := changeTo(w.Configuration, good, k.memory.proven(), values)
 	if why != "" {
 		return k.refuse(w.Configuration, why, nil)
 	}
@@ -64,7 +64,7 @@ func (k *Keeper) apply(ctx context.Context, w wish) (touched bool, state, proble
 		}
 	}
 	if !change.restart {
-		return true, "", "", k.adopt()
+		return true, "", "it was set, and the engine has yet to be in sync", k.adopt(k.memory.Settling)
 	}
 	return k.restart(ctx, running.RunID, may)
 }
@@ -183,13 +183,13 @@ func (k *Keeper) shutdown(ctx context.Context, run string, may func(redis.State)
 }
 
 // adopt: the engine runs with the trial, as was read back.
-func (k *Keeper) adopt() error {
+func (k *Keeper) adopt(s *settling) error {
 	tried := k.memory.Trial.Configuration
 	if err := k.render(tried); err != nil {
 		return err
 	}
 	k.ordered = false
-	return k.remember(func(m *memory) { *m = memory{Good: &tried} })
+	return k.remember(func(m *memory) { *m = memory{Good: &tried, Settling: s} })
 }
 
 // refuse remembers that a configuration cannot be. after says whether the engine may run with some of it.

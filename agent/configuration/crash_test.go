@@ -12,7 +12,7 @@ import (
 )
 
 // Whatever happens and wherever the agent ends in the middle: no master is restarted unasked, the file
-// never has what must not be in it, what is reported to run does run, and when things calm down the engine runs with what is wanted, or
+// never has what must not be in it, what is reported to run does run, and is back when it was restarted, and when things calm down the engine runs with what is wanted, or
 // that is refused, and it runs with what ran before.
 func TestAgentsThatEndInTheMiddle(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
@@ -30,7 +30,7 @@ func TestAgentsThatEndInTheMiddle(t *testing.T) {
 				h.crash = 0
 			},
 			"start": func(*rapid.T) { h.start() },
-			"stop":  func(*rapid.T) { h.server.up = false },
+			"stop":  func(*rapid.T) { h.server.up, h.ordered = false, false },
 			"boot":  func(*rapid.T) { h.boot() },
 			"pass": func(t *rapid.T) {
 				h.clock = h.clock.Add(rapid.SampledFrom([]time.Duration{time.Second, time.Minute, 2 * time.Minute}).Draw(t, "time"))
@@ -68,8 +68,11 @@ func TestAgentsThatEndInTheMiddle(t *testing.T) {
 type history struct {
 	*world
 	t *rapid.T
-	// began is the file that the run has started with.
+	// began is the file that the run has started with, and at the time of that.
 	began string
+	at    time.Time
+	// ordered: the agent has ended the run before this one, and nobody has heard of this one yet.
+	ordered bool
 }
 
 func (h *history) start() {
@@ -77,7 +80,7 @@ func (h *history) start() {
 		return
 	}
 	if h.server.start(); h.server.up {
-		h.began = h.files[engineFile]
+		h.began, h.at = h.files[engineFile], h.clock
 	}
 }
 
@@ -96,6 +99,7 @@ func (h *history) shutdown() {
 	if s.state.Kind == redis.Replica && (!s.state.LinkUp || s.state.Loading) {
 		h.t.Fatal("a replica is restarted that is not in sync")
 	}
+	h.ordered = !s.stuck
 }
 
 // holds is so at any time.
@@ -116,6 +120,11 @@ func (h *history) holds() {
 	good := h.keeper.memory.Good
 	if good == nil || good.Revision != revision {
 		h.t.Fatalf("%s is reported to run, and %+v does", revision, good)
+	}
+	if s := h.server.state; h.ordered && h.server.up {
+		if h.ordered = false; s.Loading || s.Kind == redis.Replica && !s.LinkUp && h.clock.Sub(h.at) < longSettling {
+			h.t.Fatalf("%s is reported to run, and its engine, which was restarted, is not back: %+v", revision, s)
+		}
 	}
 	if h.server.up {
 		if why := differs(*good, h.server.values); why != "" {

@@ -5,10 +5,11 @@
 //	                                                        │
 //	                                   what it remembers ◄──┴──► CONFIG SET, CONFIG GET, SHUTDOWN
 //
-// What counts as applied was read back from Redis. What Redis refuses, or does not come back with, is taken back: the file is again
-// that of the last configuration that it ran with, and the refused one is not tried again until another one is wanted. A master is
-// restarted only for a revision for which the manager has allowed it, nobody while data is being loaded or copied, and nothing at all is
-// done while somebody hands over a master. A start of Redis for any other reason finds the file as it was.
+// What counts as applied was read back from Redis, and after a restart Redis is back: its data is read, and a replica is in sync. What
+// Redis refuses, or does not come back with, is taken back: the file is again that of the last configuration that it ran with, and the
+// refused one is not tried again until another one is wanted. A master is restarted only for a revision for which the manager has allowed
+// it, nobody while data is being loaded or copied, and nothing at all is done while somebody hands over a master. A start of Redis for any
+// other reason finds the file as it was.
 //
 // It never chooses a value, and never corrects one that somebody else has changed while Redis runs: a switchover does.
 package configuration

@@ -39,8 +39,8 @@ type Keeper struct {
 	since   time.Time
 	ordered bool
 	again   time.Time // when an engine that refuses to end is told again
-	// absentSince is since when nobody listens.
-	absentSince time.Time
+	// absentSince is since when nobody listens, and settlingSince since when an engine that has started is waited for.
+	absentSince, settlingSince time.Time
 
 	mu       sync.Mutex // of what is told:
 	revision string
@@ -106,7 +106,7 @@ func (k *Keeper) Due(ctx context.Context) bool {
 		return true
 	}
 	m, w := k.memory, k.wish()
-	if m.Good == nil || m.Trial != nil || m.Back != nil {
+	if m.Good == nil || m.Trial != nil || m.Back != nil || m.Settling != nil {
 		return true
 	}
 	if w.refused != "" {
@@ -147,7 +147,7 @@ func (k *Keeper) Step(ctx context.Context) (touched bool) {
 		k.tell(ctx, w, agent.StateApplying, err.Error())
 	case w.refused != "":
 		k.tell(ctx, w, agent.StateRefused, w.refused)
-	case state == "" && k.memory.runs() != w.Revision: // another one is wanted by now
+	case state == "" && k.memory.runs() != w.Revision: // another one is wanted by now, or nobody may hear of it yet
 		k.tell(ctx, w, agent.StateApplying, problem)
 	default:
 		k.tell(ctx, w, state, problem)
@@ -167,6 +167,8 @@ func (k *Keeper) towards(ctx context.Context, w wish) (touched bool, state, prob
 		return k.before(w)
 	case m.Back != nil:
 		return k.goBack(ctx, w)
+	case m.Settling != nil && (w.refused != "" || w.Revision == m.Good.Revision): // another one may be the cure
+		return k.settle(ctx)
 	case w.refused != "":
 		return false, agent.StateRefused, w.refused, nil
 	case w.Revision != m.Good.Revision:

@@ -17,6 +17,8 @@ type memory struct {
 	Refused *refusal `json:"refused,omitempty"`
 	// Back: the engine may run with values of Refused, and the file is that of Good.
 	Back *back `json:"back,omitempty"`
+	// Settling: the engine has started with Good, and nobody has heard of that yet.
+	Settling *settling `json:"settling,omitempty"`
 }
 
 type trial struct {
@@ -36,9 +38,18 @@ type refusal struct {
 	Problem string `json:"problem"`
 }
 
-// back: Run was told to end; "" if it is not known yet whether it has to.
+// inSync: a run before, which was told to end, was in sync with its master, or a master.
+func (t *trial) inSync() bool { return t.Run != "" && t.Restart }
+
+// back: Run was told to end; "" if it is not known yet whether it has to. InSync: it or a run before was told, and was in sync, or a master.
 type back struct {
-	Run string `json:"run,omitempty"`
+	Run    string `json:"run,omitempty"`
+	InSync bool   `json:"inSync,omitempty"`
+}
+
+// settling: InSync as of back.
+type settling struct {
+	InSync bool `json:"inSync,omitempty"`
 }
 
 // file is what the engine reads at its next start, nil if nothing was rendered yet.
@@ -49,12 +60,17 @@ func (m memory) file() *agent.Configuration {
 	return m.Good
 }
 
-// runs is the revision that the engine is known to run with.
+// runs is the revision that the engine is known to run with, and that others may hear of.
 func (m memory) runs() string {
-	if m.Good == nil || m.Trial != nil || m.Back != nil || m.Refused != nil && m.Refused.Revision == m.Good.Revision {
+	if !m.proven() || m.Settling != nil {
 		return ""
 	}
 	return m.Good.Revision
+}
+
+// proven: the engine has run with Good, as was read back, and with nothing else since.
+func (m memory) proven() bool {
+	return m.Good != nil && m.Trial == nil && m.Back == nil && (m.Refused == nil || m.Refused.Revision != m.Good.Revision)
 }
 
 func recalled(text []byte) (m memory, err error) {

@@ -32,10 +32,14 @@ func (k *Keeper) resolve(ctx context.Context, w wish) (touched bool, state, prob
 		if err := k.render(*before); err != nil {
 			return false, "", "", err
 		}
-		err := k.remember(func(m *memory) { *m = memory{Good: before} })
+		err := k.remember(func(m *memory) { *m = memory{Good: before, Settling: k.settling(running, false)} })
 		return false, agent.StateApplying, "the engine has started with the file of before", err
 	case why == "":
-		return true, "", "", k.adopt()
+		begins := k.settling(running, tried.inSync())
+		if begins != nil {
+			state, problem = agent.StateApplying, lacks(running)
+		}
+		return true, state, problem, k.adopt(begins)
 	case !tried.Restart: // it has started anew for another reason, with the file of before
 		err := k.remember(func(m *memory) { m.Trial = nil })
 		return false, agent.StateApplying, "the engine has started anew", err
@@ -46,7 +50,7 @@ func (k *Keeper) resolve(ctx context.Context, w wish) (touched bool, state, prob
 		}
 		return false, agent.StateRefused, agent.Clip(why), nil
 	}
-	return k.refuse(tried.Configuration, why, &back{})
+	return k.refuse(tried.Configuration, why, &back{InSync: tried.inSync()})
 }
 
 // silent: the engine does not answer. One that did not run when its file was written may take as long as it likes: it may wait for its
@@ -70,14 +74,14 @@ func (k *Keeper) silent(w wish, err error) (bool, string, string, error) {
 		return false, agent.StateApplying, "the engine is restarting", nil
 	}
 	k.since = time.Time{}
-	return k.refuse(tried.Configuration, fmt.Sprintf("the engine was not back with it within %s, see its log: %v", k.within, err), &back{})
+	return k.refuse(tried.Configuration, fmt.Sprintf("the engine was not back with it within %s, see its log: %v", k.within, err), &back{InSync: true})
 }
 
 // sameRun: the engine has not ended. Either it is about to, or something has failed between one thing and the next.
 func (k *Keeper) sameRun(ctx context.Context, w wish, applied bool) (touched bool, state, problem string, err error) {
 	if tried := k.memory.Trial; applied && !tried.Restart && tried.Revision == w.Revision {
 		k.since = time.Time{}
-		return true, "", "", k.adopt()
+		return true, "", "it was set, and the engine has yet to be in sync", k.adopt(k.memory.Settling)
 	}
 	switch waiting := k.now().Sub(k.since) < k.within; {
 	case k.ordered && waiting:
@@ -105,7 +109,7 @@ func (k *Keeper) goBack(ctx context.Context, w wish) (touched bool, state, probl
 	}
 	told := k.memory.Back.Run
 	if told != "" && told != running.RunID || told == "" && !shows(bad, good, values) {
-		return true, agent.StateApplying, "", k.remember(func(m *memory) { m.Back = nil })
+		return true, agent.StateApplying, "", k.remember(func(m *memory) { m.Back, m.Settling = nil, k.settling(running, m.Back.InSync) })
 	}
 	may := func(s redis.State) *held {
 		return holds(s, w.allowed == good.Revision || w.allowed == bad.Revision, good, values)
@@ -117,7 +121,7 @@ func (k *Keeper) goBack(ctx context.Context, w wish) (touched bool, state, probl
 		return false, agent.StateApplying, "the engine is to end, and has not yet", nil
 	}
 	k.again = k.now().Add(tellAgain)
-	if err := k.remember(func(m *memory) { m.Back = &back{running.RunID} }); err != nil {
+	if err := k.remember(func(m *memory) { m.Back = &back{running.RunID, true} }); err != nil {
 		return false, "", "", err
 	}
 	err = k.shutdown(ctx, running.RunID, may)
@@ -126,10 +130,10 @@ func (k *Keeper) goBack(ctx context.Context, w wish) (touched bool, state, probl
 	case err != nil && redis.Answered(err):
 		return true, agent.StateApplying, "the engine refuses to end: " + err.Error(), nil
 	case errors.Is(err, redis.ErrOthers):
-		return true, "", "", errors.Join(err, k.remember(func(m *memory) { m.Back = &back{} }))
+		return true, "", "", errors.Join(err, k.remember(func(m *memory) { m.Back = &back{InSync: true} }))
 	case errors.As(err, &meanwhile):
 		k.again = time.Time{}
-		return true, meanwhile.state, meanwhile.why, k.remember(func(m *memory) { m.Back = &back{} })
+		return true, meanwhile.state, meanwhile.why, k.remember(func(m *memory) { m.Back = &back{InSync: true} })
 	}
 	return true, agent.StateApplying, "the engine is restarting", nil
 }

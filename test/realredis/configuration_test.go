@@ -221,7 +221,9 @@ func TestAgentConfigures(t *testing.T) {
 	// By a restart, of a replica that saves nothing by itself: it asks its master for what it lacks alone. A parameter is taken away, too.
 	full := s.stat("sync_full")
 	c.want(false, append(base, with("maxmemory", "48mb"), with("tcp-backlog", "200"))...)
-	c.inSync(c.applied())
+	if r := c.applied(); !inSync(r) || r.Loading {
+		t.Errorf("it is reported to run before it is back: %+v", r)
+	}
 	if n := c.started(); n != 2 || c.get("tcp-backlog") != "200" || c.get("maxmemory") != "50331648" || !strings.Contains(c.get("client-output-buffer-limit"), "slave 268435456") {
 		t.Errorf("started %d times, tcp-backlog %s, maxmemory %s, %s", n, c.get("tcp-backlog"), c.get("maxmemory"), c.get("client-output-buffer-limit"))
 	}
