@@ -113,6 +113,8 @@ var pinned = map[int64]string{
 	3000114: "the manager: an update that waited for a claim that a person had deleted did not say so",
 	3000126: "the checker: an instance that an update had disturbed, and that was back, counted when something else took it away later",
 	3000045: "the manager: after an image that never came, the next one waited for the container that had run before to stop",
+
+	4000270: "switchover: To was to take writes without From, which was silent; then From was back and To silent, and both took writes",
 }
 
 func TestPinnedSeeds(t *testing.T) {

@@ -328,7 +328,7 @@ func (p *planner) finish() Step {
 		return Step{Do: Unpause, Instance: p.from.Name, Text: "its clients learn that it is a replica"}
 	}
 	if p.from.LinkUp && x.Fence != p.configured {
-		return Step{Do: SetFence, Instance: x.Name, Fence: p.configured, Text: p.from.Name + " follows it"}
+		return p.lower(x, p.from.Name+" follows it")
 	}
 	if step, ok := p.gather(x); ok {
 		return step
@@ -410,7 +410,7 @@ func (p *planner) carryOn(to *Instance) (Step, bool) {
 	case to.Followers == 0 && (!all || p.Static): // most Sentinels name it: without them nobody could keep From from being made master again
 		return Step{}, false
 	case to.Fence != p.configured:
-		return Step{Do: SetFence, Instance: to.Name, Fence: p.configured, Text: "Sentinels name it, and " + p.from.Name + " is gone"}, true
+		return p.lower(to, "Sentinels name it, and "+p.from.Name+" is gone"), true
 	}
 	return p.handedOver(to, reason.HandedOverInPart, silent(p.from)), true
 }
@@ -418,4 +418,9 @@ func (p *planner) carryOn(to *Instance) (Step, bool) {
 // raise has the one that takes over take no writes before somebody follows it.
 func (p *planner) raise(to *Instance) Step {
 	return Step{Do: SetFence, Instance: to.Name, Target: to.Name, Fence: p.fence(), Text: "it takes no writes before somebody follows it"}
+}
+
+// lower has the one that has taken over take writes alone, as far as the configuration lets it.
+func (p *planner) lower(x *Instance, text string) Step {
+	return Step{Do: SetFence, Instance: x.Name, Fence: p.configured, Opens: true, Text: text}
 }

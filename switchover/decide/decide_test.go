@@ -355,6 +355,43 @@ func TestWhoTookWrites(t *testing.T) {
 	}
 }
 
+// From was silent for a moment, Sentinels name r-1, and its fence was taken off. From is back, and now r-1 is silent: nobody has
+// seen it without its fence, and whether it has heard of that or will, nobody knows. From stays what it is.
+func TestWhoWasOpenedMayHaveTakenWrites(t *testing.T) {
+	for _, trouble := range []string{"", "no answer"} {
+		s := with(gone(promoted()).name(3, "r-1", 7), func(s *Snapshot) {
+			s.Memory.Told, s.Instances[2] = []Told{{"r-1", 7}}, Instance{Name: "r-2", Addr: "r-2:1"}
+		})
+		m := s.Memory.Seen(s)
+		s.Memory = m
+		step := Decide(s)
+		if step.Do != SetFence || step.Instance != "r-1" || step.Fence != open {
+			t.Fatalf("%+v", step)
+		}
+		back := held().name(3, "r-1", 7)
+		back.Instances[1] = Instance{Name: "r-1", Addr: "r-1:1"}
+		m = m.After(step, back.Now, 0, trouble)
+		for _, when := range []struct {
+			after time.Duration
+			want  Action
+		}{{400 * time.Millisecond, Wait}, {5 * time.Second, Wait}, {11 * time.Second, End}} {
+			back = back.after(when.after)
+			back.Memory = m.Seen(back)
+			if got := Decide(back); got.Do != when.want || got.Do == End && got.Result != Undecided {
+				t.Errorf("trouble %q, after %s: %+v", trouble, when.after, got)
+			}
+			m = back.Memory
+		}
+		r1 := promoted().Instances[1] // it answers again, and has never heard of it
+		back.Instances[1] = r1
+		back = back.after(12 * time.Second)
+		back.Memory = m.Seen(back)
+		if got := Decide(back); got.Do != Follow || got.Instance != "r-0" || got.Master != "r-1" {
+			t.Errorf("trouble %q, it is back: %+v", trouble, got)
+		}
+	}
+}
+
 // What From had is remembered from the last look at it, if it followed nobody; and not if it may be master again.
 func TestWhatFromHad(t *testing.T) {
 	m := Memory{}.Seen(held())

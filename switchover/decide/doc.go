@@ -16,7 +16,8 @@
 //
 // Two instances never take writes at the same time. From takes none from step 4 on, and To none before step 7, because of its
 // fence; To is given its first follower only while From is seen to follow nobody, and From is made master again only while
-// nobody was told to follow To. So it does not matter whether To has heard an order that nobody knows the fate of.
+// nobody was told to follow To, and To was not told to take its fence off. So it does not matter whether To has heard an order
+// that nobody knows the fate of.
 // No write is lost: after step 4 nothing is added to From, and To is promoted only with all of it.
 //
 // If From dies after it was seen to follow nobody, steps 5 to 8 are done without it: To had everything, and Sentinels that were

@@ -74,7 +74,7 @@ func (w *world) restarts() {
 			w.note(s)
 		}
 	}
-	if s := w.servers[w.IntN(3)]; w.restart && down < 0 && w.IntN(60) == 0 {
+	if s := w.servers[w.IntN(len(w.servers))]; w.restart && down < 0 && w.IntN(60) == 0 {
 		w.kill(s)
 	}
 }

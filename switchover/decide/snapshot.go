@@ -143,7 +143,8 @@ type Memory struct {
 	StoppedAt time.Time
 	// Left is what From had when it was last seen, if it followed nobody then and nobody has tried to make it master since.
 	Left Left
-	// Written is another master that may have taken writes, as it was seen without its fence or with a replica, "" if none was.
+	// Written is another master that may have taken writes, "" if there is none: its fence was to be taken off, whether anybody
+	// heard that it was or not, or it was seen without it or with a replica.
 	Written string
 	// GivenUp is why the way goes back, and Why says it with numbers.
 	GivenUp reason.Code
@@ -212,6 +213,8 @@ func (m Memory) After(s Step, begun time.Time, epoch uint64, trouble string) Mem
 		m.Told = append(slices.Clip(m.Told), Told{s.Instance, m.Epoch})
 	case s.Do == Return:
 		m.Left = Left{}
+	case s.Opens:
+		m.Written = s.Instance
 	case s.Do == Unpause && !failed:
 		m.Unpaused = true
 	case s.Do == Elect && !failed:

@@ -52,8 +52,10 @@ type Step struct {
 	// Instance and Master are names of instances; Target is the one that takes over.
 	Instance, Master, Target string
 	Fence                    Fence
-	Long                     time.Duration
-	Result                   Result
+	// Opens: with this Fence a master beside From takes writes, also if nobody hears that it was set.
+	Opens  bool
+	Long   time.Duration
+	Result Result
 	// Fenced: the new master takes writes only while a replica follows it, and that may be From alone.
 	Fenced bool
 	// Code is how it ended, or why the way goes back.

@@ -40,7 +40,7 @@ type sentinel struct {
 	promoted     string // whom it has promoted in that
 }
 
-// world is three servers and three Sentinels. Chance is all from one seed.
+// world is a master with its replicas, and three Sentinels. Chance is all from one seed.
 type world struct {
 	*rand.Rand
 	now       time.Time
@@ -59,14 +59,16 @@ type world struct {
 	wrong      string
 }
 
-func newWorld(seed uint64) *world {
+func newWorld(seed uint64, replicas int) *world {
 	w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), now: time.Unix(0, 0), histories: 1}
-	w.restart = w.IntN(3) == 0
+	w.restart = w.IntN(3) == 0 && replicas > 1 // of two that are killed, each may wait for the other, and for a person
 	if w.failsOver = w.restart || w.IntN(2) == 0; w.IntN(2) == 0 {
 		w.configured = Fence{1, 10 * time.Second}
 	}
-	for n := range 3 {
+	for n := range 1 + replicas {
 		w.servers = append(w.servers, &server{name: strconv.Itoa(n), of: "0", history: 1, former: -1, formerEnd: -1, linked: true, fence: w.configured})
+	}
+	for range 3 {
 		w.sentinels = append(w.sentinels, &sentinel{master: "0"})
 	}
 	w.servers[0].master, w.servers[0].of, w.servers[0].linked, w.servers[0].marked = true, "", false, true
@@ -126,7 +128,7 @@ func (w *world) pass() {
 			w.follow(s)
 		}
 	}
-	if s := w.servers[w.IntN(3)]; w.IntN(10) == 0 && !s.frozen && !s.down {
+	if s := w.servers[w.IntN(len(w.servers))]; w.IntN(10) == 0 && !s.frozen && !s.down {
 		w.convert(s)
 	}
 	w.restarts()
@@ -270,7 +272,7 @@ func (w *world) disturb() {
 			s.cut = !s.cut && w.IntN(3) > 0
 		}
 	}
-	if to := w.servers[1+w.IntN(2)]; w.IntN(12) == 0 {
+	if to := w.servers[1+w.IntN(len(w.servers)-1)]; w.IntN(12) == 0 {
 		to.frozen = !to.frozen
 	}
 	if from := w.servers[0]; w.failsOver && w.IntN(12) == 0 {
@@ -324,8 +326,8 @@ func (w *world) run(r Request, calm bool) Step {
 }
 
 // play kills runs in all kinds of trouble, and then lets one finish in peace.
-func play(seed uint64) *world {
-	w := newWorld(seed)
+func play(seed uint64, replicas int) *world {
+	w := newWorld(seed, replicas)
 	r := Request{From: "0", Configured: &w.configured}
 	if w.IntN(2) == 0 {
 		r.To = "1"
@@ -400,12 +402,17 @@ func (w *world) judge(last Step) {
 // TestWhateverHappens plays seeds in which runs are killed between any two steps, orders and answers are lost or late, and
 // servers and Sentinels stop and come back.
 func TestWhateverHappens(t *testing.T) {
+	t.Run("two replicas", func(t *testing.T) { whateverHappens(t, 4000, 2) })
+	t.Run("one replica", func(t *testing.T) { whateverHappens(t, 4000, 1) })
+}
+
+func whateverHappens(t *testing.T, seeds uint64, replicas int) {
 	failovers, kills := 0, 0
 	defer func() {
 		t.Logf("Sentinels promoted somebody of themselves %d times, and %d servers were killed", failovers, kills)
 	}()
-	for seed := range uint64(4000) {
-		w := play(seed)
+	for seed := range seeds {
+		w := play(seed, replicas)
 		failovers, kills = failovers+w.failovers, kills+w.kills
 		if w.wrong != "" {
 			t.Errorf("seed %d: %s", seed, w.wrong)
@@ -424,7 +431,7 @@ func TestWhateverHappens(t *testing.T) {
 func TestSteps(t *testing.T) {
 	want := []Action{SetFence, Pause, Elect, Demote, Promote, Tell, Follow, Unpause}
 	for seed := range uint64(50) {
-		w := newWorld(seed)
+		w := newWorld(seed, 2)
 		w.servers[0].log = []int{-1, -2, -3}
 		w.configured, w.failsOver, w.restart = Fence{}, false, false
 		for _, s := range w.servers {

@@ -177,6 +177,58 @@ func masterDies(t *testing.T, at decide.Action, servers int) (gap time.Duration,
 	return gap, true
 }
 
+// TestOpenedUnheard: From does not answer for a moment when Sentinels were told of To, so To is to take writes without it. It hears
+// that, and from then on it is To that does not answer, while From does. Nobody has seen To without its fence; yet it takes writes, and
+// From is not made master again beside it.
+func TestOpenedUnheard(t *testing.T) {
+	t.Parallel()
+	done := false
+	for try := 1; try <= 5 && !done && !t.Failed(); try++ {
+		t.Run(fmt.Sprint("try ", try), func(t *testing.T) { done = openedUnheard(t) })
+	}
+	if !done && !t.Failed() {
+		t.Error("each was given up before the fence was taken off")
+	}
+}
+
+// openedUnheard is false if it was given up before that, as is right on a machine that does much else.
+func openedUnheard(t *testing.T) bool {
+	s := newShard(t, shape{servers: 2, sentinels: 3, downAfter: downAfter})
+	writers, w := s.write(2), s.witness()
+	atLeast(t, writers, 50)
+	request, silent, opened := s.wanted(0), false, false
+	request.To, s.io = name(1), 500*time.Millisecond
+	end := s.handOver(request, func(step decide.Step) {
+		switch {
+		case step.Do == decide.Tell && !silent:
+			silent = true
+			s.fronts[0].set(executor, answer, fault{frozen: true})
+		case step.Opens && !opened:
+			opened = true
+			s.fronts[0].heal()
+			s.fronts[1].set(executor, answer, fault{frozen: true})
+		case step.Do == decide.Return:
+			t.Errorf("the way goes back: %+v", step)
+		}
+	})
+	if !opened {
+		s.fronts[0].heal()
+		writers.end()
+		w.end()
+		return false
+	}
+	if end.Result != decide.Undecided {
+		t.Errorf("it ends with %+v", end)
+	}
+	s.fronts[1].heal()
+	s.handsOver(request)
+	s.settled(1)
+	s.named(1)
+	goesOn(t, writers)
+	s.checked(writers, w, 1, []int{0, 1})
+	return true
+}
+
 // TestRestarted kills the one that hands over, the one that takes over or another, just before a step, and starts it again soon
 // after, as a kubelet does. Whoever hands over lives, and knows nothing of it.
 func TestRestarted(t *testing.T) {
