@@ -143,6 +143,10 @@ var looks = []struct {
 	{"a stray that they do not name", with(follows(), func(s *Snapshot) {
 		s.Instances[2] = Instance{Name: "r-2", Addr: "r-2:1", Reachable: true, Master: true, History: "c", Former: "b", FormerEnd: 50, Offset: 60, Fence: closed}
 	}), Step{Do: Follow, Instance: "r-2"}},
+	{"a stray, and a Sentinel is away", with(follows(), func(s *Snapshot) {
+		s.Instances[2] = Instance{Name: "r-2", Addr: "r-2:1", Reachable: true, Master: true, History: "c", Former: "b", FormerEnd: 50, Offset: 60, Fence: closed}
+		s.Sentinels[2] = Sentinel{Addr: "s-2"}
+	}), Step{Do: Wait}},
 	{"From follows, and Sentinels name a third", follows().name(3, "r-2", 8), Step{Do: Wait}},
 	{"From follows, and they still name a third", follows().name(3, "r-2", 8).after(15 * time.Second), ended(Undecided, reason.AnotherMaster)},
 	{"held, and Sentinels name a third", held().name(3, "r-2", 8), Step{Do: Wait}},

@@ -221,6 +221,8 @@ func (p *planner) stray(x, master *Instance) Step {
 	switch {
 	case !p.harmless(x) || p.expired() || p.overruled(p.from, master) != "":
 		return end(Undecided, reason.TwoMasters, master.Name+" and "+x.Name)
+	case !p.allSentinels(): // one that does not answer may have promoted it, and it may have taken writes before it had the fence on
+		return Step{Do: Wait, Text: "for all Sentinels: one may have promoted " + x.Name}
 	case !contained:
 		return Step{Do: Wait, Text: "for Sentinel to make a replica of " + x.Name}
 	}
