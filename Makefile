@@ -147,7 +147,7 @@ bench-instances: controlplane build ## measure what a set of INSTANCES=1000 cost
 .PHONY: e2e
 e2e: controlplane build images ## run the tests on nodes with real kubelets: root, and `make real-node-deps`
 	@hack/stage real-nodes-bin $(MAKE) --no-print-directory real-nodes-bin
-	@hack/stage e2e go test -tags e2e -count=1 -p 1 -timeout 20m ./test/e2e/...
+	@hack/stage e2e go test -tags e2e -count=1 -p 1 -timeout 30m ./test/e2e/...
 
 # Without Redis the tests are skipped; REQUIRE_REDIS=1 makes that a failure.
 .PHONY: test-redis
