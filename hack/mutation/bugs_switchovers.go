@@ -1,0 +1,46 @@
+package main
+
+// Masters that are handed over.
+var switchoverBugs = []bug{
+	// Handing over a master.
+	{name: "promote-first", file: "switchover/decide/decide.go", is: "return Step{Do: Demote, Instance: p.from.Name,", becomes: "return Step{Do: Promote, Instance: to.Name,", scenarios: ofSwitchover, onRedis: "^(TestKilledBetweenSteps|TestPlanned)$", apart: true, why: noSwitchover},
+	{name: "offsets-ignored", file: "switchover/decide/planner.go", is: "{ return to.Offset == from.Offset }", becomes: "{ return to.Offset <= from.Offset }", scenarios: ofSwitchover, onRedis: "^TestReplicationLink$/^slow$", apart: true, why: noSwitchover},
+	{name: "no-pause", file: "switchover/decide/decide.go", is: "\tif p.PausedAt.IsZero() {\n", becomes: "\tif p.PausedAt.IsZero() {\n\t\tp.PausedAt = p.Now\n\t}\n\tif p.PausedAt.IsZero() {\n", scenarios: ofSwitchover, onRedis: "^TestReplicationLink$/^slow$", apart: true, why: noSwitchover},
+	{name: "no-fence", file: "switchover/decide/planner.go", is: "return i.Fence.Lag > 0 && i.Fence.Replicas >= p.fence().Replicas", becomes: "return true", scenarios: ofSwitchover, onRedis: "^TestAnswersLost$/^Promote$", apart: true, why: noSwitchover},
+	{name: "sentinel-overruled", file: "switchover/decide/decide.go", is: "\tif text == \"\" || p.Static {\n", becomes: "\tif text == \"\" || text != \"\" {\n", too: [2]string{"ok && len(p.Told) > 0 && p.namesOther(p.from)", "ok && p.namesOther(p.from)"}, scenarios: ofSwitchover, onRedis: "^TestSentinelsChoiceStands$", apart: true, why: noSwitchover},
+	{name: "sentinel-taken-back", file: "switchover/decide/decide.go", is: "if text := p.overruled(p.from); text != \"\" && !p.mayTakeOver(to) {", becomes: "if text := p.overruled(p.from, to); text != \"\" && !p.mayTakeOver(to) {", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "late-offsets-ignored", file: "switchover/decide/planner.go", is: "a.Former == b.History && a.FormerEnd > b.Offset", becomes: "a.Former == b.History", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "writes-wait-for-sentinels", file: "switchover/decide/decide.go", is: "if step, ok := p.tell(to); ok && !p.expired() {", becomes: "if step, ok := p.tell(to); ok {", scenarios: ofSwitchover, onRedis: "^TestSentinelsGo$", apart: true, why: noSwitchover},
+	{name: "fence-forgotten", file: "switchover/decide/step.go", is: "return !s.Fenced", becomes: "return true", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "sentinels-told-late", file: "switchover/decide/decide.go", is: "\tif step, ok := p.tell(p.from); ok {\n\t\tstep.Code, step.Text", becomes: "\tif step, ok := p.tell(p.from); ok && p.from == nil {\n\t\tstep.Code, step.Text", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "strangers-ignored", file: "switchover/decide/decide.go", is: "leader == nil || !leader.Reachable || leader.Master", becomes: "leader != nil && !leader.Reachable", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "fence-does-not-hold", file: "switchover/decide/decide.go", is: " && to.Followers == 0: // the", becomes: ": // the", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "refused-unseen", file: "switchover/decide/decide.go", is: "return end(Undecided, reason.MasterUnreachable, silent(p.from))", becomes: "return end(Refused, reason.MasterUnreachable, silent(p.from))", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "what-is-left-unproven", file: "switchover/decide/decide.go", is: "all := p.Left.History != \"\" && contains(to, &Instance{History: p.Left.History, Offset: p.Left.Offset})", becomes: "all := true", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "dead-master-awaited", file: "switchover/decide/decide.go", is: "to != nil && to.Reachable && p.overruled(p.from, to) == \"\" {", becomes: "to == p.from && to != nil {", scenarios: ofSwitchover, onRedis: "^TestMasterDies$", apart: true, why: noSwitchover},
+	{name: "taken-back-though-written", file: "switchover/decide/decide.go", is: "if p.Written != \"\" {", becomes: "if p.Written == \"?\" {", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "opened-unheard", file: "switchover/decide/snapshot.go", is: "\t\tm.Written = s.Instance\n", becomes: "\t\tm.Trouble = trouble\n", scenarios: ofSwitchover, onRedis: "^TestOpenedUnheard$", seed: 4000270},
+	{name: "stray-while-unheard", file: "switchover/decide/planner.go", is: "\tcase !p.allSentinels(): // one that", becomes: "\tcase p.from == nil: // one that", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "votes-again", file: "switchover/decide/sentinels.go", is: "named >= p.need() && len(p.Told) == 0", becomes: "named < 0 && len(p.Told) == 0", scenarios: ofSwitchover, onRedis: "^TestSentinelsMissing$", apart: true, why: noSwitchover},
+	{name: "failover-overruled", file: "switchover/decide/sentinels.go", is: "\t\tif s.Reachable && s.FailingOver {\n", becomes: "\t\tif s.Reachable && s.FailingOver && p.from == nil {\n", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "any-master-in-vain", file: "switchover/decide/decide.go", is: "(!p.harmless(x) || !p.allSentinels())", becomes: "!p.harmless(x)", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "alarm-unheard", file: "switchover/decide/decide.go", is: "\tif p.sentinelsAlarmed() {\n", becomes: "\tif p.PausedAt.IsZero() && p.sentinelsAlarmed() {\n", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "lost-lock-unnoticed", file: "redis/conn.go", is: "generation > a.Generation", becomes: "generation > a.Generation+1000", scenarios: []string{"./redis ^TestNamesakes$"}, onRedis: "^TestLockLost$", apart: true, why: noSwitchover},
+	{name: "held-for-who-lags", file: "switchover/decide/decide.go", is: "p.PausedAt.IsZero() && p.Had.History == to.History && missing > 0", becomes: "p.PausedAt.IsZero() && p.Had.History == to.History && missing < 0", scenarios: ofSwitchover, apart: true, why: noSwitchover},
+	{name: "old-look", file: "switchover/decide/snapshot.go", is: "!m.Old && s.Took > fresh", becomes: "!m.Old && s.Took < 0", scenarios: ofSwitchover, onRedis: "^TestAnOldLookIsNotActedOn$", apart: true, why: noSwitchover},
+
+	// Switchovers: who may hand over, and what outlives whoever does.
+	{name: "two-switchovers-at-once", file: "roles/switchovers/decide/decide.go", is: "\t{\"another one\", another},\n", becomes: "", scenarios: ofRequests, apart: true, why: noSwitchover},
+	{name: "oldest-overrules-begun", file: "roles/switchovers/decide/decide.go", is: "(o.begun() || !o.Deleted && older(o, s.Request))", becomes: "(!o.Deleted && older(o, s.Request))", scenarios: ofRequests, apart: true, why: noSwitchover},
+	{name: "step-without-lock", file: "roles/handover/executor.go", is: "\tlock, err := e.lock()\n\tif err != nil {\n", becomes: "\tlock, err := e.lock()\n\tif false {\n", scenarios: ofHandover, apart: true, why: noSwitchover},
+	{name: "lost-leader-ends-it", file: "roles/handover/executor.go", is: "now, err := e.lock(); err != nil || now != lock {", becomes: "_, err := e.lock(); false {", scenarios: ofHandover, apart: true, why: noSwitchover},
+	{name: "lost-leader-writes-on", file: "roles/switchovers/commit.go", is: "if now.UID != s.UID || !equality.Semantic.DeepEqual(now.Status, s.Status) {", becomes: "if now.UID != s.UID {", scenarios: ofCarrying, apart: true, why: noSwitchover},
+	{name: "ended-unheard-stays", file: "roles/switchovers/commit.go", is: "return soon, r.hold(ctx, s, false)\n", becomes: "return 0, r.hold(ctx, s, false)\n", scenarios: ofCarrying, seed: 3000034},
+	{name: "begun-is-not-recorded", file: "roles/switchovers/commit.go", is: "\tif err := r.hold(ctx, s, true); err != nil {\n\t\treturn 0, err\n\t}\n", becomes: "", scenarios: ofCarrying, apart: true, why: noSwitchover},
+	{name: "begins-from-the-label-again", file: "roles/switchovers/decide/decide.go", is: "return Verdict{Do: GoOn, From: s.Request.From,", becomes: "return Verdict{Do: GoOn, From: append(s.masters(), \"\")[0],", scenarios: ofRequests, apart: true, why: noSwitchover},
+	{name: "pause-stops-half-way", file: "roles/switchovers/decide/decide.go", is: "\tcase s.Taken:\n\t\treturn Verdict{Do: Wait, Code: reason.ShardTaken", becomes: "\tcase s.Taken || s.Paused:\n\t\treturn Verdict{Do: Wait, Code: reason.ShardTaken", scenarios: ofRequests, apart: true, why: noSwitchover},
+	{name: "begins-while-paused", file: "roles/switchovers/decide/decide.go", is: "\tif s.Paused {\n", becomes: "\tif false {\n", scenarios: ofRequests, apart: true, why: noSwitchover},
+	{name: "begins-with-a-lost-one", file: "roles/switchovers/decide/decide.go", is: "\t\tif i.Lost {\n", becomes: "\t\tif false {\n", scenarios: ofRequests, apart: true, why: noSwitchover},
+	{name: "steps-wait-for-their-record", file: "roles/switchovers/journal.go", is: "\tselect {\n\tcase j.wake <- struct{}{}:\n\tdefault:\n\t}\n", becomes: "\tj.wake <- struct{}{}\n\tj.wake <- struct{}{}\n", scenarios: []string{"./roles/switchovers ^TestStepsDoNotWait"}, apart: true, why: noSwitchover},
+	{name: "done-becomes-undone", file: "roles/switchovers/commit.go", is: "return now.Result == handing.HandedOver || before.Result != handing.HandedOver", becomes: "return true", scenarios: ofCarrying, apart: true, why: noSwitchover},
+}
