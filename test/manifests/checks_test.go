@@ -19,6 +19,7 @@ import (
 	psapolicy "k8s.io/pod-security-admission/policy"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
 )
 
 // check returns what is wrong, a sentence each.
@@ -160,6 +161,35 @@ func admitted(all objects, pods map[string]string, port int32) bool {
 		}
 	}
 	return false
+}
+
+// dialed are the ports that a manager connects to: of agents, of Sentinels and of Redis servers by default, of the API server and of DNS.
+var dialed = []int32{podspec.AgentActionsPort, 26379, 6379, 443, 6443, 53}
+
+// reaches: a NetworkPolicy that says where managers may connect to leaves out nobody whom they do.
+func reaches(all objects) (wrong []string) {
+	open := map[int32]bool{}
+	for _, policy := range of[*networkingv1.NetworkPolicy](all) {
+		if policy.Spec.PodSelector.MatchLabels["app.kubernetes.io/name"] != "shoal-manager" {
+			continue
+		}
+		for _, rule := range policy.Spec.Egress {
+			for _, p := range rule.Ports {
+				everywhere := len(rule.To) == 0 || slices.ContainsFunc(rule.To, func(to networkingv1.NetworkPolicyPeer) bool {
+					return to.IPBlock == nil && to.PodSelector == nil && to.NamespaceSelector != nil && len(to.NamespaceSelector.MatchLabels)+len(to.NamespaceSelector.MatchExpressions) == 0
+				})
+				if p.Port != nil && *p.Protocol == corev1.ProtocolTCP && everywhere {
+					open[p.Port.IntVal] = true
+				}
+			}
+		}
+	}
+	for _, port := range dialed {
+		if !open[port] {
+			wrong = append(wrong, fmt.Sprintf("no NetworkPolicy lets managers reach the port %d", port))
+		}
+	}
+	return wrong
 }
 
 // healthy: each container has its three probes, on a port that it has.

@@ -1,6 +1,7 @@
 package manifests
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,7 +17,7 @@ import (
 
 var checks = map[string]check{
 	"podSecurity": podSecurity, "accounts": accounts, "rights": rights, "healthy": healthy,
-	"resources": resources, "images": images, "selectors": selectors, "references": references, "services": services,
+	"resources": resources, "images": images, "selectors": selectors, "references": references, "services": services, "reaches": reaches,
 }
 
 func TestInstall(t *testing.T) {
@@ -71,6 +72,16 @@ func TestChecksCanFail(t *testing.T) {
 		"a Service of nobody":    {"services", func(o objects) { service(o).Spec.Selector["a"] = "b" }, "which its pods have not"},
 		"no such port":           {"services", func(o objects) { service(o).Spec.Ports[0].TargetPort = intstr.FromString("web") }, "which its pods have not"},
 		"a port that is shut":    {"services", func(o objects) { manager(o).Spec.Ingress = nil }, "no NetworkPolicy admits"},
+		"agents out of reach": {"reaches", func(o objects) {
+			manager(o).Spec.Egress = slices.DeleteFunc(manager(o).Spec.Egress, func(r networkingv1.NetworkPolicyEgressRule) bool { return r.Ports[0].Port.IntVal == 9720 })
+		}, "reach the port 9720"},
+		"agents of one namespace": {"reaches", func(o objects) {
+			for n := range manager(o).Spec.Egress {
+				for i := range manager(o).Spec.Egress[n].To {
+					manager(o).Spec.Egress[n].To[i].NamespaceSelector.MatchLabels = map[string]string{"a": "b"}
+				}
+			}
+		}, "reach the port 9720"},
 		"all resources":          {"rights", func(o objects) { of[*rbacv1.Role](o)[0].Rules[0].Resources = []string{"*"} }, "has rights on *"},
 		"all verbs":              {"rights", func(o objects) { of[*rbacv1.ClusterRole](o)[0].Rules[0].Verbs = []string{"*"} }, "has a wildcard"},
 		"no readiness":           {"healthy", func(o objects) { container(o).ReadinessProbe = nil }, "no readiness probe"},
