@@ -220,6 +220,8 @@ const (
 	SwitchoverTooOld Code = 2324
 	// NoOrders: this manager cannot give orders to instances.
 	NoOrders Code = 2325
+	// StartedAnew: the old master has started again without what it had.
+	StartedAnew Code = 2326
 	// LabelMaster: the label master is given to the instance that is master.
 	LabelMaster Code = 2401
 	// LabelReplica: the label replica is given to an instance that says that it is one.
@@ -1052,6 +1054,13 @@ func catalogue() []row {
 			Text:    "this manager cannot give orders to instances",
 			Meaning: "Switchovers are carried out by agents. A manager without --agent-image, or without the controller roles, has none.",
 			Advice:  "Run shoal-manager with --agent-image (docs/agent.md).",
+		}},
+		{StartedAnew, Entry{
+			Name:    "StartedAnew",
+			Text:    "the old master has started again without what it had",
+			Meaning: "It follows nobody, and writes are not given back to it: the others would copy it, and lose what it lacks. They keep what they have.",
+			Advice: "Sentinel promotes the one that has most, those that voted after twice their failover-timeout. Where nobody does, " +
+				"compare slave_repl_offset in INFO replication, and promote the one with most: REPLICAOF NO ONE.",
 		}},
 		{LabelMaster, Entry{
 			Name:    "LabelMaster",

@@ -64,6 +64,11 @@ func (p *planner) handOver() Step {
 	if step, ok := p.strays(p.from); ok {
 		return step
 	}
+	if n := len(p.Told); n > 0 && p.Told[n-1].Of != p.from.Name { // who was told of may have all that From lacks by now
+		if text := p.anew(); text != "" {
+			return p.leave(text)
+		}
+	}
 	if p.GivenUp != 0 {
 		return p.giveUp(p.GivenUp, p.Why)
 	}
@@ -181,6 +186,9 @@ func (p *planner) leave(text string) Step {
 // between: From follows nobody, so nobody takes writes.
 func (p *planner) between() Step {
 	to := p.pending()
+	if text := p.anew(); text != "" && !p.completed(to) {
+		return p.without(reason.StartedAnew, text)
+	}
 	for n := range p.Instances {
 		if x := &p.Instances[n]; x.Reachable && x.Master && x != to && (!p.harmless(x) || !p.allSentinels()) {
 			return p.leave(x.Name + " is master")
@@ -203,6 +211,9 @@ func (p *planner) between() Step {
 	// Before the vote is asked for: it would keep Sentinels from what only they can do.
 	if text := p.overruled(p.from); text != "" && !p.mayTakeOver(to) {
 		return p.leave(text)
+	}
+	if text := p.unmatched(); text != "" && !p.mayTakeOver(to) {
+		return p.apart(text)
 	}
 	if !p.elected() {
 		return p.electBetween()
@@ -267,6 +278,9 @@ func (p *planner) goBack(to *Instance) Step {
 		}
 		return Step{Do: Wait, Text: why}
 	}
+	if text := p.unmatched(); text != "" {
+		return p.apart(text)
+	}
 	if p.GivenUp != 0 {
 		code = p.GivenUp
 	}
@@ -282,6 +296,14 @@ func (p *planner) goBack(to *Instance) Step {
 		return step
 	}
 	return Step{Do: Return, Instance: p.from.Name, Code: code, Text: cmp.Or(p.Why, text)}
+}
+
+// apart: From may lack what another one has, and is not made master over it.
+func (p *planner) apart(text string) Step {
+	if p.expired() {
+		return end(Undecided, reason.StartedAnew, text)
+	}
+	return Step{Do: Wait, Text: text}
 }
 
 // mayBeFollowed says why it is not certain that nobody follows a master, or nothing. One that does not answer may be one.
@@ -377,21 +399,24 @@ func (p *planner) handedOver(x *Instance, code reason.Code, text string) Step {
 // withoutFrom: From does not answer. Before it was demoted that is a failure like any other, and Sentinel's to handle. After it
 // was seen to follow nobody, and after Sentinels were told of the other master, the others go on without it: those who voted
 // would promote nobody for a long time.
-func (p *planner) withoutFrom() Step {
+func (p *planner) withoutFrom() Step { return p.without(reason.MasterUnreachable, silent(p.from)) }
+
+// without goes on without From, or waits for it, or ends for that reason.
+func (p *planner) without(code reason.Code, text string) Step {
 	if to := p.byName(p.targetName()); to != nil && to.Reachable && p.overruled(p.from, to) == "" {
-		if step, ok := p.carryOn(to); ok {
+		if step, ok := p.carryOn(to, text); ok {
 			return step
 		}
 	}
 	if begun := !p.PausedAt.IsZero() || !p.StoppedAt.IsZero(); p.early() || begun && !p.expired() {
-		return Step{Do: Wait, Text: "for " + p.from.Name}
+		return Step{Do: Wait, Text: text}
 	}
-	return end(Undecided, reason.MasterUnreachable, silent(p.from))
+	return end(Undecided, code, text)
 }
 
-// carryOn is the next step of those who are left, false if there is none for now.
-func (p *planner) carryOn(to *Instance) (Step, bool) {
-	all := p.Left.History != "" && contains(to, &Instance{History: p.Left.History, Offset: p.Left.Offset})
+// carryOn is the next step of those who are left, false if there is none for now. Why says what is the matter with From.
+func (p *planner) carryOn(to *Instance, why string) (Step, bool) {
+	all := p.Left.History != "" && contains(to, p.Left.instance())
 	switch {
 	case !to.Master && (!all || to.Of != p.from.Addr || to.Followers > 0 || p.GivenUp != 0 || !p.elected()):
 		return Step{}, false
@@ -410,9 +435,9 @@ func (p *planner) carryOn(to *Instance) (Step, bool) {
 	case to.Followers == 0 && (!all || p.Static): // most Sentinels name it: without them nobody could keep From from being made master again
 		return Step{}, false
 	case to.Fence != p.configured:
-		return p.lower(to, "Sentinels name it, and "+p.from.Name+" is gone"), true
+		return p.lower(to, "Sentinels name it, and "+why), true
 	}
-	return p.handedOver(to, reason.HandedOverInPart, silent(p.from)), true
+	return p.handedOver(to, reason.HandedOverInPart, why), true
 }
 
 // raise has the one that takes over take no writes before somebody follows it.

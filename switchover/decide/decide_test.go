@@ -96,6 +96,22 @@ func gone(s Snapshot) Snapshot {
 	return s
 }
 
+// emptied: r-0, which was seen to follow nobody with 100 bytes, was killed and has started again with nothing. It follows nobody.
+func emptied(s Snapshot) Snapshot {
+	s.Memory.Most, s.Memory.Left = Left{"a", 100}, Left{"a", 100}
+	s.Instances[0].History, s.Instances[0].Offset = "z", 0
+	return s
+}
+
+// lacking: r-1 lacks ten bytes.
+func lacking(s *Snapshot) { s.Instances[1].Offset = 90 }
+
+// forgotten: another run looks, which has seen nothing of what was before.
+func forgotten(s Snapshot) Snapshot {
+	s.Request.To, s.Memory = "", Memory{Began: began}
+	return s
+}
+
 // vain: r-2 was promoted before r-0 had its last bytes, and has the fence on.
 func vain(s *Snapshot) {
 	s.Instances[2] = Instance{Name: "r-2", Addr: "r-2:1", Reachable: true, Master: true, History: "c", Former: "a", FormerEnd: 91, Offset: 90, Fence: closed}
@@ -213,6 +229,41 @@ var looks = []struct {
 	{"told and gone, the fence is off", with(gone(promoted()).name(3, "r-1", 7), func(s *Snapshot) {
 		s.Memory.Told, s.Instances[2].Of, s.Instances[2].History, s.Instances[1].Fence, s.Instances[1].Followers = []Told{{"r-1", 7}}, "r-1:1", "b", open, 1
 	}), ended(HandedOver, reason.HandedOverInPart)},
+
+	// From has started again without what it had: nothing is given back to it, and nobody is made to copy it.
+	{"held, and From has started with nothing", with(emptied(held()), lacking), Step{Do: Wait}},
+	{"held, it has started with nothing, too late for anything", with(emptied(held()), lacking).after(11 * time.Second), ended(Undecided, reason.StartedAnew)},
+	{"held, it has started with nothing, the other has all", emptied(held()), Step{Do: Promote, Instance: "r-1"}},
+	{"promoted, and it has started with nothing", emptied(promoted()), Step{Do: Tell, Instance: "r-1"}},
+	{"told, and it has started with nothing", with(emptied(promoted()).name(3, "r-1", 7), func(s *Snapshot) { s.Memory.Told = []Told{{"r-1", 7}} }), Step{Do: Follow, Instance: "r-2"}},
+	{"held, it has started with an old copy", with(emptied(held()), lacking, func(s *Snapshot) { s.Instances[0].History, s.Instances[0].Offset = "a", 50 }), Step{Do: Wait}},
+	{"held by another run, From has nothing", forgotten(emptied(held())), Step{Do: Wait}},
+	{"held by another run, From has nothing, too late for anything", forgotten(emptied(held())).after(11 * time.Second), ended(Undecided, reason.StartedAnew)},
+	{"held by another run, From has nothing, and only the third answers", with(forgotten(emptied(held())), func(s *Snapshot) { s.Instances[1] = Instance{Name: "r-1", Addr: "r-1:1"} }), Step{Do: Wait}},
+	{"held by another run, From has nothing, and nobody else answers", with(forgotten(emptied(held())), func(s *Snapshot) {
+		s.Instances[1], s.Instances[2] = Instance{Name: "r-1", Addr: "r-1:1"}, Instance{Name: "r-2", Addr: "r-2:1", Reachable: true, Of: "r-0:1"}
+	}), Step{Do: Wait}},
+	{"held by another run, From has an old copy", with(forgotten(emptied(held())), func(s *Snapshot) {
+		s.Instances[0].History, s.Instances[0].Offset, s.Instances[2].Offset = "a", 50, 50
+	}).after(time.Second), Step{Do: Wait}},
+	{"held by another run, an old copy, and it is promoted that lacks bytes of the third", with(forgotten(emptied(promoted())), func(s *Snapshot) {
+		s.Instances[0].History, s.Instances[0].Offset, s.Instances[1].FormerEnd = "a", 50, 91
+	}), Step{Do: Wait}},
+	{"held, an old copy, and it was promoted that lacks bytes of the old one", with(emptied(promoted()), func(s *Snapshot) {
+		s.Instances[0].History, s.Instances[0].Offset, s.Instances[1].FormerEnd, s.Instances[2].Offset = "a", 50, 91, 50
+	}), Step{Do: Wait}},
+	{"promoted, an old copy", with(emptied(promoted()).name(3, "r-1", 7), func(s *Snapshot) {
+		s.Instances[0].History, s.Instances[0].Offset, s.Memory.Told = "a", 50, []Told{{"r-1", 7}}
+	}), Step{Do: Follow, Instance: "r-0"}},
+	{"held by another run, From has everything, the new one gone, and the third has nothing", with(forgotten(held()), func(s *Snapshot) {
+		s.Instances[1], s.Instances[2].History, s.Instances[2].Offset = Instance{Name: "r-1", Addr: "r-1:1"}, "y", 0
+		s.Memory.Epoch, s.Memory.ElectedAt = 7, began
+	}), Step{Do: Return, Instance: "r-0", Code: reason.TargetBehind}},
+	{"told of another, and From has started as a master with nothing", with(shard().name(3, "r-1", 7), func(s *Snapshot) {
+		s.Memory.Target, s.Memory.Told, s.Memory.Epoch, s.Memory.ElectedAt, s.Memory.PausedAt = "r-1", []Told{{"r-1", 7}}, 7, began, began
+		s.Memory.Most, s.Instances[1] = Left{"a", 100}, Instance{Name: "r-1", Addr: "r-1:1"}
+		s.Instances[0].History, s.Instances[0].Offset = "z", 0
+	}), Step{Do: Wait}},
 
 	// Refused is said of a master that was seen.
 	{"From does not answer", with(shard().after(3*time.Second), func(s *Snapshot) { s.Instances[0] = Instance{Name: "r-0", Addr: "r-0:1"} }), ended(Undecided, reason.MasterUnreachable)},

@@ -217,13 +217,12 @@ func (p *planner) harmless(x *Instance) bool {
 // stray is what becomes of a master that is not the master: if it is harmless, and what it had before its promotion the
 // master has too, it follows. Histories tell that of the last two promotions only; after that Sentinel makes a replica of it.
 func (p *planner) stray(x, master *Instance) Step {
-	contained := x.Former == master.History && master.Offset >= x.FormerEnd-1 || x.Former == master.Former && master.FormerEnd >= x.FormerEnd
 	switch {
 	case !p.harmless(x) || p.expired() || p.overruled(p.from, master) != "":
 		return end(Undecided, reason.TwoMasters, master.Name+" and "+x.Name)
 	case !p.allSentinels(): // one that does not answer may have promoted it, and it may have taken writes before it had the fence on
 		return Step{Do: Wait, Text: "for all Sentinels: one may have promoted " + x.Name}
-	case !contained:
+	case !within(x, master):
 		return Step{Do: Wait, Text: "for Sentinel to make a replica of " + x.Name}
 	}
 	if step, ok := p.tell(master); ok {

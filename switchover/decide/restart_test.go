@@ -78,3 +78,30 @@ func (w *world) restarts() {
 		w.kill(s)
 	}
 }
+
+// restartsEmpty: one server at a time is killed now and then, and starts again as docs/roles.md has a redis-server start that keeps
+// nothing: it follows nobody. Where it had alone what clients were told is there, it is not killed: nobody could help.
+func (w *world) restartsEmpty() {
+	if down := slices.IndexFunc(w.servers, func(s *server) bool { return s.down }); down >= 0 {
+		if s := w.servers[down]; w.IntN(6) == 0 {
+			w.histories++
+			s.down, s.of, s.log, s.history, s.former, s.formerEnd = false, "", nil, w.histories, -1, -1
+			w.tell("%s starts again, with nothing", s.name)
+		}
+		return
+	}
+	s := w.servers[w.IntN(len(w.servers))]
+	if w.calm || w.IntN(60) != 0 || !slices.ContainsFunc(w.servers, func(o *server) bool { return o != s && !o.frozen && w.hasAll(o) }) {
+		return
+	}
+	w.kill(s)
+}
+
+// hasAll: a server has every write that was acknowledged.
+func (w *world) hasAll(s *server) bool {
+	has := map[int]bool{}
+	for _, write := range s.log {
+		has[write] = true
+	}
+	return !slices.ContainsFunc(w.acked, func(write int) bool { return !has[write] })
+}

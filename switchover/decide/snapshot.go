@@ -131,6 +131,8 @@ type Memory struct {
 	Target string
 	// Had is what From had when it was first seen as master.
 	Had Left
+	// Most is the most that From was seen to have as master, and what of that it had afterwards.
+	Most Left
 	// PausedAt is when the pause was asked for; Unpaused: it was ended.
 	PausedAt time.Time
 	Unpaused bool
@@ -141,7 +143,8 @@ type Memory struct {
 	Told []Told
 	// StoppedAt is when From was demoted.
 	StoppedAt time.Time
-	// Left is what From had when it was last seen, if it followed nobody then and nobody has tried to make it master since.
+	// Left is what From had when it was last seen, if it followed nobody then and nobody has tried to make it master since. One that
+	// has started again with less is not looked at for that.
 	Left Left
 	// Written is another master that may have taken writes, "" if there is none: its fence was to be taken off, whether anybody
 	// heard that it was or not, or it was seen without it or with a replica.
@@ -178,6 +181,9 @@ func (m Memory) Seen(s Snapshot) Memory {
 	if f := p.from; f != nil && f.Reachable && f.Master && m.Had.History != f.History {
 		m.Had = Left{f.History, f.Offset}
 	}
+	if f := p.from; f != nil && f.Reachable && (f.Master || f.Held) {
+		m.Most = m.mostOf(f)
+	}
 	for n := range s.Instances {
 		switch i := &s.Instances[n]; {
 		case !i.Reachable:
@@ -185,6 +191,7 @@ func (m Memory) Seen(s Snapshot) Memory {
 			if i.Master && (i.Followers > 0 || !p.fenced(i)) {
 				m.Written = i.Name
 			}
+		case i.Held && m.Left.History != "" && !contains(i, m.Left.instance()):
 		case i.Held:
 			m.Left = Left{i.History, i.Offset}
 		default:

@@ -52,7 +52,9 @@ type world struct {
 	failsOver  bool
 	failovers  int
 	restart    bool // servers are killed, and start again
+	empties    bool // servers are killed, and start again following nobody, with nothing
 	kills      int
+	calm       bool // nobody is killed any more
 	configured Fence
 	histories  int
 	trace      []string
@@ -70,6 +72,9 @@ func newWorld(seed uint64, replicas int) *world {
 	}
 	for range 3 {
 		w.sentinels = append(w.sentinels, &sentinel{master: "0"})
+	}
+	if seed%5 == 4 {
+		w.empties, w.restart, w.failsOver = true, false, true
 	}
 	w.servers[0].master, w.servers[0].of, w.servers[0].linked, w.servers[0].marked = true, "", false, true
 	return w
@@ -131,7 +136,11 @@ func (w *world) pass() {
 	if s := w.servers[w.IntN(len(w.servers))]; w.IntN(10) == 0 && !s.frozen && !s.down {
 		w.convert(s)
 	}
-	w.restarts()
+	if w.empties {
+		w.restartsEmpty()
+	} else {
+		w.restarts()
+	}
 	if w.failsOver && w.IntN(25) == 0 {
 		w.failOver()
 	}
@@ -353,7 +362,7 @@ func play(seed uint64, replicas int) *world {
 		s.cut = false
 	}
 	w.tell("peace")
-	w.restart = false
+	w.restart, w.calm = false, true
 	for range 40 {
 		w.pass()
 	}
@@ -407,13 +416,19 @@ func TestWhateverHappens(t *testing.T) {
 }
 
 func whateverHappens(t *testing.T, seeds uint64, replicas int) {
-	failovers, kills := 0, 0
+	failovers, kills, emptied := 0, 0, 0
 	defer func() {
-		t.Logf("Sentinels promoted somebody of themselves %d times, and %d servers were killed", failovers, kills)
+		t.Logf("Sentinels promoted somebody of themselves %d times, %d servers were killed, and %d of them started with nothing", failovers, kills, emptied)
+		if emptied == 0 && !t.Failed() {
+			t.Error("none started with nothing")
+		}
 	}()
 	for seed := range seeds {
 		w := play(seed, replicas)
 		failovers, kills = failovers+w.failovers, kills+w.kills
+		if w.empties {
+			emptied += w.kills
+		}
 		if w.wrong != "" {
 			t.Errorf("seed %d: %s", seed, w.wrong)
 			for _, line := range w.trace {
@@ -433,7 +448,7 @@ func TestSteps(t *testing.T) {
 	for seed := range uint64(50) {
 		w := newWorld(seed, 2)
 		w.servers[0].log = []int{-1, -2, -3}
-		w.configured, w.failsOver, w.restart = Fence{}, false, false
+		w.configured, w.failsOver, w.restart, w.empties = Fence{}, false, false, false
 		for _, s := range w.servers {
 			s.fence = Fence{}
 		}
