@@ -1,9 +1,11 @@
 package handover
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -23,7 +25,8 @@ import (
 	"github.com/shoal-dev/shoal/switchover"
 )
 
-// describe says where everybody is. A pod without an address has no engine that runs, and is left out.
+// describe says where everybody is. A pod without an address, as it is being made anew, is one that does not answer: it is an instance of
+// the shard all the same, and what was begun with it is finished without it, or waits for the next attempt.
 func (e *Executor) describe(ctx context.Context, set *v1alpha1.InstanceSet, s Shard, pods []*corev1.Pod) switchover.Shard {
 	out := switchover.Shard{}
 	if p := set.Spec.RoleProvider; p != nil && p.Sentinel != nil {
@@ -37,10 +40,7 @@ func (e *Executor) describe(ctx context.Context, set *v1alpha1.InstanceSet, s Sh
 	named := masterNamed(ctx, out)
 	wanted := map[string]string{}
 	for _, pod := range pods {
-		target, err := orders.Of(pod)
-		if err != nil {
-			continue
-		}
+		target, unknown := orders.Of(pod)
 		i := switchover.Instance{
 			Name: pod.Name, Addr: addressOf(pod, named, set.Spec.Rebuild.Port), Node: pod.Spec.NodeName,
 			Called: func(addr string) bool {
@@ -50,10 +50,25 @@ func (e *Executor) describe(ctx context.Context, set *v1alpha1.InstanceSet, s Sh
 			Avoid:    pod.DeletionTimestamp != nil || e.leaving(ctx, pod.Spec.NodeName),
 			Outdated: pod.Labels[v1alpha1.LabelRevision] != revision(set, pod.Labels[v1alpha1.LabelTemplate], wanted),
 			Open: func(ctx context.Context, _ uint64) (switchover.Session, error) { // the client knows the lock
+				if unknown != nil {
+					return nil, unknown
+				}
 				return e.open(ctx, target)
 			},
 		}
 		out.Instances = append(out.Instances, i)
+	}
+	return out
+}
+
+// missing are those of these names, which were instances of the shard when it was begun, whose pods are gone, and are to be made anew.
+func missing(s switchover.Shard, names ...string) (out []switchover.Instance) {
+	for _, name := range names {
+		if name != "" && !slices.ContainsFunc(s.Instances, func(i switchover.Instance) bool { return i.Name == name }) {
+			out = append(out, switchover.Instance{Name: name, Addr: name, Open: func(context.Context, uint64) (switchover.Session, error) {
+				return nil, fmt.Errorf("there is no pod %s", name)
+			}})
+		}
 	}
 	return out
 }
@@ -116,12 +131,15 @@ func masterNamed(ctx context.Context, s switchover.Shard) string {
 func addressOf(pod *corev1.Pod, named string, port int32) string {
 	host, text, err := net.SplitHostPort(named)
 	if err != nil {
-		return net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(int(port)))
+		return net.JoinHostPort(hostOf(pod), strconv.Itoa(int(port)))
 	}
 	if _, domain, is := strings.Cut(host, "."); is && net.ParseIP(host) == nil {
 		if own := pod.Name + "." + domain; roles.ReachedAt(pod, own) {
 			return net.JoinHostPort(own, text)
 		}
 	}
-	return net.JoinHostPort(pod.Status.PodIP, text)
+	return net.JoinHostPort(hostOf(pod), text)
 }
+
+// hostOf is the IP of a pod, or its name, which is no address of anybody, as long as it has none.
+func hostOf(pod *corev1.Pod) string { return cmp.Or(pod.Status.PodIP, pod.Name) }

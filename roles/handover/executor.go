@@ -120,6 +120,7 @@ func (e *Executor) Run(ctx context.Context, s Shard, request decide.Request, ste
 		return decide.Step{}, err
 	}
 	shard := e.describe(ctx, &set, s, pods)
+	shard.Instances = append(shard.Instances, missing(shard, request.From, request.To)...)
 	shard.Lock, request.Static = lock, len(shard.Sentinels) == 0
 	ctx, cancel := e.outlasting(ctx)
 	defer cancel()

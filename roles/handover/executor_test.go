@@ -106,7 +106,7 @@ func TestDescribe(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := e.describe(t.Context(), set, shard, pods)
-	if len(got.Instances) != 2 || len(got.Sentinels) != 0 {
+	if len(got.Instances) != 3 || len(got.Sentinels) != 0 {
 		t.Fatalf("%+v", got)
 	}
 	a, b := got.Instances[0], got.Instances[1]
@@ -115,6 +115,10 @@ func TestDescribe(t *testing.T) {
 	}
 	if b.Name != "r-1" || !b.Avoid || !b.Outdated {
 		t.Errorf("%+v", b)
+	}
+	c := got.Instances[2]
+	if _, err := c.Open(t.Context(), 7); c.Name != "r-2" || c.Addr != "r-2:6379" || err == nil || !strings.Contains(err.Error(), "no address yet") {
+		t.Errorf("%+v, %v", c, err)
 	}
 	for addr, want := range map[string]bool{
 		"10.0.0.10:6379": true, "r-0.r.shop.svc.cluster.local:6379": true, "r-0.r:6379": true, "r-1.r.shop.svc:6379": false, "10.0.0.11:6379": false, "nonsense": false,
@@ -253,6 +257,23 @@ func TestWithoutTheLock(t *testing.T) {
 	}
 	if end, err := e.Run(t.Context(), shard, decide.Request{From: "r-0", Timeout: 10 * time.Millisecond}, never(t)); !errors.Is(err, orders.ErrNoLease) {
 		t.Errorf("%+v, %v", end, err)
+	}
+}
+
+// A pod that is being made anew in the middle, and has no address yet, is waited for, and the end is one after which it is tried again: it was
+// taken for none of the shard, which is the end for ever, with the fence of the one that takes over still on.
+func TestAPodWithoutAnAddress(t *testing.T) {
+	nowhere := func(pod *corev1.Pod) { pod.Status = corev1.PodStatus{} }
+	for name, request := range map[string]decide.Request{"From": {From: "r-0"}, "To": {From: "r-1", To: "r-0"}, "From, gone": {From: "r-2"}, "To, gone": {From: "r-1", To: "r-2"}} {
+		e := newExecutor(t, aSet(), anInstance("0", nowhere), anInstance("1", nil))
+		request.Timeout = 50 * time.Millisecond
+		end, err := e.Run(t.Context(), shard, request, never(t))
+		if err != nil || end.Code != reason.MasterUnreachable || end.Result != decide.Undecided {
+			t.Errorf("%s: %+v, %v", name, end, err)
+		}
+		if name == "From" && !strings.Contains(end.Text, "no address yet") {
+			t.Errorf("the cause is not told: %s", end.Text)
+		}
 	}
 }
 

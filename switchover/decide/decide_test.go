@@ -226,6 +226,7 @@ var looks = []struct {
 	{"told and gone, there is no other, and no Sentinel", with(gone(promoted()), func(s *Snapshot) {
 		s.Request.Static, s.Sentinels, s.Instances[2] = true, nil, Instance{Name: "r-2", Addr: "r-2:1"}
 	}), Step{Do: Wait}},
+	{"promoted, and From's pod is made anew, where nobody knows", with(gone(promoted()), func(s *Snapshot) { s.Instances[0].Addr = "r-0" }).name(3, "r-1", 7), Step{Do: SetFence, Instance: "r-1"}},
 	{"told and gone, the fence is off", with(gone(promoted()).name(3, "r-1", 7), func(s *Snapshot) {
 		s.Memory.Told, s.Instances[2].Of, s.Instances[2].History, s.Instances[1].Fence, s.Instances[1].Followers = []Told{{"r-1", 7}}, "r-1:1", "b", open, 1
 	}), ended(HandedOver, reason.HandedOverInPart)},
