@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -241,66 +240,6 @@ func (s *shard) usersAtSentinels(prefix string) (users []string) {
 func TestKilledBetweenStepsThroughAgents(t *testing.T) {
 	t.Parallel()
 	killedEverywhereOf(t, false, through)
-}
-
-// TestTargetFrozenThroughAgents stops the server of the one that takes over, and not its agent.
-func TestTargetFrozenThroughAgents(t *testing.T) {
-	is := through
-	is.agents = 500 * time.Millisecond // as it is by default
-	for _, at := range []decide.Action{decide.Pause, decide.Demote, decide.Promote} {
-		t.Run(fmt.Sprint(at), func(t *testing.T) {
-			interruptedOf(t, is, at, func(s *shard) { freeze(t, s.servers[1]) }, func(s *shard) { thaw(t, s.servers[1]) })
-		})
-	}
-}
-
-// TestAgentKilled kills the agent of the one that takes over just before a step: it is as good as a server that does not answer.
-// Another boot of it knows nothing of what was asked of the one before.
-func TestAgentKilled(t *testing.T) {
-	is := through
-	is.agents = 500 * time.Millisecond
-	for _, at := range []decide.Action{decide.Demote, decide.Promote} {
-		t.Run(fmt.Sprint(at), func(t *testing.T) {
-			interruptedOf(t, is, at, func(s *shard) { kill(t, s.agents[1].Cmd) }, func(s *shard) { s.startAgent(1); s.agentAnswers(1) })
-		})
-	}
-}
-
-// TestAgentStartsAgain: the agents of From and of the one that takes over are killed just before each step in turn, and start
-// again at once, as the kubelet has it. What was decided from a boot before is not done by the next one, and the run ends well.
-func TestAgentStartsAgain(t *testing.T) {
-	t.Parallel()
-	s := newShard(t, through)
-	for _, at := range []decide.Action{decide.Pause, decide.Demote, decide.Promote, decide.Tell, decide.Follow, decide.Unpause} {
-		from := s.one()
-		to := (from + 1) % len(s.servers)
-		writers, w := s.write(2), s.witness()
-		atLeast(t, writers, 50)
-		request, once := s.wanted(from), sync.Once{}
-		request.To = name(to)
-		end := s.handOver(request, func(step decide.Step) {
-			if step.Do == at {
-				once.Do(func() {
-					for _, n := range []int{from, to} {
-						kill(t, s.agents[n].Cmd)
-						s.startAgent(n)
-					}
-				})
-			}
-		})
-		if end.Result == decide.Undecided && !s.excused(end) {
-			t.Errorf("before %s: %+v", at, end)
-		}
-		if end.Result != decide.HandedOver {
-			s.decides(request)
-		}
-		master := s.one()
-		goesOn(t, writers)
-		s.settled(master)
-		s.named(master)
-		s.checked(writers, w, master, []int{from}, []int{from, to})
-		t.Logf("agents killed before %s: %s %s", at, end.Result, end.Code)
-	}
 }
 
 // TestTwoAtOnceThroughAgents is TestTwoAtOnce, by two managers of one lock.

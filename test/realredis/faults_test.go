@@ -58,6 +58,55 @@ func TestReplicationLink(t *testing.T) {
 	}
 }
 
+// TestClientLink hands over while something is wrong with the links of clients, to the one that hands over and to the one that takes over:
+// who waits for an answer is not told that it is there, and what was acknowledged is not lost.
+func TestClientLink(t *testing.T) {
+	for name, wrong := range map[string]func(f *front, from string){
+		"slow": func(f *front, from string) {
+			f.set(from, request, fault{delay: 30 * time.Millisecond})
+			f.set(from, answer, fault{delay: 30 * time.Millisecond})
+		},
+		"frozen": func(f *front, from string) {
+			f.set(from, request, fault{frozen: true})
+			f.set(from, answer, fault{frozen: true})
+		},
+		"unanswered":  func(f *front, from string) { f.set(from, answer, fault{swallowed: true}) },
+		"swallowed":   func(f *front, from string) { f.blackHole(from) },
+		"half closed": func(f *front, from string) { f.halfClose(from) },
+		"reset":       func(f *front, from string) { f.reset(from) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShard(t, shape{servers: 3, sentinels: 3, downAfter: downAfter})
+			writers, w := s.write(3), s.witness()
+			atLeast(t, writers, 50)
+			request, happened := s.wanted(0), false
+			request.To = "r-1"
+			for try := 1; !happened || s.one() == 0; try++ {
+				end := s.handOver(request, func(step decide.Step) {
+					if step.Do == decide.Pause || step.Do == decide.Tell { // among what was sent are writes that wait, and those that are refused
+						happened = true
+						wrong(s.fronts[0], s.writer())
+						wrong(s.fronts[1], s.writer())
+					}
+				})
+				if end.Result != decide.HandedOver && (!overloaded(end) || try == 5) {
+					t.Fatalf("it ends with %+v", end)
+				}
+			}
+			pass(200 * time.Millisecond) // orders and answers that are stuck stay so for a while
+			for _, f := range s.fronts[:2] {
+				f.heal()
+				f.reset(s.writer()) // who waits for ever, as a client would that has a timeout of its own
+			}
+			goesOn(t, writers)
+			master := s.one()
+			s.settled(master)
+			s.checked(writers, w, master, []int{0, 1})
+		})
+	}
+}
+
 // TestSentinelsMissing: with one of three away it works, and asking again holds no vote; with two away nothing is begun.
 func TestSentinelsMissing(t *testing.T) {
 	t.Parallel()

@@ -30,6 +30,25 @@ func percentile(of []time.Duration, p int) time.Duration {
 	return of[min(len(of)-1, (len(of)*p+99)/100-1)]
 }
 
+// gapVariable set to a time, as 200ms, makes a longest gap between acknowledged writes that is longer at p99 a failure. Of fewer than a hundred
+// runs that is the longest of all. It is for a machine that does nothing else: anywhere else the time is that of others.
+const gapVariable = "GAP_P99"
+
+func judgeGap(t *testing.T, gaps []time.Duration) {
+	t.Helper()
+	text := os.Getenv(gapVariable)
+	if text == "" {
+		return
+	}
+	most, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatalf("%s: %v", gapVariable, err)
+	}
+	if got := percentile(gaps, 99); got > most {
+		t.Errorf("the p99 of %d gaps is %s, more than %s", len(gaps), got, most)
+	}
+}
+
 // TestPlanned hands over again and again while writers write, and loses nothing that was acknowledged.
 func TestPlanned(t *testing.T) { planned(t, shape{servers: 3, sentinels: 3, downAfter: downAfter}) }
 
@@ -62,8 +81,9 @@ func planned(t *testing.T, is shape) {
 	if waited == 0 || waited == acked {
 		t.Errorf("of %d acknowledged writes %d were by WAIT: there should be some of both kinds", acked, waited)
 	}
-	t.Logf("%d switchovers, %d acknowledged writes, %d of them by WAIT 1, 0 lost; write gap p50 %s p99 %s; a switchover took p50 %s p99 %s; full synchronisations %d",
-		n, acked, waited, percentile(gaps, 50), percentile(gaps, 99), percentile(took, 50), percentile(took, 99), s.fullSyncs()-full)
+	t.Logf("%d switchovers, %d acknowledged writes, %d of them by WAIT 1, 0 lost; write gap p50 %s p99 %s max %s; a switchover took p50 %s p99 %s; full synchronisations %d",
+		n, acked, waited, percentile(gaps, 50), percentile(gaps, 99), slices.Max(gaps), percentile(took, 50), percentile(took, 99), s.fullSyncs()-full)
+	judgeGap(t, gaps)
 }
 
 // atLeast waits until so many writes are acknowledged.
