@@ -292,6 +292,8 @@ const (
 	MostUnheard Code = 2434
 	// ReplicaMute: an instance does not say what it is, so that nobody knows whether it is in sync.
 	ReplicaMute Code = 2435
+	// EngineDistrusted: an engine and its agent do not trust each other.
+	EngineDistrusted Code = 2436
 
 	// IssueCertificate: the pod is an instance with an agent, and gets a certificate.
 	IssueCertificate Code = 2501
@@ -1271,6 +1273,12 @@ func catalogue() []row {
 			Text:    "an instance does not say what it is: whether it is in sync is not known",
 			Meaning: "Its agent reports, and its engine has not answered it, or has said that it has no role, for a minute. The message says which, and since when this manager knows. It keeps the label of a replica as long as the kubelet says that it is ready.",
 			Advice:  "See problem in the log of the container shoal-agent: a password that is refused, TLS, or an engine that hangs.",
+		}},
+		{EngineDistrusted, Entry{
+			Name:    "EngineDistrusted",
+			Text:    "the engine and its agent do not trust each other: what it is is not known, and it is given no label",
+			Meaning: "The engine wants another password than the agent has, or none though the agent was given one, or one of both speaks TLS and the other does not. The message says which.",
+			Advice:  "Compare the Secret or file of the agent's password with requirepass or the ACL of the engine, and TLS of both. It is counted in shoal_roles_distrusted_engines_total, and told again after an hour.",
 		}},
 		{IssueCertificate, Entry{
 			Name:    "IssueCertificate",

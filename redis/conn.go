@@ -32,6 +32,16 @@ func Connect(ctx context.Context, addr string, access Access) (*Conn, error) {
 	return c, nil
 }
 
+// Guarded is an error if a password was given for the default user and the server wants none of him: it takes any, from anybody, and is not
+// the server that was meant. With the name of the user before it such a password is accepted, and without it is not. Of other users
+// nothing is said, as a server without them refuses them.
+func (c *Conn) Guarded(ctx context.Context) error {
+	if c.access.Password == "" || c.access.Username != "" && c.access.Username != "default" {
+		return nil
+	}
+	return c.order(ctx, "logging in without a name to", "AUTH", string(c.access.Password))
+}
+
 // Addr is the host:port that was connected to.
 func (c *Conn) Addr() string { return c.addr }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -87,6 +88,35 @@ func list(words ...string) string {
 		out += bulk(word)
 	}
 	return out
+}
+
+// A server that wants no password takes any, also the one that was given. It is found out, without telling of the password.
+func TestAServerThatTakesAnyPassword(t *testing.T) {
+	open := map[string]string{
+		"HELLO": "-NOPROTO no\r\n", "CLIENT": ":7\r\n", "AUTH DEFAULT CORRECT": "+OK\r\n", "AUTH OPERATOR CORRECT": "+OK\r\n",
+		"AUTH CORRECT": "-ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?\r\n",
+	}
+	guarded := maps.Clone(open)
+	guarded["AUTH CORRECT"] = "+OK\r\n"
+	for name, c := range map[string]struct {
+		answers map[string]string
+		access  Access
+		want    string
+	}{
+		"it wants none":              {open, Access{Username: "default", Password: "correct-horse"}, "without any password configured"},
+		"it wants that one":          {guarded, Access{Username: "default", Password: "correct-horse"}, ""},
+		"none was given":             {open, Access{}, ""},
+		"another user has to be one": {open, Access{Username: "operator", Password: "correct-horse"}, ""},
+	} {
+		conn, err := Connect(t.Context(), scripted(t, c.answers), c.access)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err = conn.Guarded(t.Context()); (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "horse")) {
+			t.Errorf("%s: %v", name, err)
+		}
+		_ = conn.Close()
+	}
 }
 
 func TestAPasswordIsNowhere(t *testing.T) {

@@ -102,6 +102,7 @@ func newHarness(t *testing.T, objects ...client.Object) *harness {
 		provider: func(*v1alpha1.InstanceSet) RoleProvider { return h }, gone: func(types.NamespacedName) {}, hushes: map[types.NamespacedName]hush{},
 	}
 	h.sets = &setReconciler{cache: h.client, writer: h.client, events: h.told, now: now, verdicts: v}
+	h.ledger.distrusted = tellDistrust(h.told, m)
 	h.ledger.listening()
 	h.clock = h.clock.Add(time.Hour)
 	return h

@@ -36,6 +36,10 @@ type Ledger struct {
 	// configured is told of a set of which an agent says something new about its engine's configuration; nil for nobody.
 	configured func(types.NamespacedName)
 
+	// distrusted is told of each report of an engine that its agent is refused by, or refuses; first: it was not told of that cause for an hour.
+	// nil for nobody.
+	distrusted func(pod *corev1.Pod, cause, problem string, first bool)
+
 	mu      sync.Mutex
 	since   time.Time // when it began to listen
 	entries map[types.UID]entry
@@ -49,6 +53,9 @@ type entry struct {
 	// unlinked is since when it says that it has lost its master, and behind since when that it is out of sync, or nothing of that; zero if
 	// it does not.
 	unlinked, behind time.Time
+	// told is the cause of distrust that somebody was told of at that time.
+	told   string
+	toldAt time.Time
 }
 
 func newLedger(cache client.Reader, now func() time.Time, wake func(shardKey), took func(string)) *Ledger {
@@ -100,6 +107,7 @@ func (l *Ledger) accept(ctx context.Context, id agent.Identity, r agent.Report) 
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", ErrOld, err)
 	}
+	l.judge(&pod, r)
 	if configured && l.configured != nil {
 		l.configured(shard.owner())
 	}
@@ -107,6 +115,26 @@ func (l *Ledger) accept(ctx context.Context, id agent.Identity, r agent.Report) 
 		l.wake(shard)
 	}
 	return news, nil
+}
+
+// toldAgain is after how long it is told again that an engine and its agent do not trust each other.
+const toldAgain = time.Hour
+
+// judge tells where an engine and its agent do not trust each other.
+func (l *Ledger) judge(pod *corev1.Pod, r agent.Report) {
+	cause := r.Distrust()
+	if cause == "" || l.distrusted == nil {
+		return
+	}
+	l.mu.Lock()
+	e := l.entries[pod.UID]
+	first := e.told != cause || l.now().Sub(e.toldAt) >= toldAgain
+	if first {
+		e.told, e.toldAt = cause, l.now()
+		l.entries[pod.UID] = e
+	}
+	l.mu.Unlock()
+	l.distrusted(pod, cause, r.Problem, first)
 }
 
 // note remembers a report, and says whether something is decided differently because of it: by roles, and about configurations.

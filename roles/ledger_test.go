@@ -3,9 +3,11 @@ package roles
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/shoal-dev/shoal/api/agent"
@@ -96,6 +98,40 @@ func TestPodsThatAreGoneAreSwept(t *testing.T) {
 	h.ledger.sweep(t.Context())
 	if _, _, heard := h.ledger.heard(before); heard || len(h.ledger.entries) != 1 {
 		t.Errorf("entries %v", h.ledger.entries)
+	}
+}
+
+// An engine that refuses its agent, or that its agent refuses, is counted each time and told once, and gets no label, whatever it was
+// meant to be.
+func TestEnginesThatAreNotTrusted(t *testing.T) {
+	h := three(t)
+	say := func(problem string, want int) {
+		t.Helper()
+		h.told.lines = nil
+		if err := h.reportOf(t, "r-0", agent.Report{Role: agent.RoleUnknown, Problem: problem}); err != nil {
+			t.Fatal(err)
+		}
+		h.reconcile(t)
+		if len(h.told.lines) != want || want > 0 && !strings.Contains(h.told.lines[0], "Warning EngineDistrusted") || want > 0 && !strings.Contains(h.told.lines[0], problem) {
+			t.Errorf("%q: %v", problem, h.told.lines)
+		}
+		if got := h.labels(t); got != ",," {
+			t.Errorf("%q: labels are %s", problem, got)
+		}
+	}
+	say("refused: WRONGPASS", 1)
+	say("refused: WRONGPASS", 0)
+	say("refused: AUTH called without any password configured", 0) // the same cause
+	say("tls: first record does not look like a TLS handshake", 1)
+	say("timeout: no answer", 0)
+	say("tls: first record does not look like a TLS handshake", 0)
+	h.clock = h.clock.Add(toldAgain)
+	say("tls: first record does not look like a TLS handshake", 1)
+	if got := testutil.ToFloat64(h.metrics.distrusted.WithLabelValues(agent.ProblemRefused)); got != 3 {
+		t.Errorf("%v are counted as refused", got)
+	}
+	if got := testutil.ToFloat64(h.metrics.distrusted.WithLabelValues(agent.ProblemTLS)); got != 3 {
+		t.Errorf("%v are counted as of TLS", got)
 	}
 }
 

@@ -12,6 +12,7 @@ type metrics struct {
 	failures   *prometheus.CounterVec
 	reports    *prometheus.CounterVec
 	staleCache prometheus.Counter
+	distrusted *prometheus.CounterVec
 }
 
 func newMetrics(registry prometheus.Registerer) (metrics, error) {
@@ -32,11 +33,16 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 			Name: "shoal_roles_stale_cache_total",
 			Help: "Decisions that were put off because the cache did not show the controller's own writes yet.",
 		}),
+		distrusted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "shoal_roles_distrusted_engines_total",
+			Help: "Reports that an engine and its agent do not trust each other, by cause: refused (the password, or that there is none) or tls.",
+		}, []string{"cause"}),
 	}
 	var err error
 	m.writes, err = collectors.Register(registry, m.writes, err)
 	m.failures, err = collectors.Register(registry, m.failures, err)
 	m.reports, err = collectors.Register(registry, m.reports, err)
 	m.staleCache, err = collectors.Register(registry, m.staleCache, err)
+	m.distrusted, err = collectors.Register(registry, m.distrusted, err)
 	return m, err
 }

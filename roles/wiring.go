@@ -68,7 +68,7 @@ func New(d Deps) (*Controllers, error) {
 	}
 	writer := client.WithFieldOwner(d.Writer, FieldOwner)
 	ledger := newLedger(d.Cache, d.Now, d.News, func(outcome string) { m.reports.WithLabelValues(outcome).Inc() })
-	ledger.configured = d.Configured
+	ledger.configured, ledger.distrusted = d.Configured, tellDistrust(d.Events, m)
 	v, p := newVerdicts(d.Judged), newProviders(d.Now, d.Connect, d.Live, func(set *v1alpha1.InstanceSet, trouble string) {
 		d.Events.Eventf(set, nil, corev1.EventTypeWarning, reason.SentinelSecret.Name(), "AskSentinels", "%s", reason.SentinelSecret.Because("%s", trouble))
 	})
@@ -84,6 +84,16 @@ func New(d Deps) (*Controllers, error) {
 		shards: shards,
 		sets:   &setReconciler{cache: d.Cache, writer: writer, events: d.Events, now: d.Now, verdicts: v},
 	}, nil
+}
+
+// tellDistrust counts the reports of engines that are not trusted, and makes an event of the first.
+func tellDistrust(e events.EventRecorder, m metrics) func(*corev1.Pod, string, string, bool) {
+	return func(pod *corev1.Pod, cause, problem string, first bool) {
+		m.distrusted.WithLabelValues(cause).Inc()
+		if first {
+			e.Eventf(pod, nil, corev1.EventTypeWarning, reason.EngineDistrusted.Name(), "HearAgents", "%s", reason.EngineDistrusted.Because("%s", problem))
+		}
+	}
 }
 
 // Shards is the controller of the labels.

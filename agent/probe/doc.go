@@ -13,6 +13,8 @@ import (
 	"net"
 	"os"
 	"strings"
+
+	"github.com/shoal-dev/shoal/api/agent"
 )
 
 // Failure is an engine that could not be asked.
@@ -26,11 +28,11 @@ type Failure struct {
 func Reasons() []string { return []string{unreachable, timeout, refused, security, answer} }
 
 const (
-	unreachable = "unreachable" // nobody listens
-	timeout     = "timeout"     // somebody listens and does not answer in time
-	refused     = "refused"     // the password or the rights of the user are wrong
-	security    = "tls"         // one side speaks TLS and the other does not, or a certificate is not trusted
-	answer      = "answer"      // the answer is an error, or makes no sense
+	unreachable = "unreachable"        // nobody listens
+	timeout     = "timeout"            // somebody listens and does not answer in time
+	refused     = agent.ProblemRefused // the password or the rights of the user are wrong, or there is no password where one is expected
+	security    = agent.ProblemTLS     // one side speaks TLS and the other does not, or a certificate is not trusted
+	answer      = "answer"             // the answer is an error, or makes no sense
 )
 
 func (f *Failure) Error() string { return f.Reason + ": " + f.Err.Error() }
@@ -56,7 +58,7 @@ func reasonOf(err error) string {
 	var network *net.OpError
 	text := err.Error()
 	switch {
-	case contains(text, "NOAUTH", "WRONGPASS", "NOPERM", "ERR AUTH", "without any password configured", "invalid password"):
+	case contains(text, "NOAUTH", "WRONGPASS", "NOPERM", "ERR AUTH", "without any password configured", "no password is set", "invalid password"):
 		return refused
 	case errors.As(err, &record), errors.As(err, &untrusted), errors.As(err, &alert), errors.As(err, &system),
 		contains(text, "tls: ", "x509: ", "remote error: "):

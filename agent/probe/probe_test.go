@@ -99,6 +99,49 @@ func TestWhatIsNoRedis(t *testing.T) {
 	}
 }
 
+// A Redis that wants no password takes the one that the agent has, with the name of the user. It is refused all the same, and given no orders.
+func TestARedisThatTakesAnyPassword(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				for some := make([]byte, 4096); ; {
+					n, err := conn.Read(some)
+					if err != nil {
+						return
+					}
+					reply := ":7\r\n"
+					switch heard := strings.ToUpper(string(some[:n])); {
+					case strings.Contains(heard, "HELLO"):
+						reply = "*2\r\n$6\r\nserver\r\n$5\r\nredis\r\n"
+					case strings.HasPrefix(heard, "*2\r\n$4\r\nAUTH"):
+						reply = "-ERR AUTH <password> called without any password configured for the default user\r\n"
+					}
+					_, _ = io.WriteString(conn, reply)
+				}
+			}()
+		}
+	}()
+	p := NewRedis(listener.Addr().String(), access)
+	defer p.Close()
+	var failure *Failure
+	if _, err := p.Look(t.Context()); !errors.As(err, &failure) || failure.Reason != refused || strings.Contains(err.Error(), secret) {
+		t.Errorf("a look: %v", err)
+	}
+	if _, err := p.Act(t.Context(), agent.Request{Action: agent.Protect}); !errors.As(err, &failure) || failure.Reason != refused {
+		t.Errorf("an order: %v", err)
+	}
+}
+
 func TestTLSToWhoSpeaksNone(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)

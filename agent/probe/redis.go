@@ -57,7 +57,15 @@ func (r *Redis) connectWithin(ctx context.Context, name string, generation uint6
 		return nil, &Failure{refused, err}
 	}
 	access.Name, access.Generation, access.IO = name, generation, max(access.IO, io)
-	return redis.Connect(ctx, r.addr, access)
+	conn, err := redis.Connect(ctx, r.addr, access)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.Guarded(ctx); err != nil {
+		_ = conn.Close() // what is wrong is known already
+		return nil, err
+	}
+	return conn, nil
 }
 
 // Close ends the connections, if there are any.

@@ -77,6 +77,22 @@ type Report struct {
 // MaxProblem bounds Report.Problem and Answer.Problem, in bytes.
 const MaxProblem = 256
 
+// What Problem begins with, before a colon and a blank, where engine and agent do not trust each other.
+const (
+	// ProblemRefused: the engine wants another password or more rights, or none at all where the agent was given one.
+	ProblemRefused = "refused"
+	// ProblemTLS: one of both speaks TLS and the other does not, or a certificate is not trusted.
+	ProblemTLS = "tls"
+)
+
+// Distrust is ProblemRefused or ProblemTLS, "" if the report is about neither.
+func (r Report) Distrust() string {
+	if cause, _, _ := strings.Cut(r.Problem, ": "); r.Role == RoleUnknown && (cause == ProblemRefused || cause == ProblemTLS) {
+		return cause
+	}
+	return ""
+}
+
 // Validate returns the first thing that is wrong.
 func (r Report) Validate() error {
 	switch r.Role {

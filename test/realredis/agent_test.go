@@ -288,7 +288,10 @@ func TestAgentIsRefusedByRedis(t *testing.T) {
 	none := newSidecar(t, addr(locked))
 	none.until("no password", failing("refused"))
 	needless := newSidecar(t, addr(open), "--password-file", file)
-	needless.until("a Redis that takes any password", isMaster)
+	needless.until("a Redis that takes any password", failing("refused"))
+	if answer := needless.ask(agent.Request{Action: agent.Pause, Milliseconds: 1}); answer.Refused == "" {
+		t.Errorf("a Redis that takes any password is given orders: %+v", answer)
+	}
 	encrypted := newSidecar(t, addr(open), "--tls")
 	encrypted.until("TLS to one who speaks none", func(r agent.Report) bool { return r.Role == agent.RoleUnknown })
 	absent := newSidecar(t, addr(locked), "--password-file", file+".absent")
