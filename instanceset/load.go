@@ -65,6 +65,9 @@ func (r *reconciler) load(ctx context.Context, name types.NamespacedName) (decid
 	if o.Switchovers, err = r.loadSwitchovers(ctx, &set); err != nil {
 		return o, err
 	}
+	if o.Room, err = r.loadRoom(ctx, o); err != nil {
+		return o, err
+	}
 	o.Revisions, err = r.loadRevisions(ctx, name)
 	return o, err
 }

@@ -168,7 +168,7 @@ func nodeChanges() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, was := e.ObjectOld.(*corev1.Node)
 		after, is := e.ObjectNew.(*corev1.Node)
-		return was && is && (before.UID != after.UID || isReady(before) != isReady(after) ||
+		return was && is && (before.UID != after.UID || before.Spec.Unschedulable != after.Spec.Unschedulable || isReady(before) != isReady(after) ||
 			slots.OutOfService(before) != slots.OutOfService(after) || !slices.Equal(taintKeys(before), taintKeys(after)) ||
 			before.Labels[corev1.LabelHostname] != after.Labels[corev1.LabelHostname])
 	}}

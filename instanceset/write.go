@@ -80,6 +80,8 @@ func (r *reconciler) apply(ctx context.Context, o decide.Objects, c decide.Chang
 		return r.create(ctx, o, switchoverOf(o.Set, c), ownedBy(o.Set))
 	case decide.LabelPod:
 		return r.patch(ctx, o, c, &corev1.Pod{}, labels(c, c.Value))
+	case decide.UnlabelPod:
+		return r.patch(ctx, o, c, &corev1.Pod{}, labels(c, nil))
 	case decide.LabelClaim:
 		return r.patch(ctx, o, c, &corev1.PersistentVolumeClaim{}, labels(c, c.Value))
 	case decide.UnlabelClaim:

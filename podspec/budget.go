@@ -8,7 +8,8 @@ import (
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 )
 
-// Budget builds the PodDisruptionBudget that has the API server refuse to evict instances which run. How many there are to be, the
+// Budget builds the PodDisruptionBudget that has the API server refuse to evict instances which run, but for those that may leave their node
+// now. How many there are to be, the
 // disruption controller of Kubernetes asks the subresource scale of the set.
 func Budget(set *v1alpha1.InstanceSet) *policyv1.PodDisruptionBudget {
 	none := intstr.FromInt32(0)
@@ -21,7 +22,10 @@ func Budget(set *v1alpha1.InstanceSet) *policyv1.PodDisruptionBudget {
 		},
 		Spec: policyv1.PodDisruptionBudgetSpec{
 			MaxUnavailable: &none,
-			Selector:       &metav1.LabelSelector{MatchLabels: map[string]string{v1alpha1.LabelInstanceSet: set.Name}},
+			Selector: &metav1.LabelSelector{
+				MatchLabels:      map[string]string{v1alpha1.LabelInstanceSet: set.Name},
+				MatchExpressions: []metav1.LabelSelectorRequirement{{Key: v1alpha1.LabelMayLeave, Operator: metav1.LabelSelectorOpDoesNotExist}},
+			},
 		},
 	}
 }

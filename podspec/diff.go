@@ -97,7 +97,7 @@ func DiffClaim(was, live, want *corev1.PersistentVolumeClaim) []Difference {
 
 // bookkeeping are keys that say how far the controller is, and are written with what they speak of.
 var bookkeeping = []string{
-	v1alpha1.LabelRevision, v1alpha1.LabelRole, v1alpha1.LabelLost, v1alpha1.LabelRetired, v1alpha1.AnnotationRoleClaim,
+	v1alpha1.LabelRevision, v1alpha1.LabelRole, v1alpha1.LabelLost, v1alpha1.LabelRetired, v1alpha1.LabelMayLeave, v1alpha1.AnnotationRoleClaim,
 	v1alpha1.AnnotationPolicyVersion, v1alpha1.AnnotationRebuildGeneration, v1alpha1.AnnotationTerminalFailures,
 	v1alpha1.AnnotationTargetRevision, v1alpha1.AnnotationRestarting, v1alpha1.AnnotationRestartMaster,
 	v1alpha1.AnnotationConfiguration, // see configurationDifferences

@@ -70,7 +70,7 @@ func Shard(set *v1alpha1.InstanceSet, ordinal int32) (int32, bool) {
 // the right to write them, would write what the user must not.
 var ours = []string{
 	v1alpha1.LabelInstanceSet, v1alpha1.LabelOrdinal, v1alpha1.LabelShard, v1alpha1.LabelTemplate, v1alpha1.LabelRevision,
-	v1alpha1.LabelPlacementPolicy, v1alpha1.LabelLost, v1alpha1.LabelRetired, v1alpha1.LabelRole, v1alpha1.AnnotationRoleClaim,
+	v1alpha1.LabelPlacementPolicy, v1alpha1.LabelLost, v1alpha1.LabelRetired, v1alpha1.LabelRole, v1alpha1.LabelMayLeave, v1alpha1.AnnotationRoleClaim,
 	v1alpha1.AnnotationPolicyVersion, v1alpha1.AnnotationRebuildGeneration, v1alpha1.AnnotationTerminalFailures,
 	v1alpha1.AnnotationRetainedFor, v1alpha1.AnnotationTargetRevision, v1alpha1.AnnotationRestarting,
 	v1alpha1.AnnotationConfiguration, v1alpha1.AnnotationRestartMaster,

@@ -195,6 +195,10 @@ func TestBudget(t *testing.T) {
 	if err != nil || !selector.Matches(labels.Set(Pod(set, Instance{Ordinal: 4}).Labels)) {
 		t.Errorf("the budget does not select an instance: %v %v", budget.Spec.Selector, err)
 	}
+	leaving := Pod(set, Instance{Ordinal: 4}).Labels
+	if leaving[v1alpha1.LabelMayLeave] = "1772366400"; selector.Matches(labels.Set(leaving)) {
+		t.Errorf("the budget holds an instance that may leave its node: %v", budget.Spec.Selector)
+	}
 	other := testSet()
 	other.Name = "r-4"
 	if selector.Matches(labels.Set(Pod(other, Instance{Ordinal: 4}).Labels)) {

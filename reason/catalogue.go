@@ -393,6 +393,18 @@ const (
 	ConfigurationRefused Code = 2634
 	// ConfigurationInvalid: the configuration asks for what no instance may have.
 	ConfigurationInvalid Code = 2635
+	// LeaveWaits: the instance is on a cordoned node, and waits until it may leave it.
+	LeaveWaits Code = 2640
+	// VolumeStays: the node of the instance is cordoned, and its volume is there: it stays.
+	VolumeStays Code = 2641
+	// NowhereToGo: the node of the instance is cordoned, and no other one would take it: it stays.
+	NowhereToGo Code = 2642
+	// LastHolder: the node of the instance is cordoned, and nobody else is known to have its data: it stays.
+	LastHolder Code = 2643
+	// Leaving: the node of the instance is cordoned: it leaves for another one.
+	Leaving Code = 2644
+	// TakeLeaveBack: the instance may not leave its node any more.
+	TakeLeaveBack Code = 2645
 )
 
 type row struct {
@@ -1573,6 +1585,42 @@ func catalogue() []row {
 			Text:    "spec.configuration asks for what no instance may have: nothing is written",
 			Meaning: "A parameter is not known to Shoal, or must not be set by anybody, or cannot be changed on an instance that has data, or the container is not in spec.template. No instance that runs is touched, and pods that have to be made are made as before.",
 			Advice:  "The message names it. kubectl shoal lint says so before a file is applied; docs/instanceset.md has what can be set.",
+		}},
+		{LeaveWaits, Entry{
+			Name:    "LeaveWaits",
+			Text:    "its node is cordoned, and it waits until it may leave",
+			Meaning: "Instances leave a cordoned node under the limits of updates: one of a shard at a time, and no more than updateStrategy.maxUnavailable are unavailable in the set; replicas before masters, which hand over before; and none while another one has yet to get a node, or the set is paused.",
+			Advice:  "The message says what it waits for. If it is an instance that is not available, look at that one; raise maxUnavailable if more may be.",
+		}},
+		{VolumeStays, Entry{
+			Name:    "VolumeStays",
+			Text:    "its node is cordoned, and its volume is there: it stays",
+			Meaning: "The instance has a volume that is local to the cordoned node. A pod that is made anew could start nowhere else.",
+			Advice:  "For a short stop, annotate the pod with shoal.dev/allow-disruption=true and delete it: it comes back when the node is uncordoned. For a node that goes for good, shut it down and declare it out of service: the set rebuilds the instance elsewhere, from another one of its shard.",
+		}},
+		{NowhereToGo, Entry{
+			Name:    "NowhereToGo",
+			Text:    "its node is cordoned, and no other one would take it: it stays",
+			Meaning: "No node that the instance may use has enough free within the limits of its placement group (maxNodes, maxInstancesPerNode, shardSpread), or the template demands something of its neighbours that is not judged here. Deleted, it would wait for as long as the node is cordoned.",
+			Advice:  "Add or uncordon a node, or raise maxNodes by one for the time of the drain: a node that is empty gives its place back. kubectl shoal headroom shows what is free.",
+		}},
+		{LastHolder, Entry{
+			Name:    "LastHolder",
+			Text:    "its node is cordoned, and nobody else is known to have its data: it stays",
+			Meaning: "The instance has no volumes, so that its data goes with its pod. No other one of its shard is available and has a role beside a master that is known.",
+			Advice:  "See that another instance of the shard is in sync: kubectl shoal status. If the shard has one instance, add replicas, or copy the data; if the data may go, annotate the pod with shoal.dev/allow-disruption=true and delete it.",
+		}},
+		{Leaving, Entry{
+			Name:    "Leaving",
+			Text:    "its node is cordoned: it leaves for another one",
+			Meaning: "The instance may leave its node now. The budget of the set does not hold it any more, so that a drain may evict it; after ten seconds the manager deletes the pod itself. It is made anew elsewhere with the template that it had.",
+			Advice:  "Nothing. Uncordon the node to have it stay.",
+		}},
+		{TakeLeaveBack, Entry{
+			Name:    "TakeLeaveBack",
+			Text:    "it may not leave its node any more",
+			Meaning: "The instance was about to leave a cordoned node, and stays: the node was uncordoned or fell silent, the set was paused, or another instance has become unavailable.",
+			Advice:  "Nothing.",
 		}},
 	}
 }

@@ -11,6 +11,9 @@ const (
 	// ConditionUpdating is True while running instances are brought to the current templates, and False when all have them, or
 	// with the reason why it does not go on.
 	ConditionUpdating = "Updating"
+	// ConditionLeaving is there while instances of the set are on nodes that are cordoned: True while one of them is on its way to another node, and
+	// False while none is, with the reason why.
+	ConditionLeaving = "Leaving"
 	// ConditionPlaced is False while an instance has no node; the message is the scheduler's own. What to do stands on
 	// the page of the code in the message.
 	ConditionPlaced = "Placed"

@@ -414,6 +414,11 @@ type InstanceSetStatus struct {
 	// +kubebuilder:validation:MaxLength=131072
 	// +optional
 	Replacing string `json:"replacing,omitempty"`
+	// leaving are the ordinals that may leave nodes that are cordoned, or whose pods have, as ranges behind the revision that they keep:
+	// "2f62762057=3,5-7", with blanks between revisions.
+	// +kubebuilder:validation:MaxLength=131072
+	// +optional
+	Leaving string `json:"leaving,omitempty"`
 	// refusedConfiguration is the configuration that an engine did not take, while a template asks for it.
 	// +optional
 	RefusedConfiguration *RefusedConfiguration `json:"refusedConfiguration,omitempty"`

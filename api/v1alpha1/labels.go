@@ -38,6 +38,10 @@ const (
 	// by shoal-manager alone (an admission policy enforces it): a Service would send writes to whoever has it. A hint:
 	// nothing destructive rests on it.
 	LabelRole = GroupName + "/role"
+	// LabelMayLeave stands on the pod of an instance that may leave its node now, because somebody has cordoned that: no budget selects the pod
+	// any more, so that a drain gets on. The value is since when, in seconds of Unix time. Pods only. Written and removed by shoal-manager
+	// alone (an admission policy enforces it).
+	LabelMayLeave = GroupName + "/may-leave"
 	// LabelLeads stands on the pod of the manager that leads: the Service for agents selects it. Written by the manager that
 	// leads, which takes it from the others.
 	LabelLeads = GroupName + "/leads"

@@ -40,6 +40,7 @@ var (
 	ofHandover       = []string{"./roles/handover"}
 	ofUpdates        = []string{"./instanceset/decide"}
 	ofConfigurations = []string{"./instanceset/decide TestScenarios/configuration"}
+	ofCordons        = []string{"./instanceset/decide TestScenarios/cordon"}
 	ofGrowth         = []string{"./instanceset/decide TestScenarios/grow"}
 	ofGuard          = []string{"./simulation/apiserver Instances"}
 	ofCommands       = []string{"./kubectlshoal TestScenarios/(diff|undo|rollout|history)"}
@@ -54,6 +55,7 @@ const (
 	noReboots      = "in the simulation time goes on over a reboot of a machine, and few reports are under way across one"
 	notPlayed      = "no seed with roles was played against it long enough yet"
 	noUpdates      = "of the seeds that change templates (from 3,000,000 on) none was played against it yet"
+	noCordons      = "in the simulation nobody cordons nodes by chance"
 	noGrowth       = "in the simulation no volume grows"
 	noGuard        = "in the simulation, people delete instances as the manager"
 	noEvictions    = "the simulation has nobody who evicts"

@@ -27,6 +27,14 @@ func (p *planner) conditions(t tally) []metav1.Condition {
 		c.LastTransitionTime = metav1.NewTime(p.Now)
 		meta.SetStatusCondition(&all, c)
 	}
+	if c, leaves := p.leavingCondition(); leaves {
+		c.Message = cut(c.Message, maxMessage)
+		c.ObservedGeneration = p.Set.Generation
+		c.LastTransitionTime = metav1.NewTime(p.Now)
+		meta.SetStatusCondition(&all, c)
+	} else {
+		meta.RemoveStatusCondition(&all, v1alpha1.ConditionLeaving)
+	}
 	return all
 }
 

@@ -29,6 +29,7 @@ type planner struct {
 
 	rebuilding []int32 // ordinals that are being replaced
 	updates    rollout
+	exodus     exodus
 	// refused is the configuration that an engine has refused, nil for none; refusalStored: the status says so already.
 	refused       *v1alpha1.RefusedConfiguration
 	refusalStored bool

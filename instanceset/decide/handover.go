@@ -118,27 +118,35 @@ func (p *planner) handedOver(i *instance) bool {
 	if !p.mustHandOver(i) {
 		return true
 	}
+	code, done := p.handOver(i, p.askForHandover)
+	if code != 0 {
+		p.waitUpdate(i, code)
+	}
+	return done
+}
+
+// handOver takes the next step of a handover: it asks for it, or says what it waits for. Done: the instance may be disturbed.
+func (p *planner) handOver(i *instance, ask func(*instance)) (wait reason.Code, done bool) {
 	best := p.switchoverMode() == v1alpha1.UpdateSwitchoverBestEffort
 	alone := !slices.ContainsFunc(p.shard(i).members, func(other *instance) bool { return other != i && other.online() })
 	asked := p.handover(i)
 	switch {
 	case best && (alone || i.pod.Idle): // nobody can take over, or what would hand over does not run
-		return true
+		return 0, true
 	case alone, i.pod.Role == "":
-		p.waitUpdate(i, reason.MasterWaits)
+		return reason.MasterWaits, false
 	case asked == nil && !p.handingOver(i):
-		p.askForHandover(i)
+		ask(i)
+		return 0, false
 	case asked == nil || !asked.Ended:
-		p.waitUpdate(i, reason.HandingOver)
+		return reason.HandingOver, false
 	case asked.HandedOver: // the label follows
-		p.waitUpdate(i, reason.MasterWaits)
+		return reason.MasterWaits, false
 	case asked.Complete && best:
-		return true
-	default:
-		p.note(i, reason.HandoverFailed, asked.Words)
-		p.waitUpdate(i, reason.HandoverFailed)
+		return 0, true
 	}
-	return false
+	p.note(i, reason.HandoverFailed, asked.Words)
+	return reason.HandoverFailed, false
 }
 
 // askForHandover asks only if the instance would be disturbed at once: writes wait while a master hands over.
@@ -151,6 +159,10 @@ func (p *planner) askForHandover(i *instance) {
 		return
 	}
 	p.take(i)
+	p.createHandover(i)
+}
+
+func (p *planner) createHandover(i *instance) {
 	p.add(Change{
 		Kind: CreateSwitchover, Ordinal: i.ordinal, Object: p.handoverName(i), Reason: reason.AskHandover, Words: p.because(reason.AskHandover),
 		Shard: p.shardName(i), Policy: p.switchoverMode(),

@@ -113,6 +113,9 @@ func (v *view) setBases() {
 // madeFrom is the revision that a pod of the instance is made from now. An instance that is not updated yet keeps what it has,
 // also when its pod has to be made anew: nobody has seen yet that the new template is any good.
 func (v *view) madeFrom(i *instance) string {
+	if kept := v.left()[i.ordinal]; i.pod == nil && kept != "" && v.canMake(i, kept) { // it left its node, which is no update
+		return kept
+	}
 	want, base := v.revision(i), v.bases[i.template+1]
 	if v.unfit[i.template+1] != "" || v.hasRefused() { // nothing is made with that
 		want = base
@@ -214,6 +217,9 @@ func (p *planner) prune(today []string) {
 		for passed := range strings.FieldsSeq(p.Pods[n].Passed) {
 			used[passed] = true
 		}
+	}
+	for _, kept := range p.left() {
+		used[kept] = true
 	}
 	var unused []*Revision
 	for n := range p.Revisions {

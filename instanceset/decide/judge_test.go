@@ -50,6 +50,9 @@ func (w *world) forbids(c Change) string {
 		if c.Label == v1alpha1.LabelLost {
 			return w.forbidsLabel(v, i)
 		}
+		if c.Label == v1alpha1.LabelMayLeave {
+			return "" // see forbidsLeaving
+		}
 		if claim := w.claims[c.Object]; claim != nil && claim.Returning && (i.pod == nil || i.pod.Node == "" || i.pod.ended()) {
 			return ""
 		}

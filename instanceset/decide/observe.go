@@ -41,6 +41,8 @@ type Objects struct {
 	Agent podspec.Agent
 	// Reports are what agents said last, by pod. One that was not heard has none.
 	Reports map[types.UID]Reported
+	// Room is there while instances are on nodes that are cordoned.
+	Room *Room
 }
 
 // Observe makes the snapshot. Pods and claims whose names are not those of an instance of the set are left out.
@@ -71,9 +73,10 @@ func Observe(now time.Time, o Objects) Snapshot {
 	}
 	for name := range nodes {
 		if n := o.Nodes.Get(name); name != "" && n != nil {
-			s.Nodes = append(s.Nodes, Node{Name: name, UID: n.UID, State: stateOf(n)})
+			s.Nodes = append(s.Nodes, Node{Name: name, UID: n.UID, State: stateOf(n), Cordoned: n.Spec.Unschedulable})
 		}
 	}
+	s.observeRoom(o, pods, volumes)
 	s.Revisions = observeRevisions(o.Set, o.Revisions)
 	s.Switchovers = observeSwitchovers(o.Set, o.Switchovers)
 	for _, class := range o.Classes {
@@ -111,6 +114,7 @@ func (s *Snapshot) sort() {
 	slices.SortFunc(s.Volumes, func(a, b Volume) int { return cmp.Compare(a.Name, b.Name) })
 	slices.Sort(s.Expandable)
 	slices.SortFunc(s.Nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(s.Places, func(a, b Place) int { return cmp.Compare(a.Node, b.Node) })
 	slices.SortFunc(s.Switchovers, func(a, b Switchover) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Revisions, func(a, b Revision) int {
 		return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Object, b.Object))
@@ -176,6 +180,7 @@ func observePod(set *v1alpha1.InstanceSet, pod *corev1.Pod) (Pod, bool) {
 		Generation:  number(pod.Annotations[v1alpha1.AnnotationRebuildGeneration]),
 		Failures:    int(number(pod.Annotations[v1alpha1.AnnotationTerminalFailures])),
 		Created:     pod.CreationTimestamp.Time,
+		MayLeave:    sinceOf(pod.Labels[v1alpha1.LabelMayLeave]),
 	}
 	for _, c := range pod.Status.Conditions {
 		switch {
@@ -334,6 +339,14 @@ func ordinalIn(name, set string) (int32, bool) {
 		return 0, false
 	}
 	return int32(n), true
+}
+
+// sinceOf reads a time in seconds; what is none says that it has been so for ever.
+func sinceOf(seconds string) time.Time {
+	if seconds == "" {
+		return time.Time{}
+	}
+	return time.Unix(max(1, number(seconds)), 0)
 }
 
 // number reads a counter from an annotation; what is no number counts as 0.

@@ -52,6 +52,7 @@ const (
 	CreateSwitchover Kind = "CreateSwitchover"
 	CreatePod        Kind = "CreatePod"
 	LabelPod         Kind = "LabelPod"
+	UnlabelPod       Kind = "UnlabelPod"
 	DeletePod        Kind = "DeletePod"
 )
 
@@ -83,7 +84,7 @@ type Change struct {
 
 	Size string // GrowClaim: the size to ask for
 
-	Label, Value string // LabelPod, LabelClaim, UnlabelClaim
+	Label, Value string // LabelPod, UnlabelPod, LabelClaim, UnlabelClaim
 
 	// Pod is the pod for whose sake a claim gets its slot back (UnlabelClaim). The change must not be made unless it is there, and has
 	// not ended, after the claim was marked as returning.
@@ -140,7 +141,7 @@ func (c Change) String() string {
 		}
 	case LabelPod, LabelClaim:
 		add("%s=%s", strings.TrimPrefix(c.Label, v1alpha1.GroupName+"/"), c.Value)
-	case UnlabelClaim:
+	case UnlabelClaim, UnlabelPod:
 		add("%s", strings.TrimPrefix(c.Label, v1alpha1.GroupName+"/"))
 	}
 	if c.Kind == CreateRevision || c.Kind == UpdateRevision {

@@ -24,7 +24,9 @@ import (
 // TestScenarios runs testdata/scenarios. The set is called r, in namespace ns. The verbs:
 //
 //	set replicas=3 volumes=data ...    changes what the set wants; what is not named stays (see setSpec)
-//	node a,b out-of-service            nodes, and what is known of them: healthy, silent, out-of-service, gone
+//	node a,b out-of-service            nodes, and what is known of them: healthy, cordoned, silent, out-of-service, gone
+//	room a=3                           a node has room for so many pods (at first, for more than any scenario has)
+//	evict r-0 r-1                      a drain tries to evict pods
 //	pod r-0 node=a ready               makes the pod if it is not there, and changes it (see setPod)
 //	claim data-r-0 retired             makes or changes a claim (see setClaim); gone removes it
 //	agent r-0 r-1 applied maxmemory=1gb
@@ -68,6 +70,7 @@ var verbs = map[string]func(*testing.T, *world, *datadriven.TestData) string{
 	"new": nil, "set": setSpec, "node": setNode, "pod": setPod, "claim": setClaim, "volume": setVolume, "policy": setPolicy,
 	"service": setService, "budget": setBudget, "place": place, "stop": stop, "after": after, "decide": printPlan, "do": do,
 	"kubelet": kubelet, "agent": agentSays, "driver": driver, "class": setClass, "handover": handover, "history": printHistory,
+	"room": setRoom, "evict": evict,
 }
 
 func setSpec(t *testing.T, w *world, d *datadriven.TestData) string {
@@ -297,7 +300,7 @@ func parseTemplates(t *testing.T, parts []string) []v1alpha1.InstanceTemplate {
 }
 
 func setNode(t *testing.T, w *world, d *datadriven.TestData) string {
-	states := map[string]NodeState{"healthy": NodeHealthy, "silent": NodeSilent, "out-of-service": NodeOutOfService}
+	states := map[string]NodeState{"healthy": NodeHealthy, "cordoned": NodeHealthy, "silent": NodeSilent, "out-of-service": NodeOutOfService}
 	state := "healthy"
 	for _, a := range d.CmdArgs[1:] {
 		state = a.Key
@@ -310,9 +313,9 @@ func setNode(t *testing.T, w *world, d *datadriven.TestData) string {
 		if _, known := states[state]; !known {
 			t.Fatalf("%s: unknown state %q", d.Pos, state)
 		}
-		w.nodes[name] = &Node{Name: name, UID: types.UID("node-" + name), State: states[state]}
+		w.nodes[name] = &Node{Name: name, UID: types.UID("node-" + name), State: states[state], Cordoned: state == "cordoned"}
 		for _, pod := range w.pods {
-			if pod.Node == name && state != "healthy" {
+			if pod.Node == name && states[state] != NodeHealthy {
 				pod.Ready = false // the node lifecycle controller says so
 			}
 		}

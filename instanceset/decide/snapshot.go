@@ -10,6 +10,7 @@ import (
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/podspec"
 	"github.com/shoal-dev/shoal/reason"
+	"github.com/shoal-dev/shoal/slots"
 )
 
 // Snapshot is all that Decide knows. Decide reads it and changes nothing in it.
@@ -33,6 +34,11 @@ type Snapshot struct {
 	Switchovers []Switchover
 	// Expandable are the StorageClasses that let volumes grow, of those whose volumes are smaller than they should be.
 	Expandable []string
+	// Places are the nodes that count when an instance looks for another one: those on which the set's placement group holds slots, and those that would take
+	// it. There are none while no instance is on a node that is cordoned.
+	Places []Place
+	// Queued: a pod of that group has no node yet, so that the next place may be its.
+	Queued bool
 	// Answers to Probes. An instance that was asked and did not answer is an Answer with Unreachable; one that was not
 	// asked has none.
 	Answers []Answer
@@ -111,6 +117,10 @@ type Pod struct {
 	Reported      Reported
 	// Unapplied: an update has changed the configuration, and the agent has not reported that the engine runs with it.
 	Unapplied bool
+	// MayLeave is since when it may leave its node, the zero time if it may not.
+	MayLeave time.Time
+	// Move is where it could go, nil if that was not looked for.
+	Move *Move
 	// Live is the pod as the cache has it, which need not be all of it (see podspec.Diff). It is only read.
 	Live *corev1.Pod
 }
@@ -200,6 +210,29 @@ type Node struct {
 	Name  string
 	UID   types.UID
 	State NodeState
+	// Cordoned: nothing new is to come to it, by what somebody has said of it (spec.unschedulable).
+	Cordoned bool
+}
+
+// Place is a node to which an instance could go, or on which the set's placement group holds slots.
+type Place struct {
+	Node string
+	// Free is what no pod asks for.
+	Free slots.Amount
+	// Held are the slots of the group there, and Shards those of each shard.
+	Held   int
+	Shards map[string]int
+}
+
+// Move is where an instance could go if it had to leave its node.
+type Move struct {
+	Asks slots.Amount
+	// To are the names of places that its pod and its volumes may use, each with enough free for it.
+	To []string
+	// Alone: it shares a node with no other one that asks for that.
+	Alone bool
+	// Tied says what keeps it where it is, beside the volumes of the set, or from being judged; "" for nothing.
+	Tied string
 }
 
 // Probe is an instance that should be asked for its role.

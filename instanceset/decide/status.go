@@ -45,6 +45,7 @@ func (p *planner) status() v1alpha1.InstanceSetStatus {
 		TemplateRevisions:  p.templateRevisions(),
 		Revisions:          p.revisionsInUse(),
 		Replacing:          p.replacingRanges(),
+		Leaving:            p.leavingRanges(),
 
 		RefusedConfiguration: p.refused,
 		Bootstrapped:         p.bootstrappedRanges(),
@@ -141,7 +142,7 @@ var worst = []reason.Code{
 	reason.FencingWithdrawn, reason.VolumeUnknown, reason.RebuildHeld, reason.NoReadyPeer, reason.HolderUnproven,
 	reason.VolumeGoneNodeDeleted, reason.NodeDeleted, reason.NodeUnreachable, reason.RebuildManual, reason.RebuildNever, reason.ShardBusy, reason.JustMade,
 	reason.ForeignObject, reason.UnknownContainer, reason.ResizeInfeasible, reason.ResizeFailed, reason.ResizeDeferred, reason.ReplaceTerminal, reason.Unschedulable, reason.InstanceNotReady, reason.AgentNotRunning,
-	reason.ConfigurationInvalid, reason.ConfigurationRefused, reason.HandoverFailed, reason.VolumeGrowthFailed, reason.MemoryWaits, reason.ClaimGoing, reason.RevisionUnknown, reason.VolumeGrows,
+	reason.ConfigurationInvalid, reason.ConfigurationRefused, reason.HandoverFailed, reason.LastHolder, reason.NowhereToGo, reason.VolumeStays, reason.LeaveWaits, reason.VolumeGrowthFailed, reason.MemoryWaits, reason.ClaimGoing, reason.RevisionUnknown, reason.VolumeGrows, reason.Leaving,
 }
 
 func rank(code reason.Code) int {

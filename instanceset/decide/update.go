@@ -58,9 +58,11 @@ const patchesPerPlan = 100
 func (p *planner) update() {
 	candidates := p.outdated()
 	p.noteCandidates(candidates)
+	movers := p.movers()
 	p.countUnavailable()
 	p.readRefusal()
 	p.noteConfigurations()
+	p.leave(movers) // before the update, which may get no further
 	if len(candidates) == 0 || p.spec.Paused || p.spec.UpdateStrategy.Type == v1alpha1.UpdateOnDelete {
 		return
 	}
@@ -75,6 +77,10 @@ func (p *planner) update() {
 	slices.SortFunc(candidates, p.byTurn)
 	patches := 0
 	for _, i := range candidates {
+		if p.goes(i) { // what is written to it goes with it
+			p.waitUpdate(i, reason.UpdateWaits)
+			continue
+		}
 		if change := p.repair(i); change != nil {
 			p.disturb(i, *change)
 			continue
@@ -138,7 +144,7 @@ func (p *planner) countUnavailable() {
 			continue
 		}
 		if p.available(i) {
-			if p.toUpdate[i.ordinal] && p.handsOver(i) {
+			if (p.toUpdate[i.ordinal] || p.exodus.movers[i.ordinal]) && p.handsOver(i) {
 				p.take(i)
 			}
 			continue
@@ -146,7 +152,7 @@ func (p *planner) countUnavailable() {
 		u.down++
 		if p.inFlight(i) {
 			u.inFlight++
-			if i.pod != nil && (i.pod.Target != "" || p.current(i)) || p.replacing()[i.ordinal] {
+			if i.pod != nil && i.pod.MayLeave.IsZero() && (i.pod.Target != "" || p.current(i)) || p.replacing()[i.ordinal] {
 				u.going = append(u.going, i.ordinal)
 			}
 		}
@@ -169,8 +175,10 @@ func (v *view) maxUnavailable() int {
 	return max(n, 1)
 }
 
-// available reports whether an instance serves and has the data of its shard.
-func (p *planner) available(i *instance) bool { return p.serves(i) && p.inSync(i) }
+// available reports whether an instance serves, has the data of its shard, and stays for now.
+func (p *planner) available(i *instance) bool {
+	return p.serves(i) && p.inSync(i) && i.pod.MayLeave.IsZero()
+}
 
 // serves reports whether an instance is ready, has been so for minReadySeconds, and has nothing left to carry out.
 func (p *planner) serves(i *instance) bool {
@@ -189,7 +197,7 @@ func (p *planner) inSync(i *instance) bool {
 
 // inFlight reports whether an instance that is not available may be so because of an update. One whose pod nobody has touched is not.
 func (p *planner) inFlight(i *instance) bool {
-	return i.pod == nil || i.pod.Terminating || p.deleted[i.ordinal] || i.pod.Target != "" || p.current(i)
+	return i.pod == nil || i.pod.Terminating || p.deleted[i.ordinal] || i.pod.Target != "" || !i.pod.MayLeave.IsZero() || p.current(i)
 }
 
 // byTurn says who comes first. That masters come last is a limit and not an order: see mayDisturb.
@@ -208,7 +216,6 @@ func (p *planner) byTurn(a, b *instance) int {
 
 // mayDisturb asks the limits. Again: a resize that cannot be carried out is replaced.
 func (p *planner) mayDisturb(i *instance, again bool) bool {
-	u := &p.updates
 	switch {
 	case !p.mayTry(i):
 		p.waitUpdate(i, reason.ConfigurationTried)
@@ -227,6 +234,16 @@ func (p *planner) mayDisturb(i *instance, again bool) bool {
 		p.waitUpdate(i, reason.UpdateWaits)
 		return false
 	}
+	if p.hasPlace(i) {
+		return p.handedOver(i)
+	}
+	p.waitUpdate(i, reason.UpdateWaits)
+	return false
+}
+
+// hasPlace asks the limits of the set and of the shard.
+func (p *planner) hasPlace(i *instance) bool {
+	u := &p.updates
 	free := u.down < u.limit
 	switch {
 	case p.handsOver(i): // it has a place, and waits for its label
@@ -237,11 +254,8 @@ func (p *planner) mayDisturb(i *instance, again bool) bool {
 	default: // nobody is served less
 		free = u.inFlight < u.limit || p.inFlight(i)
 	}
-	if taken := p.sharded() && u.disturbed[p.shardOf(i)] && !p.handsOver(i); free && !taken && p.shardSpares(i) {
-		return p.handedOver(i)
-	}
-	p.waitUpdate(i, reason.UpdateWaits)
-	return false
+	taken := p.sharded() && u.disturbed[p.shardOf(i)] && !p.handsOver(i)
+	return free && !taken && p.shardSpares(i)
 }
 
 // replicasFirst reports whether the instance is master, and a replica of its shard is yet to be updated. One whose agent waits to restart it is not
@@ -265,8 +279,16 @@ func (p *planner) shardSpares(i *instance) bool {
 	})
 }
 
-// take counts an instance as unavailable.
+// take counts an instance as unavailable because of the update.
 func (p *planner) take(i *instance) {
+	p.occupy(i)
+	if u := &p.updates; !slices.Contains(u.going, i.ordinal) {
+		u.going = append(u.going, i.ordinal)
+	}
+}
+
+// occupy counts an instance as unavailable.
+func (p *planner) occupy(i *instance) {
 	u := &p.updates
 	if p.available(i) {
 		u.down++
@@ -275,9 +297,6 @@ func (p *planner) take(i *instance) {
 		u.inFlight++
 	}
 	u.disturbed[p.shardOf(i)] = true
-	if !slices.Contains(u.going, i.ordinal) {
-		u.going = append(u.going, i.ordinal)
-	}
 }
 
 func (p *planner) disturb(i *instance, c Change) {

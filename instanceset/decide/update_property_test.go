@@ -49,6 +49,7 @@ func drawUpdating(t *rapid.T) *world {
 	}
 	if rapid.Bool().Draw(t, "volumes") {
 		spec.VolumeClaimTemplates = []v1alpha1.VolumeClaimTemplate{{Metadata: v1alpha1.VolumeClaimMeta{Name: "data"}}}
+		w.network = rapid.Bool().Draw(t, "network")
 	}
 	setTemplate(&spec.Template, "memory", "1Gi")
 	setTemplate(&spec.Template, "cpu", "1")
@@ -60,6 +61,7 @@ func drawUpdating(t *rapid.T) *world {
 	spec.UpdateStrategy.MaxUnavailable = &most
 	spec.MinReadySeconds = rapid.SampledFrom([]int32{0, 5}).Draw(t, "minReadySeconds")
 	w.nodes["a"], w.nodes["b"] = &Node{Name: "a", UID: "a", State: NodeHealthy}, &Node{Name: "b", UID: "b", State: NodeHealthy}
+	w.nodes["c"] = &Node{Name: "c", UID: "c", State: NodeHealthy}
 	for range 3 {
 		writeSome(t, w, all)
 		w.work()
@@ -70,7 +72,7 @@ func drawUpdating(t *rapid.T) *world {
 func updateStep(t *rapid.T, w *world) {
 	spec := &w.set.Spec
 	draw := func(what string, from ...string) string { return rapid.SampledFrom(from).Draw(t, what) }
-	switch rapid.IntRange(0, 15).Draw(t, "step") {
+	switch rapid.IntRange(0, 18).Draw(t, "step") {
 	case 0:
 		spec.Template.Spec.Containers[0].Image = draw("image", "redis:7", "redis:8", "bad")
 	case 1:
@@ -104,6 +106,11 @@ func updateStep(t *rapid.T, w *world) {
 		}
 	case 13:
 		w.crash(drawPod(t, w), rapid.Bool().Draw(t, "long"))
+	case 14:
+		node := w.nodes[draw("node", "a", "b")]
+		node.Cordoned = !node.Cordoned
+	case 15:
+		w.evict(drawPod(t, w))
 	default:
 		writeSome(t, w, func(Change) bool { return rapid.IntRange(0, 5).Draw(t, "alive") > 0 })
 		return
@@ -208,7 +215,7 @@ func (w *world) work() {
 		}
 		memory := pod.Live.Spec.Containers[0].Resources.Limits[corev1.ResourceMemory]
 		if pod.Node == "" && memory.String() != "900Gi" {
-			w.place(name, []string{"a", "b"}[pod.Ordinal%2])
+			w.placeBest(name)
 		}
 		var stuck []string
 		for _, c := range pod.Live.Spec.Containers {
@@ -246,7 +253,7 @@ func writeSome(t *rapid.T, w *world, alive func(Change) bool) []Change {
 			complete = false
 			return false
 		}
-		why := cmp.Or(w.forbidsUpdate(c), w.forbidsHandover(c))
+		why := cmp.Or(w.forbidsUpdate(c), w.forbidsHandover(c), w.forbidsLeaving(c))
 		if had := kinds[c.Ordinal]; why == "" && had != "" && isUpdate(c) {
 			why = "there was a " + string(had) + " in the same plan"
 		}
@@ -345,7 +352,7 @@ func (w *world) repairs(c Change, pod *Pod) bool {
 
 func (w *world) serves(pod *Pod) bool {
 	since := w.now.Sub(pod.ReadySince)
-	return pod.Ready && !pod.Terminating && !pod.Unsettled && since >= time.Duration(w.set.Spec.MinReadySeconds)*time.Second
+	return pod.Ready && !pod.Terminating && pod.MayLeave.IsZero() && !pod.Unsettled && since >= time.Duration(w.set.Spec.MinReadySeconds)*time.Second
 }
 
 func (w *world) forbidsDisturbing(c Change, pod *Pod) string {
@@ -443,10 +450,15 @@ func arrive(t *rapid.T, w *world) {
 	if spec.UpdateStrategy.InPlace == v1alpha1.InPlaceOnly {
 		setTemplate(&spec.Template, "env", "")
 	}
+	for _, node := range w.nodes {
+		node.Cordoned = node.Cordoned && (w.network || len(spec.VolumeClaimTemplates) == 0) // a local volume may be there
+	}
 	w.set.Generation++
 	uids := map[string]types.UID{}
 	for name, pod := range w.pods {
-		uids[name] = pod.UID
+		if node := w.nodes[pod.Node]; node != nil && !node.Cordoned {
+			uids[name] = pod.UID
+		}
 	}
 	quiet := 0
 	for round := int32(0); quiet < 4; round++ {
@@ -476,7 +488,8 @@ func arrive(t *rapid.T, w *world) {
 			t.Fatalf("%s was made anew", name)
 		}
 	}
-	if s := w.set.Status; s.UpdatedReplicas != *spec.Replicas || s.CurrentRevision != s.UpdateRevision || s.Replacing != "" {
+	w.mustHaveLeft(t)
+	if s := w.set.Status; s.UpdatedReplicas != *spec.Replicas || s.CurrentRevision != s.UpdateRevision || s.Replacing != "" || s.Leaving != "" {
 		t.Fatalf("the status says %+v", s)
 	}
 }

@@ -135,7 +135,8 @@ func (p *planner) updatingCondition() metav1.Condition {
 // writing reports whether this plan takes the update further.
 func (p *planner) writing() bool {
 	return len(p.updates.replaced) > 0 || slices.ContainsFunc(p.changes, func(c Change) bool {
-		return c.Kind == PatchPod || c.Kind == ConfigurePod || c.Kind == ImagePod || c.Kind == ResizePod || c.Kind == CreateSwitchover
+		return c.Kind == PatchPod || c.Kind == ConfigurePod || c.Kind == ImagePod || c.Kind == ResizePod ||
+			c.Kind == CreateSwitchover && !slices.Contains(p.exodus.going, c.Ordinal) // that one is asked for to leave a node
 	})
 }
 

@@ -41,6 +41,7 @@ type view struct {
 	bases     []string                  // what instances that are not updated keep, in the order of revisions
 	replaced  map[int32]bool            // see replacing
 	hadOnce   map[int32]string          // see had
+	leftOnce  map[int32]string          // see left
 	shards    []shard                   // of all instances, ascending; one for the whole set if it has no shards
 	shardAt   map[int32]int             // index of the shard -> position in shards
 
@@ -58,7 +59,7 @@ type view struct {
 func newView(s Snapshot) *view {
 	s.Pods, s.Claims = slices.Clone(s.Pods), slices.Clone(s.Claims)
 	s.Volumes, s.Nodes, s.Revisions = slices.Clone(s.Volumes), slices.Clone(s.Nodes), slices.Clone(s.Revisions)
-	s.Switchovers, s.Expandable = slices.Clone(s.Switchovers), slices.Clone(s.Expandable)
+	s.Switchovers, s.Expandable, s.Places = slices.Clone(s.Switchovers), slices.Clone(s.Expandable), slices.Clone(s.Places)
 	s.sort()
 	v := &view{
 		Snapshot: s,

@@ -31,10 +31,12 @@ type world struct {
 	volumes map[string]*Volume
 	on      map[string]string // volume -> node
 	nodes   map[string]*Node
+	room    map[string]int64 // node -> pods, where it is not plenty
 	masters map[string]int64 // pod -> offset, for those that answer as a master
 	history map[string]*Revision
 	orders  map[string]*Switchover
 	expands bool // the StorageClass lets volumes grow
+	network bool // volumes are in the network
 	keeps   bool // the history is kept behind the back of the plans, which most scenarios are not about
 	serial  int
 
@@ -55,7 +57,7 @@ func newWorld() *world {
 	return &world{
 		orders: map[string]*Switchover{}, now: begin, set: set, service: Ours, budget: Budget{Presence: Ours}, history: map[string]*Revision{}, keeps: true,
 		pods: map[string]*Pod{}, claims: map[string]*Claim{}, volumes: map[string]*Volume{}, on: map[string]string{},
-		nodes: map[string]*Node{}, masters: map[string]int64{},
+		nodes: map[string]*Node{}, room: map[string]int64{}, masters: map[string]int64{},
 	}
 }
 
@@ -94,6 +96,7 @@ func (w *world) snapshot() Snapshot {
 	for _, name := range slices.Sorted(maps.Keys(w.nodes)) {
 		s.Nodes = append(s.Nodes, *w.nodes[name])
 	}
+	w.look(&s)
 	for _, probe := range Probes(s) {
 		offset, master := w.masters[probe.Name]
 		s.Answers = append(s.Answers, Answer{Pod: probe.Pod, Master: master, Offset: offset})
@@ -161,7 +164,7 @@ func (w *world) apply(c Change) error {
 		w.history[c.Object].Number = c.Number
 	case DeleteRevision:
 		delete(w.history, c.Object)
-	case CreatePod, LabelPod, DeletePod:
+	case CreatePod, LabelPod, UnlabelPod, DeletePod:
 		return w.applyToPod(c)
 	case PatchPod, ConfigurePod, ImagePod, ResizePod:
 		return w.writePod(c)
@@ -197,6 +200,8 @@ func (w *world) applyToPod(c Change) error {
 		return errNotThat
 	}
 	switch {
+	case c.Label == v1alpha1.LabelMayLeave:
+		pod.MayLeave = sinceOf(c.Value) // none where the label goes
 	case c.Kind == LabelPod:
 		pod.Lost = true
 	case c.Force || pod.Node == "" || pod.ended():
@@ -320,7 +325,9 @@ func (w *world) place(name, node string) {
 		if claim := w.claims[c]; claim.Ordinal == pod.Ordinal && claim.Volume == "" {
 			claim.Volume, claim.Version, claim.Has = "pv-"+string(claim.UID), "2", claim.Asked
 			w.volumes[claim.Volume] = &Volume{Name: claim.Volume, UID: "v" + claim.UID, Version: "1"}
-			w.on[claim.Volume] = node
+			if w.on[claim.Volume] = node; w.network {
+				delete(w.on, claim.Volume)
+			}
 		}
 	}
 }

@@ -15,13 +15,13 @@ import (
 var knownKeys = []string{
 	v1alpha1.LabelPlacementPolicy, v1alpha1.LabelCluster, v1alpha1.LabelComponent, v1alpha1.LabelInstanceSet, v1alpha1.LabelOrdinal,
 	v1alpha1.LabelShard, v1alpha1.LabelTemplate, v1alpha1.LabelRevision, v1alpha1.LabelLost, v1alpha1.LabelRetired,
-	v1alpha1.LabelRole, v1alpha1.AnnotationRoleClaim, v1alpha1.LabelLeads, v1alpha1.AnnotationTargetRevision, v1alpha1.AnnotationRestarting,
+	v1alpha1.LabelRole, v1alpha1.LabelMayLeave, v1alpha1.AnnotationRoleClaim, v1alpha1.LabelLeads, v1alpha1.AnnotationTargetRevision, v1alpha1.AnnotationRestarting,
 	v1alpha1.AnnotationPolicyVersion, v1alpha1.AnnotationRebuildGeneration, v1alpha1.AnnotationTerminalFailures,
 	v1alpha1.AnnotationRetainedFor, v1alpha1.AnnotationAllowDisruption, v1alpha1.AnnotationConfiguration, v1alpha1.AnnotationRestartMaster, v1alpha1.AnnotationMaxMemory, v1alpha1.ResourceNetIngress, v1alpha1.ResourceNetEgress,
 }
 
-// marks are keys by which the manager gives up a volume and what is on it: they are offered to nobody.
-var marks = []string{v1alpha1.LabelLost, v1alpha1.LabelRetired}
+// marks are keys by which the manager gives up a volume and what is on it, or a pod: they are offered to nobody.
+var marks = []string{v1alpha1.LabelLost, v1alpha1.LabelRetired, v1alpha1.LabelMayLeave}
 
 // nearestKey offers the key that may have been meant. What all of them begin with makes none like another.
 func nearestKey(name string) string {

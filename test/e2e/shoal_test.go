@@ -61,6 +61,7 @@ func TestShoal(t *testing.T) {
 		{"what the manifests promise is in effect", s.testPromises},
 		{"label and Service follow the master", s.testRoles},
 		{"instances that run are changed in place", s.testUpdates},
+		{"one drain empties a node", s.testDrain},
 		{"a Redis comes up", s.testRedisUp},
 		{"data survives the deletion of a pod", s.testPodDeleted},
 		{"data survives the crash of a container", s.testContainerCrash},

@@ -85,17 +85,7 @@ exec sleep 100000`
 // replicas of each shard come before its master, and nothing is lost that a replica has confirmed.
 func (s *shoal) testUpdates(t *testing.T) {
 	s.loadNext(t)
-	s.applyText(t, withChanges)
-	eventually(t, slow, "nine Redis", func() error { return s.ready(changed, 3*changedShards) })
-	for shard := range changedShards {
-		master := fmt.Sprintf("%s-%d", changed, 3*shard)
-		s.mustPrint(t, master, "redis-cli REPLICAOF NO ONE", "OK")
-		for i := 1; i < 3; i++ {
-			s.mustPrint(t, fmt.Sprintf("%s-%d", changed, 3*shard+i), "redis-cli REPLICAOF "+s.pod(t, master).Status.PodIP+" 6379", "OK")
-		}
-	}
-	eventually(t, slow, "a master and two replicas in each shard", s.shardsServe)
-	s.writeToShards(t)
+	s.startChanged(t)
 
 	s.unchanged(t, "a dynamic parameter", 0, func(set *v1alpha1.InstanceSetSpec) { set.Configuration.Parameters[0].Value = "256" })
 	s.everyRedis(t, "redis-cli CONFIG GET slowlog-max-len", "256")
@@ -114,6 +104,22 @@ func (s *shoal) testUpdates(t *testing.T) {
 	s.refusedIsTakenBack(t)
 	s.noWriteIsLost(t)
 	s.deleteSet(t, changed)
+}
+
+// startChanged has three shards come up, each with a master and two replicas, and clients write to them.
+func (s *shoal) startChanged(t *testing.T) {
+	t.Helper()
+	s.applyText(t, withChanges)
+	eventually(t, slow, "nine Redis", func() error { return s.ready(changed, 3*changedShards) })
+	for shard := range changedShards {
+		master := fmt.Sprintf("%s-%d", changed, 3*shard)
+		s.mustPrint(t, master, "redis-cli REPLICAOF NO ONE", "OK")
+		for i := 1; i < 3; i++ {
+			s.mustPrint(t, fmt.Sprintf("%s-%d", changed, 3*shard+i), "redis-cli REPLICAOF "+s.pod(t, master).Status.PodIP+" 6379", "OK")
+		}
+	}
+	eventually(t, slow, "a master and two replicas in each shard", s.shardsServe)
+	s.writeToShards(t)
 }
 
 // loadNext gives the nodes the image of Redis under one more name.
