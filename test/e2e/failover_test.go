@@ -91,6 +91,10 @@ exec sleep 100000`
 // tilted is for a machine on which a Sentinel is not woken for two seconds: it promotes nobody for half a minute then.
 const tilted = 3 * slow
 
+// servedWithin is after how long the Service leads to whom Sentinels have agreed on: docs/roles.md has the same number. It takes a second or
+// two; to ask three Sentinels, one of which may be cut off, takes most of this.
+const servedWithin = time.Minute
+
 // failover is a shard whose Sentinels promote, and whoever is served meanwhile.
 type failover struct {
 	*shoal
@@ -136,7 +140,7 @@ func TestFailover(t *testing.T) {
 		{"the node of the master is cut off, and healed", f.testCutOff},
 	} {
 		f.sentinelsKnow(t)
-		if !t.Run(step.name, func(t *testing.T) { step.run(t, f.pod(t, f.named(t))) }) {
+		if !t.Run(step.name, func(t *testing.T) { step.run(t, f.pod(t, f.named(t))); f.writesGoOn(t) }) {
 			return
 		}
 	}
@@ -276,6 +280,9 @@ func (f *failover) moves(t *testing.T, before *corev1.Pod) string {
 		return f.served(named)
 	})
 	t.Logf("%s is named after %s, and served after %s", named, promoted.Round(100*time.Millisecond), time.Since(began).Round(100*time.Millisecond))
+	if late := time.Since(began) - promoted; late > servedWithin {
+		t.Errorf("the Service led to a master of the past for %s after Sentinels had agreed", late)
+	}
 	f.mu.Lock()
 	f.stale = before.Status.PodIP
 	f.mu.Unlock()
@@ -334,20 +341,6 @@ func (f *failover) testKilled(t *testing.T, master *corev1.Pod) {
 	f.noneOfThePast(t)
 	if now := f.pod(t, master.Name); now.UID != master.UID {
 		t.Error("the pod was replaced")
-	}
-}
-
-func (f *failover) testCutOff(t *testing.T, master *corev1.Pod) {
-	f.fail(t, master.Spec.NodeName, playground.Unreachable)
-	named := f.moves(t, master)
-	f.recover(t, master.Spec.NodeName)
-	healed := time.Now()
-	f.follows(t, named)
-	t.Logf("%s is a replica %s after the heal", master.Name, time.Since(healed).Round(100*time.Millisecond))
-	pause(t, 20*time.Second)
-	f.noneOfThePast(t)
-	if err := f.served(named); err != nil {
-		t.Error(err)
 	}
 }
 
