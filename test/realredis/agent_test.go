@@ -313,7 +313,7 @@ func TestAgentIsRefusedByRedis(t *testing.T) {
 				drained = true
 			}
 		}
-		if strings.Contains(text, password[:7]) || strings.Contains(text, wrong[:6]) {
+		if strings.Contains(text, password[:9]) || strings.Contains(text, wrong[:6]) {
 			t.Errorf("a password is in %s", text)
 		}
 	}
