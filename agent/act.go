@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"golang.org/x/net/netutil"
 
 	"github.com/shoal-dev/shoal/agent/mtls"
 	"github.com/shoal-dev/shoal/agent/probe"
@@ -20,8 +19,9 @@ import (
 	"github.com/shoal-dev/shoal/redis"
 )
 
-// MaxConnections is how many connections each port of an agent has at the same time; others wait. Whoever reaches the pod can
-// make some, and the memory of a sidecar is small. One that says nothing is ended after two seconds.
+// MaxConnections is how many connections each port of an agent has at the same time that have not shown who they are, or never do as they
+// ask for metrics. Whoever reaches the pod can make some, and the memory of a sidecar is small. One that says nothing is ended after two
+// seconds; at the port for metrics others wait.
 const MaxConnections = 16
 
 // Serve serves the actions to the manager, and to nobody else, until ctx ends.
@@ -36,14 +36,14 @@ func (a *Agent) Serve(ctx context.Context, listener net.Listener) error {
 			a.metrics.strangers.WithLabelValues(r.Reason).Inc()
 		}),
 		ReadHeaderTimeout: 2 * time.Second, ReadTimeout: 3 * time.Second, WriteTimeout: 3*time.Second + 3*maxLook, IdleTimeout: 5 * time.Second,
-		MaxHeaderBytes: 8 << 10,
-		ErrorLog:       log.New(&handshakes{a.metrics, logger}, "", 0),
+		MaxHeaderBytes: 8 << 10, ConnState: known,
+		ErrorLog: log.New(&handshakes{a.metrics, logger}, "", 0),
 	}
 	server.Protocols = &http.Protocols{}
 	server.Protocols.SetHTTP1(true)
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // an action that is under way may be done, or not
 	defer stop()
-	if err := server.ServeTLS(netutil.LimitListener(listener, MaxConnections), "", ""); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.ServeTLS(&guests{Listener: listener}, "", ""); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving actions: %w", err)
 	}
 	return nil

@@ -38,10 +38,12 @@ type login struct {
 	now       func() time.Time
 	tell      func(trouble string) // is called when the trouble is another one than before
 
-	mu     sync.Mutex
-	at     time.Time
-	last   redis.Access
-	err    error
+	mu   sync.Mutex // is held while Secrets are read
+	at   time.Time
+	last redis.Access
+	err  error
+
+	saying sync.Mutex // of notice, for which nobody waits until something was read
 	notice string
 }
 
@@ -64,10 +66,9 @@ func (l *login) get(ctx context.Context) (redis.Access, error) {
 		if l.err != nil {
 			notice = l.err.Error()
 		}
-		if notice != "" && notice != l.notice {
+		if l.notes(notice) {
 			l.tell(notice)
 		}
-		l.notice = notice
 	}
 	return l.last, l.err
 }
@@ -92,9 +93,18 @@ func (l *login) trouble() string {
 	if l == nil || l.access == nil {
 		return ""
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.saying.Lock()
+	defer l.saying.Unlock()
 	return l.notice
+}
+
+// notes remembers what is the matter, and says whether it is something, and something else than before.
+func (l *login) notes(notice string) (news bool) {
+	l.saying.Lock()
+	defer l.saying.Unlock()
+	news = notice != "" && notice != l.notice
+	l.notice = notice
+	return news
 }
 
 func (l *login) read(ctx context.Context) (redis.Access, error) {

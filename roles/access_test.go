@@ -43,6 +43,42 @@ func aSecret(name string, data map[string][]byte) *corev1.Secret {
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name}, Data: data}
 }
 
+// Whoever asks what the matter is does not wait for the API server, or a slow one would hold up all sets.
+func TestTroubleIsToldWhileSecretsAreRead(t *testing.T) {
+	reads, goOn := make(chan struct{}), make(chan struct{})
+	live := fake.NewClientBuilder().WithInterceptorFuncs(interceptor.Funcs{
+		Get: func(ctx context.Context, to client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			close(reads)
+			<-goOn
+			return to.Get(ctx, key, o, opts...)
+		},
+	}).Build()
+	l := &login{
+		live: live, namespace: "ns", access: &v1alpha1.RedisAccess{Password: &v1alpha1.SecretKey{Name: "auth"}}, now: time.Now, tell: func(string) {}, notice: "as before",
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = l.get(t.Context())
+	}()
+	<-reads
+	answer := make(chan string, 1)
+	go func() { answer <- l.trouble() }()
+	select {
+	case got := <-answer:
+		if got != "as before" {
+			t.Errorf("it says %q", got)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it waits for the API server")
+	}
+	close(goOn)
+	<-ended
+	if got := l.trouble(); !strings.Contains(got, "there is no Secret") {
+		t.Errorf("then it says %q", got)
+	}
+}
+
 // What a person has to do is told once for each trouble, stands in what the set says, and holds nothing of a Secret.
 func TestSecretsOfSentinels(t *testing.T) {
 	certificate, key := pair(t)

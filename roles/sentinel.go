@@ -1,6 +1,7 @@
 package roles
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -53,8 +54,8 @@ func (s *sentinels) Naming(ctx context.Context, shard shardKey) Naming {
 		}
 	}
 	named, all := merge(answers)
-	if trouble := s.login.trouble(); !named.Heard && trouble != "" {
-		named.Trouble = trouble
+	if !named.Heard {
+		named.Trouble = cmp.Or(s.login.trouble(), named.Trouble)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,6 +4,7 @@ package main
 var agentBugs = []bug{
 	{name: "needless-password-accepted", file: "agent/probe/redis.go", is: "\tif err := conn.Guarded(ctx); err != nil {\n", becomes: "\tif err := conn.Guarded(ctx); err != nil && r == nil {\n", scenarios: ofProbe, onRedis: "^TestAgentIsRefusedByRedis$", apart: true, why: noCertificates},
 	{name: "distrust-told-each-time", file: "roles/ledger.go", is: "first := e.told != cause || l.now().Sub(e.toldAt) >= toldAgain", becomes: "first := true", scenarios: []string{"./roles ^TestEnginesThatAreNotTrusted$"}, apart: true, why: noCertificates},
+	{name: "agent-crowded-out", file: "agent/guests.go", is: "\t\tif of[other.from] > of[out.from] {\n", becomes: "\t\tif other == one {\n", scenarios: ofAgent, apart: true, why: noCertificates},
 	// What an agent must not do any more, or for anybody.
 	{name: "agent-forgets-lock", file: "agent/act.go", is: "if r.Lock < a.tried.lock {", becomes: "if false {", scenarios: ofAgent, onRedis: "^TestAgentActsUnderTheLock$", apart: true, why: noCertificates},
 	{name: "agent-forgets-epoch", file: "agent/act.go", is: "known := max(a.election.Epoch, a.tried.epoch);", becomes: "known := a.election.Epoch;", scenarios: ofAgent, apart: true, why: noCertificates},

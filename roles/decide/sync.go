@@ -28,6 +28,10 @@ func (p *planner) lags() {
 			if i.Heard || i.Label != NoLabel || i.Ready && p.lasts(i.ReadySince) { // otherwise it has just started
 				unheard = append(unheard, i.Name+i.lastHeard())
 			}
+		case (i.Report.Behind() || i.Report.Mute()) && !p.lasts(i.BehindAt):
+			if p.Hushed { // since when it is so nobody knows who has just begun to listen: it may have been for hours
+				unheard = append(unheard, i.Name)
+			}
 		case i.Report.Behind() && p.lasts(i.BehindAt):
 			late = append(late, fmt.Sprintf("%s %s since %s", i.Name, i.Report.cause(), at(i.BehindAt)))
 		case i.Report.Mute() && p.lasts(i.BehindAt):
