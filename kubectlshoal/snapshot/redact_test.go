@@ -40,7 +40,7 @@ var plainFields = []string{
 	"PlacementLimits", "ScaleTargetRefs", "Spec.Templates", "Status.Targets", "Status.Exceptions", "Status.UpdateRevision",
 	"Status.Bootstrapped", "Status.Selector", "Kind", "APIVersion", "Spec.Roles", "Spec.RoleProvider", "Spec.Redis",
 	"Spec.Configuration.Container", "Status.RefusedConfiguration",
-	"Spec.UpdateStrategy", "Status.CurrentRevision", "Status.TemplateRevisions", "Status.Revisions", "Status.Replacing",
+	"Spec.UpdateStrategy", "Status.CurrentRevision", "Status.TemplateRevisions", "Status.Revisions", "Status.Replacing", "Status.Leaving",
 	"Spec.InstanceSet", "Spec.Shard", "Spec.To", "Spec.Policy", "Status.From", "Status.To", "Status.Result", "Steps.Do", "Steps.Instance", "Steps.Reason",
 }
 
