@@ -1505,7 +1505,7 @@ func catalogue() []row {
 		{HandoverFailed, Entry{
 			Name:    "HandoverFailed",
 			Text:    "the master could not hand over: its shard is not updated any further",
-			Meaning: "The Switchover that the update asked for has failed, so that the master was not touched. Others follow the template meanwhile. It is asked for again when the Switchover is gone, five minutes after it has ended.",
+			Meaning: "The Switchover that the update asked for has failed, so that the master was not touched. Others follow the template meanwhile. It is asked for again after 15 seconds, and then later and later, up to every four minutes.",
 			Advice:  "The message has the cause; kubectl describe switchover has the steps. Delete that Switchover to have it tried at once. updateStrategy.switchover BestEffort or None goes on without.",
 		}},
 		{ClaimGoing, Entry{

@@ -295,10 +295,10 @@ func (p *planner) mayLeave(i *instance, r *room) (why stay, done bool) {
 	case !p.leads(i) || p.switchoverMode() == v1alpha1.UpdateSwitchoverNone:
 		return stay{}, true
 	}
-	code, done := p.handOver(i, func(i *instance) {
+	code, done := p.handOver(i, func(i *instance, number int) {
 		p.occupy(i)
 		p.exodus.going = append(p.exodus.going, i.ordinal)
-		p.createHandover(i)
+		p.createHandover(i, number)
 		p.changes[len(p.changes)-1].Words = reason.AskHandover.Because("the master hands over before it leaves its node")
 	})
 	return stay{code: code}, done

@@ -201,6 +201,9 @@ func observeSwitchovers(set *v1alpha1.InstanceSet, all []*v1alpha1.Switchover) [
 			Complete:   meta.IsStatusConditionTrue(s.Status.Conditions, v1alpha1.ConditionComplete),
 			HandedOver: s.Status.Result == v1alpha1.SwitchoverHandedOver,
 		}
+		if s.Status.CompletedAt != nil {
+			seen.EndedAt = s.Status.CompletedAt.Time
+		}
 		if c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionFailed); seen.Ended && c != nil {
 			seen.Words = cut(c.Message, maxDetails)
 		}

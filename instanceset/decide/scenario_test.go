@@ -204,12 +204,15 @@ func handover(t *testing.T, w *world, d *datadriven.TestData) string {
 		w.orders["person"] = &Switchover{Name: "person", Shard: shard}
 		return "ok"
 	}
+	goes := func(o *Switchover) bool { return o.Shard == shard && !o.Ended }
+	some := slices.ContainsFunc(slices.Collect(maps.Values(w.orders)), goes)
 	for _, name := range slices.Sorted(maps.Keys(w.orders)) {
 		order := w.orders[name]
-		if order.Shard != shard {
+		if order.Shard != shard || some && !goes(order) && what.Key != "gone" { // it is about those that go on, or how the others have ended after all
 			continue
 		}
-		switch order.Ended = true; what.Key {
+		order.Ended, order.EndedAt = true, w.now
+		switch what.Key {
 		case "done":
 			order.Complete, order.HandedOver = true, true
 			if len(what.Vals) > 0 {

@@ -180,6 +180,8 @@ type Switchover struct {
 	Ours  bool   // an update has asked for it
 	// Ended: nothing more is done. Complete: the old master may be stopped, as far as the policy goes. HandedOver: another one is master.
 	Ended, Complete, HandedOver bool
+	// EndedAt is when it has ended.
+	EndedAt time.Time
 	// Words are how it ended.
 	Words string
 }

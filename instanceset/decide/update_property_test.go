@@ -164,6 +164,9 @@ func (w *world) appoint() {
 func (w *world) endOrders(how func() string) {
 	for _, name := range slices.Sorted(maps.Keys(w.orders)) {
 		order := w.orders[name]
+		if !order.Ended {
+			order.EndedAt = w.now
+		}
 		switch what := how(); {
 		case order.Ended && what == "gone":
 			delete(w.orders, name)

@@ -45,15 +45,15 @@ type view struct {
 	shards    []shard                   // of all instances, ascending; one for the whole set if it has no shards
 	shardAt   map[int32]int             // index of the shard -> position in shards
 
-	recorded     map[int32]bool  // status.bootstrapped as it was stored
-	bootstrapped map[int32]bool  // with what this snapshot shows
-	agents       map[string]*Pod // see agentsLike, nil until somebody asks
-	switchovers  map[string]*Switchover
-	handing      map[string]bool   // shards of which a Switchover has not ended
-	configs      map[string]string // see configurationOf
-	wantsOnce    *string           // see wantedConfiguration
-	unfit        []string          // why no pod is made with the configuration of a template, in the order of revisions, "" for nothing
-	kept         map[int32]int64   // the highest generation on volumes that earlier rebuilds kept
+	recorded     map[int32]bool     // status.bootstrapped as it was stored
+	bootstrapped map[int32]bool     // with what this snapshot shows
+	agents       map[string]*Pod    // see agentsLike, nil until somebody asks
+	attempts     map[string]attempt // the last ones, by the names of the first
+	handing      map[string]bool    // shards of which a Switchover has not ended
+	configs      map[string]string  // see configurationOf
+	wantsOnce    *string            // see wantedConfiguration
+	unfit        []string           // why no pod is made with the configuration of a template, in the order of revisions, "" for nothing
+	kept         map[int32]int64    // the highest generation on volumes that earlier rebuilds kept
 }
 
 func newView(s Snapshot) *view {

@@ -24,7 +24,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
-	"github.com/shoal-dev/shoal/instanceset/decide"
 	"github.com/shoal-dev/shoal/podspec"
 )
 
@@ -224,8 +223,8 @@ func (s *shoal) unchanged(t *testing.T, what string, starts int32, change func(*
 	t.Helper()
 	before, began := s.podsOf(t, changed), time.Now()
 	s.setChanged(t, change)
-	// A replica that is out of sync for a moment has a handover refused, and it is asked for again after five minutes (decide.HandoverTTL).
-	eventually(t, 2*slow+time.Duration(decide.HandoverTTL)*time.Second, what+" of all", s.allUpdated)
+	// A replica that is out of sync for a moment has a handover refused. It is asked for again after 15 s, 30 s and 60 s (instanceset/decide/handover.go).
+	eventually(t, 2*slow+2*time.Minute, what+" of all", s.allUpdated)
 	eventually(t, slow, "a master and two replicas in each shard after "+what, s.shardsServe)
 	t.Logf("%s: %s for %d instances", what, time.Since(began).Round(100*time.Millisecond), len(before))
 	started := map[string]time.Time{} // by shard, the last of its replicas
