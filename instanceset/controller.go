@@ -73,6 +73,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if again && (plan.RequeueAfter == 0 || plan.RequeueAfter > soon) {
 		plan.RequeueAfter = soon
 	}
+	plan.RequeueAfter = r.lookAgain(objects.Set, objects.Pods, plan.RequeueAfter)
 	return ctrl.Result{RequeueAfter: plan.RequeueAfter}, nil
 }
 

@@ -53,6 +53,24 @@ func (r *reconciler) loadReports(set *v1alpha1.InstanceSet, pods []*corev1.Pod) 
 	return all
 }
 
+// reportAgain is how often a set is looked at while a report of an agent is waited for.
+const reportAgain = 30 * time.Second
+
+// lookAgain is when a set is looked at again, if that is after a while, 0 for never. A pod that was given a configuration waits for what its agent says
+// afterwards. That may be what it has said before: where the pod was given another one and this one again between two looks of the agent, it sees
+// neither. Nobody is told of a report that says nothing new, so that the set would wait for ever.
+func (r *reconciler) lookAgain(set *v1alpha1.InstanceSet, pods []*corev1.Pod, wait time.Duration) time.Duration {
+	if r.heard == nil || len(set.Spec.Roles) == 0 || wait > 0 && wait <= reportAgain {
+		return wait
+	}
+	for _, pod := range pods {
+		if _, at, _ := r.heard(pod.UID); at.Before(r.given.when(pod.UID)) {
+			return reportAgain
+		}
+	}
+	return wait
+}
+
 func reported(r agent.Report) decide.Reported {
 	out := decide.Reported{Revision: r.Revision, MaxMemory: r.MaxMemory}
 	if c := r.Configuration; c != nil {

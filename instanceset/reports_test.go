@@ -46,3 +46,28 @@ func TestReportsOfAgents(t *testing.T) {
 		t.Errorf("nobody hears agents: %v", got)
 	}
 }
+
+// An agent that was given another configuration and the former one again, so quickly that it saw neither, says what it has said before. Nobody is told
+// of that: the set looks by itself.
+func TestASetLooksAgainForAReportThatIsNoNews(t *testing.T) {
+	set := &v1alpha1.InstanceSet{}
+	set.Spec.Roles = []v1alpha1.InstanceRole{{Name: v1alpha1.RoleMaster, Exclusive: true}}
+	pods := []*corev1.Pod{{ObjectMeta: metav1.ObjectMeta{UID: "a"}}}
+	now := time.Unix(1000, 0)
+	said := now.Add(-time.Minute)
+	r := &reconciler{heard: func(types.UID) (agent.Report, time.Time, bool) { return agent.Report{}, said, true }}
+	look := func(wait, want time.Duration) {
+		t.Helper()
+		if got := r.lookAgain(set, pods, wait); got != want {
+			t.Errorf("it looks again after %s, want %s", got, want)
+		}
+	}
+	look(0, 0) // it was given nothing
+	r.given.note("a", now)
+	look(0, reportAgain)
+	look(time.Hour, reportAgain)
+	look(time.Second, time.Second)
+	said = now.Add(time.Minute)
+	look(0, 0)
+	look(time.Hour, time.Hour)
+}
