@@ -41,6 +41,9 @@ func drawUpdating(t *rapid.T) *world {
 		spec.UpdateStrategy.Switchover = rapid.SampledFrom([]v1alpha1.UpdateSwitchover{"", v1alpha1.UpdateSwitchoverBestEffort, v1alpha1.UpdateSwitchoverNone}).Draw(t, "switchover")
 		if (size > 1 || spec.UpdateStrategy.Switchover != "") && rapid.Bool().Draw(t, "roles") { // one alone has nobody to hand over to
 			spec.Roles = []v1alpha1.InstanceRole{{Name: v1alpha1.RoleMaster, Exclusive: true}, {Name: v1alpha1.RoleReplica}}
+			if rapid.Bool().Draw(t, "configuration") {
+				parameters(spec, map[string]string{"maxmemory": "1gb", "databases": firstDatabases})
+			}
 		}
 	}
 	*spec.Replicas = max(1, drawReplicas(t, spec))
@@ -72,7 +75,7 @@ func drawUpdating(t *rapid.T) *world {
 func updateStep(t *rapid.T, w *world) {
 	spec := &w.set.Spec
 	draw := func(what string, from ...string) string { return rapid.SampledFrom(from).Draw(t, what) }
-	switch rapid.IntRange(0, 18).Draw(t, "step") {
+	switch rapid.IntRange(0, 21).Draw(t, "step") {
 	case 0:
 		spec.Template.Spec.Containers[0].Image = draw("image", "redis:7", "redis:8", "bad")
 	case 1:
@@ -111,6 +114,11 @@ func updateStep(t *rapid.T, w *world) {
 		node.Cordoned = !node.Cordoned
 	case 15:
 		w.evict(drawPod(t, w))
+	case 16:
+		drawParameters(t, spec)
+	case 17, 18:
+		w.agentsWork(func() string { return draw("agent", "done", "done", "applying", "") })
+		return
 	default:
 		writeSome(t, w, func(Change) bool { return rapid.IntRange(0, 5).Draw(t, "alive") > 0 })
 		return
@@ -256,7 +264,7 @@ func writeSome(t *rapid.T, w *world, alive func(Change) bool) []Change {
 			complete = false
 			return false
 		}
-		why := cmp.Or(w.forbidsUpdate(c), w.forbidsHandover(c), w.forbidsLeaving(c))
+		why := cmp.Or(w.forbidsConfiguration(c), w.forbidsUpdate(c), w.forbidsHandover(c), w.forbidsLeaving(c))
 		if had := kinds[c.Ordinal]; why == "" && had != "" && isUpdate(c) {
 			why = "there was a " + string(had) + " in the same plan"
 		}
@@ -298,7 +306,7 @@ func (w *world) forbidsHandover(c Change) string {
 }
 
 func isUpdate(c Change) bool {
-	return c.Kind == PatchPod || c.Kind == ImagePod || c.Kind == ResizePod || c.Kind == DeletePod && c.Reason == reason.UpdateRecreate
+	return c.Kind == PatchPod || c.Kind == ConfigurePod || c.Kind == ImagePod || c.Kind == ResizePod || c.Kind == DeletePod && c.Reason == reason.UpdateRecreate
 }
 
 // forbidsUpdate says why a write of an update must not be made now.
@@ -315,7 +323,7 @@ func (w *world) forbidsUpdate(c Change) string {
 		return "the partition holds it"
 	case c.Kind == DeletePod && spec.UpdateStrategy.InPlace == v1alpha1.InPlaceOnly:
 		return "pods are never made anew"
-	case c.Kind == PatchPod:
+	case c.Kind == PatchPod, c.Kind == ConfigurePod:
 		if !equality.Semantic.DeepEqual(c.Before.Spec, c.After.Spec) {
 			return "it changes more than metadata"
 		}
@@ -332,7 +340,7 @@ func (w *world) forbidsUpdate(c Change) string {
 			return "memory is taken away that is in use"
 		}
 	}
-	if c.Kind == PatchPod {
+	if c.Kind == PatchPod || c.Kind == ConfigurePod && !w.restarts(c, pod) {
 		return ""
 	}
 	return w.forbidsDisturbing(c, pod)
@@ -355,7 +363,7 @@ func (w *world) repairs(c Change, pod *Pod) bool {
 
 func (w *world) serves(pod *Pod) bool {
 	since := w.now.Sub(pod.ReadySince)
-	return pod.Ready && !pod.Terminating && pod.MayLeave.IsZero() && !pod.Unsettled && since >= time.Duration(w.set.Spec.MinReadySeconds)*time.Second
+	return pod.Ready && !pod.Terminating && pod.MayLeave.IsZero() && !pod.Unsettled && !w.unapplied(pod) && since >= time.Duration(w.set.Spec.MinReadySeconds)*time.Second
 }
 
 func (w *world) forbidsDisturbing(c Change, pod *Pod) string {
@@ -456,6 +464,7 @@ func arrive(t *rapid.T, w *world) {
 	for _, node := range w.nodes {
 		node.Cordoned = node.Cordoned && (w.network || len(spec.VolumeClaimTemplates) == 0) // a local volume may be there
 	}
+	endConfigurations(w)
 	w.set.Generation++
 	uids := map[string]types.UID{}
 	for name, pod := range w.pods {
@@ -474,6 +483,7 @@ func arrive(t *rapid.T, w *world) {
 		}
 		w.work()
 		w.appoint()
+		w.agentsWork(func() string { return "done" })
 		w.endOrders(func() string { return []string{"done", "failed", "gone"}[round%3] })
 		w.now = w.now.Add(time.Minute)
 	}
@@ -492,6 +502,7 @@ func arrive(t *rapid.T, w *world) {
 		}
 	}
 	w.mustHaveLeft(t)
+	configured(t, w)
 	if s := w.set.Status; s.UpdatedReplicas != *spec.Replicas || s.CurrentRevision != s.UpdateRevision || s.Replacing != "" || s.Leaving != "" {
 		t.Fatalf("the status says %+v", s)
 	}

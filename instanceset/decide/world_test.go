@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/podspec"
 )
@@ -35,9 +36,10 @@ type world struct {
 	masters map[string]int64 // pod -> offset, for those that answer as a master
 	history map[string]*Revision
 	orders  map[string]*Switchover
-	expands bool // the StorageClass lets volumes grow
-	network bool // volumes are in the network
-	keeps   bool // the history is kept behind the back of the plans, which most scenarios are not about
+	engines map[types.UID]agent.Configuration // what those of pods run with
+	expands bool                              // the StorageClass lets volumes grow
+	network bool                              // volumes are in the network
+	keeps   bool                              // the history is kept behind the back of the plans, which most scenarios are not about
 	serial  int
 
 	together int // so many neighbours the scheduler of the property test places on one node
@@ -55,7 +57,7 @@ func newWorld() *world {
 	set.Spec.Rebuild = v1alpha1.RebuildPolicy{Mode: v1alpha1.RebuildManual, HolderCheck: v1alpha1.HolderCheckRedis, Port: 6379}
 	set.Spec.UpdateStrategy = v1alpha1.UpdateStrategy{Type: v1alpha1.RollingUpdate, InPlace: v1alpha1.InPlaceOnly}
 	return &world{
-		orders: map[string]*Switchover{}, now: begin, set: set, service: Ours, budget: Budget{Presence: Ours}, history: map[string]*Revision{}, keeps: true,
+		engines: map[types.UID]agent.Configuration{}, orders: map[string]*Switchover{}, now: begin, set: set, service: Ours, budget: Budget{Presence: Ours}, history: map[string]*Revision{}, keeps: true,
 		pods: map[string]*Pod{}, claims: map[string]*Claim{}, volumes: map[string]*Volume{}, on: map[string]string{},
 		nodes: map[string]*Node{}, room: map[string]int64{}, masters: map[string]int64{},
 	}
