@@ -17,7 +17,7 @@ import (
 // of all updates (update.go):
 //
 //   - An instance that was given a configuration has arrived when its agent reports that revision. Silence is no failure: it is waited for.
-//   - The first instance of the set has it alone, a replica where there is one. The others follow when its agent has reported it.
+//   - The first instance of the set has it alone, a replica where there is one, whose agent is heard where there is one. The others follow when its agent has reported it.
 //   - What the engine refuses stops the update. That is written to the status before anything else is done; then each instance that has
 //     it, and does not run with it, gets its former one back. It stays so until the template of that instance asks for something else.
 //   - A parameter that is not known, or that cannot be changed where there is data, is seen before the first write. Pods that have to be made

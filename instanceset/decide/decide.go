@@ -37,7 +37,9 @@ type planner struct {
 	growth        growth
 	ways          map[way]*path // see wayOf
 	// toUpdate are the instances that are to be updated, and replicasLeft the shards in which one of them is not the master.
+	// heardLeft: the agent of one that is no master is heard.
 	toUpdate, replicasLeft map[int32]bool
+	heardLeft              bool
 	fixed                  bool // the status is not written any more
 }
 

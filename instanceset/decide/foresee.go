@@ -103,8 +103,14 @@ func (p *planner) toDisturb(candidates []*instance) (left []*instance, replicas 
 	return left, replicas
 }
 
-// triesNot reports whether the instance is no one to try a configuration, as others may.
-func (p *planner) triesNot(i *instance) bool { return p.leads(i) && len(p.replicasLeft) > 0 }
+// triesNot reports whether the instance is no one to try a configuration, as others may: a master, or one whose agent is silent. Nobody might ever
+// hear what has become of it.
+func (p *planner) triesNot(i *instance) bool {
+	return p.leads(i) && len(p.replicasLeft) > 0 || !i.pod.heard() && p.heardLeft
+}
+
+// heard reports whether the agent has said anything of the configuration.
+func (p *Pod) heard() bool { return p.Reported != (Reported{}) }
 
 // turnsOf says who is disturbed when, if each comes up again: as mayDisturb allows it, where all are available. Those that nothing of runs
 // come first, and are not waited for. Where a configuration is tried, one is alone.
