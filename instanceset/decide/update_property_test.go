@@ -468,7 +468,7 @@ func arrive(t *rapid.T, w *world) {
 	w.set.Generation++
 	uids := map[string]types.UID{}
 	for name, pod := range w.pods {
-		if node := w.nodes[pod.Node]; node != nil && !node.Cordoned {
+		if node := w.nodes[pod.Node]; node != nil && !node.Cordoned && !pod.Terminating { // one that leaves may be on its way already
 			uids[name] = pod.UID
 		}
 	}
