@@ -64,7 +64,6 @@ func (r *reconciler) loadGroup(ctx context.Context, o decide.Objects, room *deci
 		pod := &pods.Items[i]
 		if of, member := slots.GroupOf(pod.Namespace, pod.Labels); member && of == group {
 			world.Pods = append(world.Pods, pod)
-			room.Queued = room.Queued || pod.Spec.NodeName == "" && !slots.Ended(pod)
 		}
 	}
 	for i := range claims.Items {
@@ -73,5 +72,12 @@ func (r *reconciler) loadGroup(ctx context.Context, o decide.Objects, room *deci
 		}
 	}
 	room.Held = slots.Count(world)
+	holds := map[slots.Instance]bool{}
+	for _, slot := range room.Held {
+		holds[slot.Instance] = true
+	}
+	room.Queued = slices.ContainsFunc(world.Pods, func(pod *corev1.Pod) bool { // who has a volume on a node waits for that
+		return pod.Spec.NodeName == "" && !slots.Ended(pod) && !holds[slots.InstanceOfPod(pod)]
+	})
 	return nil
 }

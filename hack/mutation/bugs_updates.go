@@ -100,7 +100,6 @@ var updateBugs = []bug{
 	{name: "cordon-without-a-role", file: "instanceset/decide/leave.go", is: "p.available(other) && (!roles || other.pod.Role != \"\")", becomes: "p.serves(other)", scenarios: ofCordons, apart: true, why: noCordons},
 	{name: "cordon-takes-the-only-one", file: "instanceset/decide/leave.go", is: "\tif len(i.claims) > 0 || !roles && !p.sharded() {", becomes: "\tif len(i.claims) > 0 || !roles || len(p.shard(i).members) == 1 {", scenarios: ofCordons, apart: true, why: noCordons},
 	{name: "cordon-takes-local-volumes", file: "instanceset/decide/leave.go", is: "\t\tcase c.Node != \"\":\n", becomes: "\t\tcase c.Node != \"\" && c.Volume == \"\":\n", scenarios: ofCordons, apart: true, why: noCordons},
-	{name: "cordon-takes-deleted-claims", file: "instanceset/decide/leave.go", is: "\t\tcase c.Terminating:\n\t\t\treturn stay", becomes: "\t\tcase c.Terminating && p.hold:\n\t\t\treturn stay", scenarios: ofCordons, apart: true, why: noCordons},
 	{name: "cordon-without-handover", file: "instanceset/decide/leave.go", is: "case !p.leads(i) || p.switchoverMode() == v1alpha1.UpdateSwitchoverNone:", becomes: "case true:", scenarios: ofCordons, apart: true, why: noCordons},
 	{name: "cordon-of-masters-first", file: "instanceset/decide/leave.go", is: "case p.leads(i) && p.exodus.replicas[p.shardOf(i)]:", becomes: "case false:", scenarios: ofCordons, apart: true, why: noCordons},
 	{name: "cordon-without-limits", file: "instanceset/decide/leave.go", is: "case !p.hasPlace(i):", becomes: "case false:", scenarios: ofCordons, apart: true, why: noCordons},

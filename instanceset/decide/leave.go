@@ -272,10 +272,10 @@ func (p *planner) dispensable(i *instance) bool {
 	})
 }
 
-// queued reports whether somebody of the placement group, or of the set, has yet to get a node.
+// queued reports whether somebody of the placement group, or of the set, has yet to get a node. Who has a volume on one waits for that.
 func (p *planner) queued() bool {
 	return p.Queued || slices.ContainsFunc(p.instances, func(i instance) bool {
-		return i.online() && (i.pod == nil || i.pod.Terminating || p.deleted[i.ordinal] || i.pod.Node == "" && !i.pod.ended())
+		return i.online() && i.pin() == "" && (i.pod == nil || i.pod.Terminating || p.deleted[i.ordinal] || i.pod.Node == "" && !i.pod.ended())
 	})
 }
 
@@ -335,10 +335,10 @@ func (p *planner) stays(i *instance, why stay) {
 	case reason.HandingOver:
 		x.going = append(x.going, i.ordinal)
 		p.note(i, reason.LeaveWaits, p.because(why.code))
-	case reason.VolumeStays, reason.LastHolder, reason.NowhereToGo:
+	case reason.NowhereToGo:
 		p.note(i, why.code, why.detail)
 		p.again(recheck) // room elsewhere raises no event here
-	case reason.LeaveWaits:
+	case reason.VolumeStays, reason.LastHolder, reason.LeaveWaits:
 		p.note(i, why.code, why.detail)
 	default:
 		p.note(i, reason.LeaveWaits, p.because(why.code))
