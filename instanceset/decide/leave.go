@@ -203,7 +203,7 @@ func (p *planner) whyStays(i *instance, r *room) stay {
 	case !ok && code != 0:
 		return stay{reason.LeaveWaits, code.Because("%s", cmp.Or(detail, code.Text()))}
 	case !ok || !p.safeToRemove(i):
-		return stay{reason.LeaveWaits, ""}
+		return stay{reason.LeaveWaits, "it could not be made anew now"}
 	case i.pod.Revision != p.revision(i) && p.asked(i.pod.Revision) == nil:
 		return stay{reason.LeaveWaits, p.because(reason.RevisionUnknown)}
 	case !p.dispensable(i):
@@ -255,22 +255,27 @@ func (p *planner) remakable(i *instance) (reason.Code, string, bool) {
 	return 0, "", true
 }
 
-// dispensable reports whether the data of an instance outlives its pod: it is on volumes, or another one of the shard is available, and is known to have it:
-// it has a role, in a shard of which a master is known. That an instance runs, or is Ready, says nothing of its data. In a set without roles there is
-// nothing that could be known; of a shard, another one has to be available even so.
+// dispensable reports whether the data of an instance outlives its pod: it is on volumes, or another one of the shard is available, does not leave
+// itself, and is known to have it: it has a role, in a shard of which a master is known. That an instance runs, or is Ready, says nothing of its data.
+// In a set without roles there is nothing that could be known: another one has to be available even so. A shard of one has no other one, and a
+// set without shards is one shard.
 func (p *planner) dispensable(i *instance) bool {
-	roles := len(p.spec.Roles) > 0
-	if len(i.claims) > 0 || !roles && !p.sharded() {
+	if len(i.claims) > 0 {
 		return true
 	}
-	shard := p.shard(i)
+	roles, shard := len(p.spec.Roles) > 0, p.shard(i)
 	if roles && !shard.led {
 		return false
 	}
 	return slices.ContainsFunc(shard.members, func(other *instance) bool {
-		return other != i && other.online() && p.available(other) && (!roles || other.pod.Role != "")
+		_, goes := p.exodus.kept[other.ordinal]
+		return other != i && other.online() && p.available(other) && !goes && (!roles || other.pod.Role != "")
 	})
 }
+
+// takesDataAlong reports whether the instance may be the one whose data the others of its shard have from, and which goes with its pod. It
+// leaves only after it has handed over: a handover asks the engines whether another one has everything, and labels may be older than that.
+func (p *planner) takesDataAlong(i *instance) bool { return len(i.claims) == 0 && p.leads(i) }
 
 // queued reports whether somebody of the placement group, or of the set, has yet to get a node. Who has a volume on one waits for that.
 func (p *planner) queued() bool {
@@ -289,7 +294,11 @@ func (p *planner) mayLeave(i *instance, r *room) (why stay, done bool) {
 	case p.leads(i) && p.exodus.replicas[p.shardOf(i)]:
 		return stay{reason.LeaveWaits, "replicas leave before their master"}, false
 	case !p.hasPlace(i):
-		return stay{reason.LeaveWaits, ""}, false
+		return stay{reason.LeaveWaits, "as many are unavailable as may be"}, false
+	case !p.dispensable(i): // the other one leaves by this plan
+		return stay{reason.LastHolder, ""}, false
+	case p.takesDataAlong(i) && p.switchoverMode() == v1alpha1.UpdateSwitchoverNone:
+		return stay{reason.LastHolder, "it is master, has no volumes, and the set hands nothing over"}, false
 	case !r.take(i):
 		return stay{reason.NowhereToGo, "others go where it could"}, false
 	case !p.leads(i) || p.switchoverMode() == v1alpha1.UpdateSwitchoverNone:
@@ -301,6 +310,9 @@ func (p *planner) mayLeave(i *instance, r *room) (why stay, done bool) {
 		p.createHandover(i, number)
 		p.changes[len(p.changes)-1].Words = reason.AskHandover.Because("the master hands over before it leaves its node")
 	})
+	if done && p.takesDataAlong(i) { // it was refused, which for others is leave enough
+		return stay{reason.LastHolder, "it is master, has no volumes, and could not hand over"}, false
+	}
 	return stay{code: code}, done
 }
 
@@ -319,8 +331,8 @@ func (p *planner) depart(i *instance) {
 		c.Label, c.Value = v1alpha1.LabelMayLeave, strconv.FormatInt(p.Now.Unix(), 10)
 		p.add(c)
 		p.again(drainTime)
-	case age >= 0 && age < drainTime: // clocks of two managers may differ
-		p.again(drainTime - age)
+	case age < drainTime: // less than nothing where the clocks of two managers differ
+		p.again(min(drainTime-age, drainTime))
 	default:
 		p.deleted[i.ordinal] = true
 		p.add(p.ofPod(DeletePod, i, reason.Leaving))
@@ -335,10 +347,10 @@ func (p *planner) stays(i *instance, why stay) {
 	case reason.HandingOver:
 		x.going = append(x.going, i.ordinal)
 		p.note(i, reason.LeaveWaits, p.because(why.code))
-	case reason.NowhereToGo:
+	case reason.NowhereToGo, reason.LeaveWaits:
 		p.note(i, why.code, why.detail)
-		p.again(recheck) // room elsewhere raises no event here
-	case reason.VolumeStays, reason.LastHolder, reason.LeaveWaits:
+		p.again(recheck) // room elsewhere, or an instance of another set, raises no event here
+	case reason.VolumeStays, reason.LastHolder:
 		p.note(i, why.code, why.detail)
 	default:
 		p.note(i, reason.LeaveWaits, p.because(why.code))

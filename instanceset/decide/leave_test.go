@@ -164,10 +164,14 @@ func (w *world) forbidsGoing(v *view, i *instance, pod *Pod) string {
 			}
 		}
 	}
-	served := pod.Ready && !pod.Unsettled
+	before := *pod
+	before.MayLeave = time.Time{}
+	served := w.serves(&before) || pod.Ready && pod.Resize != 0
 	switch {
-	case len(i.claims) == 0 && (roles || v.sharded()) && (!has || roles && !master):
+	case len(i.claims) == 0 && (!has || roles && !master):
 		return "nobody else is known to have its data"
+	case len(i.claims) == 0 && pod.Role == v1alpha1.RoleMaster:
+		return "its data goes with it, and it is master"
 	case served && mateDown != "":
 		return mateDown + " of the same shard is not available"
 	case served && down+1 > v.maxUnavailable():

@@ -51,9 +51,13 @@ func (p *planner) newRoom() *room {
 	return r
 }
 
-// groupLimits are those of the policy that the set uses. What is only wished for limits nobody.
+// groupLimits are those of the policy that the set uses. What is only wished for limits nobody. Without a policy the scheduler has
+// defaults, of which that for shards, one to a node, is the only one that ships.
 func (p *planner) groupLimits() placement.Limits {
 	spec := p.Policy.Spec
+	if p.sharded() && p.spec.PlacementPolicyRef == nil && p.spec.Placement == nil {
+		return placement.Limits{MaxPerShard: 1}
+	}
 	if spec == nil || p.spec.PlacementPolicyRef == nil && p.spec.Placement == nil || spec.Mode == v1alpha1.PlacementBestEffort {
 		return placement.Limits{}
 	}
