@@ -76,7 +76,7 @@ var families = []struct {
 	{23, "How a planned switchover ended", "In the outcome of package switchover (docs/switchover.md)."},
 	{24, "Roles: who carries the label, and why", "In the conditions NoMaster, TwoMasters and InSync and the events of the InstanceSet, and the label `reason` of the metric shoal_roles_writes_total."},
 	{25, "Agents: their certificates, and who is refused", "In the conditions of PodCertificateRequests and the events of their pods (by the kubelet), the events of the Service shoal-manager, and the label `reason` of the metric shoal_signer_requests_total."},
-	{26, "Updates: what is done to running instances, and what it waits for", "In the condition Updating, the exceptions and the events of the InstanceSet, and the label `reason` of the metric shoal_instanceset_changes_total."},
+	{26, "Updates: what is done to running instances, and what it waits for", "In the conditions Updating and Leaving, the exceptions and the events of the InstanceSet, and the label `reason` of the metric shoal_instanceset_changes_total."},
 }
 
 func index() string {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/datadriven"
 
@@ -202,7 +203,7 @@ func (w *world) mustHaveLeft(t interface{ Fatalf(string, ...any) }) {
 		if node := w.nodes[pod.Node]; node == nil || !node.Cordoned {
 			continue
 		}
-		if i := p.at(pod.Ordinal); w.pinnedTo(pod) == "" && p.dispensable(i) {
+		if i := p.at(pod.Ordinal); w.pinnedTo(pod) == "" && p.dispensable(i) && !(p.takesDataAlong(i) && p.switchoverMode() != v1alpha1.UpdateSwitchoverStrict) && p.newRoom().find(i) != nil {
 			t.Fatalf("%s is still on node %s: %+v\n%+v", name, pod.Node, w.set.Status.Conditions, Decide(w.snapshot()).Changes)
 		}
 	}
