@@ -78,10 +78,8 @@ func (r *reconciler) apply(ctx context.Context, o decide.Objects, c decide.Chang
 		return r.writePod(ctx, o, c)
 	case decide.CreateSwitchover:
 		return r.create(ctx, o, switchoverOf(o.Set, c), ownedBy(o.Set))
-	case decide.LabelPod:
-		return r.patch(ctx, o, c, &corev1.Pod{}, labels(c, c.Value))
-	case decide.UnlabelPod:
-		return r.patch(ctx, o, c, &corev1.Pod{}, labels(c, nil))
+	case decide.LabelPod, decide.UnlabelPod:
+		return r.labelPod(ctx, o, c)
 	case decide.LabelClaim:
 		return r.patch(ctx, o, c, &corev1.PersistentVolumeClaim{}, labels(c, c.Value))
 	case decide.UnlabelClaim:
@@ -243,6 +241,13 @@ type patchSpec struct {
 
 type patchResources struct {
 	Requests map[corev1.ResourceName]string `json:"requests"`
+}
+
+func (r *reconciler) labelPod(ctx context.Context, o decide.Objects, c decide.Change) error {
+	if c.Kind == decide.UnlabelPod {
+		return r.patch(ctx, o, c, &corev1.Pod{}, labels(c, nil))
+	}
+	return r.patch(ctx, o, c, &corev1.Pod{}, labels(c, c.Value))
 }
 
 func labels(c decide.Change, value any) patchBody {

@@ -203,7 +203,9 @@ func (w *world) mustHaveLeft(t interface{ Fatalf(string, ...any) }) {
 		if node := w.nodes[pod.Node]; node == nil || !node.Cordoned {
 			continue
 		}
-		if i := p.at(pod.Ordinal); w.pinnedTo(pod) == "" && p.dispensable(i) && !(p.takesDataAlong(i) && p.switchoverMode() != v1alpha1.UpdateSwitchoverStrict) && p.newRoom().find(i) != nil {
+		i := p.at(pod.Ordinal)
+		stays := p.takesDataAlong(i) && p.switchoverMode() != v1alpha1.UpdateSwitchoverStrict
+		if w.pinnedTo(pod) == "" && p.dispensable(i) && !stays && p.newRoom().find(i) != nil {
 			t.Fatalf("%s is still on node %s: %+v\n%+v", name, pod.Node, w.set.Status.Conditions, Decide(w.snapshot()).Changes)
 		}
 	}

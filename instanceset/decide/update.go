@@ -75,6 +75,11 @@ func (p *planner) update() {
 		return
 	}
 	slices.SortFunc(candidates, p.byTurn)
+	p.updateInTurn(candidates)
+}
+
+// updateInTurn takes the next step of each that the limits allow, until a field is found for which nothing is written.
+func (p *planner) updateInTurn(candidates []*instance) {
 	patches := 0
 	for _, i := range candidates {
 		if p.goes(i) { // what is written to it goes with it

@@ -198,15 +198,7 @@ func (p *planner) between() Step {
 		return p.leave(text)
 	}
 	if to != nil && to.Reachable && to.Master {
-		if !contains(to, p.from) {
-			return end(Undecided, reason.HistoriesDiffer, fmt.Sprintf("%s is master and lacks bytes of %s", to.Name, p.from.Name))
-		}
-		// It has everything, and nobody else was chosen: without Sentinels who could be told, writes go on all the same.
-		if step, ok := p.tell(to); ok && !p.expired() {
-			step.Target = to.Name
-			return step
-		}
-		return Step{Do: Follow, Instance: p.from.Name, Master: to.Name, Target: to.Name, Text: to.Name + " is master, and has all of its bytes"}
+		return p.succeeded(to)
 	}
 	// Before the vote is asked for: it would keep Sentinels from what only they can do.
 	if text := p.overruled(p.from); text != "" && !p.mayTakeOver(to) {
@@ -222,6 +214,19 @@ func (p *planner) between() Step {
 		return step
 	}
 	return p.goBack(to)
+}
+
+// succeeded: the one that was to take over is master. From follows it, if it has everything.
+func (p *planner) succeeded(to *Instance) Step {
+	if !contains(to, p.from) {
+		return end(Undecided, reason.HistoriesDiffer, fmt.Sprintf("%s is master and lacks bytes of %s", to.Name, p.from.Name))
+	}
+	// Nobody else was chosen: without Sentinels who could be told, writes go on all the same.
+	if step, ok := p.tell(to); ok && !p.expired() {
+		step.Target = to.Name
+		return step
+	}
+	return Step{Do: Follow, Instance: p.from.Name, Master: to.Name, Target: to.Name, Text: to.Name + " is master, and has all of its bytes"}
 }
 
 // mayTakeOver: the one that is to take over can still, when it has caught up.
