@@ -104,6 +104,11 @@ func (k kit) placeTight(t *testing.T, ns string, random *rand.Rand) {
 		t.Fatalf("%d nodes do not all have room for %d: no placement is even", g.k, level)
 	}
 	k.create(t, set(ns, "tight", int32(g.replicas), shards(3), volumes, limits(int32(g.m), int32(g.k)), onStory("tight")))
+	defer func() {
+		if t.Failed() {
+			k.tellPlaces(t, ns, "tight")
+		}
+	}()
 	homes := k.deleteSome(t, ns, "tight", random, 20)
 	var pods []corev1.Pod
 	k.eventually(t, patience, "all instances to be placed", func(ctx context.Context) (err error) {
@@ -210,6 +215,40 @@ func (k kit) deleteSome(t *testing.T, ns, name string, random *rand.Rand, number
 		return nil
 	})
 	return homes
+}
+
+// tellPlaces says of a group that was not placed where it is, why the others have no node, and what the policy says.
+func (k kit) tellPlaces(t *testing.T, ns, name string) {
+	t.Helper()
+	pods, err := k.pods(context.Background(), ns, name)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	nodes, shards := map[string]int{}, map[string][]string{}
+	for i := range pods {
+		shard := pods[i].Labels[v1alpha1.LabelShard]
+		shards[shard] = append(shards[shard], pods[i].Spec.NodeName)
+		if node := pods[i].Spec.NodeName; node != "" {
+			nodes[node]++
+		}
+	}
+	levels := map[int]int{}
+	for _, n := range nodes {
+		levels[n]++
+	}
+	t.Logf("%s is on %d nodes; so many nodes by the number of instances on them: %v", name, len(nodes), levels)
+	for i := range pods {
+		if p := &pods[i]; p.Spec.NodeName == "" {
+			t.Logf("%s has no node, its shard is on %v, nominated %q: %+v", p.Name, shards[p.Labels[v1alpha1.LabelShard]], p.Status.NominatedNodeName, p.Status.Conditions)
+		}
+	}
+	var policy v1alpha1.PlacementPolicy
+	if err := k.client.Get(context.Background(), client.ObjectKey{Namespace: ns, Name: name}, &policy); err != nil {
+		t.Error(err)
+		return
+	}
+	t.Logf("policy %s: %+v", name, policy.Status)
 }
 
 // placeCompeting places 20 groups at once that may use three nodes each and need nearly all of what three nodes have. There are
