@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -224,7 +225,7 @@ func (g *guarded) evictions(t *testing.T) {
 // testBudget: a set's own budget has the API server refuse to evict what runs, and a drain waits; until somebody says that it may.
 func testBudget(t *testing.T, k kit) {
 	ns := k.namespace(t, "budget")
-	k.create(t, set(ns, "g", 3, shards(3), limits(1, 3)))
+	k.create(t, set(ns, "g", 3, shards(3), limits(1, 3), volumes)) // local ones: who has one does not leave its node
 	k.eventually(t, time.Minute, "the set", k.ready(ns, "g"))
 	budget := &policyv1.PodDisruptionBudget{}
 	k.eventually(t, 30*time.Second, "the budget to count three", func(ctx context.Context) error {
@@ -283,6 +284,39 @@ func testBudget(t *testing.T, k kit) {
 	if err := evict(t.Context()); err != nil {
 		t.Errorf("evicting an instance that may be: %v", err)
 	}
+}
+
+// testDrain: who can be elsewhere leaves a node that is cordoned. One drain waits until it may evict, and ends.
+func testDrain(t *testing.T, k kit) {
+	ns := k.namespace(t, "drain")
+	k.create(t, set(ns, "d", 3, shards(3), limits(1, 3)))
+	k.eventually(t, time.Minute, "the set", k.ready(ns, "d"))
+	before, err := k.pods(t.Context(), ns, "d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := before[0].Spec.NodeName
+	t.Cleanup(func() {
+		_ = exec.Command(kubectlBinary, "--kubeconfig="+k.Kubeconfig(), "uncordon", node).Run()
+	})
+	out, err := k.kubectl(t, "drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--pod-selector="+v1alpha1.LabelInstanceSet+"=d", "--timeout=90s")
+	if err != nil || !strings.Contains(out, before[0].Name+" evicted") {
+		t.Errorf("the drain did not evict and end: %s %v", out, err)
+	}
+	k.eventually(t, time.Minute, "the set elsewhere", func(ctx context.Context) error {
+		pods, err := k.pods(ctx, ns, "d")
+		for i := range pods {
+			p := &pods[i]
+			was := slices.IndexFunc(before, func(b corev1.Pod) bool { return b.UID == p.UID })
+			switch _, mayLeave := p.Labels[v1alpha1.LabelMayLeave]; {
+			case p.Spec.NodeName == node, mayLeave:
+				err = errors.Join(err, fmt.Errorf("%s is on %s, may leave: %v", p.Name, p.Spec.NodeName, mayLeave))
+			case was < 0 && p.Name != before[0].Name:
+				t.Errorf("%s was made anew", p.Name)
+			}
+		}
+		return errors.Join(err, k.ready(ns, "d")(ctx))
+	})
 }
 
 func (g *guarded) kubelets(t *testing.T) {

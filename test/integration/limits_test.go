@@ -46,6 +46,7 @@ func TestShoal(t *testing.T) {
 	t.Run("only the manager moves slots", func(t *testing.T) { testSlotLabels(t, k) })
 	t.Run("only the manager deletes instances", func(t *testing.T) { testGuard(t, k) })
 	t.Run("budgets refuse evictions", func(t *testing.T) { testBudget(t, k) })
+	t.Run("one drain empties a node", func(t *testing.T) { testDrain(t, k) })
 	t.Run("bandwidth of nodes", func(t *testing.T) { testBandwidth(t, k) })
 	t.Run("roles", func(t *testing.T) { testRoles(t, k) })
 	t.Run("updates", func(t *testing.T) { testRollout(t, k) })
