@@ -75,8 +75,12 @@ func (p *planner) handOver() Step {
 	if p.expired() {
 		return p.giveUp(reason.SwitchoverTooLong, p.Trouble)
 	}
+	if step, ok := p.unchain(); ok {
+		return step
+	}
 	if code, text := p.unready(); code != 0 {
-		if p.PausedAt.IsZero() && p.early() && slices.Contains([]reason.Code{reason.TargetLost, reason.TargetBehind, reason.NoSentinelMajority}, code) {
+		passes := slices.Contains([]reason.Code{reason.TargetLost, reason.TargetBehind, reason.NoSentinelMajority}, code)
+		if p.PausedAt.IsZero() && p.early() && (passes || code == reason.NoCandidate && p.unchained()) {
 			return Step{Do: Wait, Text: text}
 		}
 		return p.giveUp(code, text)

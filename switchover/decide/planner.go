@@ -245,3 +245,28 @@ func (p *planner) gather(x *Instance) (Step, bool) {
 	}
 	return Step{}, false
 }
+
+// unchain has a replica that follows another replica of From follow From itself. It is left of a handover during which it was told to follow
+// the master of before. Neither of the two could take over: the one does not follow the master, and the fence of the other would not hold.
+func (p *planner) unchain() (Step, bool) {
+	if !p.PausedAt.IsZero() || p.from.FailingOver {
+		return Step{}, false
+	}
+	for n := range p.Instances {
+		r := &p.Instances[n]
+		if r == p.from || !r.Reachable || r.Master || r.FailingOver || r.Of == p.from.Addr || r.History != p.from.History && !contains(p.from, r) {
+			continue
+		}
+		if x := p.byAddr(r.Of); x != nil && x != r && x.Reachable && !x.Master && x.Of == p.from.Addr {
+			return Step{Do: Follow, Instance: r.Name, Master: p.from.Name, Text: "it follows " + x.Name + ", which is a replica"}, true
+		}
+	}
+	return Step{}, false
+}
+
+// unchained: a replica follows From, and has yet to be in sync or to be left by who followed it, as after unchain.
+func (p *planner) unchained() bool {
+	return p.find(func(i *Instance) bool {
+		return i != p.from && i.Reachable && !i.Master && i.Of == p.from.Addr && i.History == p.from.History && (!i.LinkUp || i.Followers > 0)
+	}) != nil
+}

@@ -137,7 +137,7 @@ func TestFailover(t *testing.T) {
 	}{
 		{"the pod of the master is deleted", f.testDeleted},
 		{"the process of the master is killed", f.testKilled},
-		{"the node of the master is cut off, and healed", f.testCutOff},
+		{"the node of the master is cut off and healed", f.testCutOff},
 	} {
 		f.sentinelsKnow(t)
 		if !t.Run(step.name, func(t *testing.T) { step.run(t, f.pod(t, f.named(t))); f.writesGoOn(t) }) {
