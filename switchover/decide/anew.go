@@ -40,6 +40,9 @@ func (p *planner) completed(to *Instance) bool {
 	return p.find(func(i *Instance) bool { return p.ofItsHistory(i) && !contains(to, i) }) == nil
 }
 
+// nothing is the offset that a server reports which has started with no data as a replica: Redis counts from 1 then.
+const nothing = 1
+
 // unmatched says who has, or may have, what From lacks, if nobody has seen in this run what From had as master. Such a From may have
 // started with nothing, under a new history, and says so of itself no other way.
 func (p *planner) unmatched() string {
@@ -49,9 +52,9 @@ func (p *planner) unmatched() string {
 	for n := range p.Instances {
 		switch i := &p.Instances[n]; {
 		case i == p.from:
-		case !i.Reachable && p.from.Offset <= 0:
+		case !i.Reachable && p.from.Offset <= nothing:
 			return fmt.Sprintf("%s has nothing, and what %s has is not known", p.from.Name, i.Name)
-		case i.Reachable && i.Offset > 0 && !contains(p.from, i) && (!i.Master || !within(i, p.from)):
+		case i.Reachable && i.Offset > nothing && !contains(p.from, i) && (!i.Master || !within(i, p.from)):
 			return fmt.Sprintf("%s has %d bytes that %s is not known to have", i.Name, i.Offset, p.from.Name)
 		}
 	}
@@ -60,7 +63,7 @@ func (p *planner) unmatched() string {
 
 // within: what a master had before its promotion, another instance has too.
 func within(x, other *Instance) bool {
-	return x.Former == other.History && other.Offset >= x.FormerEnd-1 || x.Former == other.Former && other.FormerEnd >= x.FormerEnd
+	return x.Former != "" && (x.Former == other.History && other.Offset >= x.FormerEnd-1 || x.Former == other.Former && other.FormerEnd >= x.FormerEnd)
 }
 
 func (l Left) instance() *Instance { return &Instance{History: l.History, Offset: l.Offset} }

@@ -190,13 +190,13 @@ func (p *planner) leave(text string) Step {
 // between: From follows nobody, so nobody takes writes.
 func (p *planner) between() Step {
 	to := p.pending()
-	if text := p.anew(); text != "" && !p.completed(to) {
-		return p.without(reason.StartedAnew, text)
-	}
 	for n := range p.Instances {
 		if x := &p.Instances[n]; x.Reachable && x.Master && x != to && (!p.harmless(x) || !p.allSentinels()) {
 			return p.leave(x.Name + " is master")
 		}
+	}
+	if text := p.anew(); text != "" && !p.completed(to) {
+		return p.without(reason.StartedAnew, text)
 	}
 	if text := p.overruled(p.from, to); text != "" {
 		return p.leave(text)
@@ -425,7 +425,7 @@ func (p *planner) without(code reason.Code, text string) Step {
 
 // carryOn is the next step of those who are left, false if there is none for now. Why says what is the matter with From.
 func (p *planner) carryOn(to *Instance, why string) (Step, bool) {
-	all := p.Left.History != "" && contains(to, p.Left.instance())
+	all := p.Left.History != "" && contains(to, p.Left.instance()) && (p.Most.History == "" || contains(to, p.Most.instance()))
 	switch {
 	case !to.Master && (!all || to.Of != p.from.Addr || to.Followers > 0 || p.GivenUp != 0 || !p.elected()):
 		return Step{}, false

@@ -99,7 +99,7 @@ func gone(s Snapshot) Snapshot {
 // emptied: r-0, which was seen to follow nobody with 100 bytes, was killed and has started again with nothing. It follows nobody.
 func emptied(s Snapshot) Snapshot {
 	s.Memory.Most, s.Memory.Left = Left{"a", 100}, Left{"a", 100}
-	s.Instances[0].History, s.Instances[0].Offset = "z", 0
+	s.Instances[0].History, s.Instances[0].Offset = "z", 1 // as Redis says of a replica that has started with nothing
 	return s
 }
 
@@ -237,6 +237,13 @@ var looks = []struct {
 	{"held, it has started with nothing, the other has all", emptied(held()), Step{Do: Promote, Instance: "r-1"}},
 	{"promoted, and it has started with nothing", emptied(promoted()), Step{Do: Tell, Instance: "r-1"}},
 	{"told, and it has started with nothing", with(emptied(promoted()).name(3, "r-1", 7), func(s *Snapshot) { s.Memory.Told = []Told{{"r-1", 7}} }), Step{Do: Follow, Instance: "r-2"}},
+	{"held, it has started with nothing, and somebody else was made master", with(emptied(held()), func(s *Snapshot) {
+		s.Instances[2].Master, s.Instances[2].Of, s.Instances[2].History, s.Instances[2].Followers = true, "", "y", 1
+	}), Step{Do: Wait}},
+	{"held, it has started with an old copy and was seen so first, and the other lacks what it had", with(emptied(held()), func(s *Snapshot) {
+		s.Memory.Left = Left{"a", 50}
+		s.Instances[0].History, s.Instances[0].Offset, s.Instances[1].Offset, s.Instances[2].Offset = "a", 50, 90, 90
+	}), Step{Do: Wait}},
 	{"held, it has started with an old copy", with(emptied(held()), lacking, func(s *Snapshot) { s.Instances[0].History, s.Instances[0].Offset = "a", 50 }), Step{Do: Wait}},
 	{"held by another run, From has nothing", forgotten(emptied(held())), Step{Do: Wait}},
 	{"held by another run, From has nothing, too late for anything", forgotten(emptied(held())).after(11 * time.Second), ended(Undecided, reason.StartedAnew)},
