@@ -213,7 +213,8 @@ func ofSwitchovers() []row {
 			Text:    "the old master has started again without what it had",
 			Meaning: "It follows nobody, and writes are not given back to it: the others would copy it, and lose what it lacks. They keep what they have.",
 			Advice: "Sentinel promotes the one that has most, those that voted after twice their failover-timeout. Where nobody does, " +
-				"compare slave_repl_offset in INFO replication, and promote the one with most: REPLICAOF NO ONE.",
+				"compare slave_repl_offset in INFO replication among those with the same master_replid, and promote the one with most: REPLICAOF NO ONE. " +
+				"Where it takes no writes then (NOREPLICAS), set min-replicas-to-write back to what its configuration has.",
 		}},
 	}
 }
