@@ -40,7 +40,7 @@ func (e *Executor) describe(ctx context.Context, set *v1alpha1.InstanceSet, s Sh
 	named := masterNamed(ctx, out)
 	wanted := map[string]string{}
 	for _, pod := range pods {
-		if pod.Spec.NodeName == "" { // its engine has not run yet, and follows nobody; who hands over and who takes over are added by missing
+		if pod.Spec.NodeName == "" && pod.Status.PodIP == "" { // its engine has not run yet, and follows nobody; who hands over and who takes over are added by missing
 			continue
 		}
 		target, unknown := orders.Of(pod)
