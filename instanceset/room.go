@@ -25,15 +25,16 @@ func (r *reconciler) loadRoom(ctx context.Context, o decide.Objects) (*decide.Ro
 	for i := range nodes.Items {
 		room.Nodes = append(room.Nodes, &nodes.Items[i])
 	}
-	room.On = func(node string) (on []*corev1.Pod) {
+	room.On = func(node string) ([]*corev1.Pod, error) {
 		var pods corev1.PodList
 		if err := r.cache.List(ctx, &pods, client.MatchingFields{podsByNode: node}, shared); err != nil {
-			return nil // the cache answers from memory
+			return nil, fmt.Errorf("listing the pods on node %s: %w", node, err)
 		}
+		on := make([]*corev1.Pod, len(pods.Items))
 		for i := range pods.Items {
-			on = append(on, &pods.Items[i])
+			on[i] = &pods.Items[i]
 		}
-		return on
+		return on, nil
 	}
 	return room, r.loadGroup(ctx, o, room)
 }

@@ -13,6 +13,7 @@ import "fmt"
 //	23xx  how a planned switchover ended, or why it has not begun
 //	24xx  roles: who carries the label, and why
 //	25xx  agents: their certificates, and who is refused
+//	26xx  updates, configurations, and nodes that are cordoned
 type Code int
 
 // Entry is what the catalogue knows about a code.

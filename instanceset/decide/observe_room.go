@@ -16,8 +16,8 @@ import (
 // Room is what there is of the cluster when instances have to leave their nodes.
 type Room struct {
 	Nodes []*corev1.Node
-	// On are the pods on a node.
-	On func(node string) []*corev1.Pod
+	// On are the pods on a node; one that cannot be looked at is no place.
+	On func(node string) ([]*corev1.Pod, error)
 	// Held are the slots of the set's placement group, and Queued says that a pod of it has no node.
 	Held   []slots.Slot
 	Queued bool
@@ -136,7 +136,11 @@ func offer(node *corev1.Node, r *Room, movers []mover, places map[string]*Place)
 			continue
 		}
 		if !looked { // most nodes are not usable
-			there, looked = r.On(node.Name), true
+			var err error
+			if there, err = r.On(node.Name); err != nil {
+				return false
+			}
+			looked = true
 			free = freeOn(node, there, r.Held, m.Move.Asks)
 		}
 		if !m.Move.Asks.Fits(free) || repelled(m.live, there) {
