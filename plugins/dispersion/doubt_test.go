@@ -405,3 +405,23 @@ func TestAPromiseInDoubtNeedsNoOtherPlace(t *testing.T) {
 		t.Errorf("allowed on a %v, small %v, want small", allowed("a"), allowed("small"))
 	}
 }
+
+// TestANewerVersionOfAClaimWakes: that a claim was not promised after all is told by its next version alone, whatever else changed
+// in it. Who was refused for the slot in doubt must not wait for the next flush of the queue.
+func TestANewerVersionOfAClaimWakes(t *testing.T) {
+	w, claim := worldInDoubt(t, deleted)
+	for _, node := range []string{"b", "c"} {
+		w.bind(instance("on-"+node, "r", ""), node)
+	}
+	other := instance("r-1", "r", "")
+	w.arrive(other)
+	if node, _ := w.schedule(other); node != "" {
+		t.Fatalf("placed on %s, whose slot is in doubt", node)
+	}
+	newer := func(c *corev1.PersistentVolumeClaim) {
+		c.ResourceVersion, c.Finalizers = "6", []string{"kubernetes.io/pvc-protection"}
+	}
+	if !w.wakes(other, changes(claim, newer)...) {
+		t.Error("the claim has no promise, and nobody is told")
+	}
+}

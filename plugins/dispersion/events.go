@@ -149,7 +149,8 @@ func grown(before, after *corev1.Node) bool {
 	return false
 }
 
-// claimHelps is for claims that are gone, or of which something has changed that slots follow from.
+// claimHelps is for claims that are gone, or of which something has changed that slots follow from. Any newer version of one that
+// is promised to no node can settle a doubt (isSettled), and is the only event that tells.
 func (p *Plugin) claimHelps(_ klog.Logger, pod *corev1.Pod, before, after any) (fwk.QueueingHint, error) {
 	if after == nil {
 		p.index.notes.claim(before)
@@ -160,7 +161,11 @@ func (p *Plugin) claimHelps(_ klog.Logger, pod *corev1.Pod, before, after any) (
 	}
 	if now, changed := after.(*corev1.PersistentVolumeClaim); changed && was.Spec.VolumeName == now.Spec.VolumeName &&
 		was.Annotations[slots.SelectedNode] == now.Annotations[slots.SelectedNode] && sameSlot(was.Labels, now.Labels) {
-		return fwk.QueueSkip, nil
+		w, known := p.wishOf(pod)
+		promised := now.Spec.VolumeName != "" || now.Annotations[slots.SelectedNode] != ""
+		if promised || known && !w.shifting {
+			return fwk.QueueSkip, nil
+		}
 	}
 	return hint(p.claimMatters(pod, was) || p.claimMatters(pod, after))
 }

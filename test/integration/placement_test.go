@@ -19,11 +19,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/playground"
+	"github.com/shoal-dev/shoal/slots"
 )
 
 var (
@@ -34,6 +36,16 @@ var (
 
 // patience is for a machine that does other things too, with a thousand instances at once.
 const patience = 5 * time.Minute
+
+// How long the large group may take is up to the machine: each volume is bound by the one worker of the PV controller, four writes
+// one after the other. So what is bounded is how long nothing happens. An attempt of the PV controller that failed is repeated
+// after at most 2m2s and its resync of 15 s. A pod that was refused has to be woken: the scheduler's own flush after five minutes
+// must not be what places it, and a node is avoided for a minute at most.
+const (
+	stalled   = 3 * time.Minute
+	unwoken   = 90 * time.Second
+	placeTime = 15 * time.Minute
+)
 
 // story is the label of the nodes that one part of the test has for itself.
 const story = "story"
@@ -110,11 +122,7 @@ func (k kit) placeTight(t *testing.T, ns string, random *rand.Rand) {
 		}
 	}()
 	homes := k.deleteSome(t, ns, "tight", random, 20)
-	var pods []corev1.Pod
-	k.eventually(t, patience, "all instances to be placed", func(ctx context.Context) (err error) {
-		if pods, err = k.pods(ctx, ns, "tight"); err != nil {
-			return err
-		}
+	pods := k.placing(t, ns, "tight", func(ctx context.Context, pods []corev1.Pod) error {
 		for i := range pods { // the status may be from before the last of them went
 			if home, deleted := homes[pods[i].Name]; deleted && home.pod == pods[i].UID {
 				return fmt.Errorf("%s is still the pod that was deleted", pods[i].Name)
@@ -217,6 +225,53 @@ func (k kit) deleteSome(t *testing.T, ns, name string, random *rand.Rand, number
 	return homes
 }
 
+// placing waits for all pods of a set to be placed, for as long as more and more of them are, and returns them.
+func (k kit) placing(t *testing.T, ns, name string, done func(context.Context, []corev1.Pod) error) []corev1.Pod {
+	t.Helper()
+	var pods []corev1.Pod
+	seen, last := map[types.UID]bool{}, time.Now()
+	var stall error
+	k.eventually(t, placeTime, "all instances to be placed", func(ctx context.Context) (err error) {
+		if pods, err = k.pods(ctx, ns, name); err != nil {
+			return err
+		}
+		for i := range pods {
+			if p := &pods[i]; p.Spec.NodeName != "" && !seen[p.UID] {
+				seen[p.UID], last = true, time.Now()
+			}
+		}
+		if err = done(ctx, pods); err != nil {
+			stall = stallOf(pods, time.Since(last))
+		}
+		if stall != nil {
+			return nil
+		}
+		return err
+	})
+	if stall != nil {
+		t.Fatal(stall)
+	}
+	return pods
+}
+
+// stallOf reports a stall: nothing was placed for so long that nothing will be, or somebody who was refused was not woken.
+func stallOf(pods []corev1.Pod, since time.Duration) error {
+	refused := ""
+	for i := range pods {
+		p := &pods[i]
+		if _, c := podutil.GetPodCondition(&p.Status, corev1.PodScheduled); p.Spec.NodeName == "" && c != nil && c.Status == corev1.ConditionFalse {
+			refused = p.Name + ": " + c.Message
+		}
+	}
+	switch {
+	case since > stalled:
+		return fmt.Errorf("nothing was placed for %s", since)
+	case since > unwoken && refused != "":
+		return fmt.Errorf("nothing was placed for %s, and there is who was refused: %s", since, refused)
+	}
+	return nil
+}
+
 // tellPlaces says of a group that was not placed where it is, why the others have no node, and what the policy says.
 func (k kit) tellPlaces(t *testing.T, ns, name string) {
 	t.Helper()
@@ -243,12 +298,32 @@ func (k kit) tellPlaces(t *testing.T, ns, name string) {
 			t.Logf("%s has no node, its shard is on %v, nominated %q: %+v", p.Name, shards[p.Labels[v1alpha1.LabelShard]], p.Status.NominatedNodeName, p.Status.Conditions)
 		}
 	}
+	k.tellClaims(t, ns, pods)
 	var policy v1alpha1.PlacementPolicy
 	if err := k.client.Get(context.Background(), client.ObjectKey{Namespace: ns, Name: name}, &policy); err != nil {
 		t.Error(err)
 		return
 	}
 	t.Logf("policy %s: %+v", name, policy.Status)
+}
+
+// tellClaims says who is waited for by a pod without a node: the scheduler writes selected-node, the PV controller names the
+// provisioner and binds, and the provisioner makes the volume.
+func (k kit) tellClaims(t *testing.T, ns string, pods []corev1.Pod) {
+	t.Helper()
+	for i := range pods {
+		if pods[i].Spec.NodeName != "" {
+			continue
+		}
+		for _, name := range slots.ClaimNames(&pods[i]) {
+			var claim corev1.PersistentVolumeClaim
+			if err := k.client.Get(context.Background(), client.ObjectKey{Namespace: ns, Name: name}, &claim); err != nil {
+				t.Error(err)
+				continue
+			}
+			t.Logf("claim %s of %s: %s, volume %q, annotations %v", name, pods[i].Name, claim.Status.Phase, claim.Spec.VolumeName, claim.Annotations)
+		}
+	}
 }
 
 // placeCompeting places 20 groups at once that may use three nodes each and need nearly all of what three nodes have. There are
