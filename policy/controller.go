@@ -6,6 +6,7 @@ import (
 	"time"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -23,9 +24,13 @@ type Options struct {
 	// Concurrency is the number of policies that are worked on at once; 0 means 1.
 	Concurrency int
 	// Debounce is for how long a change of pods, claims or nodes waits for others, so that a burst of them costs one write of a status; 0 means
-	// one second. A policy or a set whose spec has changed is looked at at once: pods may be held until then.
+	// one second. A policy or a set whose spec has changed is looked at at once, as pods may be held until then, but for one that
+	// changes without end: after burst writes in a row a status is written once in this time.
 	Debounce time.Duration
 }
+
+// burst is how many writes of the status of one policy may follow each other at once.
+const burst = 10
 
 // byGroup is the index of pods and claims by the policy that they name.
 const byGroup = "shoal.dev/policy"
@@ -34,6 +39,7 @@ const byGroup = "shoal.dev/policy"
 type reconciler struct {
 	client    client.Client
 	requested requested
+	pace      pace
 }
 
 // Setup adds the controller to the manager.
@@ -57,7 +63,11 @@ func Setup(mgr ctrl.Manager, o Options) error {
 func (r *reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	var p v1alpha1.PlacementPolicy
 	if err := r.client.Get(ctx, request.NamespacedName, &p); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		if apierrors.IsNotFound(err) {
+			r.pace.forget(request.NamespacedName)
+			return ctrl.Result{}, nil
+		}
+		return ctrl.Result{}, fmt.Errorf("reading policy %s: %w", request, err)
 	}
 	s, err := r.load(ctx, &p)
 	if err != nil {
@@ -70,6 +80,9 @@ func (r *reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	if apiequality.Semantic.DeepEqual(status, p.Status) {
 		return again, nil
+	}
+	if wait := r.pace.wait(request.NamespacedName); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	changed := p.DeepCopy()
 	changed.Status = status

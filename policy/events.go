@@ -2,10 +2,13 @@ package policy
 
 import (
 	"context"
+	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -36,6 +39,37 @@ func debounced(long time.Duration) func(handler.MapFunc) handler.EventHandler {
 			DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { enqueue(ctx, q, e.Object) },
 		}
 	}
+}
+
+// pace bounds how often the status of each policy is written: a program that changes a spec without end costs the API server no
+// more than that.
+type pace struct {
+	every time.Duration
+
+	mu sync.Mutex
+	of map[types.NamespacedName]*rate.Limiter
+}
+
+// wait is how long the next write has to wait; 0 means that it may be made, and is counted.
+func (p *pace) wait(policy types.NamespacedName) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.of == nil {
+		p.of = map[types.NamespacedName]*rate.Limiter{}
+	}
+	if p.of[policy] == nil {
+		p.of[policy] = rate.NewLimiter(rate.Every(p.every), burst)
+	}
+	if p.of[policy].Allow() {
+		return 0
+	}
+	return p.every
+}
+
+func (p *pace) forget(policy types.NamespacedName) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.of, policy)
 }
 
 // nodeMatters leaves out heartbeats: most of a node's updates.

@@ -27,7 +27,7 @@ func New(c client.Client, o Options) (reconcile.Reconciler, []Watch) {
 	if o.Debounce == 0 {
 		o.Debounce = time.Second
 	}
-	r := &reconciler{client: c, requested: requested{fresh: o.Debounce}}
+	r := &reconciler{client: c, requested: requested{fresh: o.Debounce}, pace: pace{every: o.Debounce}}
 	late := debounced(o.Debounce)
 	over := func(kind string) handler.EventHandler {
 		return handler.EnqueueRequestsFromMapFunc(r.policiesOver(kind))
