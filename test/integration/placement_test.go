@@ -240,7 +240,7 @@ func (k kit) placing(t *testing.T, ns, name string, done func(context.Context, [
 				seen[p.UID], last = true, time.Now()
 			}
 		}
-		if err = done(ctx, pods); err != nil {
+		if err = errors.Join(withoutNode(pods), done(ctx, pods)); err != nil { // the status may be newer than the list
 			stall = stallOf(pods, time.Since(last))
 		}
 		if stall != nil {
@@ -252,6 +252,15 @@ func (k kit) placing(t *testing.T, ns, name string, done func(context.Context, [
 		t.Fatal(stall)
 	}
 	return pods
+}
+
+func withoutNode(pods []corev1.Pod) error {
+	for i := range pods {
+		if pods[i].Spec.NodeName == "" {
+			return fmt.Errorf("%s has no node", pods[i].Name)
+		}
+	}
+	return nil
 }
 
 // stallOf reports a stall: nothing was placed for so long that nothing will be, or somebody who was refused was not woken.
