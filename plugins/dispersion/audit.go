@@ -3,6 +3,7 @@ package dispersion
 import (
 	"context"
 	"reflect"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -23,14 +24,27 @@ func (p *Plugin) audit(ctx context.Context, group slots.Group, list []fwk.NodeIn
 		return
 	}
 	x.audited = x.cycle
-	got, want := x.slotsOf(group), p.recount(group, list)
-	if reflect.DeepEqual(got, want) {
-		return
+	var got, want map[taken]bool
+	for range attempts {
+		if got, want = x.slotsOf(group), p.recount(group, list); reflect.DeepEqual(got, want) {
+			return
+		}
+		if !x.notes.pending() {
+			p.heal(ctx, group, list, len(got), len(want))
+			return
+		}
+		x.update(list, true, false) // the recount may have read what came after the index had taken in what there was
 	}
+}
+
+// attempts bounds how often an audit counts again because something has changed meanwhile. If it always has, the next audit tells.
+const attempts = 3
+
+func (p *Plugin) heal(ctx context.Context, group slots.Group, list []fwk.NodeInfo, got, want int) {
 	measured().divergences.Inc()
-	loggerOf(ctx).Error(nil, "The index of slots differs from what is there, and is made anew", "group", group.String(), "indexed", len(got), "counted", len(want))
-	x.reset()
-	x.update(list, true, false)
+	loggerOf(ctx).Error(nil, "The index of slots differs from what is there, and is made anew", "group", group.String(), "indexed", got, "counted", want)
+	p.index.reset()
+	p.index.update(list, true, false)
 }
 
 func (x *index) auditDue(nodes int) bool { return x.cycle >= x.audited+auditEvery+4*nodes }
@@ -48,33 +62,32 @@ func (x *index) slotsOf(group slots.Group) map[taken]bool {
 	return all
 }
 
-// recount counts a group without the index.
+// recount counts a group without the index. A claim is held by the instance of the pod that mounts it, whichever group that pod is
+// of, and belongs to the group of that pod if it has no labels of its own, as those of a StatefulSet may.
 func (p *Plugin) recount(group slots.Group, list []fwk.NodeInfo) map[taken]bool {
-	w := slots.World{Volume: p.index.volume}
-	nodes := make([]*corev1.Node, 0, len(list))
-	inSnapshot := map[types.UID]bool{}
-	for _, info := range list {
-		nodes = append(nodes, info.Node())
-		for _, pi := range info.GetPods() {
-			pod := pi.GetPod()
-			if g, ok := slots.GroupOf(pod.Namespace, pod.Labels); ok && g == group {
-				w.Pods = append(w.Pods, pod)
-				inSnapshot[pod.UID] = true
+	nodes, pods := p.everyPod(group.Namespace, list)
+	w := slots.World{Volume: p.index.volume, Nodes: slots.NewNodeMap(nodes), Claims: p.claimsOf(group)}
+	ours := func(pod *corev1.Pod) bool {
+		g, ok := slots.GroupOf(pod.Namespace, pod.Labels)
+		return ok && g == group
+	}
+	mounted := map[string]bool{}
+	for _, claim := range w.Claims {
+		mounted[claim.Name] = true
+	}
+	for _, pod := range pods {
+		if !ours(pod) {
+			continue
+		}
+		for _, claim := range p.claimsOfPod(pod) {
+			if !grouped(claim.Labels) && !mounted[claim.Name] {
+				w.Claims, mounted[claim.Name] = append(w.Claims, claim), true
 			}
 		}
 	}
-	w.Nodes = slots.NewNodeMap(nodes)
-	for _, pod := range p.podsOf(group) {
-		if !inSnapshot[pod.UID] {
+	for _, pod := range pods {
+		if ours(pod) || slices.ContainsFunc(slots.ClaimNames(pod), func(name string) bool { return mounted[name] }) {
 			w.Pods = append(w.Pods, pod)
-		}
-	}
-	w.Claims = p.claimsOf(group)
-	for _, pod := range w.Pods {
-		for _, claim := range p.claimsOfPod(pod) { // those of a StatefulSet may lack the labels
-			if !grouped(claim.Labels) {
-				w.Claims = append(w.Claims, claim)
-			}
 		}
 	}
 	all := map[taken]bool{}
@@ -84,4 +97,27 @@ func (p *Plugin) recount(group slots.Group, list []fwk.NodeInfo) map[taken]bool 
 		}
 	}
 	return all
+}
+
+// everyPod lists the nodes of the snapshot, and the pods of groups in a namespace: as the snapshot has them, and the others as the
+// informer does.
+func (p *Plugin) everyPod(namespace string, list []fwk.NodeInfo) ([]*corev1.Node, []*corev1.Pod) {
+	nodes := make([]*corev1.Node, 0, len(list))
+	var pods []*corev1.Pod
+	inSnapshot := map[types.UID]bool{}
+	for _, info := range list {
+		nodes = append(nodes, info.Node())
+		for _, pi := range info.GetPods() {
+			if pod := pi.GetPod(); pod.Namespace == namespace && grouped(pod.Labels) {
+				pods = append(pods, pod)
+				inSnapshot[pod.UID] = true
+			}
+		}
+	}
+	for _, pod := range p.podsIn(namespace) {
+		if grouped(pod.Labels) && !inSnapshot[pod.UID] {
+			pods = append(pods, pod)
+		}
+	}
+	return nodes, pods
 }

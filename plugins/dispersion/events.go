@@ -22,7 +22,8 @@ import (
 //	                     the group that waits is deleted (podGone)
 //	SHOAL1105            a pod, or a claim of the group, frees room on a node
 //	SHOAL1110            the same, and what is said of 1103: an absent sibling may take less of the room than is kept
-//	SHOAL1113            the same, and what other groups need: another plan, policy or deleted pods of theirs (feed)
+//	SHOAL1113            the same, and what other groups need: another plan, policy or deleted pods of theirs (feed); a claim or
+//	                     volume of theirs is given up
 //	SHOAL1108            the pod's own claim or volume changes or is deleted; its own node comes back, or may be used again
 //	SHOAL1109 1117       the pod's own claim or volume changes or is deleted
 //	SHOAL1118            whatever of these: it is said in Reserve, which asks for no wish
@@ -167,7 +168,19 @@ func (p *Plugin) claimHelps(_ klog.Logger, pod *corev1.Pod, before, after any) (
 			return fwk.QueueSkip, nil
 		}
 	}
-	return hint(p.claimMatters(pod, was) || p.claimMatters(pod, after))
+	return hint(p.claimMatters(pod, was) || p.claimMatters(pod, after) || givesUp(was, after) && p.othersNeedRoom(pod))
+}
+
+// givesUp reports whether a claim holds its slot no longer, or for another instance: room that was kept for it is free.
+func givesUp(was *corev1.PersistentVolumeClaim, after any) bool {
+	now, there := after.(*corev1.PersistentVolumeClaim)
+	return !there || !sameSlot(was.Labels, now.Labels)
+}
+
+// othersNeedRoom reports whether the pod may wait for room that is kept for instances of other groups.
+func (p *Plugin) othersNeedRoom(pod *corev1.Pod) bool {
+	w, known := p.wishOf(pod)
+	return !known || w.needed
 }
 
 // claimMatters reports whether the pod may wait for a slot that the claim holds, or for the claim itself.
@@ -198,6 +211,8 @@ func (p *Plugin) volumeHelps(_ klog.Logger, pod *corev1.Pod, before, after any) 
 	switch {
 	case old && ok && equality.Semantic.DeepEqual(was.Spec.NodeAffinity, now.Spec.NodeAffinity) && equality.Semantic.DeepEqual(was.Spec.ClaimRef, now.Spec.ClaimRef):
 		return fwk.QueueSkip, nil
+	case old && p.othersNeedRoom(pod): // it is gone, or somewhere else
+		return fwk.Queue, nil
 	case !ok:
 		now = was
 	}

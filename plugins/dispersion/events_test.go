@@ -2,6 +2,7 @@ package dispersion
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -279,10 +280,16 @@ func wakings() []waking {
 				w.schedule(first)
 			},
 			helps: map[string][]happening{
-				"an instance of the other group goes": one(podGoes(on(instance("b-0", "big", ""), "a"))),
-				"the node grows":                      changes(nodeOf("a", 3), cpus(4)),
+				"an instance of the other group goes":   one(podGoes(on(instance("b-0", "big", ""), "a"))),
+				"the node grows":                        changes(nodeOf("a", 3), cpus(4)),
+				"a claim of the other group goes":       one(claimGoes(claimOn("data-b-1", "big", "a"))),
+				"a claim of the other group is retired": changes(claimOn("data-b-1", "big", "a"), labelClaim(v1alpha1.LabelRetired, "true")),
+				"a volume of the other group goes":      one(happening{fwk.PersistentVolume, fwk.Delete, volumeOf("data-b-1"), nil}),
 			},
-			ignored: cordonedComes(),
+			ignored: both(cordonedComes(), map[string][]happening{
+				"a claim of the other group is bound": changes(claimOn("data-b-1", "big", "a"), func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "pv" }),
+				"a volume of the other group comes":   one(happening{fwk.PersistentVolume, fwk.Add, nil, volumeOf("data-b-1")}),
+			}),
 		},
 		{
 			code: reason.ShardSpreadLimit, pod: instance("r-1", "p", "s"),
@@ -407,6 +414,11 @@ func cordonedComes() map[string][]happening {
 }
 
 // keptIsHelpedBy is what can change the guard or the plan for which nodes are kept from a pod.
+func both(a, b map[string][]happening) map[string][]happening {
+	maps.Copy(a, b)
+	return a
+}
+
 func keptIsHelpedBy() map[string][]happening {
 	return map[string][]happening{
 		"a sibling is placed":     one(podComes(on(instance("r-9", "p", ""), "a"))),

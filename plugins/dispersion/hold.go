@@ -210,8 +210,8 @@ func (s *state) hopeless(pod *corev1.Pod) bool {
 		number := s.index.marks[i].number
 		switch s.refusal(number, s.index.nodes[number].name) {
 		case &nodeIsFull, &totalIsReached, &tooManyNodes, &roomIsPromised, &roomIsNeeded, &nodeIsTooSmall:
-		case nil, &shardIsThere:
-			// A node that is closed to everybody for want of room is no hope either.
+		case nil, &shardIsThere, &plannedForOther, &notPlanned:
+			// A node that has no room for a pod like it is no hope either, whatever the plan says of it.
 			seat := &s.view.seats[number]
 			if seat.fit > 0 || s.mode == v1alpha1.PlacementBestEffort && seat.needed > 0 {
 				return false

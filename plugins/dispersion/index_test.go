@@ -306,6 +306,9 @@ func (c *drifting) compare(done string) {
 	}
 	for _, name := range []string{"p", "q"} {
 		g := slots.Group{Namespace: "ns", Policy: name}
+		if got, want := x.slotsOf(g), c.plugin.recount(g, list); !reflect.DeepEqual(got, want) {
+			c.T.Fatalf("after %s an audit of %s would find fault: has %v, counts %v", done, name, got, want)
+		}
 		got, want := x.viewOf(g, instance("x", name, ""), l, 0, 4), fresh.viewOf(g, instance("x", name, ""), l, 0, 4)
 		if got.used != want.used || got.left != want.left || got.closed.Guard(l.MaxNodes, got.used, got.left, 9) != want.closed.Guard(l.MaxNodes, want.used, want.left, 9) {
 			c.T.Fatalf("after %s the sums of %s differ: got %+v, want %+v", done, name, got.sums, want.sums)
@@ -390,6 +393,30 @@ func TestAuditHeals(t *testing.T) {
 	w.cycle(second)
 	if got := counted(t) - before; got != 1 {
 		t.Errorf("a divergence was counted where there was none: %v", got)
+	}
+}
+
+// TestAuditTakesInWhatCameMeanwhile: a claim that is written between the look at what has changed and the recount is no fault of the
+// index, which knows of it before it is judged.
+func TestAuditTakesInWhatCameMeanwhile(t *testing.T) {
+	w := newWorld(t, config.DispersionArgs{})
+	w.limit("p", 2, placement.Limits{MaxPerNode: 1, MaxNodes: 2})
+	w.node("a", 4, 10)
+	pod := instance("r-1", "p", "")
+	w.arrive(pod)
+	w.cycle(pod)
+	before, x := counted(t), w.plugin.index
+	w.add(w.plugin.claims, claimOn("data-r-0", "p", "a"))
+	list, err := w.snapshot.List()
+	must(t, err)
+	x.audited = -auditEvery - 100
+	group := slots.Group{Namespace: "ns", Policy: "p"}
+	w.plugin.audit(t.Context(), group, list)
+	if got := counted(t) - before; got != 0 {
+		t.Errorf("%v divergences were counted, want none", got)
+	}
+	if got := x.slotsOf(group); len(got) != 1 {
+		t.Errorf("the index holds %v, want the slot of the claim", got)
 	}
 }
 

@@ -216,16 +216,21 @@ func replans(before, after *v1alpha1.PlacementPolicy) bool {
 }
 
 func (p *Plugin) podsOf(g slots.Group) []*corev1.Pod {
-	return ofGroup[*corev1.Pod](p.pods, podIndex, g)
+	return listed[*corev1.Pod](p.pods, podIndex, g.String())
+}
+
+// podsIn are all pods of a namespace, of whichever group.
+func (p *Plugin) podsIn(namespace string) []*corev1.Pod {
+	return listed[*corev1.Pod](p.pods, cache.NamespaceIndex, namespace)
 }
 
 func (p *Plugin) claimsOf(g slots.Group) []*corev1.PersistentVolumeClaim {
-	return ofGroup[*corev1.PersistentVolumeClaim](p.claims, claimIndex, g)
+	return listed[*corev1.PersistentVolumeClaim](p.claims, claimIndex, g.String())
 }
 
-func ofGroup[T any](indexer cache.Indexer, index string, g slots.Group) []T {
-	objects, err := indexer.ByIndex(index, g.String())
-	if err != nil { // only for an index that does not exist, and newPlugin made it
+func listed[T any](indexer cache.Indexer, index, value string) []T {
+	objects, err := indexer.ByIndex(index, value)
+	if err != nil { // only for an index that does not exist: newPlugin makes those of groups, and informers that of namespaces
 		return nil
 	}
 	typed := make([]T, 0, len(objects))

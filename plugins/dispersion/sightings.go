@@ -86,6 +86,13 @@ func (n *notes) drain() (pods, claims, volumes map[string]bool) {
 	return pods, claims, volumes
 }
 
+// pending reports whether slots may have changed since notes were drained.
+func (n *notes) pending() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.pods)+len(n.claims)+len(n.volumes) > 0
+}
+
 // changedPolicies hands over the groups whose policies were noted since the last time.
 func (n *notes) changedPolicies() []slots.Group {
 	n.mu.Lock()

@@ -17,6 +17,7 @@ import (
 type wish struct {
 	slots    bool // a slot of its group that is freed; for one that has its slot there is only its own node, among the names
 	kept     bool // nodes with room are kept for the sake of its group: another guard or plan, whatever changes those
+	needed   bool // nodes with room are kept for other groups, some of it for instances whose volumes are there
 	shifting bool // slots that are nominated or in doubt count: they may turn out to be elsewhere
 	// open is true while the group may use one more node. Then room helps on every node but the names, which hold M instances
 	// already; otherwise on the names alone, which are in use and hold less than M.
@@ -103,6 +104,8 @@ func (s *state) wish() wish {
 		number := s.index.marks[i].number
 		broken := s.refusal(number, s.index.nodes[number].name)
 		switch broken {
+		case &roomIsNeeded:
+			w.needed = true
 		case &nodeIsTooSmall, &plannedForOther, &notPlanned:
 			w.kept = w.kept || s.view.seats[number].fit > 0
 		case &roomIsPromised: // an absent sibling may take less of it than is kept, once it comes
