@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/slots"
 )
 
 var orders = types.NamespacedName{Namespace: "ns", Name: "orders"}
@@ -145,6 +146,23 @@ func TestAPolicyThatIsDeletedMeanwhileIsNoError(t *testing.T) {
 	}
 	if _, err := newAPI(t).reconcile(t); err != nil {
 		t.Errorf("before it was read: %v", err)
+	}
+}
+
+// TestClaimsWithoutLabelsHoldTheirSlots: the pod of a StatefulSet waits for its node, where its volume is. The claim has no labels, and
+// holds the slot there all the same, as it does for the scheduler.
+func TestClaimsWithoutLabelsHoldTheirSlots(t *testing.T) {
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "data-r-1", Annotations: map[string]string{slots.SelectedNode: "a"}}}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r-1", UID: "r-1", Labels: map[string]string{v1alpha1.LabelPlacementPolicy: "orders"}}}
+	pod.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{
+		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name},
+	}}}
+	a := newAPI(t, overTargets(), statefulSet(), instanceSet(), roomyNode("a"), claim, pod)
+	if _, err := a.reconcile(t); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.status(t); got.Instances != 1 || got.NodesUsed != 1 {
+		t.Errorf("%d instances on %d nodes, want the one whose volume is on a", got.Instances, got.NodesUsed)
 	}
 }
 

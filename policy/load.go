@@ -46,6 +46,9 @@ func (r *reconciler) load(ctx context.Context, p *v1alpha1.PlacementPolicy) (sna
 	for i := range claims.Items {
 		s.world.Claims = append(s.world.Claims, &claims.Items[i])
 	}
+	if err := r.unlabelled(ctx, &s); err != nil {
+		return s, err
+	}
 	s.world.Nodes = slots.NewNodeMap(s.nodes)
 	s.world.Volume = func(name string) *corev1.PersistentVolume {
 		volume := &corev1.PersistentVolume{}
@@ -55,6 +58,34 @@ func (r *reconciler) load(ctx context.Context, p *v1alpha1.PlacementPolicy) (sna
 		return volume
 	}
 	return s, r.sumTargets(ctx, &s)
+}
+
+// unlabelled adds the claims that belong to the group because its pods mount them, as those of a StatefulSet may.
+func (r *reconciler) unlabelled(ctx context.Context, s *snapshot) error {
+	known := make(map[string]bool, len(s.world.Claims))
+	for _, claim := range s.world.Claims {
+		known[claim.Name] = true
+	}
+	for _, pod := range s.world.Pods {
+		for _, name := range slots.ClaimNames(pod) {
+			if known[name] {
+				continue
+			}
+			known[name] = true
+			claim := &corev1.PersistentVolumeClaim{}
+			err := r.client.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: name}, claim)
+			if apierrors.IsNotFound(err) {
+				continue // it will come with an event of its pod
+			}
+			if err != nil {
+				return fmt.Errorf("reading the cache: %w", err)
+			}
+			if _, labelled := slots.GroupOf(claim.Namespace, claim.Labels); !labelled {
+				s.world.Claims = append(s.world.Claims, claim)
+			}
+		}
+	}
+	return nil
 }
 
 func (r *reconciler) sumTargets(ctx context.Context, s *snapshot) error {

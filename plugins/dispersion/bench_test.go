@@ -412,3 +412,45 @@ func (w *world) leave(pod *corev1.Pod) {
 	}
 	w.forget(bound)
 }
+
+// TestACycleCostsTheSameOnMoreNodes holds the cost of a pod against itself within one run: with ten times the nodes it may be three
+// times as much. Counting anew for each pod, as it was once, costs twenty times as much.
+func TestACycleCostsTheSameOnMoreNodes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it needs a second of the processor")
+	}
+	type cost struct {
+		fastest     time.Duration
+		allocations float64
+	}
+	of := func(nodes int) cost {
+		c := newCrowd(t, nodes)
+		all := cost{fastest: time.Hour}
+		one := func() {
+			pod := c.prepare()
+			began := time.Now()
+			node := c.cycle(pod)
+			all.fastest = min(all.fastest, time.Since(began)) // whatever else runs makes none of them faster
+			c.bind(pod, node)
+			c.sent = append(c.sent, pod)
+		}
+		for range 30 { // the first look at everything
+			one()
+		}
+		all.fastest = time.Hour
+		for range 60 {
+			one()
+		}
+		pod := c.prepare()
+		all.allocations = testing.AllocsPerRun(20, func() { c.cycle(pod) })
+		return all
+	}
+	few, many := of(100), of(1000)
+	t.Logf("100 nodes: %s and %.0f allocations; 1,000: %s and %.0f", few.fastest, few.allocations, many.fastest, many.allocations)
+	if many.fastest > 3*few.fastest {
+		t.Errorf("a cycle takes %s with 1,000 nodes and %s with 100", many.fastest, few.fastest)
+	}
+	if many.allocations > 30 { // it was 17; with 100 nodes all are looked at, and each refusal allocates
+		t.Errorf("a cycle allocates %.0f times with 1,000 nodes, want no more than 30", many.allocations)
+	}
+}

@@ -6,6 +6,10 @@
 //
 // Filter alone would dead-lock at K: see package placement for the guard.
 //
-// It never evicts, writes nothing to the API server but the condition of a pod that upstream has left out (overlooked.go), and never trusts a label to free a slot except shoal.dev/lost and
-// shoal.dev/retired, which only the manager may write.
+// Where the cache may be behind, it asks the API server before it relies on it: for claims that may hold a slot again (PreFilter), for
+// siblings and claims that are said to hold a node (Reserve), and for the pod's own claim (PreBind).
+//
+// It never evicts. It writes nothing to the API server but the condition of a pod that upstream has left out (overlooked.go) and
+// events of pods that are held (hold.go). It never trusts a label to free a slot except shoal.dev/lost and shoal.dev/retired,
+// which only the manager may write.
 package dispersion
