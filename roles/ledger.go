@@ -50,9 +50,9 @@ type entry struct {
 	order  agent.Order
 	report agent.Report
 	at     time.Time
-	// unlinked is since when it says that it has lost its master, and behind since when that it is out of sync, or nothing of that; zero if
-	// it does not.
-	unlinked, behind time.Time
+	// claimed is since when it says that it is master, unlinked since when that it has lost its master, and behind since when that it is out
+	// of sync, or nothing of that; zero if it does not.
+	claimed, unlinked, behind time.Time
 	// told is the cause of distrust that somebody was told of at that time.
 	told   string
 	toldAt time.Time
@@ -150,6 +150,7 @@ func (l *Ledger) note(pod *corev1.Pod, r agent.Report) (news, configured bool, e
 		return false, false, err
 	}
 	after.report, after.at = r, l.now()
+	after.claimed = since(r.Role == agent.RoleMaster, before.claimed, after.at)
 	after.unlinked = since(said(r).Unlinked, before.unlinked, after.at)
 	after.behind = since(said(r).Behind() || said(r).Mute(), before.behind, after.at)
 	l.entries[uid] = after
@@ -214,7 +215,8 @@ func (l *Ledger) hear(uid types.UID, i *decide.Instance) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entries[uid]
-	i.Report, i.HeardAt, i.Heard, i.UnlinkedAt, i.BehindAt = said(e.report), e.at, !e.at.IsZero(), e.unlinked, e.behind
+	i.Report, i.HeardAt, i.Heard = said(e.report), e.at, !e.at.IsZero()
+	i.ClaimedAt, i.UnlinkedAt, i.BehindAt = e.claimed, e.unlinked, e.behind
 }
 
 // forget is for a pod that is gone.

@@ -5,7 +5,9 @@ var roleBugs = []bug{
 	{name: "in-sync-since-nobody-knows", file: "roles/decide/sync.go", is: "\t\t\tif p.Hushed { // since", becomes: "\t\t\tif p.Hushed && i == nil { // since", scenarios: ofRoles, apart: true, why: noRoles},
 	{name: "trouble-waits-for-secrets", file: "roles/access.go", is: "\tl.saying.Lock()\n\tdefer l.saying.Unlock()\n\treturn l.notice\n", becomes: "\tl.mu.Lock()\n\tdefer l.mu.Unlock()\n\treturn l.notice\n", scenarios: []string{"./roles ^TestTroubleIsTold"}, apart: true, why: noStrangers},
 	// Who carries the label master.
-	{name: "label-before-strip", file: "roles/decide/decide.go", is: "if holders := p.holders(); len(holders) > 0 {", becomes: "if holders := p.holders(); len(holders) > 3 {", scenarios: ofRoles, why: notPlayed},
+	{name: "label-before-strip", file: "roles/decide/decide.go", is: "\tp.strip()\n\tp.relabel()\n\tp.set()\n", becomes: "\tp.set()\n\tp.strip()\n\tp.relabel()\n", scenarios: ofRoles, why: notPlayed},
+	{name: "label-beside-keeper", file: "roles/decide/decide.go", is: "\t\tif p.unfit(i) == 0 {\n\t\t\treturn i\n", becomes: "\t\tif p.unfit(i) != 0 {\n\t\t\treturn i\n", scenarios: ofRoles, why: notPlayed},
+	{name: "claims-never-contested", file: "roles/decide/decide.go", is: "if !i.claims() || left <= 0 {", becomes: "if !i.claims() {", scenarios: ofRoles, why: notPlayed},
 	{name: "strip-not-confirmed", file: "roles/decide/decide.go", is: "if i != heir && !written {", becomes: "if i != heir && false && !written {", scenarios: ofRoles, why: notPlayed},
 	{name: "unseen-pods-forgotten", file: "roles/decide/decide.go", is: "if !p.Complete {", becomes: "if false {", scenarios: ofRoles, why: notPlayed},
 	{name: "silent-is-no-master", file: "roles/decide/decide.go", is: "{reason.StripLost, i.lost()},", becomes: "{reason.StripLost, i.lost() || !p.fresh(i)},", scenarios: ofRoles, why: notPlayed},

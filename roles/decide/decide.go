@@ -19,6 +19,8 @@ type planner struct {
 	// rules out. one is the rival that is left, nil if none or several are.
 	rivals, beaten []*Instance
 	one            *Instance
+	// early: somebody has just begun to claim what another one has the label for, and that one has not spoken since.
+	early bool
 	// usable: the HA system answers, and is not behind what it said itself. behind: agents know of a later election.
 	// decided: the HA system says who is master, by an election, or before the first one as all of it was configured.
 	usable, behind, decided bool
@@ -100,6 +102,34 @@ func (p *planner) compare() {
 	if len(left) == 1 {
 		p.one = left[0]
 	}
+	p.early = len(left) > 1 && labelled == 1 && p.unanswered(left)
+}
+
+// patience is for how long the word of the other one is waited for when a master changes: both agents report at the same time, and what is
+// written after the first report alone is written for nothing. When thousands of shards change at once reports arrive within a second.
+const patience = time.Second
+
+// unanswered: of those who claim to be master one has the label, and the others have begun to since it spoke, less than patience ago.
+func (p *planner) unanswered(claims []*Instance) bool {
+	var holder *Instance
+	for _, i := range claims {
+		if i.Label == Master {
+			holder = i
+		}
+	}
+	return holder != nil && holder.claims() && !slices.ContainsFunc(claims, func(i *Instance) bool {
+		return i != holder && !(p.begins(i) && holder.HeardAt.Before(i.ClaimedAt))
+	})
+}
+
+// begins: it has claimed to be master for less than patience.
+func (p *planner) begins(i *Instance) bool {
+	left := i.ClaimedAt.Add(patience).Sub(p.Now)
+	if !i.claims() || left <= 0 {
+		return false
+	}
+	p.again(left)
+	return true
 }
 
 // ruledOut says by which election the rival is not master, or nothing. What the HA system says goes before what agents say
@@ -125,7 +155,7 @@ func (p *planner) ruledOut(i *Instance) (reason.Code, string) {
 func (p *planner) isBeaten(i *Instance) bool { return slices.Contains(p.beaten, i) }
 
 // contested: several may be master, and no election says which of them.
-func (p *planner) contested() bool { return len(p.rivals)-len(p.beaten) > 1 }
+func (p *planner) contested() bool { return len(p.rivals)-len(p.beaten) > 1 && !p.early }
 
 // strip takes the label master from whoever must not have it.
 func (p *planner) strip() {
@@ -165,6 +195,8 @@ func (p *planner) unfit(i *Instance) reason.Code {
 // serves, and taken from who does not.
 func (p *planner) lesser(i *Instance) Role {
 	switch {
+	case i.Label == Replica && !p.contested() && p.begins(i) && p.serves(i) && !i.Report.Loading:
+		return Replica // if it becomes the one, one write does both
 	case i.out(), i.claims(), i.Heard && (i.Report.Role == None || i.Report.Protected), !p.serves(i), p.leftBehind(i):
 		return NoLabel
 	case i.Heard && i.Report.Role == Replica && p.fresh(i) && !i.Going && i.inSync():
@@ -229,15 +261,11 @@ func (p *planner) relabel() {
 	}
 }
 
-// set gives the label master to one whom it belongs to, once the snapshot shows it on nobody. Every other pod is written
-// to before, by relabel or by a step that confirms.
+// set gives the label master to one whom it belongs to, if nobody keeps it. Every other pod is written to before, in the same plan: by a
+// step that strips it, by relabel, or by one that confirms.
 func (p *planner) set() {
-	if holders := p.holders(); len(holders) > 0 {
-		for _, i := range holders {
-			if p.unfit(i) == 0 {
-				p.plan.Master = i.Name
-			}
-		}
+	if keeper := p.keeper(); keeper != nil {
+		p.plan.Master = keeper.Name
 		return
 	}
 	heir, _, _ := p.heir()
@@ -258,6 +286,16 @@ func (p *planner) set() {
 	}
 	p.step(Step{Do: Set, From: heir.Label, To: Master, Reason: reason.LabelMaster}, heir)
 	p.plan.Master = heir.Name
+}
+
+// keeper carries the label master, and nothing speaks against it; nil for nobody.
+func (p *planner) keeper() *Instance {
+	for _, i := range p.holders() {
+		if p.unfit(i) == 0 {
+			return i
+		}
+	}
+	return nil
 }
 
 // holders carry the label master, whatever has become of them.

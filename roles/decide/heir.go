@@ -111,7 +111,7 @@ func (p *planner) forMaster() string {
 }
 
 func (p *planner) noMaster() Verdict {
-	if len(p.holders()) > 0 && p.plan.Master != "" {
+	if p.keeper() != nil {
 		return Verdict{Reason: reason.MasterLabelled}
 	}
 	heir, code, text := p.heir()

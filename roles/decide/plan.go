@@ -13,7 +13,7 @@ type Kind string
 
 // The kinds of steps, in the order in which a plan has them.
 const (
-	// Strip takes the label master away from a pod.
+	// Strip takes the label master away from a pod. That the API server did it is its confirmation.
 	Strip Kind = "strip"
 	// Relabel changes a label that is not master into another one that is not.
 	Relabel Kind = "relabel"

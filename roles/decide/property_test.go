@@ -225,6 +225,7 @@ func fallSilent(t *testing.T, arrange func(*rapid.T, *Snapshot)) {
 	rested, moved := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		s := anySnapshot(t)
+		s.Now = s.Now.Add(patience) // a claim that has just begun is looked at again: that is no silence
 		for n := range s.Instances {
 			s.Instances[n].HeardAt = s.Now
 		}
@@ -306,7 +307,8 @@ func TestThePlanHasItsOrder(t *testing.T) {
 			}
 		}
 		for _, i := range s.Instances {
-			if sets > 0 && (i.Label == Master || written[i.Name] != 1) || written[i.Name] > 1 {
+			stripped := slices.ContainsFunc(plan.Steps, func(s Step) bool { return s.Do == Strip && s.Instance == i.Name })
+			if sets > 0 && (i.Label == Master && !stripped || written[i.Name] != 1) || written[i.Name] > 1 {
 				t.Fatalf("%s has label %q and is written to %d times: %v", i.Name, i.Label, written[i.Name], plan.Steps)
 			}
 		}
@@ -337,6 +339,7 @@ func anySnapshot(t *rapid.T) Snapshot {
 				Loading: rapid.IntRange(0, 9).Draw(t, "loading") == 0, Protected: rapid.IntRange(0, 9).Draw(t, "protected") == 0,
 				Unlinked: rapid.IntRange(0, 4).Draw(t, "unlinked") == 0, Holds: rapid.SampledFrom([]Holding{HoldsUnknown, HoldsNothing, HoldsData}).Draw(t, "holds"),
 			},
+			ClaimedAt:  s.Now.Add(-time.Duration(rapid.IntRange(0, 4000).Draw(t, "claims")) * time.Millisecond),
 			UnlinkedAt: s.Now.Add(-time.Duration(rapid.IntRange(0, 120).Draw(t, "cut")) * time.Second),
 			BehindAt:   s.Now.Add(-time.Duration(rapid.IntRange(0, 120).Draw(t, "behind")) * time.Second),
 			ReadySince: s.Now.Add(-time.Duration(rapid.IntRange(0, 120).Draw(t, "ready for")) * time.Second),

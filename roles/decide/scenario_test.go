@@ -144,6 +144,9 @@ func (s *story) pod(name string, words []string) error {
 			if !i.Ready {
 				i.ReadySince = s.Now
 			}
+			if !i.claims() {
+				i.ClaimedAt = s.Now
+			}
 			i.Running, i.Ready, i.Heard, i.HeardAt = true, true, true, s.Now
 			i.Report, i.UnlinkedAt, i.BehindAt = Report{Role: Role(value)}, time.Time{}, time.Time{}
 		case "epoch":
@@ -151,7 +154,7 @@ func (s *story) pod(name string, words []string) error {
 		case "heard":
 			var ago time.Duration
 			ago, err = time.ParseDuration(value)
-			i.HeardAt = s.Now.Add(-ago)
+			i.HeardAt, i.ClaimedAt = s.Now.Add(-ago), s.Now.Add(-ago)
 		case "loading":
 			i.Report.Loading = true
 		case "protected":

@@ -54,6 +54,8 @@ type Instance struct {
 	Heard   bool
 	HeardAt time.Time
 	Report  Report
+	// ClaimedAt is when it was first heard that it is master, by the clock of HeardAt: zero if its last word is another one.
+	ClaimedAt time.Time
 	// UnlinkedAt is when it was first heard that it is Unlinked, by the clock of HeardAt.
 	UnlinkedAt time.Time
 	// BehindAt is when it was first heard that it is Behind or Mute, by the clock of HeardAt. ReadySince is when it became Ready.

@@ -68,6 +68,7 @@ type manager struct {
 	order  map[string]agent.Order
 	heard  map[string]Report
 	at     map[string]time.Time
+	claims map[string]time.Time // since when it says that it is master
 	view   View
 	floor  int64
 	plan   []Step
@@ -99,7 +100,7 @@ func (w *world) newManager(name string) *manager {
 	w.locks++
 	return &manager{
 		lock: w.locks, boots: map[string]string{}, name: name, cache: map[string]pod{}, order: map[string]agent.Order{}, heard: map[string]Report{},
-		at: map[string]time.Time{}, view: View{Static: w.static}, hushed: true,
+		at: map[string]time.Time{}, claims: map[string]time.Time{}, view: View{Static: w.static}, hushed: true,
 	}
 }
 
@@ -215,6 +216,11 @@ func (m *manager) receive(w *world, l letter) {
 	}
 	m.heard[l.uid], m.boots[l.uid] = said(l.report), l.report.BootID
 	m.at[l.uid] = w.now
+	if _, known := m.claims[l.uid]; l.report.Role != agent.RoleMaster {
+		delete(m.claims, l.uid)
+	} else if !known {
+		m.claims[l.uid] = w.now
+	}
 	w.say("%s hears %s %s %d", m.name, l.uid, l.report.Role, l.report.Epoch)
 }
 
@@ -262,7 +268,7 @@ func (m *manager) snapshot(w *world) Snapshot {
 		at, heard := m.at[p.uid]
 		s.Instances = append(s.Instances, Instance{
 			Name: name, UID: p.uid, Version: fmt.Sprint(p.version), Label: p.label, Running: true, Ready: true, Ended: p.ended, Stranger: p.orphan,
-			Heard: heard, HeardAt: at, Report: m.heard[p.uid],
+			Heard: heard, HeardAt: at, Report: m.heard[p.uid], ClaimedAt: m.claims[p.uid],
 		})
 	}
 	return s
