@@ -74,6 +74,10 @@ const (
 	ReplicaMute Code = 2435
 	// EngineDistrusted: an engine and its agent do not trust each other.
 	EngineDistrusted Code = 2436
+	// NothingToFollow: a shard has no master, so that nobody is in sync with it.
+	NothingToFollow Code = 2437
+	// ReplicaOfReplica: a replica follows another replica.
+	ReplicaOfReplica Code = 2438
 	// IssueCertificate: the pod is an instance with an agent, and gets a certificate.
 	IssueCertificate Code = 2501
 	// DenyPod: the pod of the request is not there, or is another one.
@@ -288,8 +292,8 @@ func ofRoles() []row {
 		}},
 		{ReplicasInSync, Entry{
 			Name:    "ReplicasInSync",
-			Text:    "where there is a master, every replica is in sync with it",
-			Meaning: "By what their agents said last, all replicas that run are connected to their masters, and have everything but what is under way. Those that have been behind for less than a minute count as well. Shards without a master are not judged: NoMaster names them.",
+			Text:    "every shard has a master, and every replica is in sync with it",
+			Meaning: "By what their agents said last, all replicas that run are connected to their masters, and have everything but what is under way. Those that have been behind for less than a minute count as well.",
 			Advice:  "Nothing.",
 		}},
 		{ReplicaBehind, Entry{
@@ -321,6 +325,18 @@ func ofRoles() []row {
 			Text:    "the engine and its agent do not trust each other: what it is is not known, and it is given no label",
 			Meaning: "The engine wants another password than the agent has, or none though the agent was given one, or one of both speaks TLS and the other does not. The message says which.",
 			Advice:  "Compare the Secret or file of the agent's password with requirepass or the ACL of the engine, and TLS of both. It is counted in shoal_roles_distrusted_engines_total, and told again after an hour.",
+		}},
+		{NothingToFollow, Entry{
+			Name:    "NothingToFollow",
+			Text:    "a shard has no master: nobody can be in sync with it",
+			Meaning: "The condition NoMaster says why, and what is waited for. Replicas keep what they have, and their label.",
+			Advice:  "See NoMaster.",
+		}},
+		{ReplicaOfReplica, Entry{
+			Name:    "ReplicaOfReplica",
+			Text:    "a replica follows another replica, and is as late as both of them",
+			Meaning: "It says that it is linked, but not to the master: what the master acknowledges with WAIT need not be on it, and it is lost with the replica between. The message says which, and since when this manager knows. It keeps its label.",
+			Advice:  "Nothing if a switchover is asked for, which begins by telling it to follow the master. Otherwise tell it yourself: REPLICAOF with the address of the master. Shoal tells nobody who follows somebody: with another history its data would be replaced.",
 		}},
 		{IssueCertificate, Entry{
 			Name:    "IssueCertificate",

@@ -53,6 +53,8 @@ type entry struct {
 	// claimed is since when it says that it is master, unlinked since when that it has lost its master, and behind since when that it is out
 	// of sync, or nothing of that; zero if it does not.
 	claimed, unlinked, behind time.Time
+	// follows is since when it says that it follows the one of its last report.
+	follows time.Time
 	// told is the cause of distrust that somebody was told of at that time.
 	told   string
 	toldAt time.Time
@@ -153,6 +155,9 @@ func (l *Ledger) note(pod *corev1.Pod, r agent.Report) (news, configured bool, e
 	after.claimed = since(r.Role == agent.RoleMaster, before.claimed, after.at)
 	after.unlinked = since(said(r).Unlinked, before.unlinked, after.at)
 	after.behind = since(said(r).Behind() || said(r).Mute(), before.behind, after.at)
+	if after.follows = after.at; known && before.report.MasterAddr == r.MasterAddr {
+		after.follows = before.follows
+	}
 	l.entries[uid] = after
 	news = !known || said(before.report) != said(r) || after.at.Sub(before.at) >= silence
 	return news, !sameConfiguration(before.report, r), nil
@@ -190,7 +195,7 @@ func said(r agent.Report) decide.Report {
 	return decide.Report{
 		Role: decide.Role(r.Role), Epoch: r.Epoch, Loading: r.Loading, Protected: r.Protected,
 		Unlinked: r.Role == agent.RoleReplica && r.MasterAddr != "" && !r.LinkUp,
-		Holds:    decide.Holding(r.Holds),
+		Holds:    decide.Holding(r.Holds), Of: r.MasterAddr,
 	}
 }
 
@@ -216,7 +221,7 @@ func (l *Ledger) hear(uid types.UID, i *decide.Instance) {
 	defer l.mu.Unlock()
 	e := l.entries[uid]
 	i.Report, i.HeardAt, i.Heard = said(e.report), e.at, !e.at.IsZero()
-	i.ClaimedAt, i.UnlinkedAt, i.BehindAt = e.claimed, e.unlinked, e.behind
+	i.ClaimedAt, i.UnlinkedAt, i.BehindAt, i.FollowsAt = e.claimed, e.unlinked, e.behind, e.follows
 }
 
 // forget is for a pod that is gone.

@@ -156,6 +156,11 @@ func (r *reconciler) observe(ctx context.Context, set *v1alpha1.InstanceSet, sha
 		}
 	}
 	s.HA = view(naming, own)
+	for n := range s.Instances {
+		if of := whose(s.Instances[n].Report.Of, own); len(of) == 1 && of[0] != s.Instances[n].Name {
+			s.Instances[n].Follows = of[0]
+		}
+	}
 	for _, name := range shard.names(set) {
 		if !slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return pod.Name == name }) {
 			s.Complete = false
@@ -172,9 +177,23 @@ func (r *reconciler) instance(ctx context.Context, pod *corev1.Pod) decide.Insta
 		Running: pod.Status.Phase == corev1.PodRunning, Going: pod.DeletionTimestamp != nil, Node: r.nodeOf(ctx, pod),
 		Ended: pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded || pod.Labels[v1alpha1.LabelLost] != "",
 	}
-	i.Ready, i.ReadySince = podspec.EngineReady(pod)
+	i.Ready, _ = podspec.EngineReady(pod)
+	i.BegunAt = begun(pod)
 	r.ledger.hear(pod.UID, &i)
 	return i
+}
+
+// begun is when the sidecars of the pod have started, among them its agent; otherwise when its kubelet has seen it, or when it was made.
+func begun(pod *corev1.Pod) time.Time {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodInitialized && c.Status == corev1.ConditionTrue && !c.LastTransitionTime.IsZero() {
+			return c.LastTransitionTime.Time
+		}
+	}
+	if pod.Status.StartTime != nil {
+		return pod.Status.StartTime.Time
+	}
+	return pod.CreationTimestamp.Time
 }
 
 // nodeOf is what is known of the pod's node. A pod without one is nowhere yet; a Node that was deleted proves nothing.

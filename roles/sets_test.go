@@ -49,7 +49,7 @@ func TestConditions(t *testing.T) {
 		t.Errorf("before the shard was judged: %s", got)
 	}
 	h.reconcile(t)
-	if got := conditionsOf(h.reconcileSet(t)); got != "Ready=True/AllReady NoMaster=True/NoMasterClaim TwoMasters=False/OneMaster InSync=True/ReplicasInSync" {
+	if got := conditionsOf(h.reconcileSet(t)); got != "Ready=True/AllReady NoMaster=True/NoMasterClaim TwoMasters=False/OneMaster InSync=Unknown/NothingToFollow" {
 		t.Error(got)
 	}
 	h.hear(t, "r-0", 0)
@@ -82,7 +82,7 @@ func TestWhoIsBehind(t *testing.T) {
 		c := meta.FindStatusCondition(h.reconcileSet(t).Status.Conditions, v1alpha1.ConditionInSync)
 		return fmt.Sprintf("%s/%s: %s", c.Status, c.Reason, c.Message)
 	}
-	const well = "True/ReplicasInSync: where there is a master, every replica is in sync with it (SHOAL2431)"
+	const well = "True/ReplicasInSync: every shard has a master, and every replica is in sync with it (SHOAL2431)"
 	said(agent.RoleReplica, false)
 	began := h.clock
 	if got := inSync(); got != well {
@@ -110,6 +110,63 @@ func TestWhoIsBehind(t *testing.T) {
 	h.reconcile(t)
 	if got := inSync(); !strings.HasPrefix(got, "Unknown/ReplicaUnheard: 1 of 1 shards: r-0: r-1 was last heard at ") {
 		t.Errorf("silent: %s", got)
+	}
+}
+
+// A replica that follows another replica is linked, and is not in sync with the master: by IP address, or by name.
+func TestAChainIsNotInSync(t *testing.T) {
+	for _, of := range []string{"10.0.0.12:6379", "r-2.r.ns.svc.cluster.local:6379"} {
+		h := three(t)
+		h.hear(t, "r-0", 0)
+		h.reconcile(t)
+		h.reconcile(t)
+		said := func(addr string) {
+			t.Helper()
+			if err := h.reportOf(t, "r-1", agent.Report{Role: agent.RoleReplica, MasterAddr: addr, LinkUp: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		said(of)
+		began := h.clock
+		h.reconcile(t)
+		h.clock = h.clock.Add(time.Minute)
+		said(of)
+		h.reconcile(t)
+		c := meta.FindStatusCondition(h.reconcileSet(t).Status.Conditions, v1alpha1.ConditionInSync)
+		want := "1 of 1 shards: r-0: r-1 follows r-2 since " + began.UTC().Format(time.RFC3339) + ": a replica follows another replica, and is as late as both of them (SHOAL2438)"
+		if c.Status != metav1.ConditionFalse || c.Message != want {
+			t.Errorf("of %s: %+v", of, c)
+		}
+		said("10.0.0.10:6379")
+		h.reconcile(t)
+		if c := meta.FindStatusCondition(h.reconcileSet(t).Status.Conditions, v1alpha1.ConditionInSync); c.Status != metav1.ConditionTrue {
+			t.Errorf("it follows the master: %+v", c)
+		}
+	}
+}
+
+// An instance that crash-loops is never ready, has no label, and was not heard: nobody says that it is in sync. One whose agent has just
+// started is waited for.
+func TestWhoWasNeverHeardIsNotInSync(t *testing.T) {
+	crashing := aPod("r-2")
+	crashing.Status.Conditions = []corev1.PodCondition{
+		{Type: corev1.PodReady, Status: corev1.ConditionFalse},
+		{Type: corev1.PodInitialized, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(time.Unix(10_000, 0))},
+	}
+	h := newHarness(t, aSet(), aPod("r-0"), aPod("r-1"), crashing)
+	h.clock = time.Unix(10_000, 0).Add(2 * time.Minute)
+	for pod, role := range map[string]agent.Role{"r-0": agent.RoleMaster, "r-1": agent.RoleReplica} {
+		if err := h.report(t, pod, role, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.naming.Static, h.naming.Heard, h.naming.Addr, h.naming.Agreed = false, true, "r-0.r.ns.svc:6379", true
+	h.ledger.since = h.clock.Add(-time.Hour)
+	h.reconcile(t)
+	h.reconcile(t)
+	c := meta.FindStatusCondition(h.reconcileSet(t).Status.Conditions, v1alpha1.ConditionInSync)
+	if c.Status != metav1.ConditionUnknown || c.Reason != reason.ReplicaUnheard.Name() || !strings.Contains(c.Message, "r-2 has not been heard at all") {
+		t.Errorf("%+v", c)
 	}
 }
 

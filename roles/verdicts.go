@@ -103,7 +103,7 @@ var (
 		reason.NoMasterClaim, reason.MasterNotServing, reason.MasterMoving,
 	}
 	twoMastersReasons = []reason.Code{reason.MastersContested, reason.OutdatedMaster}
-	behindReasons     = []reason.Code{reason.ReplicaBehind, reason.ReplicaMute, reason.ReplicaUnheard}
+	behindReasons     = []reason.Code{reason.ReplicaBehind, reason.ReplicaOfReplica, reason.ReplicaMute, reason.ReplicaUnheard, reason.NothingToFollow}
 )
 
 // condition says of how many shards something holds, and names the first three with the worst reason.
@@ -156,7 +156,7 @@ func inSyncCondition(shards map[string]verdict) metav1.Condition {
 		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, reason.MostUnheard.Name(), reason.MostUnheard.Message()
 	case c.Status == metav1.ConditionFalse:
 		c.Status = metav1.ConditionTrue
-	case c.Reason == reason.ReplicaBehind.Name():
+	case c.Reason == reason.ReplicaBehind.Name(), c.Reason == reason.ReplicaOfReplica.Name():
 		c.Status = metav1.ConditionFalse
 	default:
 		c.Status = metav1.ConditionUnknown

@@ -26,8 +26,9 @@ const (
 	// ConditionTwoMasters is True while two instances of a shard claim to be master. Of sets with roles only. When True:
 	// writes may be lost; the page of the code in the message says what to compare.
 	ConditionTwoMasters = "TwoMasters"
-	// ConditionInSync is False while a replica has not been in sync with its master for a minute, and Unknown while that is not
-	// known of one. Of sets with roles only; shards without a master are not judged. When not True: the message names the instances.
+	// ConditionInSync is False while a replica has not been in sync with its master for a minute, or follows another replica, and
+	// Unknown while that is not known of one, or a shard has no master. Of sets with roles only. When not True: the message names
+	// the instances, or the shards.
 	ConditionInSync = "InSync"
 	// ConditionPaused is True while spec.paused holds every write to pods and claims.
 	ConditionPaused = "Paused"

@@ -39,10 +39,11 @@ func (o *observer) sync(shard *ShardStatus) {
 	}
 	for n := range shard.Instances {
 		i := &shard.Instances[n]
-		switch named := regexp.MustCompile(`(?:^|, )` + regexp.QuoteMeta(i.Instance) + ` (has no link|reads its data|is protected|was last heard|has not been heard|does not answer|says that)[a-z ]*([0-9-]+T[0-9:]+Z)?`).FindStringSubmatch(said); {
+		switch named := regexp.MustCompile(`(?:^|, )` + regexp.QuoteMeta(i.Instance) + ` (has no link|reads its data|is protected|follows \S+|was last heard|has not been heard|does not answer|says that)[a-z ]*([0-9-]+T[0-9:]+Z)?`).FindStringSubmatch(said); {
 		case !master || i.Role == string(v1alpha1.RoleMaster) || i.State != InstanceReady && i.State != InstanceNotReady:
 		case named != nil:
-			i.Sync = map[bool]SyncState{true: Behind, false: SyncUnknown}[slices.Contains([]string{"has no link", "reads its data", "is protected"}, named[1])]
+			behind := strings.HasPrefix(named[1], "follows ") || slices.Contains([]string{"has no link", "reads its data", "is protected"}, named[1])
+			i.Sync = map[bool]SyncState{true: Behind, false: SyncUnknown}[behind]
 			if t, err := time.Parse(time.RFC3339, named[2]); err == nil && i.Sync == Behind {
 				i.BehindSince = metav1.NewTime(t)
 			}
@@ -102,7 +103,7 @@ func waitsForSync(set *v1alpha1.InstanceSet, shard string) []Wait {
 	if c := meta.FindStatusCondition(set.Status.Conditions, v1alpha1.ConditionInSync); c == nil || !inSyncIsBad(*c) {
 		return nil
 	}
-	if wait, told := saidOf(set, v1alpha1.ConditionInSync, shard); told {
+	if wait, told := saidOf(set, v1alpha1.ConditionInSync, shard); told && wait.Code != reason.NothingToFollow.String() { // NoMaster says why
 		return []Wait{wait}
 	}
 	return nil

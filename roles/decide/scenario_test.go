@@ -22,7 +22,7 @@ const silence = 8 * time.Minute
 //	decide                      prints the plan and judges the shard
 //	do                          the same, and carries the steps out; the next snapshot shows it
 //
-// Of a pod: says=master|replica|none|unknown [epoch=N] [loading] [protected] [unlinked] [empty|full] is a report that arrives now, or arrived
+// Of a pod: says=master|replica|none|unknown [epoch=N] [loading] [protected] [unlinked] [empty|full] [of=r-0] is a report that arrives now, or arrived
 // heard=10s ago; label=master|replica|nothing; node=healthy|silent|lost; starting, unready, ready, going, ended, gone; unheard;
 // stranger is a pod with the labels of the shard that is none of its instances.
 // Of the HA system: sentinels name=r-0 epoch=6 [few|sure] [floor=N] [for=10s] | sentinels silent | static. hushed and listening
@@ -133,7 +133,7 @@ func (s *story) find(name string) *Instance {
 func (s *story) pod(name string, words []string) error {
 	i := s.find(name)
 	if i == nil {
-		s.Instances = append(s.Instances, Instance{Name: name, UID: "uid-of-" + name, Running: true, Ready: true, ReadySince: s.Now})
+		s.Instances = append(s.Instances, Instance{Name: name, UID: "uid-of-" + name, Running: true, Ready: true, BegunAt: s.Now})
 		i = s.find(name)
 	}
 	for _, word := range words {
@@ -141,14 +141,11 @@ func (s *story) pod(name string, words []string) error {
 		var err error
 		switch key {
 		case "says":
-			if !i.Ready {
-				i.ReadySince = s.Now
-			}
 			if !i.claims() {
 				i.ClaimedAt = s.Now
 			}
 			i.Running, i.Ready, i.Heard, i.HeardAt = true, true, true, s.Now
-			i.Report, i.UnlinkedAt, i.BehindAt = Report{Role: Role(value)}, time.Time{}, time.Time{}
+			i.Report, i.UnlinkedAt, i.BehindAt, i.Follows = Report{Role: Role(value)}, time.Time{}, time.Time{}, ""
 		case "epoch":
 			i.Report.Epoch, err = strconv.ParseInt(value, 10, 64)
 		case "heard":
@@ -174,7 +171,9 @@ func (s *story) pod(name string, words []string) error {
 		case "unready":
 			i.Ready = false
 		case "ready":
-			i.Ready, i.ReadySince = true, s.Now
+			i.Ready = true
+		case "of":
+			i.Follows, i.FollowsAt = value, s.Now
 		case "unlinked":
 			i.Report.Unlinked, i.UnlinkedAt = true, s.Now
 		case "going":
@@ -237,7 +236,7 @@ func printed(p Plan) string {
 	if p.TwoMasters.True {
 		verdict("TwoMasters", p.TwoMasters)
 	}
-	if p.Behind.True {
+	if p.Behind.True && !p.NoMaster.True { // without a master it always is
 		verdict("Behind", p.Behind)
 	}
 	for _, w := range p.Waits {

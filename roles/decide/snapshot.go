@@ -34,6 +34,8 @@ type Report struct {
 	Loading, Protected, Unlinked bool
 	// Holds is what is in its data set.
 	Holds Holding
+	// Of is the address of the master that it was told to follow.
+	Of string
 }
 
 // Instance is one pod of the shard, as the cache shows it, with what its agent said.
@@ -58,8 +60,11 @@ type Instance struct {
 	ClaimedAt time.Time
 	// UnlinkedAt is when it was first heard that it is Unlinked, by the clock of HeardAt.
 	UnlinkedAt time.Time
-	// BehindAt is when it was first heard that it is Behind or Mute, by the clock of HeardAt. ReadySince is when it became Ready.
-	BehindAt, ReadySince time.Time
+	// BehindAt is when it was first heard that it is Behind or Mute, by the clock of HeardAt. BegunAt is when its agent has started.
+	BehindAt, BegunAt time.Time
+	// Follows is the instance of the shard at Report.Of, "" for none, or several. FollowsAt is when that was first heard, by the clock of HeardAt.
+	Follows   string
+	FollowsAt time.Time
 }
 
 // Behind: it says that it is not in sync with a master.

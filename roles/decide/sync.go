@@ -13,19 +13,21 @@ const namedBehind = 3
 
 // lags says who is not in sync with the master of the shard: after lagLimit, so that a start, or a failover, which are over sooner, change
 // nothing that has to be written. Of offsets nothing is said: those of a master and of its replica come in reports up to a heartbeat apart.
-// Without a master there is nothing to be in sync with, and NoMaster says that. Where nobody knows, nobody says that all is well: while most of
+// Without a master there is nothing to be in sync with, and NoMaster says why. A replica of a replica is not in sync with the master, whatever
+// its link says: nobody knows what is on its way to the one between. Where nobody knows, nobody says that all is well: while most of
 // the set are silent, or this process has just begun to listen, either.
 func (p *planner) lags() {
 	p.plan.Behind = Verdict{Reason: reason.ReplicasInSync}
 	if p.plan.NoMaster.True {
+		p.plan.Behind = Verdict{True: true, Reason: reason.NothingToFollow}
 		return
 	}
-	var late, mute, unheard []string
+	var late, mute, unheard, chained []string
 	for n := range p.Instances {
 		switch i := &p.Instances[n]; {
 		case i.out() || i.Going || !i.Running || i.Name == p.plan.Master:
 		case !p.fresh(i):
-			if i.Heard || i.Label != NoLabel || i.Ready && p.lasts(i.ReadySince) { // otherwise it has just started
+			if i.Heard || i.Label != NoLabel || p.lasts(i.BegunAt) { // otherwise it has just started
 				unheard = append(unheard, i.Name+i.lastHeard())
 			}
 		case (i.Report.Behind() || i.Report.Mute()) && !p.lasts(i.BehindAt):
@@ -36,16 +38,39 @@ func (p *planner) lags() {
 			late = append(late, fmt.Sprintf("%s %s since %s", i.Name, i.Report.cause(), at(i.BehindAt)))
 		case i.Report.Mute() && p.lasts(i.BehindAt):
 			mute = append(mute, fmt.Sprintf("%s %s since %s", i.Name, i.Report.cause(), at(i.BehindAt)))
+		case p.isChained(i):
+			if since := p.chainedAt(i); p.lasts(since) {
+				chained = append(chained, fmt.Sprintf("%s follows %s since %s", i.Name, i.Follows, at(since)))
+			} else if p.Hushed {
+				unheard = append(unheard, i.Name)
+			}
 		}
 	}
-	p.plan.Behind = p.inSync(late, mute, unheard)
+	p.plan.Behind = p.inSync(late, chained, mute, unheard)
+}
+
+// isChained: it follows somebody of the shard who is not its master.
+func (p *planner) isChained(i *Instance) bool {
+	return i.Report.Role == Replica && i.Follows != "" && i.Follows != p.plan.Master
+}
+
+// chainedAt is since when that has been so by all that was heard: it goes on following the one who was master until it is told otherwise.
+func (p *planner) chainedAt(i *Instance) time.Time {
+	for _, m := range p.Instances {
+		if m.Name == p.plan.Master && m.ClaimedAt.After(i.FollowsAt) {
+			return m.ClaimedAt
+		}
+	}
+	return i.FollowsAt
 }
 
 // inSync is the verdict: what is known goes before what is not.
-func (p *planner) inSync(late, mute, unheard []string) Verdict {
+func (p *planner) inSync(late, chained, mute, unheard []string) Verdict {
 	switch {
 	case len(late) > 0:
 		return Verdict{true, reason.ReplicaBehind, shortened(late)}
+	case len(chained) > 0:
+		return Verdict{true, reason.ReplicaOfReplica, shortened(chained)}
 	case len(mute) > 0:
 		return Verdict{true, reason.ReplicaMute, shortened(mute)}
 	case len(unheard) > 0 && p.Hushed:
