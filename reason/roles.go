@@ -78,6 +78,8 @@ const (
 	NothingToFollow Code = 2437
 	// ReplicaOfReplica: a replica follows another replica.
 	ReplicaOfReplica Code = 2438
+	// EmptyMaster: an instance runs as a master that holds nothing, beside others that hold data.
+	EmptyMaster Code = 2439
 	// IssueCertificate: the pod is an instance with an agent, and gets a certificate.
 	IssueCertificate Code = 2501
 	// DenyPod: the pod of the request is not there, or is another one.
@@ -337,6 +339,12 @@ func ofRoles() []row {
 			Text:    "a replica follows another replica, and is as late as both of them",
 			Meaning: "It says that it is linked, but not to the master: what the master acknowledges with WAIT need not be on it, and it is lost with the replica between. The message says which, and since when this manager knows. It keeps its label.",
 			Advice:  "Nothing if a switchover is asked for, which begins by telling it to follow the master. Otherwise tell it yourself: REPLICAOF with the address of the master. Shoal tells nobody who follows somebody: with another history its data would be replaced.",
+		}},
+		{EmptyMaster, Entry{
+			Name:    "EmptyMaster",
+			Text:    "an instance runs as a master that holds nothing, beside others that hold data",
+			Meaning: "It has started, or was promoted, without data, and takes writes. Whoever follows it replaces its data by nothing. An instance whose template starts it protected does not do so. Shoal has neither promoted it nor told anybody to follow it.",
+			Advice:  "If the data matters, act before the others follow: promote one that holds it (REPLICAOF NO ONE), and tell Sentinels where they name the empty one. Then have the template start instances protected: docs/roles.md, Joining.",
 		}},
 		{IssueCertificate, Entry{
 			Name:    "IssueCertificate",

@@ -53,6 +53,9 @@ type entry struct {
 	// claimed is since when it says that it is master, unlinked since when that it has lost its master, and behind since when that it is out
 	// of sync, or nothing of that; zero if it does not.
 	claimed, unlinked, behind time.Time
+	// empty is since when it says that it is a master that holds nothing, if it said so at first or has another history than before: one whose data
+	// a client has deleted has the same. full is since when it says that it holds data.
+	empty, full time.Time
 	// follows is since when it says that it follows the one of its last report.
 	follows time.Time
 	// told is the cause of distrust that somebody was told of at that time.
@@ -155,6 +158,9 @@ func (l *Ledger) note(pod *corev1.Pod, r agent.Report) (news, configured bool, e
 	after.claimed = since(r.Role == agent.RoleMaster, before.claimed, after.at)
 	after.unlinked = since(said(r).Unlinked, before.unlinked, after.at)
 	after.behind = since(said(r).Behind() || said(r).Mute(), before.behind, after.at)
+	nothing := r.Role == agent.RoleMaster && r.Holds == agent.HoldsNothing
+	anew := !known || before.report.ReplicationID != r.ReplicationID || !before.empty.IsZero()
+	after.empty, after.full = since(nothing && anew, before.empty, after.at), since(r.Holds == agent.HoldsData, before.full, after.at)
 	if after.follows = after.at; known && before.report.MasterAddr == r.MasterAddr {
 		after.follows = before.follows
 	}
@@ -222,6 +228,7 @@ func (l *Ledger) hear(uid types.UID, i *decide.Instance) {
 	e := l.entries[uid]
 	i.Report, i.HeardAt, i.Heard = said(e.report), e.at, !e.at.IsZero()
 	i.ClaimedAt, i.UnlinkedAt, i.BehindAt, i.FollowsAt = e.claimed, e.unlinked, e.behind, e.follows
+	i.EmptyAt, i.FullAt = e.empty, e.full
 }
 
 // forget is for a pod that is gone.

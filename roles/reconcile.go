@@ -50,6 +50,7 @@ type reconciler struct {
 	planned  func(shardKey, decide.Plan) // is told each plan before it is carried out; nil tells nobody
 	written  written
 	paces    paces
+	empties  told
 	joiner   *joiner // nil if there are no agents to be told anything
 	// handingOver reports whether a switchover of the shard is under way; nil if nobody hands over.
 	handingOver func(types.NamespacedName) bool
@@ -96,6 +97,7 @@ func (r *reconciler) Reconcile(ctx context.Context, shard shardKey) (reconcile.R
 	if r.planned != nil {
 		r.planned(shard, plan)
 	}
+	r.warn(&set, plan, pods)
 	late, err := r.commit(ctx, &set, shard, plan, pods)
 	if slices.ContainsFunc(snapshot.Instances, func(i decide.Instance) bool { return !i.Stranger }) {
 		r.verdicts.note(shard, plan)

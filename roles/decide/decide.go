@@ -39,6 +39,7 @@ func Decide(s Snapshot) Plan {
 	p.conditions()
 	p.lags()
 	p.join()
+	p.empty()
 	p.unknown()
 	return p.plan
 }

@@ -84,6 +84,8 @@ type Plan struct {
 	NoMaster, TwoMasters Verdict
 	// Behind is True where a replica is not in sync with its master.
 	Behind Verdict
+	// Empty are the masters that have come up without data beside instances that hold some.
+	Empty []Empty
 	// Unknown are the instances that run and of which nobody can say what they are now.
 	Unknown []string
 	Ignored []Ignored

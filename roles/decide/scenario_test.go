@@ -22,7 +22,7 @@ const silence = 8 * time.Minute
 //	decide                      prints the plan and judges the shard
 //	do                          the same, and carries the steps out; the next snapshot shows it
 //
-// Of a pod: says=master|replica|none|unknown [epoch=N] [loading] [protected] [unlinked] [empty|full] [of=r-0] is a report that arrives now, or arrived
+// Of a pod: says=master|replica|none|unknown [epoch=N] [loading] [protected] [unlinked] [empty|full] [anew] [of=r-0] is a report that arrives now, or arrived
 // heard=10s ago; label=master|replica|nothing; node=healthy|silent|lost; starting, unready, ready, going, ended, gone; unheard;
 // stranger is a pod with the labels of the shard that is none of its instances.
 // Of the HA system: sentinels name=r-0 epoch=6 [few|sure] [floor=N] [for=10s] | sentinels silent | static. hushed and listening
@@ -146,6 +146,7 @@ func (s *story) pod(name string, words []string) error {
 			}
 			i.Running, i.Ready, i.Heard, i.HeardAt = true, true, true, s.Now
 			i.Report, i.UnlinkedAt, i.BehindAt, i.Follows = Report{Role: Role(value)}, time.Time{}, time.Time{}, ""
+			i.EmptyAt, i.FullAt = time.Time{}, time.Time{}
 		case "epoch":
 			i.Report.Epoch, err = strconv.ParseInt(value, 10, 64)
 		case "heard":
@@ -159,7 +160,9 @@ func (s *story) pod(name string, words []string) error {
 		case "empty":
 			i.Report.Holds = HoldsNothing
 		case "full":
-			i.Report.Holds = HoldsData
+			i.Report.Holds, i.FullAt = HoldsData, s.Now
+		case "anew":
+			i.EmptyAt = s.Now
 		case "unheard":
 			i.Heard = false
 		case "label":
@@ -238,6 +241,9 @@ func printed(p Plan) string {
 	}
 	if p.Behind.True && !p.NoMaster.True { // without a master it always is
 		verdict("Behind", p.Behind)
+	}
+	for _, e := range p.Empty {
+		fmt.Fprintf(&b, "empty: %s\n", e)
 	}
 	for _, w := range p.Waits {
 		fmt.Fprintf(&b, "waits: %s: %s\n", w.Instance, w)

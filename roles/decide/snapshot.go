@@ -58,6 +58,8 @@ type Instance struct {
 	Report  Report
 	// ClaimedAt is when it was first heard that it is master, by the clock of HeardAt: zero if its last word is another one.
 	ClaimedAt time.Time
+	// EmptyAt is when it was first heard that it has become a master without data, FullAt that it holds data, by the clock of HeardAt.
+	EmptyAt, FullAt time.Time
 	// UnlinkedAt is when it was first heard that it is Unlinked, by the clock of HeardAt.
 	UnlinkedAt time.Time
 	// BehindAt is when it was first heard that it is Behind or Mute, by the clock of HeardAt. BegunAt is when its agent has started.
