@@ -117,6 +117,8 @@ var updateBugs = []bug{
 	{name: "cordon-is-an-update", file: "instanceset/decide/history.go", is: "i.pod == nil && kept != \"\" && v.canMake(i, kept) {", becomes: "i.pod == nil && kept == \"never\" {", scenarios: ofCordons, apart: true, why: noCordons},
 	{name: "cordon-unrecorded", file: "instanceset/decide/leave.go", is: "case p.left()[i.ordinal] != i.pod.Revision: // the", becomes: "case false: // the", scenarios: ofCordons, apart: true, why: noCordons},
 	{name: "budget-holds-who-may-leave", file: "podspec/budget.go", is: "\t\t\t\tMatchExpressions: []metav1.LabelSelectorRequirement{{Key: v1alpha1.LabelMayLeave, Operator: metav1.LabelSelectorOpDoesNotExist}},\n", becomes: "", scenarios: []string{"./podspec Budget"}, apart: true, why: noEvictions},
+	{name: "cordon-empty-leave-unseen", file: "instanceset/decide/observe.go", is: "\tif !may {\n", becomes: "\tif !may || seconds == \"\" {\n", scenarios: []string{"./instanceset/decide MayLeave"}, apart: true, why: noCordons},
+	{name: "cordon-takes-paths-for-the-network", file: "instanceset/decide/leave.go", is: "\t\tcase p.volumes[c.Volume].OfNode:\n", becomes: "\t\tcase false:\n", scenarios: ofCordons, apart: true, why: noCordons},
 	{name: "cordon-unseen", file: "instanceset/wake.go", is: " || before.Spec.Unschedulable != after.Spec.Unschedulable ||", becomes: " ||", scenarios: []string{"./instanceset Cordon"}, apart: true, why: noCordons},
 	{name: "cordon-deletes-what-has-changed", file: "instanceset/decide/leave.go", is: "\t\tc.Version = i.pod.Live.ResourceVersion\n", becomes: "", scenarios: []string{"./instanceset Cordon"}, apart: true, why: noCordons},
 

@@ -17,7 +17,7 @@ import (
 
 // An instance leaves its node when somebody has cordoned that, and it can be made anew elsewhere with its data. Who does not leave:
 //
-//   - with a volume that is local to the node: its data is there;
+//   - with a volume that is local to the node, or a path of whichever node its pod is on: its data is there;
 //   - without volumes, unless another one of its shard is available and known to have the data: its own goes with its pod (dispensable);
 //   - who would find no node that takes it (room.go): it would wait, with a copy less, for as long as the node is cordoned.
 //
@@ -230,6 +230,8 @@ func (p *planner) tied(i *instance) stay {
 			return stay{reason.VolumeStays, fmt.Sprintf("volume %s is on node %s", cmp.Or(c.Volume, "of claim "+p.claimName(c)), c.Node)}
 		case p.volumes[c.Volume] == nil:
 			return stay{reason.LeaveWaits, p.because(reason.VolumeUnknown)}
+		case p.volumes[c.Volume].OfNode:
+			return stay{reason.VolumeStays, fmt.Sprintf("volume %s is a path of its node", c.Volume)}
 		}
 	}
 	return stay{}

@@ -180,7 +180,7 @@ func observePod(set *v1alpha1.InstanceSet, pod *corev1.Pod) (Pod, bool) {
 		Generation:  number(pod.Annotations[v1alpha1.AnnotationRebuildGeneration]),
 		Failures:    int(number(pod.Annotations[v1alpha1.AnnotationTerminalFailures])),
 		Created:     pod.CreationTimestamp.Time,
-		MayLeave:    sinceOf(pod.Labels[v1alpha1.LabelMayLeave]),
+		MayLeave:    leaveOf(pod.Labels),
 	}
 	for _, c := range pod.Status.Conditions {
 		switch {
@@ -308,6 +308,7 @@ func observeVolume(v *corev1.PersistentVolume) Volume {
 		Retain:      v.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRetain,
 		RetainedFor: v.Annotations[v1alpha1.AnnotationRetainedFor],
 		Generation:  number(v.Annotations[v1alpha1.AnnotationRebuildGeneration]),
+		OfNode:      v.Spec.HostPath != nil || v.Spec.Local != nil,
 	}
 }
 
@@ -341,9 +342,11 @@ func ordinalIn(name, set string) (int32, bool) {
 	return int32(n), true
 }
 
-// sinceOf reads a time in seconds; what is none says that it has been so for ever.
-func sinceOf(seconds string) time.Time {
-	if seconds == "" {
+// leaveOf is since when a pod with these labels may leave, the zero time if it may not. The budget lets go whoever has the label, whatever it says: what
+// is no time in seconds, be it nothing at all, says that it has been so for ever.
+func leaveOf(labels map[string]string) time.Time {
+	seconds, may := labels[v1alpha1.LabelMayLeave]
+	if !may {
 		return time.Time{}
 	}
 	return time.Unix(max(1, number(seconds)), 0)

@@ -115,6 +115,34 @@ func TestOrdinalInName(t *testing.T) {
 	}
 }
 
+// TestMayLeaveWhateverTheLabelSays: the budget lets go whoever has the label. A label that says nothing must not hide that from the plans.
+func TestMayLeaveWhateverTheLabelSays(t *testing.T) {
+	if since := leaveOf(map[string]string{v1alpha1.LabelOrdinal: "0"}); !since.IsZero() {
+		t.Errorf("without the label it may leave since %v", since)
+	}
+	for value, want := range map[string]int64{"": 1, "0": 1, "true": 1, "-5": 1, "1772366400": 1772366400} {
+		if since := leaveOf(map[string]string{v1alpha1.LabelMayLeave: value}); since.Unix() != want {
+			t.Errorf("%q: may leave since %d, want %d", value, since.Unix(), want)
+		}
+	}
+}
+
+// TestAPathOfANodeIsNoVolumeInTheNetwork: its data is where its pod is, though its volume names no node.
+func TestAPathOfANodeIsNoVolumeInTheNetwork(t *testing.T) {
+	volume := localVolume("pv", "")
+	if observeVolume(volume).OfNode {
+		t.Error("a volume of a driver is taken for a path")
+	}
+	volume.Spec.HostPath = &corev1.HostPathVolumeSource{Path: "/data"}
+	if !observeVolume(volume).OfNode {
+		t.Error("a path is taken for a volume in the network")
+	}
+	volume.Spec.HostPath, volume.Spec.Local = nil, &corev1.LocalVolumeSource{Path: "/data"}
+	if !observeVolume(volume).OfNode {
+		t.Error("a local disk is taken for a volume in the network")
+	}
+}
+
 func TestOrdinalsAsRanges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := FormatOrdinals(ParseOrdinals(FormatOrdinals(rapid.SliceOfNDistinct(rapid.Int32Range(0, 60), 0, 40, rapid.ID).Draw(t, "ordinals"))))

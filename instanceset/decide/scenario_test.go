@@ -438,6 +438,10 @@ func setVolume(t *testing.T, w *world, d *datadriven.TestData) string {
 		delete(w.volumes, name)
 		return "ok"
 	}
+	if d.HasArg("path") && w.volumes[name] != nil { // of whichever node its pod is on
+		w.volumes[name].OfNode = true
+		return "ok"
+	}
 	t.Fatalf("%s: what about %s?", d.Pos, name)
 	return ""
 }

@@ -194,6 +194,8 @@ type Volume struct {
 	Retain      bool   // reclaim policy
 	RetainedFor string // <namespace>/<instance>, "" if no rebuild has kept it
 	Generation  int64  // of the data on it
+	// OfNode: it is what its pod's node has at a path, and does not say of which node. On another one there is something else.
+	OfNode bool
 }
 
 // NodeState is what is known of a node.

@@ -203,7 +203,10 @@ func (w *world) applyToPod(c Change) error {
 	}
 	switch {
 	case c.Label == v1alpha1.LabelMayLeave:
-		pod.MayLeave = sinceOf(c.Value) // none where the label goes
+		pod.MayLeave = time.Time{}
+		if c.Kind == LabelPod {
+			pod.MayLeave = leaveOf(map[string]string{c.Label: c.Value})
+		}
 	case c.Kind == LabelPod:
 		pod.Lost = true
 	case c.Force || pod.Node == "" || pod.ended():
