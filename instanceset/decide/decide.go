@@ -37,9 +37,10 @@ type planner struct {
 	growth        growth
 	ways          map[way]*path // see wayOf
 	// toUpdate are the instances that are to be updated, and replicasLeft the shards in which one of them is not the master.
-	// heardLeft: the agent of one that is no master is heard.
+	// heardLeft are those of them that are available, are no masters, and whose agents are heard.
 	toUpdate, replicasLeft map[int32]bool
-	heardLeft              bool
+	heardLeft              []*instance
+	heardGoes              *bool // see heardMayGo
 	fixed                  bool // the status is not written any more
 }
 

@@ -56,7 +56,8 @@ func Foresee(s Snapshot) Foresight {
 	candidates := p.outdated()
 	p.noteCandidates(candidates)
 	p.judgeAll(candidates)
-	f := Foresight{MaxUnavailable: p.maxUnavailable()}
+	p.updates.limit = p.maxUnavailable()
+	f := Foresight{MaxUnavailable: p.updates.limit}
 	for _, b := range p.updates.blocked {
 		f.Blocked = append(f.Blocked, Blocked{b.path, b.why, b.ordinals})
 	}
@@ -104,9 +105,21 @@ func (p *planner) toDisturb(candidates []*instance) (left []*instance, replicas 
 }
 
 // triesNot reports whether the instance is no one to try a configuration, as others may: a master, or one whose agent is silent. Nobody might ever
-// hear what has become of it.
+// hear what has become of it. Of one that does not run no agent could be heard: it is silent only while another one may be disturbed for the trial, which
+// may be waiting for just this one.
 func (p *planner) triesNot(i *instance) bool {
-	return p.leads(i) && len(p.replicasLeft) > 0 || !i.pod.heard() && p.heardLeft
+	if p.leads(i) && len(p.replicasLeft) > 0 {
+		return true
+	}
+	return !i.pod.heard() && len(p.heardLeft) > 0 && (!p.mends(i) || p.heardMayGo())
+}
+
+// heardMayGo reports whether one of those whose agents are heard has a place in the limits, as they are when it is asked first.
+func (p *planner) heardMayGo() bool {
+	if p.heardGoes == nil {
+		p.heardGoes = new(slices.ContainsFunc(p.heardLeft, p.hasPlace))
+	}
+	return *p.heardGoes
 }
 
 // heard reports whether the agent has said anything of the configuration.

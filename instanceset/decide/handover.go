@@ -134,14 +134,16 @@ func (p *planner) handsOver(i *instance) bool {
 	return s != nil && (!s.Ended || s.HandedOver)
 }
 
-// noteCandidates notes who is to be updated, of which shards it is not the master alone, and whether the agent of any of these is heard that is available.
+// noteCandidates notes who is to be updated, of which shards it is not the master alone, and who of these is available and has an agent that is heard.
 func (p *planner) noteCandidates(candidates []*instance) {
-	p.toUpdate, p.replicasLeft, p.heardLeft = make(map[int32]bool, len(candidates)), map[int32]bool{}, false
+	p.toUpdate, p.replicasLeft = make(map[int32]bool, len(candidates)), map[int32]bool{}
 	for _, i := range candidates {
 		p.toUpdate[i.ordinal] = true
 		if !p.leads(i) {
 			p.replicasLeft[p.shardOf(i)] = true
-			p.heardLeft = p.heardLeft || i.pod.heard() && p.available(i)
+			if i.pod.heard() && p.available(i) {
+				p.heardLeft = append(p.heardLeft, i)
+			}
 		}
 	}
 }

@@ -269,8 +269,11 @@ func (p *planner) replicasFirst(i *instance) bool {
 	return p.leads(i) && p.replicasLeft[p.shardOf(i)] && !i.pod.Unapplied
 }
 
-// servesOn reports whether an instance serves, be it with the resources that it had because its kubelet cannot give it others.
-func (p *planner) servesOn(i *instance) bool { return p.serves(i) || i.ready() && i.pod.Resize != 0 }
+// servesOn reports whether an instance serves, be it with the resources that it had because its kubelet cannot give it others, or with the
+// configuration that it had because its agent has not brought it the other one.
+func (p *planner) servesOn(i *instance) bool {
+	return p.serves(i) || i.ready() && (i.pod.Resize != 0 || i.pod.Unapplied)
+}
 
 // shardSpares reports whether the others of the shard can do without the instance: all are available or, where the instance serves
 // nobody as it is and its data is on volumes, none of the others is down because of the update.

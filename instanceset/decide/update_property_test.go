@@ -378,7 +378,7 @@ func (w *world) forbidsDisturbing(c Change, pod *Pod) string {
 	if pod.Idle && !pod.Restarts || pod.Node == "" || again {
 		return ""
 	}
-	servesOn := w.serves(pod) || pod.Ready && pod.Resize != 0
+	servesOn := w.serves(pod) || pod.Ready && (pod.Resize != 0 || w.unapplied(pod))
 	down, away, knownMaster := 0, 0, false
 	mates, matesRun := 0, false
 	for n := range v.instances {
