@@ -74,6 +74,51 @@ func TestCordonedNodesAreEmptied(t *testing.T) {
 	}
 }
 
+// TestRoomIsThatOfTheGroup: instances of another set that uses the same policy hold slots, also where only their claims are left; and one that has no node yet
+// waits for one before, but not if its volume is on a node. Others have nothing to do with it.
+func TestRoomIsThatOfTheGroup(t *testing.T) {
+	set, other, stranger := testSet(1), testSet(3), testSet(1)
+	set.Spec.PlacementPolicyRef = &v1alpha1.PlacementPolicyRef{Name: "p"}
+	other.Name, stranger.Name = "s", "t"
+	on := func(set *v1alpha1.InstanceSet, ordinal int32, policy, node string) *corev1.Pod {
+		pod := podspec.Pod(set, podspec.Instance{Ordinal: ordinal, Policy: policy})
+		pod.UID, pod.Spec.NodeName = types.UID(pod.Name), node
+		return pod
+	}
+	claim := podspec.Claim(other, &other.Spec.VolumeClaimTemplates[0], podspec.Instance{Ordinal: 1, Policy: "p"})
+	claim.Spec.VolumeName = "pv"
+	volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv"}}
+	volume.Spec.NodeAffinity = &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+		MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{"b"}}},
+	}}}}
+	a, b := cordonedNode("a", true, "10"), cordonedNode("b", false, "10")
+	for _, n := range []*corev1.Node{a, b} {
+		n.Labels = map[string]string{corev1.LabelHostname: n.Name}
+	}
+	h := newHarness(t, set, a, b, on(set, 0, "p", "a"), on(other, 0, "p", "b"), on(other, 1, "p", ""), claim, volume, on(other, 2, "p", ""),
+		on(stranger, 0, "", "b"), on(stranger, 1, "", ""))
+	o, err := h.load(t.Context(), types.NamespacedName{Namespace: "ns", Name: "r"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var held, queued []string
+	for _, slot := range o.Room.Held {
+		held = append(held, slot.Instance.Name+" on "+slot.Node)
+	}
+	for _, pod := range o.Room.Queued {
+		queued = append(queued, pod.Name)
+	}
+	if got, want := strings.Join(held, ", "), "r-0 on a, s-0 on b, s-1 on b"; got != want {
+		t.Errorf("slots are held by %s, not %s", got, want)
+	}
+	if got := strings.Join(queued, ", "); got != "s-2" {
+		t.Errorf("%s wait for a node, and not s-2", got)
+	}
+	if there, err := o.Room.On("b"); err != nil || len(there) != 2 {
+		t.Errorf("on b are %d pods, and not both: %v", len(there), err)
+	}
+}
+
 // To cordon a node wakes those that have instances there, and heartbeats nobody.
 func TestCordonWakes(t *testing.T) {
 	before, after := cordonedNode("a", false, "1"), cordonedNode("a", true, "1")

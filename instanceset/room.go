@@ -77,8 +77,10 @@ func (r *reconciler) loadGroup(ctx context.Context, o decide.Objects, room *deci
 	for _, slot := range room.Held {
 		holds[slot.Instance] = true
 	}
-	room.Queued = slices.ContainsFunc(world.Pods, func(pod *corev1.Pod) bool { // who has a volume on a node waits for that
-		return pod.Spec.NodeName == "" && !slots.Ended(pod) && !holds[slots.InstanceOfPod(pod)]
-	})
+	for _, pod := range world.Pods { // who has a volume on a node waits for that
+		if pod.Spec.NodeName == "" && !slots.Ended(pod) && !holds[slots.InstanceOfPod(pod)] {
+			room.Queued = append(room.Queued, pod)
+		}
+	}
 	return nil
 }

@@ -40,6 +40,7 @@ var (
 	ofHandover       = []string{"./roles/handover"}
 	ofUpdates        = []string{"./instanceset/decide"}
 	ofConfigurations = []string{"./instanceset/decide TestScenarios/configuration"}
+	ofRoom           = []string{"./instanceset/decide ^Test(ANode|Room|WhatIs|Who|Places)"}
 	ofCordons        = []string{"./instanceset/decide TestScenarios/cordon"}
 	ofGrowth         = []string{"./instanceset/decide TestScenarios/grow"}
 	ofGuard          = []string{"./simulation/apiserver Instances"}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/slots"
 )
 
 // What one decision costs: of a set that is as wanted, and of one that has to be created. Compare with
@@ -25,10 +26,14 @@ func BenchmarkDecide(b *testing.B) {
 		settled, fresh := largeSnapshot(n, 1), largeSnapshot(n, 1)
 		fresh.Pods, fresh.Claims = nil, nil
 		outdated, configured := outdatedSnapshot(n), configuredSnapshot(n)
-		for name, s := range map[string]Snapshot{"settled": settled, "fresh": fresh, "outdated": outdated, "configured": configured} {
+		cordoned, full := cordonedSnapshot(n, 100), cordonedSnapshot(n, 0)
+		for name, s := range map[string]Snapshot{"settled": settled, "fresh": fresh, "outdated": outdated, "configured": configured, "cordoned": cordoned, "full": full} {
 			want := 2 * (n - len(s.Pods))
 			if name == "outdated" || name == "configured" {
 				want = 1
+			}
+			if name == "cordoned" || name == "full" { // who leaves is recorded first
+				want = 0
 			}
 			b.Run(fmt.Sprintf("%s/n=%d", name, n), func(b *testing.B) {
 				b.ReportAllocs()
@@ -85,6 +90,49 @@ func outdatedSnapshot(n int) Snapshot {
 	text := podspec.Ask(s.Set, nil).Encode()
 	s.Revisions = append(s.Revisions, Revision{Object: "r-new", UID: "new", Name: podspec.RevisionOf(text), Number: 9, Text: text})
 	return s
+}
+
+// cordonedSnapshot is a set without volumes of which each node is cordoned, with so many others that would take its instances.
+func cordonedSnapshot(n, open int) Snapshot {
+	s := largeSnapshot(n, 0)
+	move := &Move{Asks: slots.Amount{Pods: 1}, To: map[string]bool{}}
+	for i := range s.Pods {
+		s.Pods[i].Move = move
+	}
+	for i := range s.Nodes {
+		s.Nodes[i].Cordoned = true
+		s.Places = append(s.Places, Place{Node: s.Nodes[i].Name, Held: 5})
+	}
+	for i := range open {
+		node := "open-" + strconv.Itoa(i)
+		s.Places = append(s.Places, Place{Node: node, Free: slots.Amount{Pods: 10}})
+		move.To[node] = true
+	}
+	return s
+}
+
+// BenchmarkLook is the look for room of 10,000 instances on 2,000 cordoned nodes, in a cluster with 3,000 more that are full.
+func BenchmarkLook(b *testing.B) {
+	w := newBuilding()
+	for n := range 5_000 {
+		name := "n" + strconv.Itoa(n)
+		w.node(name, "z", 5, n < 2_000)
+		for i := range int32(5) {
+			if n < 2_000 {
+				w.pod(int32(n)*5+i, name, "")
+			} else {
+				w.there[name] = append(w.there[name], w.o.Pods[i])
+			}
+		}
+	}
+	for _, pod := range w.o.Pods {
+		w.o.Room.Held = append(w.o.Room.Held, slots.Slot{Node: pod.Spec.NodeName, Pod: pod})
+	}
+	for b.Loop() {
+		if s := w.look(); s.Pods[0].Move == nil || len(s.Pods[0].Move.To) > 0 {
+			b.Fatal("there is room, or nobody looks for it")
+		}
+	}
 }
 
 // configuredSnapshot is a set with roles of which every instance has another parameter than the set, and nobody has tried it.

@@ -41,7 +41,7 @@ type planner struct {
 	toUpdate, replicasLeft map[int32]bool
 	heardLeft              []*instance
 	heardGoes              *bool // see heardMayGo
-	fixed                  bool // the status is not written any more
+	fixed                  bool  // the status is not written any more
 }
 
 // note is what is wrong with one instance.

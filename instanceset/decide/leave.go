@@ -110,17 +110,19 @@ func (p *planner) movers() []*instance {
 		on[i.pod.Node]++
 		all = append(all, i)
 	}
-	turn := func(i *instance) int {
+	turns := make(map[int32]int, len(all))
+	for _, i := range all {
 		switch {
 		case !i.pod.MayLeave.IsZero():
-			return 0
+			turns[i.ordinal] = 0
 		case p.handsOver(i):
-			return 1
+			turns[i.ordinal] = 1
+		default:
+			turns[i.ordinal] = 2
 		}
-		return 2
 	}
 	slices.SortFunc(all, func(a, b *instance) int {
-		return cmp.Or(cmp.Compare(turn(a), turn(b)), cmp.Compare(on[a.pod.Node], on[b.pod.Node]), cmp.Compare(a.pod.Node, b.pod.Node), cmp.Compare(b.ordinal, a.ordinal))
+		return cmp.Or(cmp.Compare(turns[a.ordinal], turns[b.ordinal]), cmp.Compare(on[a.pod.Node], on[b.pod.Node]), cmp.Compare(a.pod.Node, b.pod.Node), cmp.Compare(b.ordinal, a.ordinal))
 	})
 	return all
 }
@@ -145,11 +147,11 @@ func (p *planner) leave(movers []*instance) {
 			p.exodus.replicas[p.shardOf(i)] = true
 		}
 	}
-	queued := p.queued()
+	queued := p.queued(r)
 	for _, i := range movers {
 		why := stays[i.ordinal]
-		if why.code == 0 && queued && i.pod.MayLeave.IsZero() && !p.handsOver(i) {
-			why = stay{reason.LeaveWaits, "the next place is for one that has no node yet"}
+		if why.code == 0 && queued != "" && i.pod.MayLeave.IsZero() && !p.handsOver(i) {
+			why = stay{reason.LeaveWaits, "the next place is for " + queued + ", which has no node yet"}
 		}
 		done := false
 		if why.code == 0 {
@@ -279,11 +281,20 @@ func (p *planner) dispensable(i *instance) bool {
 // leaves only after it has handed over: a handover asks the engines whether another one has everything, and labels may be older than that.
 func (p *planner) takesDataAlong(i *instance) bool { return len(i.claims) == 0 && p.leads(i) }
 
-// queued reports whether somebody of the placement group, or of the set, has yet to get a node. Who has a volume on one waits for that.
-func (p *planner) queued() bool {
-	return p.Queued || slices.ContainsFunc(p.instances, func(i instance) bool {
-		return i.online() && i.pin() == "" && (i.pod == nil || i.pod.Terminating || p.deleted[i.ordinal] || i.pod.Node == "" && !i.pod.ended())
-	})
+// queued names a pod of the placement group, or of the set, that has yet to get a node and could get one; "" for none. Who has a volume on one waits for
+// that, and whom no node would take now is not waited for.
+func (p *planner) queued(r *room) string {
+	n := slices.IndexFunc(p.Queued, func(w Waiting) bool { return r.couldTake(&w) })
+	if n >= 0 {
+		return p.Queued[n].Pod
+	}
+	for n := range p.instances {
+		i := &p.instances[n]
+		if i.online() && i.pin() == "" && (i.pod == nil || i.pod.Terminating || p.deleted[i.ordinal]) {
+			return p.name(i.ordinal)
+		}
+	}
+	return ""
 }
 
 // mayLeave asks the limits, and for a handover where one is needed. Done: it may go now.

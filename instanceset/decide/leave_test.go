@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/datadriven"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/reason"
@@ -68,7 +69,7 @@ func (w *world) look(s *Snapshot) {
 			at(node).add(v.shardName(i), 1)
 		}
 	}
-	var open []string
+	open, none := map[string]bool{}, map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(w.nodes)) {
 		node := w.nodes[name]
 		free, said := w.room[name]
@@ -82,12 +83,18 @@ func (w *world) look(s *Snapshot) {
 		}
 		if node.State == NodeHealthy && !node.Cordoned && free > 0 {
 			at(name).Free = slots.Amount{Pods: free}
-			open = append(open, name)
+			open[name] = true
 		}
 	}
 	for n := range s.Pods {
 		p := &s.Pods[n]
-		s.Queued = s.Queued || p.Node == "" && !p.ended()
+		if p.Node == "" && !p.ended() && w.pinnedTo(p) == "" {
+			to := open
+			if memory := p.Live.Spec.Containers[0].Resources.Limits[corev1.ResourceMemory]; memory.String() == "900Gi" { // no node has so much
+				to = none
+			}
+			s.Queued = append(s.Queued, Waiting{Pod: v.name(p.Ordinal), Move: &Move{Asks: slots.Amount{Pods: 1}, To: to}})
+		}
 		if cordoned(p.Node) && !p.Terminating {
 			p.Move = &Move{Asks: slots.Amount{Pods: 1}, To: open}
 		}

@@ -12,7 +12,7 @@ import (
 
 // An instance leaves its node only for a place that it would find: a node that it may use, with enough free, within the limits of its placement group
 // as they are once it has gone. Each that may go takes its place in the numbers, so that no other one of the plan counts on it; and while anybody of the
-// group has no node yet, no further one goes.
+// group has no node yet, for whom one of these places would do, no further one goes.
 //
 // It is judged by what is free now: what others bring to a node at that moment is not foreseen. Where it is not exact it is on the side of staying: one
 // place is taken after the other, and a node that has several is left by one at a time, so that with all of maxNodes used and full the last one alone
@@ -27,10 +27,11 @@ type room struct {
 	taken  map[string]bool // by one that leaves
 	alone  map[string]bool // by one that shares its node with no other one
 	shard  func(*instance) string
+	open   map[*Move][]*Place // see openFor
 }
 
 func (p *planner) newRoom() *room {
-	r := &room{limits: p.groupLimits(), at: map[string]*Place{}, taken: map[string]bool{}, alone: map[string]bool{}, shard: func(i *instance) string {
+	r := &room{limits: p.groupLimits(), at: map[string]*Place{}, taken: map[string]bool{}, alone: map[string]bool{}, open: map[*Move][]*Place{}, shard: func(i *instance) string {
 		if !p.sharded() {
 			return ""
 		}
@@ -78,9 +79,9 @@ func (r *room) find(i *instance) *Place {
 		used-- // its node is not used any more
 	}
 	shard := r.shard(i)
-	for _, to := range r.places {
+	for _, to := range r.openFor(i.pod.Move) {
 		switch {
-		case to.Node == i.pod.Node, !slices.Contains(i.pod.Move.To, to.Node):
+		case to.Node == i.pod.Node:
 		case r.taken[to.Node] && (i.pod.Move.Alone || r.alone[to.Node]):
 		case !i.pod.Move.Asks.Fits(to.Free):
 		case to.Held == 0 && r.limits.MaxNodes > 0 && used >= r.limits.MaxNodes:
@@ -91,6 +92,26 @@ func (r *room) find(i *instance) *Place {
 		}
 	}
 	return nil
+}
+
+// openFor are the places that instances which are alike may use, worked out once for all of them.
+func (r *room) openFor(m *Move) []*Place {
+	all, known := r.open[m]
+	if !known {
+		for _, place := range r.places {
+			if m.To[place.Node] {
+				all = append(all, place)
+			}
+		}
+		r.open[m] = all
+	}
+	return all
+}
+
+// couldTake reports whether a pod that waits for a node might get one of the places, were it not for the limits of its group: those change with each that
+// leaves. One of which it is not known might.
+func (r *room) couldTake(w *Waiting) bool {
+	return w.Move == nil || slices.ContainsFunc(r.openFor(w.Move), func(to *Place) bool { return w.Move.Asks.Fits(to.Free) })
 }
 
 // take has an instance go to a place that it finds, in the numbers; false if it finds none.

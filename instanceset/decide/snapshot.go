@@ -37,8 +37,8 @@ type Snapshot struct {
 	// Places are the nodes that count when an instance looks for another one: those on which the set's placement group holds slots, and those that would take
 	// it. There are none while no instance is on a node that is cordoned.
 	Places []Place
-	// Queued: a pod of that group has no node yet, so that the next place may be its.
-	Queued bool
+	// Queued are pods of that group, and of the set, that have no node yet, so that the next place may be theirs: one of each kind.
+	Queued []Waiting
 	// Answers to Probes. An instance that was asked and did not answer is an Answer with Unreachable; one that was not
 	// asked has none.
 	Answers []Answer
@@ -231,12 +231,19 @@ type Place struct {
 // Move is where an instance could go if it had to leave its node.
 type Move struct {
 	Asks slots.Amount
-	// To are the names of places that its pod and its volumes may use, each with enough free for it.
-	To []string
+	// To has the names of places that its pod and its volumes may use, each with enough free for it. Instances that are alike share it.
+	To map[string]bool
 	// Alone: it shares a node with no other one that asks for that.
 	Alone bool
 	// Tied says what keeps it where it is, beside the volumes of the set, or from being judged; "" for nothing.
 	Tied string
+}
+
+// Waiting is a pod that has no node yet.
+type Waiting struct {
+	Pod string
+	// Move is where it could go, nil if that is not known.
+	Move *Move
 }
 
 // Probe is an instance that should be asked for its role.
