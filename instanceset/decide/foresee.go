@@ -105,13 +105,14 @@ func (p *planner) toDisturb(candidates []*instance) (left []*instance, replicas 
 }
 
 // triesNot reports whether the instance is no one to try a configuration, as others may: a master, or one whose agent is silent. Nobody might ever
-// hear what has become of it. Of one that does not run no agent could be heard: it is silent only while another one may be disturbed for the trial, which
+// hear what has become of it. Of one that cannot run no agent could be heard: it is silent only while another one may be disturbed for the trial, which
 // may be waiting for just this one.
 func (p *planner) triesNot(i *instance) bool {
 	if p.leads(i) && len(p.replicasLeft) > 0 {
 		return true
 	}
-	return !i.pod.heard() && len(p.heardLeft) > 0 && (!p.mends(i) || p.heardMayGo())
+	broken := p.mends(i) || len(repairable(i.pod)) > 0
+	return !i.pod.heard() && len(p.heardLeft) > 0 && (!broken || p.heardMayGo())
 }
 
 // heardMayGo reports whether one of those whose agents are heard has a place in the limits, as they are when it is asked first.
