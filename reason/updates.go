@@ -72,6 +72,8 @@ const (
 	ConfigurationRefused Code = 2634
 	// ConfigurationInvalid: the configuration asks for what no instance may have.
 	ConfigurationInvalid Code = 2635
+	// OnlyCopy: nothing of the instance runs, and nobody else is known to have what goes with its pod.
+	OnlyCopy Code = 2636
 	// LeaveWaits: the instance is on a cordoned node, and waits until it may leave it.
 	LeaveWaits Code = 2640
 	// VolumeStays: the node of the instance is cordoned, and its volume is there: it stays.
@@ -297,6 +299,12 @@ func ofUpdates() []row {
 			Text:    "spec.configuration asks for what no instance may have: nothing is written",
 			Meaning: "A parameter is not known to Shoal, or must not be set by anybody, or cannot be changed on an instance that has data, or the container is not in spec.template. No instance that runs is touched, and pods that have to be made are made as before.",
 			Advice:  "The message names it. kubectl shoal lint says so before a file is applied; docs/instanceset.md has what can be set.",
+		}},
+		{OnlyCopy, Entry{
+			Name:    "OnlyCopy",
+			Text:    "nothing of it runs, and nobody else is known to have what would go with its pod",
+			Meaning: "The instance has no volumes, and what the template asks for takes a new pod. Its engine does not run, but the files beside it may be the only ones that are whole. No other one of its shard is available and, in a set with roles, has one beside a master that is known.",
+			Advice:  "See why the others of the shard do not serve: kubectl shoal status. When one does, the update goes on. If the data may go, annotate the pod with shoal.dev/allow-disruption=true and delete it.",
 		}},
 		{LeaveWaits, Entry{
 			Name:    "LeaveWaits",

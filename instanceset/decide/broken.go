@@ -16,7 +16,8 @@ import (
 //     runs, nothing is touched. Other differences have their turn later.
 //   - A container that has run for long before it ended starts again. Its instance is as one that runs. If it is stuck with what the last
 //     update ended with, its image was to be had, and the registry may only have trouble: it has its turn as one that runs, too.
-//   - An instance of which nothing runs otherwise is broken: it is free of all limits, but for a master's while its shard needs it.
+//   - An instance of which nothing runs otherwise is broken: it is free of all limits, but for a master's while its shard needs it. Where a new pod is
+//     made, and what it has is on no volume, another one has to have the data, and one goes after the other (mayTakeData).
 //   - A resize that the kubelet cannot carry out is replaced by another one before all else, if that restarts nothing: nobody is served less. So it
 //     waits for no place in a limit, nor a master for its replicas, which may wait for the place that it has.
 
@@ -29,6 +30,36 @@ func (p *planner) leadsThrough(i *instance) bool {
 	return i.pod.Role == v1alpha1.RoleMaster && slices.ContainsFunc(p.shard(i).members, func(other *instance) bool {
 		return other != i && other.online() && !p.available(other) && p.inFlight(other)
 	})
+}
+
+// mayTakeData says what keeps the pod of an instance from being made anew of which nothing runs and that has no volumes, 0 for nothing. What it has,
+// the damaged file or the last good one, goes with its pod. A shard of one loses that with each new pod; who was never Ready has nothing.
+func (p *planner) mayTakeData(i *instance) reason.Code {
+	shard := p.shard(i)
+	if !p.mends(i) || len(i.claims) > 0 || i.pod.Node == "" || !p.bootstrapped[i.ordinal] ||
+		!slices.ContainsFunc(shard.members, func(other *instance) bool { return other != i && other.online() }) {
+		return 0
+	}
+	u, at := &p.updates, p.shardOf(i)
+	if u.keep == nil {
+		u.keep = map[int32]reason.Code{}
+	}
+	if u.keep[at] != 0 { // and stays so in this plan, as more and more go by it
+		return u.keep[at]
+	}
+	busy := u.inFlight >= u.limit && !p.inFlight(i)
+	if p.sharded() {
+		busy = slices.ContainsFunc(shard.members, func(other *instance) bool {
+			return other != i && other.online() && !p.available(other) && p.inFlight(other)
+		})
+	}
+	switch {
+	case !p.dispensable(i):
+		u.keep[at] = reason.OnlyCopy
+	case busy:
+		u.keep[at] = reason.UpdateWaits
+	}
+	return u.keep[at]
 }
 
 // repairable are the containers to which another image may be written at once. Which one is the engine is not known: of a master they are those

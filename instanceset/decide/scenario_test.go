@@ -346,6 +346,7 @@ func setPod(t *testing.T, w *world, d *datadriven.TestData) string {
 		case "ip":
 			pod.IP = "10.0.0.1"
 		case "ready":
+			pod.Idle, pod.Trouble = false, ""
 			w.becomeReady(name)
 		case "unready":
 			pod.Ready = false

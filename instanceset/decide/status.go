@@ -141,7 +141,7 @@ const (
 var worst = []reason.Code{
 	reason.FencingWithdrawn, reason.VolumeUnknown, reason.RebuildHeld, reason.NoReadyPeer, reason.HolderUnproven,
 	reason.VolumeGoneNodeDeleted, reason.NodeDeleted, reason.NodeUnreachable, reason.RebuildManual, reason.RebuildNever, reason.ShardBusy, reason.JustMade,
-	reason.ForeignObject, reason.UnknownContainer, reason.ResizeInfeasible, reason.ResizeFailed, reason.ResizeDeferred, reason.ReplaceTerminal, reason.Unschedulable, reason.InstanceNotReady, reason.AgentNotRunning,
+	reason.ForeignObject, reason.UnknownContainer, reason.ResizeInfeasible, reason.ResizeFailed, reason.ResizeDeferred, reason.ReplaceTerminal, reason.Unschedulable, reason.OnlyCopy, reason.InstanceNotReady, reason.AgentNotRunning,
 	reason.ConfigurationInvalid, reason.ConfigurationRefused, reason.HandoverFailed, reason.LastHolder, reason.NowhereToGo, reason.VolumeStays, reason.LeaveWaits, reason.VolumeGrowthFailed, reason.MemoryWaits, reason.ClaimGoing, reason.RevisionUnknown, reason.VolumeGrows, reason.Leaving,
 }
 

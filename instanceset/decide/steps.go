@@ -171,6 +171,12 @@ func (p *planner) recreate(i *instance) move {
 		p.note(i, reason.ClaimGoing, "")
 		return move{code: reason.ClaimGoing}
 	}
+	if code := p.mayTakeData(i); code != 0 {
+		if code == reason.OnlyCopy {
+			p.note(i, code, "")
+		}
+		return move{code: code}
+	}
 	node := i.node()
 	if node != "" && p.state(node) != NodeHealthy || !p.safeToRemove(i) || !p.creatable(i) {
 		return move{code: reason.UpdateWaits}

@@ -40,8 +40,9 @@ type rollout struct {
 	inFlight  int
 	down      int
 	limit     int
-	trying    bool           // an instance gets another configuration by this plan
-	disturbed map[int32]bool // shards
+	trying    bool                  // an instance gets another configuration by this plan
+	disturbed map[int32]bool        // shards
+	keep      map[int32]reason.Code // why shards keep the pods of which nothing runs, see mayTakeData
 }
 
 // block is a field for which nothing is written.

@@ -376,7 +376,7 @@ func (w *world) forbidsDisturbing(c Change, pod *Pod) string {
 		return why
 	}
 	if pod.Idle && !pod.Restarts || pod.Node == "" || again {
-		return ""
+		return w.forbidsLoss(c, pod, v)
 	}
 	servesOn := w.serves(pod) || pod.Ready && (pod.Resize != 0 || w.unapplied(pod))
 	down, away, knownMaster := 0, 0, false
@@ -417,6 +417,28 @@ func (w *world) forbidsDisturbing(c Change, pod *Pod) string {
 		return fmt.Sprintf("%d others are on their way", away)
 	}
 	return ""
+}
+
+// forbidsLoss says why a pod must not be made anew though nothing of it runs: what it has is on no volume.
+func (w *world) forbidsLoss(c Change, pod *Pod, v *view) string {
+	i := v.at(pod.Ordinal)
+	if c.Kind != DeletePod || pod.Node == "" || len(i.claims) > 0 || !v.bootstrapped[pod.Ordinal] {
+		return ""
+	}
+	alone := true
+	for _, mate := range v.shard(i).members {
+		if mate == i || !mate.online() {
+			continue
+		}
+		alone = false
+		if other := w.pods["r-"+fmt.Sprint(mate.ordinal)]; other != nil && w.serves(other) && (len(w.set.Spec.Roles) == 0 || other.Role != "") {
+			return ""
+		}
+	}
+	if alone {
+		return ""
+	}
+	return "nobody else has its data"
 }
 
 // forbidsByRole says why a master, or its shard, must not be disturbed.

@@ -89,7 +89,7 @@ func (p *planner) settling() []int32 {
 }
 
 // UpdateWaits are the reasons for which an update goes on with nobody, the one first that a person should hear of first.
-var UpdateWaits = []reason.Code{reason.RevisionUnknown, reason.UnknownContainer, reason.HandoverFailed, reason.HandingOver, reason.ConfigurationRefused, reason.ConfigurationWaits, reason.ConfigurationTried, reason.MemoryWaits, reason.ClaimGoing, reason.UpdateWaits, reason.MasterWaits}
+var UpdateWaits = []reason.Code{reason.RevisionUnknown, reason.UnknownContainer, reason.HandoverFailed, reason.HandingOver, reason.ConfigurationRefused, reason.ConfigurationWaits, reason.ConfigurationTried, reason.OnlyCopy, reason.MemoryWaits, reason.ClaimGoing, reason.UpdateWaits, reason.MasterWaits}
 
 // updatingCondition says how far an update is, and what keeps it from going on.
 func (p *planner) updatingCondition() metav1.Condition {

@@ -161,7 +161,7 @@ var phases = map[reason.Code]RolloutPhase{
 	reason.UpToDate: RolloutComplete, reason.UpdatePartition: RolloutHeldBack, reason.UpdateRunning: RolloutRunning,
 	reason.Paused: RolloutPaused, reason.UpdateNotByUs: RolloutOnDelete, reason.UpdateBlocked: RolloutBlocked,
 	reason.UpdateStopped: RolloutStopped, reason.RevisionUnknown: RolloutStopped, reason.UnknownContainer: RolloutStopped,
-	reason.MemoryWaits: RolloutStopped, reason.ClaimGoing: RolloutStopped, reason.HandoverFailed: RolloutWaiting, reason.HandingOver: RolloutWaiting,
+	reason.MemoryWaits: RolloutStopped, reason.ClaimGoing: RolloutStopped, reason.OnlyCopy: RolloutStopped, reason.HandoverFailed: RolloutWaiting, reason.HandingOver: RolloutWaiting,
 	reason.UpdateWaits: RolloutWaiting, reason.MasterWaits: RolloutWaiting,
 	reason.ConfigurationWaits: RolloutWaiting, reason.ConfigurationTried: RolloutWaiting,
 	reason.ConfigurationRefused: RolloutStopped, reason.ConfigurationInvalid: RolloutBlocked,
