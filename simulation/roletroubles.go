@@ -150,11 +150,20 @@ func (p *play) claimMaster(d dice) {
 	}
 }
 
+// hushed is for how long no agent reaches the manager: mostly for less than the silence after which nothing is known of them, sometimes for so
+// long that all are silent.
+func hushed(d dice) time.Duration {
+	if d.chance(0.4) {
+		return d.between(8*time.Minute, trouble)
+	}
+	return d.between(30*time.Second, 6*time.Minute)
+}
+
 // hush cuts all agents off from the manager.
 func (p *play) hush(d dice) {
 	p.tell("fault", "no agent reaches the manager")
 	p.ha.agentsCut = true
-	p.after(d.between(30*time.Second, 6*time.Minute), "hush", func() {
+	p.after(hushed(d), "hush", func() {
 		p.tell("fault", "agents reach the manager again")
 		p.ha.agentsCut = false
 	})

@@ -57,6 +57,8 @@ type world struct {
 	calm       bool // nobody is killed any more
 	configured Fence
 	histories  int
+	chain      bool // at first one of the replicas follows the other one
+	last       Step
 	trace      []string
 	wrong      string
 }
@@ -75,6 +77,9 @@ func newWorld(seed uint64, replicas int) *world {
 	}
 	if seed%5 == 4 {
 		w.empties, w.restart, w.failsOver = true, false, true
+	}
+	if w.chain = replicas > 1 && seed%7 == 3; w.chain {
+		w.servers[2].of = "1" // as one that was told to join during another handover
 	}
 	w.servers[0].master, w.servers[0].of, w.servers[0].linked, w.servers[0].marked = true, "", false, true
 	return w
@@ -370,6 +375,7 @@ func play(seed uint64, replicas int) *world {
 		w.pass()
 	}
 	last := w.run(r, true)
+	w.last = last
 	for range 40 {
 		w.pass()
 	}
@@ -416,11 +422,14 @@ func TestWhateverHappens(t *testing.T) {
 }
 
 func whateverHappens(t *testing.T, seeds uint64, replicas int) {
-	failovers, kills, emptied := 0, 0, 0
+	failovers, kills, emptied, chains := 0, 0, 0, 0
 	defer func() {
-		t.Logf("Sentinels promoted somebody of themselves %d times, %d servers were killed, and %d of them started with nothing", failovers, kills, emptied)
+		t.Logf("Sentinels promoted somebody of themselves %d times, %d servers were killed, and %d of them started with nothing; %d began with a chain, and handed over", failovers, kills, emptied, chains)
 		if emptied == 0 && !t.Failed() {
 			t.Error("none started with nothing")
+		}
+		if replicas > 1 && chains == 0 && !t.Failed() {
+			t.Error("none began with a chain and handed over")
 		}
 	}()
 	for seed := range seeds {
@@ -428,6 +437,9 @@ func whateverHappens(t *testing.T, seeds uint64, replicas int) {
 		failovers, kills = failovers+w.failovers, kills+w.kills
 		if w.empties {
 			emptied += w.kills
+		}
+		if w.chain && w.last.Result == HandedOver {
+			chains++
 		}
 		if w.wrong != "" {
 			t.Errorf("seed %d: %s", seed, w.wrong)
@@ -449,6 +461,7 @@ func TestSteps(t *testing.T) {
 		w := newWorld(seed, 2)
 		w.servers[0].log = []int{-1, -2, -3}
 		w.configured, w.failsOver, w.restart, w.empties = Fence{}, false, false, false
+		w.servers[2].of = "0"
 		for _, s := range w.servers {
 			s.fence = Fence{}
 		}
