@@ -17,6 +17,7 @@ import (
 // +kubebuilder:printcolumn:name="Nodes",type=integer,JSONPath=`.status.nodes`,description="nodes on which the set holds a slot"
 // +kubebuilder:printcolumn:name="Max/node",type=integer,JSONPath=`.status.maxPerNode`,description="instances on the fullest node"
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="In sync",type=string,JSONPath=`.status.conditions[?(@.type=="InSync")].status`,description="of sets with roles: every replica is in sync with its master"
 // +kubebuilder:printcolumn:name="Placed",type=string,JSONPath=`.status.conditions[?(@.type=="Placed")].reason`,priority=1
 // +kubebuilder:printcolumn:name="Rebuilding",type=string,JSONPath=`.status.conditions[?(@.type=="Rebuilding")].reason`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
