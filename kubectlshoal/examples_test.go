@@ -39,3 +39,18 @@ func TestEveryExampleOfAConfigurationIsTried(t *testing.T) {
 		}
 	}
 }
+
+// Every object that is shipped as an example is what the API server takes, and nothing about it is worth a word.
+func TestEveryExampleOfAnObjectIsInOrder(t *testing.T) {
+	for _, folder := range []string{"../examples", "../examples/redis"} {
+		examples, err := filepath.Glob(folder + "/*.yaml")
+		if err != nil || len(examples) < 3 {
+			t.Fatal(examples, err)
+		}
+		for _, example := range examples {
+			if got := run(t, "", "lint", "-f", example); codeIn(got) != ExitFine || !strings.Contains(got, "nothing is wrong") {
+				t.Errorf("%s: %s", example, got)
+			}
+		}
+	}
+}
