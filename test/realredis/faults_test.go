@@ -109,6 +109,9 @@ func TestClientLink(t *testing.T) {
 				}
 			}
 			pass(200 * time.Millisecond) // orders and answers that are stuck stay so for a while
+			if s.fronts[0].hits(s.writer()) == 0 {
+				t.Error("nothing that clients sent, and no answer, has met the fault")
+			}
 			for _, f := range s.fronts[:2] {
 				f.heal()
 				f.reset(s.writer()) // who waits for ever, as a client would that has a timeout of its own

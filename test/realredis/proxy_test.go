@@ -41,6 +41,7 @@ type front struct {
 	closed bool
 	faults map[netip.Addr]map[towards]fault
 	pairs  map[*pair]bool
+	met    map[netip.Addr]int // how many times bytes or connections from an address have met a fault
 }
 
 func newFront(t testing.TB, ip, port, server string) *front {
@@ -49,7 +50,7 @@ func newFront(t testing.TB, ip, port, server string) *front {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &front{listener: listener, server: server, faults: map[netip.Addr]map[towards]fault{}, pairs: map[*pair]bool{}}
+	f := &front{listener: listener, server: server, faults: map[netip.Addr]map[towards]fault{}, pairs: map[*pair]bool{}, met: map[netip.Addr]int{}}
 	f.cond = sync.NewCond(&f.mu)
 	f.all.Go(f.accept)
 	t.Cleanup(f.close)
@@ -88,6 +89,7 @@ func (f *front) reset(from string) {
 	for _, p := range f.of(from) {
 		_ = p.client.(*net.TCPConn).SetLinger(0)
 		_, _ = p.client.Close(), p.server.Close()
+		f.hit(p)
 	}
 }
 
@@ -96,6 +98,7 @@ func (f *front) halfClose(from string) {
 	f.set(from, answer, fault{frozen: true})
 	for _, p := range f.of(from) {
 		_ = p.server.Close()
+		f.hit(p)
 	}
 }
 
@@ -205,8 +208,24 @@ func (f *front) pump(p *pair, direction towards, in, out net.Conn) {
 func (f *front) fault(p *pair, direction towards) (is fault, open bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if is := f.faults[p.from][direction]; is != (fault{}) {
+		f.met[p.from]++
+	}
 	for f.faults[p.from][direction].frozen && !f.closed {
 		f.cond.Wait()
 	}
 	return f.faults[p.from][direction], !f.closed
+}
+
+// hits is how many times bytes or connections from an address have met a fault.
+func (f *front) hits(from string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.met[netip.MustParseAddr(from)]
+}
+
+func (f *front) hit(p *pair) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.met[p.from]++
 }
