@@ -159,4 +159,13 @@ s-2: behind
 	expect(want)
 	s.set.Status.Conditions = nil
 	expect("s-0: waits for nothing as a whole any more\ns-2: in sync\n")
+	s.set.Status.Conditions = []metav1.Condition{{
+		Type: v1alpha1.ConditionInSync, Status: metav1.ConditionFalse, Reason: "ReplicaOfReplica",
+		Message: "1 of 1 shards: s-0: s-2 follows s-1 since 2023-11-14T22:12:00Z: a replica follows another replica, and is as late as both of them (SHOAL2438)",
+	}}
+	want = `condition InSync is False, ReplicaOfReplica: 1 of 1 shards: s-0: s-2 follows s-1 since 2023-11-14T22:12:00Z: a replica follows another replica, and is as late as both of ... (SHOAL2438)
+s-0: waits: s-2 follows s-1 since 2023-11-14T22:12:00Z: a replica follows another replica, and is as late as both of them (SHOAL2438)
+s-2: behind
+`
+	expect(want)
 }
