@@ -253,6 +253,12 @@ func (p *planner) noteConfigurations() {
 	}
 }
 
+// keepsRefused reports whether an instance has a configuration that its engine has refused and nobody wants any more, and may not get the wanted one before
+// another has tried that. It is unavailable for as long as it has the one, so that the others might wait for its place.
+func (p *planner) keepsRefused(i *instance) bool {
+	return i.pod.stands(agent.StateRefused) && i.pod.Configuration != p.wantedConfiguration() && !p.mayTry(i)
+}
+
 // takeBack gives an instance the configuration of its revision again. What else it has got of the template it keeps, until another one is
 // brought to it.
 func (p *planner) takeBack(i *instance) {

@@ -91,6 +91,11 @@ func (p *planner) updateInTurn(candidates []*instance) {
 			p.disturb(i, *change)
 			continue
 		}
+		if p.keepsRefused(i) {
+			p.takeBack(i)
+			p.waitUpdate(i, reason.ConfigurationTried)
+			continue
+		}
 		begins := p.wayOf(i).disturbs && i.pod.Target == "" && i.pod.Resize == 0
 		if begins && !p.mayDisturb(i, false) { // asked first: to look at each of 10,000 pods would take seconds
 			continue
