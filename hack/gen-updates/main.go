@@ -49,7 +49,7 @@ probes, hooks and volumes are never printed.
 | refused | nothing: it would be another instance, or lose data | yes |
 
 A resize that changes the pod's class of QoS is a recreate, and so is every resize of a pod of Windows. A memory limit comes down only
-after Redis' maxmemory did, as its agent reports it.
+after Redis' maxmemory did, as its agent and that of its master report it.
 
 Parameters of ` + "`spec.configuration`" + ` are no fields of a pod: what a change of each takes is in
 [instanceset.md](instanceset.md#configuration). To add or to remove ` + "`configuration`" + ` as a whole is a recreate.

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/shoal-dev/shoal/api/agent"
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -95,9 +94,11 @@ func isParameter(d podspec.Difference) bool { return d.Class == podspec.InPlaceC
 
 // runsOn reports whether nothing that the update does to an instance stops its engine, as far as its agent has not said otherwise: what it has to
 // do follows from what the engine runs with, which may be more than templates differ in.
-func (p *planner) runsOn(i *instance) bool {
-	way := p.wayOf(i)
-	return way.code == 0 && !i.pod.stands(agent.StateMaster) && p.inPlaceMode() != v1alpha1.InPlaceNever && !slices.ContainsFunc(way.diffs, func(d podspec.Difference) bool {
+func (p *planner) runsOn(i *instance) bool { return p.runsOnWith(i, p.wayOf(i).diffs) }
+
+// runsOnWith is runsOn for a part of what the update does.
+func (p *planner) runsOnWith(i *instance, part []podspec.Difference) bool {
+	return p.wayOf(i).code == 0 && !i.pod.stands(agent.StateMaster) && p.inPlaceMode() != v1alpha1.InPlaceNever && !slices.ContainsFunc(part, func(d podspec.Difference) bool {
 		return d.Class != podspec.InPlacePatch && (!isParameter(d) || d.Restarts)
 	})
 }
@@ -320,28 +321,4 @@ func fitConfiguration(p *planner, i *instance) (reason.Code, string, bool) {
 	}
 	why := p.unfit[i.template+1]
 	return reason.ConfigurationInvalid, why, why == ""
-}
-
-// fits reports whether the engine's maxmemory leaves it within a lower limit of memory: the one that its agent reports or, where it is among the
-// differences that are still to be carried out before, the one that it gets.
-func (p *planner) fits(i *instance, d podspec.Difference, all []podspec.Difference) bool {
-	if d.Container != podspec.EngineContainer(p.Set) {
-		return false
-	}
-	limit, err := resource.ParseQuantity(d.After)
-	if err != nil {
-		return false
-	}
-	has := i.pod.Reported.MaxMemory
-	if slices.ContainsFunc(all, func(d podspec.Difference) bool { return isParameter(d) && d.Parameter == "maxmemory" }) {
-		has = podspec.MaxMemory(podspec.ConfigurationOf(p.Set))
-	}
-	return has > 0 && has <= limit.Value()
-}
-
-// raisesMemory reports whether the engine's container would get more memory: maxmemory follows it.
-func (p *planner) raisesMemory(all []podspec.Difference) bool {
-	return slices.ContainsFunc(all, func(d podspec.Difference) bool {
-		return d.Class == podspec.InPlaceResize && d.Container == podspec.EngineContainer(p.Set) && strings.HasSuffix(d.Path, ".limits["+string(corev1.ResourceMemory)+"]") && !d.LowersMemory()
-	})
 }

@@ -38,7 +38,7 @@ func drawParameters(t *rapid.T, spec *v1alpha1.InstanceSetSpec) {
 	}
 	draw := func(what string, from ...string) string { return rapid.SampledFrom(from).Draw(t, what) }
 	all := map[string]string{
-		"maxmemory": draw("maxmemory", "1gb", "1gb", "2gb", badValue), "io-threads": draw("io-threads", "", "2", "4", badValue), "databases": firstDatabases,
+		"maxmemory": draw("maxmemory", "900mb", "1gb", "2gb", badValue), "io-threads": draw("io-threads", "", "2", "4", badValue), "databases": firstDatabases,
 	}
 	switch draw("not allowed", "", "", "", "", "databases", "nonsense") {
 	case "databases":
@@ -64,7 +64,7 @@ func (w *world) agentsWork(how func() string) {
 		}
 		wanted := given(pod.Live)
 		if _, runs := w.engines[pod.UID]; !runs && !refuses(wanted) { // it has started with it
-			w.engines[pod.UID], pod.Reported = wanted, Reported{Revision: wanted.Revision}
+			w.engines[pod.UID], pod.Reported = wanted, runsWith(wanted)
 			continue
 		}
 		what := how()
@@ -73,11 +73,12 @@ func (w *world) agentsWork(how func() string) {
 		}
 		is := w.engines[pod.UID]
 		say := func(state string) {
-			pod.Reported = Reported{Revision: is.Revision, Wanted: wanted.Revision, State: state, Problem: "so it is"}
+			pod.Reported = runsWith(is)
+			pod.Reported.Wanted, pod.Reported.State, pod.Reported.Problem = wanted.Revision, state, "so it is"
 		}
 		switch {
 		case is.Revision != "" && is.Revision == wanted.Revision: // it was taken back
-			pod.Reported = Reported{Revision: wanted.Revision}
+			pod.Reported = runsWith(wanted)
 		case refuses(wanted):
 			say(agent.StateRefused)
 		case what == "applying":
@@ -85,9 +86,36 @@ func (w *world) agentsWork(how func() string) {
 		case restartsFor(is, wanted) && pod.Role == v1alpha1.RoleMaster && pod.Live.Annotations[v1alpha1.AnnotationRestartMaster] != wanted.Revision:
 			say(agent.StateMaster)
 		default:
-			w.engines[pod.UID], pod.Reported = wanted, Reported{Revision: wanted.Revision}
+			w.engines[pod.UID], pod.Reported = wanted, runsWith(wanted)
 		}
 	}
+}
+
+// runsWith is what an agent reports whose engine runs with a configuration.
+func runsWith(c agent.Configuration) Reported {
+	return Reported{Revision: c.Revision, MaxMemory: maxMemory(c)}
+}
+
+// maxMemory of an engine in bytes, 0 for no limit.
+func maxMemory(c agent.Configuration) int64 {
+	value, _ := c.Value("maxmemory")
+	n, _ := agent.BytesOf(value)
+	return n
+}
+
+// mayFill reports whether an engine may hold more than a limit of memory, or that of a master of its shard, which sends it to it.
+func (w *world) mayFill(pod *Pod, limit int64) bool {
+	v := newView(w.snapshot())
+	more := func(p *Pod) bool { most := maxMemory(w.engines[p.UID]); return most == 0 || most > limit }
+	led := false
+	for _, i := range v.shard(v.at(pod.Ordinal)).members {
+		if i.pod != nil && i.pod.Role == v1alpha1.RoleMaster {
+			if led = true; more(i.pod) {
+				return true
+			}
+		}
+	}
+	return !led || more(pod)
 }
 
 func refuses(c agent.Configuration) bool {
@@ -180,7 +208,7 @@ func endConfigurations(w *world) {
 			}
 		}
 	}
-	parameters(spec, map[string]string{"maxmemory": "3gb", "io-threads": "8", "databases": databases})
+	parameters(spec, map[string]string{"maxmemory": "800mb", "io-threads": "8", "databases": databases})
 }
 
 // configured wants every engine to run with what the set asks for.

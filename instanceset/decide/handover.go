@@ -140,7 +140,7 @@ func (p *planner) noteCandidates(candidates []*instance) {
 	for _, i := range candidates {
 		p.toUpdate[i.ordinal] = true
 		if !p.leads(i) {
-			p.replicasLeft[p.shardOf(i)] = true
+			p.replicasLeft[p.shardOf(i)] = p.replicasLeft[p.shardOf(i)] || !p.awaitsMaster(i)
 			if i.pod.heard() && p.available(i) {
 				p.heardLeft = append(p.heardLeft, i)
 			}
@@ -151,7 +151,7 @@ func (p *planner) noteCandidates(candidates []*instance) {
 // mustHandOver reports whether the instance is not disturbed before another one is master, or that was tried. What its engine takes while it
 // runs is no reason for that.
 func (p *planner) mustHandOver(i *instance) bool {
-	return p.leads(i) && p.switchoverMode() != v1alpha1.UpdateSwitchoverNone && !p.runsOn(i)
+	return p.leads(i) && p.switchoverMode() != v1alpha1.UpdateSwitchoverNone && !p.runsOnWith(i, p.beforeItsLimit(i))
 }
 
 // handedOver reports whether the instance may be disturbed as far as its role goes. It asks for a handover where one is needed.

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/podspec"
@@ -158,7 +157,7 @@ func (p *planner) nextMove(i *instance) move {
 		return p.recreate(i)
 	case i.pod.Live == nil:
 		return move{}
-	case p.takesMemory(i, way.diffs):
+	case !slices.ContainsFunc(way.diffs, func(d podspec.Difference) bool { return d.Class != podspec.InPlaceResize }) && p.takesMemory(i, way.diffs):
 		return p.waitForMemory(i)
 	}
 	return p.inPlace(i, way)
@@ -195,7 +194,8 @@ func (p *planner) inPlace(i *instance, way *path) move {
 		return slices.DeleteFunc(slices.Clone(diffs), func(d podspec.Difference) bool { return d.Class != class })
 	}
 	has := func(class podspec.Class) bool { return len(of(class)) > 0 }
-	disturbs := has(podspec.InPlaceConfiguration) || has(podspec.InPlaceImage) || has(podspec.InPlaceResize)
+	takes := p.takesMemory(i, diffs) // the last step, for which the others do not wait
+	disturbs := has(podspec.InPlaceConfiguration) || has(podspec.InPlaceImage) || has(podspec.InPlaceResize) && !takes
 	configures := has(podspec.InPlaceConfiguration) && !p.raisesMemory(diffs)
 	switch {
 	case has(podspec.Refused) || has(podspec.Recreate) && p.inPlaceMode() == v1alpha1.InPlaceOnly:
@@ -203,18 +203,18 @@ func (p *planner) inPlace(i *instance, way *path) move {
 		return move{}
 	case has(podspec.Recreate):
 		return p.recreate(i)
-	case p.takesMemory(i, diffs):
-		return p.waitForMemory(i)
 	case len(diffs) == 0 && i.pod.Unapplied:
 		return p.awaitAgent(i)
 	case len(diffs) == 0 && i.pod.Unsettled:
 		return move{}
-	case has(podspec.InPlacePatch), len(diffs) == 0, has(podspec.InPlaceResize) && !configures && !has(podspec.InPlaceImage) && i.pod.Target != p.revision(i):
+	case has(podspec.InPlacePatch), len(diffs) == 0, has(podspec.InPlaceResize) && !takes && !configures && !has(podspec.InPlaceImage) && i.pod.Target != p.revision(i):
 		return move{disturbs: disturbs, change: p.write(i, PatchPod, want, diffs, of(podspec.InPlacePatch), reason.UpdateMetadata)}
 	case configures:
 		return p.configure(i, want, diffs, of(podspec.InPlaceConfiguration))
 	case has(podspec.InPlaceImage):
 		return move{disturbs: true, change: p.write(i, ImagePod, want, diffs, of(podspec.InPlaceImage), reason.UpdateImage)}
+	case takes:
+		return p.waitForMemory(i)
 	}
 	return move{disturbs: true, change: p.write(i, ResizePod, want, diffs, of(podspec.InPlaceResize), reason.UpdateResources)}
 }
@@ -258,32 +258,6 @@ func (p *planner) write(i *instance, kind Kind, want *corev1.Pod, all, now []pod
 		Kind: kind, Ordinal: i.ordinal, Object: p.name(i.ordinal), Reason: code, Words: p.because(code), UID: i.pod.UID,
 		Before: i.pod.Live, After: after, Details: cut(strings.Join(details, " "), maxDetails),
 	}
-}
-
-// takesMemory reports whether a running container would get less memory than it has, and may use.
-func (p *planner) takesMemory(i *instance, diffs []podspec.Difference) bool {
-	return !i.pod.Idle && slices.ContainsFunc(diffs, func(d podspec.Difference) bool { return lowersMemory(i.pod.Live, d) && !p.fits(i, d, diffs) })
-}
-
-func (p *planner) waitForMemory(i *instance) move {
-	p.note(i, reason.MemoryWaits, "")
-	return move{code: reason.MemoryWaits}
-}
-
-// lowersMemory reports whether a container would get less memory than it has. A limit that was asked for and never given may be
-// taken back.
-func lowersMemory(live *corev1.Pod, d podspec.Difference) bool {
-	if !d.LowersMemory() {
-		return false
-	}
-	for _, c := range slices.Concat(live.Status.InitContainerStatuses, live.Status.ContainerStatuses) {
-		if c.Name == d.Container && c.Resources != nil {
-			has, limited := c.Resources.Limits[corev1.ResourceMemory]
-			asked, err := resource.ParseQuantity(d.After)
-			return !limited || err != nil || asked.Cmp(has) < 0
-		}
-	}
-	return true
 }
 
 const maxDetails = 256

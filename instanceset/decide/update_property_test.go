@@ -336,7 +336,7 @@ func (w *world) forbidsUpdate(c Change) string {
 	}
 	if c.Kind == ResizePod && !pod.Idle && len(pod.Live.Status.ContainerStatuses) > 0 {
 		has, gets := pod.Live.Status.ContainerStatuses[0].Resources.Limits[corev1.ResourceMemory], c.After.Spec.Containers[0].Resources.Limits[corev1.ResourceMemory]
-		if gets.Cmp(has) < 0 {
+		if gets.Cmp(has) < 0 && w.mayFill(pod, gets.Value()) {
 			return "memory is taken away that is in use"
 		}
 	}
@@ -480,6 +480,9 @@ func arrive(t *rapid.T, w *world) {
 		setTemplate(&spec.Template, "exporter", "exporter:9")
 	}
 	setTemplate(&spec.Template, "memory", "2Gi")
+	if spec.Configuration != nil { // maxmemory is below it: limits may come down
+		setTemplate(&spec.Template, "memory", rapid.SampledFrom([]string{"1Gi", "2Gi"}).Draw(t, "memory at last"))
+	}
 	if spec.UpdateStrategy.InPlace == v1alpha1.InPlaceOnly {
 		setTemplate(&spec.Template, "env", "")
 	}
