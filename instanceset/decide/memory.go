@@ -22,9 +22,15 @@ import (
 //	replicas   their limits, when the agent of the master has reported it
 //	master     hands over; its limit
 
-// takesMemory reports whether a running container would get less memory than it has, and may use.
+// takesMemory reports whether a container would get less memory than it has, and may use when it runs.
 func (p *planner) takesMemory(i *instance, diffs []podspec.Difference) bool {
-	return !i.pod.Idle && slices.ContainsFunc(diffs, func(d podspec.Difference) bool { return lowersMemory(i.pod.Live, d) && !p.fits(i, d, diffs) })
+	return !p.hasNothingToLoad(i) && slices.ContainsFunc(diffs, func(d podspec.Difference) bool { return lowersMemory(i.pod.Live, d) && !p.fits(i, d, diffs) })
+}
+
+// hasNothingToLoad reports whether nothing runs of an instance that never had data, or that has no node and so was never given what it asks for.
+// One that ran fills as much as before when it starts again.
+func (p *planner) hasNothingToLoad(i *instance) bool {
+	return i.pod.Idle && (i.pod.Node == "" || !p.bootstrapped[i.ordinal])
 }
 
 // waitForMemory says what a limit waits for.
@@ -64,7 +70,11 @@ func (p *planner) fits(i *instance, d podspec.Difference, all []podspec.Differen
 
 // fitsItself reports whether the maxmemory of the engine leaves it within a lower limit.
 func (p *planner) fitsItself(i *instance, d podspec.Difference) bool {
-	return p.isEngine(d) && within(i.pod.Reported.MaxMemory, d)
+	has := i.pod.Reported.MaxMemory
+	if i.pod.Idle && has == 0 && !i.pod.Unapplied && i.pod.Configuration == p.wantedConfiguration() { // it starts with that
+		has = podspec.MaxMemory(podspec.ConfigurationOf(p.Set))
+	}
+	return p.isEngine(d) && within(has, d)
 }
 
 // fitsItsMaster reports whether that of the master of the shard does. It is not known while nobody is known to be master.

@@ -138,7 +138,7 @@ func setSpec(t *testing.T, w *world, d *datadriven.TestData) string {
 			spec.Roles = []v1alpha1.InstanceRole{{Name: v1alpha1.RoleMaster, Exclusive: true}, {Name: v1alpha1.RoleReplica}}
 		case "parameters":
 			spec.Configuration = parseParameters(a.Vals)
-		case "label", "note", "allows", "env", "cpu", "memory", "exporter":
+		case "label", "note", "allows", "env", "cpu", "memory", "exporter", "exporterMemory":
 			setTemplate(&spec.Template, a.Key, value)
 		case "fresh":
 			w.set.Finalizers, w.service, w.budget = nil, Absent, Budget{}
@@ -166,6 +166,8 @@ func setTemplate(template *corev1.PodTemplateSpec, key, value string) {
 			return
 		}
 		redis.Env = []corev1.EnvVar{{Name: "SIZE", Value: value}}
+	case "exporterMemory":
+		template.Spec.Containers[1].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(value)}
 	case "exporter":
 		template.Spec.Containers = append(template.Spec.Containers[:1:1], corev1.Container{Name: "exporter", Image: value})
 	default:

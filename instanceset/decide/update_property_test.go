@@ -334,7 +334,7 @@ func (w *world) forbidsUpdate(c Change) string {
 			return "it says that it is done"
 		}
 	}
-	if c.Kind == ResizePod && !pod.Idle && len(pod.Live.Status.ContainerStatuses) > 0 {
+	if c.Kind == ResizePod && pod.Node != "" && newView(w.snapshot()).bootstrapped[pod.Ordinal] && len(pod.Live.Status.ContainerStatuses) > 0 {
 		has, gets := pod.Live.Status.ContainerStatuses[0].Resources.Limits[corev1.ResourceMemory], c.After.Spec.Containers[0].Resources.Limits[corev1.ResourceMemory]
 		if gets.Cmp(has) < 0 && w.mayFill(pod, gets.Value()) {
 			return "memory is taken away that is in use"
