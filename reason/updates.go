@@ -201,7 +201,7 @@ func ofUpdates() []row {
 		{MemoryWaits, Entry{
 			Name:    "MemoryWaits",
 			Text:    "a memory limit comes down after Redis' maxmemory, when the agent has reported that",
-			Meaning: "A memory limit that Redis may fill is not lowered, or the kernel would kill it. It comes down when the agents of the instance and of its master report a maxmemory that is not above the new limit: a replica holds what its master sends, whatever its own maxmemory. Everything else of the update goes on. A maxmemory in spec.configuration is lowered before, in the same update, that of the master when its replicas wait for nothing else. Of a container that is not the engine nothing is known.",
+			Meaning: "A memory limit that Redis may fill is not lowered, or the kernel would kill it. It comes down when the agents of the instance and of its master report a maxmemory that is not above the new limit: a replica holds what its master sends, whatever its own maxmemory. Everything else of the update goes on. A maxmemory in spec.configuration is lowered before, in the same update, that of the master when its replicas wait for nothing else. A limit of the whole pod counts as the engine's. Containers beside the engine do not wait: their kubelet refuses to take what they use. Where no container is known as the engine (that of spec.configuration, the only one, or redis), or no agent reports, as in sets without roles, nothing is known.",
 			Advice:  "Lower maxmemory, and leave room beside it for buffers and fragmentation. Or set updateStrategy.inPlace to Never: then pods start anew with the lower limit.",
 		}},
 		{UpdateWaits, Entry{

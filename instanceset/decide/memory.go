@@ -63,7 +63,7 @@ func lowersMemory(live *corev1.Pod, d podspec.Difference) bool {
 // whole set gets the same one before.
 func (p *planner) fits(i *instance, d podspec.Difference, all []podspec.Difference) bool {
 	if slices.ContainsFunc(all, func(d podspec.Difference) bool { return isParameter(d) && d.Parameter == "maxmemory" }) {
-		return p.isEngine(d) && within(podspec.MaxMemory(podspec.ConfigurationOf(p.Set)), d)
+		return p.isBeside(d) || within(podspec.MaxMemory(podspec.ConfigurationOf(p.Set)), d)
 	}
 	return p.fitsItself(i, d) && p.fitsItsMaster(i, d)
 }
@@ -74,19 +74,22 @@ func (p *planner) fitsItself(i *instance, d podspec.Difference) bool {
 	if i.pod.Idle && has == 0 && !i.pod.Unapplied && i.pod.Configuration == p.wantedConfiguration() { // it starts with that
 		has = podspec.MaxMemory(podspec.ConfigurationOf(p.Set))
 	}
-	return p.isEngine(d) && within(has, d)
+	return p.isBeside(d) || within(has, d)
 }
 
 // fitsItsMaster reports whether that of the master of the shard does. It is not known while nobody is known to be master.
 func (p *planner) fitsItsMaster(i *instance, d podspec.Difference) bool {
 	shard := p.shard(i)
-	return shard.led && !slices.ContainsFunc(shard.members, func(m *instance) bool {
+	return p.isBeside(d) || shard.led && !slices.ContainsFunc(shard.members, func(m *instance) bool {
 		return m.pod != nil && m.pod.Role == v1alpha1.RoleMaster && !within(m.pod.Reported.MaxMemory, d)
 	})
 }
 
-func (p *planner) isEngine(d podspec.Difference) bool {
-	return d.Container == podspec.EngineContainer(p.Set)
+// isBeside reports whether a limit is that of a container beside the engine, where it is known which one that is. Its kubelet refuses to take what is
+// in use, and nothing loads it again. A limit of the whole pod (no container) is the engine's too.
+func (p *planner) isBeside(d podspec.Difference) bool {
+	engine := podspec.EngineContainer(p.Set)
+	return d.Container != "" && d.Container != engine && slices.ContainsFunc(p.spec.Template.Spec.Containers, func(c corev1.Container) bool { return c.Name == engine })
 }
 
 // within reports whether a maxmemory in bytes is known, and not above a limit.
