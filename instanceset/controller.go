@@ -23,6 +23,7 @@ const FieldOwner = "shoal-manager"
 // reconciler holds what a reconcile needs of the world.
 type reconciler struct {
 	cache  client.Reader
+	stores stores
 	live   client.Reader // straight from the API server
 	writer client.Client
 	events events.EventRecorder
@@ -35,7 +36,9 @@ type reconciler struct {
 	planned func(decide.Plan)
 	agent   podspec.Agent
 	given   given
-	heard   func(types.UID) (agent.Report, time.Time, bool)
+
+	observers observers
+	heard     func(types.UID) (agent.Report, time.Time, bool)
 }
 
 // Reconcile brings one set closer to what its spec says.
@@ -46,6 +49,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	if objects.Set == nil {
 		r.own.forget(request.NamespacedName)
+		r.observers.forget(request.NamespacedName)
 		return ctrl.Result{}, nil
 	}
 	wait, err := r.own.unseen(ctx, objects, r.live)
@@ -56,7 +60,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		r.staleCache.Inc()
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
-	snapshot := decide.Observe(r.now(), objects)
+	snapshot := r.observers.of(request.NamespacedName).Observe(r.now(), objects)
 	snapshot.Answers = r.answers(ctx, decide.Probes(snapshot))
 	plan := decide.Decide(snapshot)
 	if len(plan.Changes) > 0 {

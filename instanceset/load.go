@@ -106,13 +106,9 @@ func policyOf(set *v1alpha1.InstanceSet) (string, bool) {
 }
 
 func (r *reconciler) loadPods(ctx context.Context, set types.NamespacedName) ([]*corev1.Pod, error) {
-	var list corev1.PodList
-	if err := r.cache.List(ctx, &list, client.InNamespace(set.Namespace), client.MatchingFields{podsBySet: set.Name}, shared); err != nil {
+	pods, err := r.podsOf(ctx, set)
+	if err != nil {
 		return nil, fmt.Errorf("listing pods: %w", err)
-	}
-	pods := make([]*corev1.Pod, len(list.Items))
-	for i := range list.Items {
-		pods[i] = &list.Items[i]
 	}
 	return pods, nil
 }
@@ -126,12 +122,12 @@ func (r *reconciler) loadClaims(ctx context.Context, set *v1alpha1.InstanceSet) 
 	var claims []*corev1.PersistentVolumeClaim
 	known := map[types.UID]bool{}
 	for _, key := range keys {
-		var list corev1.PersistentVolumeClaimList
-		if err := r.cache.List(ctx, &list, client.InNamespace(set.Namespace), client.MatchingFields{claimsBySet: key}, shared); err != nil {
+		found, err := r.claimsBy(ctx, set, key)
+		if err != nil {
 			return nil, fmt.Errorf("listing claims: %w", err)
 		}
-		for i := range list.Items {
-			if claim := &list.Items[i]; !known[claim.UID] {
+		for _, claim := range found {
+			if !known[claim.UID] {
 				known[claim.UID] = true
 				claims = append(claims, claim)
 			}

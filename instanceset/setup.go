@@ -8,6 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -53,7 +55,7 @@ func Setup(mgr ctrl.Manager, o Options) error {
 		return fmt.Errorf("indexing for instance sets: %w", err)
 	}
 	r, err := NewReconciler(Deps{
-		Cache: mgr.GetCache(), Live: mgr.GetAPIReader(), Writer: mgr.GetClient(), Events: mgr.GetEventRecorder(FieldOwner),
+		Cache: mgr.GetCache(), Informer: informers(ctx, mgr.GetCache()), Live: mgr.GetAPIReader(), Writer: mgr.GetClient(), Events: mgr.GetEventRecorder(FieldOwner),
 		Metrics: ctrlmetrics.Registry, Workers: o.WriteWorkers, Now: time.Now, Ask: redis.AskRole,
 		Agent: o.Agent, Heard: o.Heard,
 	})
@@ -78,4 +80,16 @@ func Setup(mgr ctrl.Manager, o Options) error {
 		return fmt.Errorf("setting up the controller of instance sets: %w", err)
 	}
 	return nil
+}
+
+// informers finds those of a cache. One that keeps namespaces apart has none for all of them.
+func informers(ctx context.Context, of cache.Cache) func(client.Object) (Informer, bool) {
+	return func(o client.Object) (Informer, bool) {
+		found, err := of.GetInformer(ctx, o, cache.BlockUntilSynced(false))
+		if err != nil {
+			return nil, false
+		}
+		informer, ok := found.(Informer)
+		return informer, ok
+	}
 }

@@ -27,15 +27,17 @@ import (
 
 // Deps are what the controller needs of the world. Setup takes them from a manager; the simulation hands over its own.
 type Deps struct {
-	Cache   client.Reader // with the indexes of Indexes
-	Live    client.Reader // straight from the API server
-	Writer  client.Client
-	Events  events.EventRecorder
-	Metrics prometheus.Registerer
-	Workers int // instances of one set that are written at the same time
-	Now     func() time.Time
-	Ask     func(ctx context.Context, addr string) (redis.Role, error)
-	Agent   podspec.Agent // what agents are made of
+	Cache client.Reader // with the indexes of Indexes
+	// Informer is that of the cache for the kind of an object, false where there is none; nil where nobody has any, and lists are read.
+	Informer func(client.Object) (Informer, bool)
+	Live     client.Reader // straight from the API server
+	Writer   client.Client
+	Events   events.EventRecorder
+	Metrics  prometheus.Registerer
+	Workers  int // instances of one set that are written at the same time
+	Now      func() time.Time
+	Ask      func(ctx context.Context, addr string) (redis.Role, error)
+	Agent    podspec.Agent // what agents are made of
 	// Heard is the latest report of a pod's agent, and when it was heard, false for none; nil where nobody hears agents.
 	Heard   func(types.UID) (agent.Report, time.Time, bool)
 	Planned func(decide.Plan) // is told each plan before it is carried out; nil tells nobody
@@ -47,8 +49,12 @@ func NewReconciler(d Deps) (reconcile.Reconciler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("registering metrics of instance sets: %w", err)
 	}
+	kept, err := newStores(d.Informer)
+	if err != nil {
+		return nil, err
+	}
 	return &reconciler{
-		cache: d.Cache, live: d.Live, writer: client.WithFieldOwner(d.Writer, FieldOwner), events: d.Events,
+		cache: d.Cache, stores: kept, live: d.Live, writer: client.WithFieldOwner(d.Writer, FieldOwner), events: d.Events,
 		metrics: m, own: newOwnWrites(d.Now), workers: d.Workers, now: d.Now, ask: d.Ask, planned: d.Planned, agent: d.Agent, heard: d.Heard,
 	}, nil
 }

@@ -47,6 +47,12 @@ func (o *operator) heard(pod types.UID) (agent.Report, time.Time, bool) {
 	return report, at.Add(-o.skew), heard // a process has one clock; here that of sets is right
 }
 
+// informer is the replica of a kind of objects.
+func (o *operator) informer(kind client.Object) (instanceset.Informer, bool) {
+	i, there := o.replicas[reflect.TypeOf(kind)]
+	return i, there
+}
+
 const managerUser = "system:serviceaccount:shoal-system:shoal-manager"
 
 func (w *World) newOperator(ctx context.Context) (*operator, error) {
@@ -69,7 +75,7 @@ func (w *World) newOperator(ctx context.Context) (*operator, error) {
 	}
 	write := writer{reader: cache, access: o.access}
 	sets, err := instanceset.NewReconciler(instanceset.Deps{
-		Cache: cache, Live: live{o.access}, Writer: write, Events: silentRecorder{}, Metrics: prometheus.NewRegistry(), Workers: 1,
+		Cache: cache, Informer: o.informer, Live: live{o.access}, Writer: write, Events: silentRecorder{}, Metrics: prometheus.NewRegistry(), Workers: 1,
 		Now: time.Now, Ask: w.ask, Heard: o.heard, Planned: func(p decide.Plan) { w.planned(o.access, p) },
 	})
 	if err != nil {

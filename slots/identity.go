@@ -61,13 +61,29 @@ func instanceOfClaim(claim *corev1.PersistentVolumeClaim, mountedBy *corev1.Pod)
 func ClaimNames(pod *corev1.Pod) []string {
 	var names []string
 	for i := range pod.Spec.Volumes {
-		v := &pod.Spec.Volumes[i]
-		switch {
-		case v.PersistentVolumeClaim != nil:
-			names = append(names, v.PersistentVolumeClaim.ClaimName)
-		case v.Ephemeral != nil: // the API server names the claim of a generic ephemeral volume like this
-			names = append(names, pod.Name+"-"+v.Name)
+		if name, is := claimOf(pod, &pod.Spec.Volumes[i]); is {
+			names = append(names, name)
 		}
 	}
 	return names
+}
+
+// Mounts reports whether a claim is among ClaimNames.
+func Mounts(pod *corev1.Pod, claim string) bool {
+	for i := range pod.Spec.Volumes {
+		if name, is := claimOf(pod, &pod.Spec.Volumes[i]); is && name == claim {
+			return true
+		}
+	}
+	return false
+}
+
+func claimOf(pod *corev1.Pod, v *corev1.Volume) (name string, is bool) {
+	switch {
+	case v.PersistentVolumeClaim != nil:
+		return v.PersistentVolumeClaim.ClaimName, true
+	case v.Ephemeral != nil: // the API server names the claim of a generic ephemeral volume like this
+		return pod.Name + "-" + v.Name, true
+	}
+	return "", false
 }

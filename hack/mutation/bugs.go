@@ -43,6 +43,7 @@ var (
 	ofRoom           = []string{"./instanceset/decide ^Test(ANode|Room|WhatIs|Who|Places)"}
 	ofCordons        = []string{"./instanceset/decide TestScenarios/cordon"}
 	ofGrowth         = []string{"./instanceset/decide TestScenarios/grow"}
+	ofObserver       = []string{"./instanceset/decide Observer"}
 	ofGuard          = []string{"./simulation/apiserver Instances"}
 	ofCommands       = []string{"./kubectlshoal TestScenarios/(diff|undo|rollout|history)"}
 )
@@ -57,6 +58,7 @@ const (
 	notPlayed      = "no seed with roles was played against it long enough yet"
 	noUpdates      = "of the seeds that change templates (from 3,000,000 on) none was played against it yet"
 	noCordons      = "in the simulation nobody cordons nodes by chance"
+	noneYet        = "no seed was played against it yet"
 	noGrowth       = "in the simulation no volume grows"
 	noGuard        = "in the simulation, people delete instances as the manager"
 	noEvictions    = "the simulation has nobody who evicts"
@@ -65,4 +67,4 @@ const (
 )
 
 // bugs are grouped by the rule that they break, with a file for each part of Shoal.
-var bugs = slices.Concat(placementBugs, instanceBugs, switchoverBugs, roleBugs, agentBugs, updateBugs)
+var bugs = slices.Concat(placementBugs, instanceBugs, switchoverBugs, roleBugs, agentBugs, updateBugs, scaleBugs)

@@ -16,12 +16,12 @@ var instanceBugs = []bug{
 	{name: "empty-is-a-holder", file: "instanceset/decide/gates.go", is: "a.Master && a.Offset > 0", becomes: "a.Master && a.Offset >= 0", scenarios: ofDecide, why: "in the model whoever is Ready has the data"},
 	{name: "never-is-silent", file: "instanceset/decide/create.go", is: "\t\treturn reason.RebuildNever, \"node \" + pin, false\n", becomes: "\t\treturn 0, \"\", false\n", scenarios: ofDecide, why: "it takes a node that stays away, for what another set gave up, with an instance whose own mode is Never"},
 	{name: "whole-shard-at-once", file: "instanceset/decide/gates.go", is: "\t\t{\"shardFree\", shardFree},\n", becomes: "", scenarios: ofDecide, why: "it takes two dead nodes with copies of one shard, and a third copy that is Ready"},
-	{name: "volume-not-kept", file: "instanceset/decide/rebuild.go", is: "if p.retain(v) || !p.recorded[v.ordinal] {", becomes: "if !p.recorded[v.ordinal] {", scenarios: ofDecide, seed: 14},
-	{name: "record-not-awaited", file: "instanceset/decide/rebuild.go", is: "if p.retain(v) || !p.recorded[v.ordinal] {", becomes: "if p.retain(v) {", scenarios: ofDecide, why: "what is lost is recorded by the plan that labels it, and only a lost write of the status leaves it open"},
+	{name: "volume-not-kept", file: "instanceset/decide/rebuild.go", is: "if p.retain(v) || !p.recorded.has(v.ordinal) {", becomes: "if !p.recorded.has(v.ordinal) {", scenarios: ofDecide, seed: 14},
+	{name: "record-not-awaited", file: "instanceset/decide/rebuild.go", is: "if p.retain(v) || !p.recorded.has(v.ordinal) {", becomes: "if p.retain(v) {", scenarios: ofDecide, why: "what is lost is recorded by the plan that labels it, and only a lost write of the status leaves it open"},
 	{name: "claim-goes-before-pod", file: "instanceset/decide/scale.go", is: "\t\t\t\tp.deletePod(i, code)\n\t\t\t}\n\t\t\tcontinue\n", becomes: "\t\t\t\tp.deletePod(i, code)\n\t\t\t}\n", scenarios: ofDecide, seed: 6},
 
 	// The record of who held data.
-	{name: "record-forgets", file: "instanceset/decide/generation.go", is: "\t\tv.recorded[o], v.bootstrapped[o] = true, true\n", becomes: "\t\tv.recorded[o] = true\n", scenarios: ofDecide},
+	{name: "record-forgets", file: "instanceset/decide/generation.go", is: "v.bootstrapped = v.recorded.clone()", becomes: "v.bootstrapped = ordinalSet{}", scenarios: ofDecide},
 	{name: "everybody-is-first", file: "instanceset/decide/generation.go", is: "return max(1, siblings, v.kept[i.ordinal]+1)", becomes: "return max(0, siblings)", scenarios: ofDecide, seed: 5},
 	{name: "any-claim-is-former", file: "instanceset/decide/generation.go", is: "c.Retired && c.Created.Before(v.Set.CreationTimestamp.Time)", becomes: "c.Retired", scenarios: ofDecide, seed: 34},
 

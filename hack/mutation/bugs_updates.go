@@ -74,7 +74,7 @@ var updateBugs = []bug{
 	{name: "pod-loses-what-the-cache-has-not", file: "instanceset/update.go", is: "client.StrategicMergeFrom(c.Before, client.MergeFromWithOptimisticLock{})", becomes: "client.MergeFromWithOptions(c.Before, client.MergeFromWithOptimisticLock{})", scenarios: []string{"./instanceset APod"}, apart: true, why: noUpdates},
 
 	// Configurations.
-	{name: "configuration-without-a-report", file: "instanceset/decide/configuration.go", is: "pod.Unapplied = true", becomes: "pod.Unapplied = false", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "configuration-without-a-report", file: "instanceset/decide/configuration.go", is: "awaits.Unapplied = true", becomes: "awaits.Unapplied = false", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "configuration-that-was-refused-awaited", file: "instanceset/decide/configuration.go", is: "return i.pod.Unapplied && i.pod.Configuration == p.wantedConfiguration()", becomes: "return i.pod.Unapplied", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "configuration-awaited-of-the-last-only", file: "instanceset/decide/configuration.go", is: "append(strings.Fields(pod.Passed), pod.Revision)", becomes: "[]string{pod.Revision}", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "configuration-for-all-at-once", file: "instanceset/decide/configuration.go", is: "return trial.proven || !trial.begun && !p.updates.trying", becomes: "return true", scenarios: ofUpdates, apart: true, why: noUpdates},

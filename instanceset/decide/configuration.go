@@ -54,13 +54,16 @@ func (v *view) wantedConfiguration() string {
 // awaitAgents notes who has been given another configuration by an update, and does not run with it yet.
 func (v *view) awaitAgents() {
 	for n := range v.instances {
-		pod := v.instances[n].pod
+		i := &v.instances[n]
+		pod := i.pod
 		if pod == nil || pod.Target == "" || pod.Configuration == "" || pod.runs(pod.Configuration) {
 			continue
 		}
 		for _, revision := range append(strings.Fields(pod.Passed), pod.Revision) {
 			if c, known := v.configurationOf(revision); !known || c != pod.Configuration {
-				pod.Unapplied = true
+				awaits := *pod // the snapshot's own stays as it is
+				awaits.Unapplied = true
+				i.pod = &awaits
 				break
 			}
 		}

@@ -30,18 +30,15 @@ import (
 
 // recordBootstrapped extends the record by what this snapshot shows.
 func (v *view) recordBootstrapped() {
-	v.recorded = map[int32]bool{}
-	v.bootstrapped = map[int32]bool{}
-	for _, o := range ParseOrdinals(v.Set.Status.Bootstrapped) {
-		v.recorded[o], v.bootstrapped[o] = true, true
-	}
+	v.recorded = parseSet(v.Set.Status.Bootstrapped)
+	v.bootstrapped = v.recorded.clone()
 	for n := range v.instances {
 		i := &v.instances[n]
 		if i.lost() || i.pod != nil && (i.pod.Ready || i.pod.Generation > 0) || i.claimGeneration() > 0 {
-			v.bootstrapped[i.ordinal] = true
+			v.bootstrapped.add(i.ordinal)
 		}
 	}
-	if len(v.recorded) == 0 {
+	if v.recorded.empty() {
 		v.rememberFormerLife()
 	}
 }
@@ -56,7 +53,7 @@ func (v *view) rememberFormerLife() {
 	}
 	for n := range v.instances {
 		if i := &v.instances[n]; i.wanted && held[v.shardOf(i)] {
-			v.bootstrapped[i.ordinal] = true
+			v.bootstrapped.add(i.ordinal)
 		}
 	}
 }
@@ -69,13 +66,12 @@ func (v *view) forget() {
 			alive[v.shardOf(i)] = true
 		}
 	}
-	for o := range v.bootstrapped {
-		index, _ := podspec.Shard(v.Set, o)
+	for o := range v.bootstrapped.all() {
 		if i := v.at(o); i != nil && i.wanted {
 			continue
 		}
-		if !alive[index] {
-			delete(v.bootstrapped, o)
+		if index, _ := podspec.Shard(v.Set, o); !alive[index] {
+			v.bootstrapped.remove(o)
 		}
 	}
 }
@@ -83,7 +79,7 @@ func (v *view) forget() {
 // safeToRemove reports whether the pod may go: without volumes, what is stored in the status is all that will be known
 // of it afterwards.
 func (v *view) safeToRemove(i *instance) bool {
-	return v.recorded[i.ordinal] || !v.bootstrapped[i.ordinal]
+	return v.recorded.has(i.ordinal) || !v.bootstrapped.has(i.ordinal)
 }
 
 func (i *instance) claimGeneration() int64 {
@@ -99,7 +95,7 @@ func (i *instance) claimGeneration() int64 {
 // nextGeneration is the one of a claim that has to be made, or of a pod without claims.
 func (v *view) nextGeneration(i *instance) int64 {
 	siblings := i.claimGeneration()
-	if !v.bootstrapped[i.ordinal] {
+	if !v.bootstrapped.has(i.ordinal) {
 		return siblings
 	}
 	return max(1, siblings, v.kept[i.ordinal]+1)
@@ -117,10 +113,5 @@ func (v *view) generation(i *instance) int64 {
 }
 
 func (v *view) bootstrappedRanges() string {
-	ordinals := make([]int32, 0, len(v.bootstrapped))
-	for o := range v.bootstrapped {
-		ordinals = append(ordinals, o)
-	}
-	slices.Sort(ordinals)
-	return FormatOrdinals(ordinals)
+	return v.bootstrapped.format()
 }

@@ -140,7 +140,9 @@ func (p *planner) noteCandidates(candidates []*instance) {
 	for _, i := range candidates {
 		p.toUpdate[i.ordinal] = true
 		if !p.leads(i) {
-			p.replicasLeft[p.shardOf(i)] = p.replicasLeft[p.shardOf(i)] || !p.awaitsMaster(i)
+			if !p.awaitsMaster(i) {
+				p.replicasLeft[p.shardOf(i)] = true
+			}
 			if i.pod.heard() && p.available(i) {
 				p.heardLeft = append(p.heardLeft, i)
 			}

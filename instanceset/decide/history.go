@@ -125,7 +125,7 @@ func (v *view) madeFrom(i *instance) string {
 		return want
 	case v.heldBack(i):
 		return base
-	case v.replacing()[i.ordinal] || !v.bootstrapped[i.ordinal]:
+	case v.replacing()[i.ordinal] || !v.bootstrapped.has(i.ordinal):
 		return want
 	case i.pod != nil && v.canMake(i, i.pod.Revision): // it has ended
 		return i.pod.Revision

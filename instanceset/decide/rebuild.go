@@ -168,7 +168,7 @@ func (p *planner) labelLost(v victim) []string {
 
 // replace takes the next step for an instance that is labelled as a whole.
 func (p *planner) replace(v victim) {
-	if p.retain(v) || !p.recorded[v.ordinal] { // the status of this plan records it
+	if p.retain(v) || !p.recorded.has(v.ordinal) { // the status of this plan records it
 		p.again(soon)
 		return
 	}

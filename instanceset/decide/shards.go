@@ -38,19 +38,32 @@ func (v *view) shardOf(i *instance) int32 {
 
 func (v *view) shard(i *instance) *shard { return &v.shards[v.shardAt[v.shardOf(i)]] }
 
+// countShards is how many shards there are instances of.
+func (v *view) countShards() int {
+	n, last := 0, int32(-1)
+	for i := range v.instances {
+		if index := v.shardOf(&v.instances[i]); n == 0 || index != last {
+			n, last = n+1, index
+		}
+	}
+	return n
+}
+
 func (v *view) groupShards() {
-	v.shardAt = map[int32]int{}
+	v.shards = make([]shard, 0, v.countShards())
+	v.shardAt = make(map[int32]int, cap(v.shards))
+	members, holders := make([]*instance, len(v.instances)), make([]*instance, len(v.instances)) // of all shards, one after the other
 	for n := range v.instances {
 		i := &v.instances[n]
 		index := v.shardOf(i)
 		if len(v.shards) == 0 || v.shards[len(v.shards)-1].index != index {
 			v.shardAt[index] = len(v.shards)
-			v.shards = append(v.shards, shard{index: index})
+			v.shards = append(v.shards, shard{index: index, members: members[n:n], holders: holders[n:n]})
 		}
 		s := &v.shards[len(v.shards)-1]
 		s.members = append(s.members, i)
 		s.led = s.led || i.pod != nil && i.pod.Role == v1alpha1.RoleMaster
-		if v.holds(i) {
+		if v.holds(i) { // no more than members, so that they do not meet those of the next shard
 			s.holders = append(s.holders, i)
 		}
 		if v.busy(i) {

@@ -30,7 +30,13 @@ func (p *planner) templateRevisions() []v1alpha1.TemplateRevision {
 
 // revisionsInUse are those that pods have. An instance whose pod is away keeps the one that it had.
 func (p *planner) revisionsInUse() []v1alpha1.RevisionInUse {
-	ordinals, pods := map[string][]int32{}, map[string]int32{}
+	ordinals, pods := map[string]*ordinalSet{}, map[string]int32{}
+	of := func(revision string) *ordinalSet {
+		if ordinals[revision] == nil {
+			ordinals[revision] = &ordinalSet{}
+		}
+		return ordinals[revision]
+	}
 	for n := range p.instances {
 		i := &p.instances[n]
 		revision := ""
@@ -44,12 +50,12 @@ func (p *planner) revisionsInUse() []v1alpha1.RevisionInUse {
 			revision = p.had()[i.ordinal]
 		}
 		if revision != "" {
-			ordinals[revision] = append(ordinals[revision], i.ordinal)
+			of(revision).add(i.ordinal)
 		}
 	}
 	var all []v1alpha1.RevisionInUse
 	for _, name := range slices.Sorted(maps.Keys(ordinals)) {
-		all = append(all, v1alpha1.RevisionInUse{Name: cut(name, 64), Replicas: pods[name], Ordinals: cutOrdinals(FormatOrdinals(ordinals[name]))})
+		all = append(all, v1alpha1.RevisionInUse{Name: cut(name, 64), Replicas: pods[name], Ordinals: cutOrdinals(ordinals[name].format())})
 	}
 	slices.SortStableFunc(all, func(a, b v1alpha1.RevisionInUse) int { return cmp.Compare(b.Replicas, a.Replicas) })
 	return all[:min(len(all), maxRevisions)]

@@ -3,6 +3,7 @@ package decide
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
@@ -45,8 +46,8 @@ type view struct {
 	shards    []shard                   // of all instances, ascending; one for the whole set if it has no shards
 	shardAt   map[int32]int             // index of the shard -> position in shards
 
-	recorded     map[int32]bool     // status.bootstrapped as it was stored
-	bootstrapped map[int32]bool     // with what this snapshot shows
+	recorded     ordinalSet         // status.bootstrapped as it was stored
+	bootstrapped ordinalSet         // with what this snapshot shows
 	agents       map[string]*Pod    // see agentsLike, nil until somebody asks
 	attempts     map[string]attempt // the last ones, by the names of the first
 	handing      map[string]bool    // shards of which a Switchover has not ended
@@ -57,9 +58,6 @@ type view struct {
 }
 
 func newView(s Snapshot) *view {
-	s.Pods, s.Claims = slices.Clone(s.Pods), slices.Clone(s.Claims)
-	s.Volumes, s.Nodes, s.Revisions = slices.Clone(s.Volumes), slices.Clone(s.Nodes), slices.Clone(s.Revisions)
-	s.Switchovers, s.Expandable, s.Places = slices.Clone(s.Switchovers), slices.Clone(s.Expandable), slices.Clone(s.Places)
 	s.sort()
 	v := &view{
 		Snapshot: s,
@@ -162,11 +160,14 @@ func (v *view) addClaim(claim *Claim) {
 
 // at finds an ordinal, nil when no instance has it.
 func (v *view) at(ordinal int32) *instance {
-	i, found := slices.BinarySearchFunc(v.instances, ordinal, func(i instance, o int32) int { return int(i.ordinal - o) })
-	if !found {
+	if n := int(ordinal); n >= 0 && n < len(v.instances) && v.instances[n].ordinal == ordinal { // in most sets they begin with 0 and none is left out
+		return &v.instances[n]
+	}
+	n := sort.Search(len(v.instances), func(n int) bool { return v.instances[n].ordinal >= ordinal })
+	if n == len(v.instances) || v.instances[n].ordinal != ordinal {
 		return nil
 	}
-	return &v.instances[i]
+	return &v.instances[n]
 }
 
 func (v *view) name(ordinal int32) string { return podspec.Name(v.Set.Name, ordinal) }
