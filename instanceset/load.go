@@ -192,12 +192,11 @@ func (r *reconciler) loadVolumes(ctx context.Context, set *v1alpha1.InstanceSet,
 		if name == "" || known[name] {
 			continue
 		}
-		volume := new(corev1.PersistentVolume)
-		found, err := r.find(ctx, types.NamespacedName{Name: name}, volume)
+		volume, err := r.volume(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		if found {
+		if volume != nil {
 			volumes = append(volumes, volume)
 		}
 	}

@@ -115,7 +115,11 @@ func (w *ownWrites) forget(set types.NamespacedName) {
 
 // unseen returns how long to wait for the cache; 0 when it shows everything.
 func (w *ownWrites) unseen(ctx context.Context, o decide.Objects, live client.Reader) (time.Duration, error) {
-	set, seen := setKeyOf(o.Set), cached(o)
+	set := setKeyOf(o.Set)
+	if !w.waits(set) { // mostly: to note what is there of 10,000 instances takes longer than to decide
+		return 0, nil
+	}
+	seen := cached(o)
 	overdue := w.overdue(set, seen)
 	for _, key := range slices.SortedFunc(maps.Keys(overdue), compareKeys) { // in order, so that a simulated run is like its last one
 		entry := overdue[key]
@@ -132,6 +136,18 @@ func (w *ownWrites) unseen(ctx context.Context, o decide.Objects, live client.Re
 		return 0, nil
 	}
 	return unseenRecheck, nil
+}
+
+// waits reports whether anything that was written may be missing, and forgets what another life of the set has written.
+func (w *ownWrites) waits(set setKey) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	of := w.sets[set.name]
+	if of.uid != set.uid || len(of.pending) == 0 {
+		delete(w.sets, set.name)
+		return false
+	}
+	return true
 }
 
 // overdue forgets what the cache shows, and what another life of the set has written. It returns what is missing for so

@@ -21,7 +21,7 @@ type Informer interface {
 // stores give pods and claims of sets by pointer. A list of the cache copies each object's outermost struct, whatever it is asked for: 12 MB for each
 // look at 10,000 pods. The zero value has nothing, and lists are read.
 type stores struct {
-	pods, claims toolscache.Indexer
+	pods, claims, volumes toolscache.Indexer
 }
 
 // keysOfStores are what stores are asked by: the cache's indexes, with the namespace before each key.
@@ -51,6 +51,9 @@ func newStores(informer func(client.Object) (Informer, bool)) (s stores, err err
 			return stores{}, fmt.Errorf("indexing %T by set: %w", i.object, err)
 		}
 		*into = found.GetIndexer()
+	}
+	if volumes, ok := informer(&corev1.PersistentVolume{}); ok {
+		s.volumes = volumes.GetIndexer()
 	}
 	return s, nil
 }
@@ -82,6 +85,24 @@ func stored[T any](from toolscache.Indexer, namespace, key string) ([]T, error) 
 		}
 	}
 	return all, nil
+}
+
+// volume is the volume with a name, nil for none.
+func (r *reconciler) volume(ctx context.Context, name string) (*corev1.PersistentVolume, error) {
+	if r.stores.volumes != nil {
+		found, _, err := r.stores.volumes.GetByKey(name)
+		if err != nil {
+			return nil, fmt.Errorf("reading volume %s: %w", name, err)
+		}
+		volume, _ := found.(*corev1.PersistentVolume)
+		return volume, nil
+	}
+	volume := new(corev1.PersistentVolume)
+	found, err := r.find(ctx, types.NamespacedName{Name: name}, volume)
+	if err != nil || !found {
+		return nil, err
+	}
+	return volume, nil
 }
 
 // podsOf are the pods that carry the set's label, or the name of one of its instances.
