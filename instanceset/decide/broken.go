@@ -36,7 +36,7 @@ func (p *planner) leadsThrough(i *instance) bool {
 // the damaged file or the last good one, goes with its pod. A shard of one loses that with each new pod; who was never Ready has nothing.
 func (p *planner) mayTakeData(i *instance) reason.Code {
 	shard := p.shard(i)
-	if !p.mends(i) || len(i.claims) > 0 || i.pod.Node == "" || !p.bootstrapped[i.ordinal] ||
+	if !p.mends(i) || len(i.claims) > 0 || i.pod.Node == "" || !p.bootstrapped.has(i.ordinal) ||
 		!slices.ContainsFunc(shard.members, func(other *instance) bool { return other != i && other.online() }) {
 		return 0
 	}

@@ -30,7 +30,7 @@ func (p *planner) takesMemory(i *instance, diffs []podspec.Difference) bool {
 // hasNothingToLoad reports whether nothing runs of an instance that never had data, or that has no node and so was never given what it asks for.
 // One that ran fills as much as before when it starts again.
 func (p *planner) hasNothingToLoad(i *instance) bool {
-	return i.pod.Idle && (i.pod.Node == "" || !p.bootstrapped[i.ordinal])
+	return i.pod.Idle && (i.pod.Node == "" || !p.bootstrapped.has(i.ordinal))
 }
 
 // waitForMemory says what a limit waits for.
