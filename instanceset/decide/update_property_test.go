@@ -334,7 +334,7 @@ func (w *world) forbidsUpdate(c Change) string {
 			return "it says that it is done"
 		}
 	}
-	if c.Kind == ResizePod && pod.Node != "" && newView(w.snapshot()).bootstrapped[pod.Ordinal] && len(pod.Live.Status.ContainerStatuses) > 0 {
+	if c.Kind == ResizePod && pod.Node != "" && newView(w.snapshot()).bootstrapped.has(pod.Ordinal) && len(pod.Live.Status.ContainerStatuses) > 0 {
 		has, gets := pod.Live.Status.ContainerStatuses[0].Resources.Limits[corev1.ResourceMemory], c.After.Spec.Containers[0].Resources.Limits[corev1.ResourceMemory]
 		if gets.Cmp(has) < 0 && w.mayFill(pod, gets.Value()) {
 			return "memory is taken away that is in use"
@@ -422,7 +422,7 @@ func (w *world) forbidsDisturbing(c Change, pod *Pod) string {
 // forbidsLoss says why a pod must not be made anew though nothing of it runs: what it has is on no volume.
 func (w *world) forbidsLoss(c Change, pod *Pod, v *view) string {
 	i := v.at(pod.Ordinal)
-	if c.Kind != DeletePod || pod.Node == "" || len(i.claims) > 0 || !v.bootstrapped[pod.Ordinal] {
+	if c.Kind != DeletePod || pod.Node == "" || len(i.claims) > 0 || !v.bootstrapped.has(pod.Ordinal) {
 		return ""
 	}
 	alone := true
