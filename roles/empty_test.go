@@ -50,7 +50,9 @@ func TestAMasterThatComesUpEmptyIsToldOf(t *testing.T) {
 				h.reconcile(t)
 				h.reconcile(t)
 			}
-			told := slices.DeleteFunc(slices.Clone(h.told.lines), func(line string) bool { return !strings.HasPrefix(line, "Warning EmptyMaster r-0; data is held by r-1, r-2: ") })
+			told := slices.DeleteFunc(slices.Clone(h.told.lines), func(line string) bool {
+				return !strings.HasPrefix(line, "Warning EmptyMaster r-0; data is held by r-1, r-2: ")
+			})
 			if c.told != (len(told) == 1) || len(told) > 1 {
 				t.Errorf("events %q", h.told.lines)
 			}

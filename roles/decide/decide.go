@@ -119,7 +119,7 @@ func (p *planner) unanswered(claims []*Instance) bool {
 		}
 	}
 	return holder != nil && holder.claims() && !slices.ContainsFunc(claims, func(i *Instance) bool {
-		return i != holder && !(p.begins(i) && holder.HeardAt.Before(i.ClaimedAt))
+		return i != holder && (!p.begins(i) || !holder.HeardAt.Before(i.ClaimedAt))
 	})
 }
 

@@ -27,7 +27,7 @@ func (p *planner) lags() {
 		switch i := &p.Instances[n]; {
 		case i.out() || i.Going || !i.Running || i.Name == p.plan.Master:
 		case !p.fresh(i):
-			if i.Heard || i.Label != NoLabel || p.lasts(i.BegunAt) { // otherwise it has just started
+			if p.overdue(i) {
 				unheard = append(unheard, i.Name+i.lastHeard())
 			}
 		case (i.Report.Behind() || i.Report.Mute()) && !p.lasts(i.BehindAt):
@@ -47,6 +47,11 @@ func (p *planner) lags() {
 		}
 	}
 	p.plan.Behind = p.inSync(late, chained, mute, unheard)
+}
+
+// overdue: its agent should have been heard. Otherwise the instance has just started.
+func (p *planner) overdue(i *Instance) bool {
+	return i.Heard || i.Label != NoLabel || p.lasts(i.BegunAt)
 }
 
 // isChained: it follows somebody of the shard who is not its master.
