@@ -59,6 +59,7 @@ const (
 	noUpdates      = "of the seeds that change templates (from 3,000,000 on) none was played against it yet"
 	noCordons      = "in the simulation nobody cordons nodes by chance"
 	noneYet        = "no seed was played against it yet"
+	noThin         = "in the simulation each plan is made from a whole snapshot"
 	noGrowth       = "in the simulation no volume grows"
 	noGuard        = "in the simulation, people delete instances as the manager"
 	noEvictions    = "the simulation has nobody who evicts"

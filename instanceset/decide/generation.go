@@ -66,11 +66,11 @@ func (v *view) forget() {
 			alive[v.shardOf(i)] = true
 		}
 	}
-	for o := range v.bootstrapped.all() {
+	for o := range v.bootstrapped.without(v.Rest.all()).all() {
 		if i := v.at(o); i != nil && i.wanted {
 			continue
 		}
-		if index, _ := podspec.Shard(v.Set, o); !alive[index] {
+		if index, _ := podspec.Shard(v.Set, o); !alive[index] && !v.restsIn(index) {
 			v.bootstrapped.remove(o)
 		}
 	}

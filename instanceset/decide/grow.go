@@ -115,7 +115,7 @@ func (p *planner) byNeed(a, b smaller) int {
 // surveyVolumes looks at all claims that have a volume, and finds those that are to ask for another size.
 func (p *planner) surveyVolumes() (candidates []smaller) {
 	g := &p.growth
-	g.grown, g.asking, g.busy = map[target]bool{}, map[int]int{}, map[int32]bool{}
+	g.grown, g.asking, g.busy = p.Rest.grown(), map[int]int{}, map[int32]bool{}
 	for n := range p.instances {
 		i := &p.instances[n]
 		if !i.wanted || i.foreign != "" {

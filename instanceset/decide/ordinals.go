@@ -13,10 +13,19 @@ import (
 // WantedOrdinals are the ordinals that the set should have, ascending: the lowest ones of spec.ordinals, or 0 and up.
 // When spec.ordinals has too few (the schema refuses that), there are fewer.
 func WantedOrdinals(spec *v1alpha1.InstanceSetSpec) []int32 {
-	n := 1
-	if spec.Replicas != nil {
-		n = int(*spec.Replicas)
+	return slices.AppendSeq(make([]int32, 0, wantedNumber(spec)), wantedSet(spec).all())
+}
+
+func wantedNumber(spec *v1alpha1.InstanceSetSpec) int {
+	if spec.Replicas == nil {
+		return 1
 	}
+	return int(*spec.Replicas)
+}
+
+// wantedSet is WantedOrdinals as a set.
+func wantedSet(spec *v1alpha1.InstanceSetSpec) ordinalSet {
+	n := wantedNumber(spec)
 	ranges := []v1alpha1.OrdinalRange{{Start: 0, End: int32(n) - 1}}
 	if spec.Ordinals != nil {
 		ranges = slices.Clone(spec.Ordinals.Ranges)
@@ -25,44 +34,47 @@ func WantedOrdinals(spec *v1alpha1.InstanceSetSpec) []int32 {
 		}
 		slices.SortFunc(ranges, func(a, b v1alpha1.OrdinalRange) int { return int(a.Start - b.Start) })
 	}
-	wanted := make([]int32, 0, n)
+	var wanted ordinalSet
 	for _, r := range ranges {
-		for o := r.Start; o <= r.End && len(wanted) < n; o++ {
-			wanted = append(wanted, o)
+		last := min(r.End, r.Start+int32(n)-1)
+		if wanted.addRange(r.Start, last); last >= r.Start {
+			n -= int(last - r.Start + 1)
 		}
 	}
 	return wanted
 }
 
 // FormatOrdinals writes ascending ordinals as ranges: "0-118,120".
-func FormatOrdinals(ordinals []int32) string { return formatRanges(slices.Values(ordinals)) }
-
-// format is FormatOrdinals of the set.
-func (s ordinalSet) format() string { return formatRanges(s.all()) }
-
-func formatRanges(ascending iter.Seq[int32]) string {
+func FormatOrdinals(ordinals []int32) string {
 	var text []byte
-	first, last := int32(-1), int32(-1)
-	end := func() {
-		switch {
-		case last < 0:
-			return
-		case len(text) > 0:
-			text = append(text, ',')
+	for i := 0; i < len(ordinals); {
+		j := i
+		for j+1 < len(ordinals) && ordinals[j+1] == ordinals[j]+1 {
+			j++
 		}
-		if text = strconv.AppendInt(text, int64(first), 10); last > first {
-			text = strconv.AppendInt(append(text, '-'), int64(last), 10)
-		}
+		text = appendRange(text, ordinals[i], ordinals[j])
+		i = j + 1
 	}
-	for o := range ascending {
-		if last < 0 || o != last+1 {
-			end()
-			first = o
-		}
-		last = o
-	}
-	end()
 	return string(text)
+}
+
+// format is FormatOrdinals of the set. It takes as long as there are ranges, and not instances.
+func (s ordinalSet) format() string {
+	var text []byte
+	for first, last := range s.ranges() {
+		text = appendRange(text, first, last)
+	}
+	return string(text)
+}
+
+func appendRange(text []byte, first, last int32) []byte {
+	if len(text) > 0 {
+		text = append(text, ',')
+	}
+	if text = strconv.AppendInt(text, int64(first), 10); last > first {
+		text = strconv.AppendInt(append(text, '-'), int64(last), 10)
+	}
+	return text
 }
 
 // ParseOrdinals reads what FormatOrdinals wrote, into ascending ordinals. Parts that it cannot read are left out: only
@@ -85,9 +97,7 @@ func parseSet(text string) ordinalSet {
 				continue
 			}
 		}
-		for o := start; o <= end && o <= maxOrdinal; o++ {
-			set.add(int32(o))
-		}
+		set.addRange(int32(start), int32(min(end, maxOrdinal)))
 	}
 	return set
 }
@@ -104,6 +114,58 @@ func (s *ordinalSet) add(o int32) {
 		*s = append(*s, make([]uint64, more)...)
 	}
 	(*s)[o/64] |= 1 << (o % 64)
+}
+
+// addRange adds the ordinals of a range, both ends of which belong to it.
+func (s *ordinalSet) addRange(first, last int32) {
+	if first < 0 || last < first {
+		return
+	}
+	s.add(last)
+	from, to := first/64, last/64
+	low, high := ^uint64(0)<<(first%64), ^uint64(0)>>(63-last%64)
+	if from == to {
+		(*s)[from] |= low & high
+		return
+	}
+	(*s)[from] |= low
+	for n := from + 1; n < to; n++ {
+		(*s)[n] = ^uint64(0)
+	}
+	(*s)[to] |= high
+}
+
+// ranges are the first and the last ordinal of each range, ascending.
+func (s ordinalSet) ranges() iter.Seq2[int32, int32] {
+	return func(yield func(int32, int32) bool) {
+		for first := s.next(0, false); first >= 0; {
+			end := s.next(first, true) // there is one: after the last word nothing is in the set
+			if !yield(first, end-1) {
+				return
+			}
+			first = s.next(end, false)
+		}
+	}
+}
+
+// next is the first ordinal from one on that is in the set or, with out, that is not; -1 for none.
+func (s ordinalSet) next(from int32, out bool) int32 {
+	for n := int(from / 64); n < len(s); n++ {
+		word := s[n]
+		if out {
+			word = ^word
+		}
+		if n == int(from/64) {
+			word &= ^uint64(0) << (from % 64)
+		}
+		if word != 0 {
+			return int32(64*n + bits.TrailingZeros64(word))
+		}
+	}
+	if out {
+		return max(from, int32(64*len(s)))
+	}
+	return -1
 }
 
 func (s ordinalSet) remove(o int32) {
@@ -133,3 +195,30 @@ func (s ordinalSet) all() iter.Seq[int32] {
 
 // maxOrdinal is the greatest ordinal that the schema allows. A record that was tampered with cannot fill the memory.
 const maxOrdinal = 999_999
+
+// without are those that others are not.
+func (s ordinalSet) without(others ordinalSet) ordinalSet {
+	left := s.clone()
+	for n := range min(len(left), len(others)) {
+		left[n] &^= others[n]
+	}
+	return left
+}
+
+// join adds others.
+func (s *ordinalSet) join(others ordinalSet) {
+	if more := len(others) - len(*s); more > 0 {
+		*s = append(*s, make([]uint64, more)...)
+	}
+	for n := range others {
+		(*s)[n] |= others[n]
+	}
+}
+
+func (s ordinalSet) size() int32 {
+	n := 0
+	for _, word := range s {
+		n += bits.OnesCount64(word)
+	}
+	return int32(n)
+}

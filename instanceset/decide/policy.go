@@ -104,7 +104,7 @@ func (p *planner) keepOwnPolicy() {
 }
 
 func (p *planner) wantedCount() int32 {
-	var n int32
+	n := p.Rest.all().size()
 	for i := range p.instances {
 		if p.instances[i].wanted {
 			n++

@@ -258,7 +258,7 @@ func (w *world) healthyNode(ordinal int) string {
 
 func decideAndDo(t *rapid.T, w *world, alive func(Change) bool) []Change {
 	s := w.snapshot()
-	plan := Decide(s)
+	plan := w.follower.plan(t, s)
 	if shuffled := Decide(shuffle(s)); !reflect.DeepEqual(plan, shuffled) {
 		t.Fatalf("the order of the snapshot changed the plan:\n%v\n%v", plan, shuffled)
 	}

@@ -519,8 +519,8 @@ func after(t *testing.T, w *world, d *datadriven.TestData) string {
 	return "ok"
 }
 
-func printPlan(_ *testing.T, w *world, d *datadriven.TestData) string {
-	plan := Decide(w.snapshot())
+func printPlan(t *testing.T, w *world, d *datadriven.TestData) string {
+	plan := planOf(t, w.snapshot())
 	var b strings.Builder
 	for _, c := range plan.Changes {
 		fmt.Fprintln(&b, c)
@@ -561,7 +561,7 @@ func printPlan(_ *testing.T, w *world, d *datadriven.TestData) string {
 
 // do carries out one plan, and prints what is there afterwards.
 func do(t *testing.T, w *world, d *datadriven.TestData) string {
-	plan := Decide(w.snapshot())
+	plan := planOf(t, w.snapshot())
 	n := len(plan.Changes)
 	if d.HasArg("first") {
 		d.ScanArgs(t, "first", &n)

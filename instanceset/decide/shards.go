@@ -95,7 +95,7 @@ func (v *view) wantedShards() int32 {
 	if !v.sharded() {
 		return 0
 	}
-	var n int32
+	n := v.Rest.shardCount()
 	for s := range v.shards {
 		if slices.ContainsFunc(v.shards[s].members, func(i *instance) bool { return i.wanted }) {
 			n++

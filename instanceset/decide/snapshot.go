@@ -22,6 +22,8 @@ type Snapshot struct {
 	Service Presence
 	Budget  Budget
 	Policy  Policy
+	// Rest are instances that are not among Pods and Claims because nothing is to be done about them; nil for none. See Thin.
+	Rest    *Rest
 	Pods    []Pod
 	Claims  []Claim
 	Volumes []Volume

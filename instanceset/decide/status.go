@@ -57,6 +57,7 @@ func (p *planner) status() v1alpha1.InstanceSetStatus {
 
 func (p *planner) count() tally {
 	t := tally{unscheduledOf: -1}
+	p.Rest.count(&t)
 	perNode := map[string]int32{}
 	for n := range p.instances {
 		i := &p.instances[n]
@@ -71,9 +72,12 @@ func (p *planner) count() tally {
 		}
 		p.countPod(&t, i)
 	}
-	t.nodes = int32(len(perNode))
-	for _, n := range perNode {
-		t.instancesPerNode = max(t.instancesPerNode, n)
+	for node, n := range perNode {
+		others := p.Rest.slotsOn(node)
+		if others == 0 {
+			t.nodes++
+		}
+		t.instancesPerNode = max(t.instancesPerNode, n+others)
 	}
 	return t
 }

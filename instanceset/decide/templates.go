@@ -12,6 +12,7 @@ func (v *view) assignTemplates() {
 		if n := v.spec.Templates[t].Replicas; n != nil {
 			left[t] = *n
 		}
+		left[t] -= v.Rest.of(t).size()
 		position[v.spec.Templates[t].Name] = t
 	}
 	take := func(i *instance, t int) {

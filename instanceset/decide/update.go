@@ -179,7 +179,7 @@ func (v *view) maxUnavailable() int {
 	if most == nil {
 		return 1
 	}
-	n, err := intstr.GetScaledValueFromIntOrPercent(most, len(WantedOrdinals(v.spec)), false)
+	n, err := intstr.GetScaledValueFromIntOrPercent(most, int(wantedSet(v.spec).size()), false)
 	if err != nil { // the schema refuses it
 		return 1
 	}

@@ -257,7 +257,7 @@ func (w *world) work() {
 
 // writeSome carries out a part of a plan, and wants each change to be allowed.
 func writeSome(t *rapid.T, w *world, alive func(Change) bool) []Change {
-	plan := Decide(w.snapshot())
+	plan := w.follower.plan(t, w.snapshot())
 	kinds, complete := map[int32]Kind{}, true
 	err := w.carryOut(plan.Changes, func(c Change) bool {
 		if !alive(c) {

@@ -37,6 +37,12 @@ func (p *planner) revisionsInUse() []v1alpha1.RevisionInUse {
 		}
 		return ordinals[revision]
 	}
+	for t, revision := range p.revisions {
+		if rest := p.Rest.of(t - 1); !rest.empty() {
+			of(revision).join(rest)
+			pods[revision] += rest.size()
+		}
+	}
 	for n := range p.instances {
 		i := &p.instances[n]
 		revision := ""

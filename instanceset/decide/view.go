@@ -101,7 +101,7 @@ func (v *view) addVolume(volume *Volume) {
 
 // gather makes one instance of each ordinal that is wanted, or that has a pod or a claim.
 func (v *view) gather() {
-	wanted := WantedOrdinals(v.spec)
+	wanted := slices.Collect(wantedSet(v.spec).without(v.Rest.all()).all())
 	ordinals := make([]int32, 0, len(wanted)+16)
 	ordinals = append(ordinals, wanted...)
 	for i := range v.Pods {

@@ -42,6 +42,8 @@ type world struct {
 	keeps   bool                              // the history is kept behind the back of the plans, which most scenarios are not about
 	serial  int
 
+	follower follower // decides beside
+
 	together int // so many neighbours the scheduler of the property test places on one node
 }
 
