@@ -216,7 +216,7 @@ func (w *World) called(a *access, r request, o client.Object, err error) {
 	case "pod":
 		if pod, there := find[*corev1.Pod](w, key); there {
 			if r.verb != "patch" || !isRole(pod, o) {
-				c.manages(a, r, pod)
+				c.manages(a, r, pod, takesLeave(pod, o))
 			}
 			c.relabels(pod, o)
 			c.touches(a, r, pod, o)
@@ -225,7 +225,7 @@ func (w *World) called(a *access, r request, o client.Object, err error) {
 		}
 	case "persistentvolumeclaim":
 		if claim, there := find[*corev1.PersistentVolumeClaim](w, key); there {
-			c.manages(a, r, claim)
+			c.manages(a, r, claim, false)
 			c.deletesClaim(r, claim)
 			c.recordedFirst(r, claim)
 			c.followsItsPod(a, r, claim)
@@ -233,19 +233,19 @@ func (w *World) called(a *access, r request, o client.Object, err error) {
 		}
 	case "service":
 		if service, there := find[*corev1.Service](w, key); there {
-			c.manages(a, r, service)
+			c.manages(a, r, service, false)
 		}
 	}
 }
 
-// manages: objects of somebody else are not touched, and neither is anything of a set whose pause was seen.
-func (c *checker) manages(a *access, r request, o client.Object) {
+// manages: objects of somebody else are not touched, and neither is anything of a set whose pause was seen, but that a leave is taken back.
+func (c *checker) manages(a *access, r request, o client.Object, takesBack bool) {
 	if o.GetLabels()[Foreign] != "" && r.verb != "create" {
 		c.fail("foreign objects are left alone", "%s", r)
 	}
 	set := o.GetLabels()[v1alpha1.LabelInstanceSet]
 	for _, known := range a.replicas[typeOfSet].GetIndexer().List() {
-		if s := known.(*v1alpha1.InstanceSet); s.Name == set && s.Spec.Paused && r.kind != "service" {
+		if s := known.(*v1alpha1.InstanceSet); s.Name == set && s.Spec.Paused && r.kind != "service" && !takesBack {
 			c.fail("a paused set rests", "%s", r)
 		}
 	}

@@ -30,6 +30,7 @@ func (p *play) heal() {
 	}
 	p.must(p.pump())
 	p.healUpdates()
+	p.healCordons()
 	p.makeRoom()
 	for _, name := range p.sets {
 		p.makeAgain(name)
@@ -80,7 +81,7 @@ func (p *play) isSettled(name string) bool {
 		return false
 	}
 	wanted, status := wantedOnline(set), set.Status
-	return p.running(name) == wanted && status.ReadyReplicas == wanted && status.ObservedGeneration == set.Generation && p.updated(set)
+	return p.running(name) == wanted && status.ReadyReplicas == wanted && status.ObservedGeneration == set.Generation && p.updated(set) && p.noneLeaves(name)
 }
 
 // running is how many instances of a set are Ready, whatever its status says.

@@ -77,6 +77,7 @@ func (p *play) settle() {
 	}
 	p.must(p.giveRoles(sets))
 	p.giveUpdates(sets)
+	p.giveVolumes(sets)
 	for _, s := range sets {
 		most = max(most, *s.Spec.Placement.MaxNodes)
 	}
@@ -166,6 +167,7 @@ func (p *play) run() error {
 		p.drawRoleTroubles()
 	}
 	p.drawUpdates()
+	p.drawCordons()
 	if err := p.Run(trouble); err != nil {
 		return err
 	}

@@ -42,6 +42,9 @@ func (c *checker) disturbs(r request, before *corev1.Pod, after client.Object) b
 	if r.verb == "delete" {
 		return c.recreated[before.UID]
 	}
+	if r.verb == "patch" && givesLeave(before, after) {
+		return true
+	}
 	pod, is := after.(*corev1.Pod)
 	if r.verb != "patch" || !is || pod.UID != before.UID || len(pod.Spec.Containers) != len(before.Spec.Containers) {
 		return false
@@ -77,10 +80,13 @@ func (c *checker) touches(a *access, r request, before *corev1.Pod, after client
 		c.fail("Only makes no pod anew", "%s", r)
 	}
 	if c.w.ha != nil && c.w.ha.sets[set.Name] != nil && (set.Spec.UpdateStrategy.Switchover == "" || set.Spec.UpdateStrategy.Switchover == v1alpha1.UpdateSwitchoverStrict) {
-		if !c.runsOn(before, after) {
+		if givesLeave(before, after) || !c.runsOn(before, after) {
 			c.noMaster(a, r, before)
 		}
 		c.noRestart(r, before, after)
+	}
+	if r.verb == "patch" && givesLeave(before, after) {
+		c.leaves(a, r, before)
 	}
 	p, m := c.w.processOfPod(before)
 	if p == nil || !isReady(before) || !p.ready || !m.reachable() {
@@ -174,7 +180,7 @@ func (c *checker) back(name string, t touch) bool {
 		return false
 	}
 	p, _ := c.w.processOfPod(pod)
-	if p == nil || pod.DeletionTimestamp != nil || !isReady(pod) || !p.ready || p.resizing(pod) || !p.configuredFor(pod) {
+	if _, leaves := pod.Labels[v1alpha1.LabelMayLeave]; leaves || p == nil || pod.DeletionTimestamp != nil || !isReady(pod) || !p.ready || p.resizing(pod) || !p.configuredFor(pod) {
 		return false
 	}
 	return !slices.ContainsFunc(pod.Spec.Containers, func(want corev1.Container) bool {

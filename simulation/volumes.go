@@ -14,7 +14,7 @@ import (
 	"github.com/shoal-dev/shoal/slots"
 )
 
-// The storage of the cluster: local volumes, made on the node that the scheduler has chosen.
+// The storage of the cluster: local volumes, made on the node that the scheduler has chosen, and such as may be used everywhere (cordons.go).
 const (
 	storageClass = "local"
 	provisioner  = "simulation.shoal.dev/local"
@@ -23,9 +23,9 @@ const (
 	volumeProtection = "kubernetes.io/pv-protection"
 )
 
-func localStorage() *storagev1.StorageClass {
+func storage(class string) *storagev1.StorageClass {
 	return &storagev1.StorageClass{
-		ObjectMeta: metav1.ObjectMeta{Name: storageClass}, Provisioner: provisioner,
+		ObjectMeta: metav1.ObjectMeta{Name: class}, Provisioner: provisioner,
 		ReclaimPolicy:     ptr.To(corev1.PersistentVolumeReclaimDelete),
 		VolumeBindingMode: ptr.To(storagev1.VolumeBindingWaitForFirstConsumer),
 	}
@@ -57,7 +57,7 @@ func (w *World) makeVolume(claim *corev1.PersistentVolumeClaim, node string) {
 	if !there || now.UID != claim.UID || now.Annotations[slots.SelectedNode] != node || m == nil || !m.reachable() {
 		return
 	}
-	w.must(w.system.create(w.ctx, &corev1.PersistentVolume{
+	volume := &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: volumeOf(claim), Annotations: map[string]string{volumehelpers.AnnDynamicallyProvisioned: provisioner}},
 		Spec: corev1.PersistentVolumeSpec{
 			Capacity: claim.Spec.Resources.Requests, AccessModes: claim.Spec.AccessModes, StorageClassName: storageClass,
@@ -70,7 +70,12 @@ func (w *World) makeVolume(claim *corev1.PersistentVolumeClaim, node string) {
 				MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{node}}},
 			}}}},
 		},
-	}))
+	}
+	if *claim.Spec.StorageClassName == networkClass { // it may be used everywhere
+		volume.Spec.StorageClassName, volume.Spec.NodeAffinity = networkClass, nil
+		volume.Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "network.shoal.dev", VolumeHandle: volume.Name}}
+	}
+	w.must(w.system.create(w.ctx, volume))
 }
 
 // bindClaims brings claims and the volumes that were made for them together, and marks claims that lost theirs.
@@ -142,7 +147,7 @@ func (w *World) protect() {
 	}
 }
 
-// release marks volumes whose claim is gone, and deletes those that are not to be kept, which only their node can do.
+// release marks volumes whose claim is gone, and deletes those that are not to be kept, which only their node can do if they have one.
 func (w *World) release() {
 	claims := map[types.UID]bool{}
 	for _, claim := range all[*corev1.PersistentVolumeClaim](w) {
@@ -159,7 +164,8 @@ func (w *World) release() {
 			continue
 		}
 		m := w.machines[slots.NodeOfVolume(volume, slots.NodeMap{})]
-		if volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete && m != nil && m.reachable() {
+		mayGo := volume.Spec.StorageClassName == networkClass || m != nil && m.reachable()
+		if volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete && mayGo {
 			w.once("reclaim "+volume.Name, w.between(100*time.Millisecond, 2*time.Second), func() {
 				now, there := find[*corev1.PersistentVolume](w, types.NamespacedName{Name: volume.Name})
 				if there && now.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete {

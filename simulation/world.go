@@ -144,7 +144,8 @@ func New(ctx context.Context, assets *Assets, seed int64) (*World, error) {
 	}
 	w.system = &access{w: w, process: "cluster", user: "system:kube-controller-manager"}
 	w.user = &access{w: w, process: "user", user: "somebody"}
-	w.must(w.system.create(w.ctx, localStorage()))
+	w.must(w.system.create(w.ctx, storage(storageClass)))
+	w.must(w.system.create(w.ctx, storage(networkClass)))
 	w.after(podGCPeriod, "pod gc", w.podGC)
 	if err := errors.Join(w.startOperator(), w.startPlacer(), w.checker.failure); err != nil {
 		w.Close()

@@ -57,7 +57,7 @@ const (
 	noReboots      = "in the simulation time goes on over a reboot of a machine, and few reports are under way across one"
 	notPlayed      = "no seed with roles was played against it long enough yet"
 	noUpdates      = "of the seeds that change templates (from 3,000,000 on) none was played against it yet"
-	noCordons      = "in the simulation nobody cordons nodes by chance"
+	noCordons      = "of the seeds that cordon nodes (3 of 10 from 3,000,000 on) none was played against it yet"
 	noneYet        = "no seed was played against it yet"
 	noThin         = "in the simulation each plan is made from a whole snapshot"
 	noGrowth       = "in the simulation no volume grows"

@@ -116,7 +116,7 @@ var updateBugs = []bug{
 	{name: "cordon-lets-a-master-take-its-data", file: "instanceset/decide/leave.go", is: "return len(i.claims) == 0 && p.leads(i) }", becomes: "return i == nil }", scenarios: ofCordons, apart: true, why: noCordons},
 	{name: "cordon-takes-a-refusal-for-leave", file: "instanceset/decide/leave.go", is: "if done && p.takesDataAlong(i) {", becomes: "if false {", scenarios: ofCordons, apart: true, why: noCordons},
 	{name: "cordon-takes-local-volumes", file: "instanceset/decide/leave.go", is: "\t\tcase c.Node != \"\":\n", becomes: "\t\tcase c.Node != \"\" && c.Volume == \"\":\n", scenarios: ofCordons, apart: true, why: noCordons},
-	{name: "cordon-without-handover", file: "instanceset/decide/leave.go", is: "case !p.leads(i) || p.switchoverMode() == v1alpha1.UpdateSwitchoverNone:", becomes: "case true:", scenarios: ofCordons, apart: true, why: noCordons},
+	{name: "cordon-without-handover", file: "instanceset/decide/leave.go", is: "case !p.leads(i) || p.switchoverMode() == v1alpha1.UpdateSwitchoverNone:", becomes: "case true:", scenarios: ofCordons, seed: 3000003},
 	{name: "cordon-of-masters-first", file: "instanceset/decide/leave.go", is: "case p.leads(i) && p.exodus.replicas[p.shardOf(i)]:", becomes: "case false:", scenarios: ofCordons, apart: true, why: noCordons},
 	{name: "cordon-without-limits", file: "instanceset/decide/leave.go", is: "case !p.hasPlace(i):", becomes: "case false:", scenarios: ofCordons, apart: true, why: noCordons},
 	{name: "cordon-without-a-place", file: "instanceset/decide/leave.go", is: "\tcase r.find(i) == nil:\n", becomes: "\tcase false:\n", scenarios: ofCordons, apart: true, why: noCordons},
