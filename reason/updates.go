@@ -250,7 +250,7 @@ func ofUpdates() []row {
 			Name:    "VolumeGrowthFailed",
 			Text:    "a volume could not grow: no other one is tried",
 			Meaning: "The driver or the node could not make the volume as large as its claim asks. The message names it, and why. Its instance goes on with the room that it had. No other volume is asked to grow.",
-			Advice:  "Put a size into volumeClaimTemplates that the driver can give: less than before, but more than the volume has. The claim follows at once. Or mend the driver's trouble: it tries again by itself.",
+			Advice:  "Put a size into volumeClaimTemplates that the driver can give: less than before, but more than the volume has. The claim follows at once, unless the set is paused. Or mend the driver's trouble: it tries again by itself.",
 		}},
 		{VolumeFixed, Entry{
 			Name:    "VolumeFixed",

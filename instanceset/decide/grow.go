@@ -62,12 +62,14 @@ type smaller struct {
 func (p *planner) grow() {
 	candidates := p.surveyVolumes()
 	g := &p.growth
-	if p.spec.Paused || p.spec.UpdateStrategy.Type == v1alpha1.UpdateOnDelete || len(candidates) == 0 {
+	if p.spec.Paused || len(candidates) == 0 {
 		return
 	}
 	if len(g.fixed) > 0 {
 		p.again(classRecheck)
-		return
+	}
+	if len(g.fixed) > 0 || p.spec.UpdateStrategy.Type == v1alpha1.UpdateOnDelete {
+		candidates = slices.DeleteFunc(candidates, func(s smaller) bool { return !s.goesBack() })
 	}
 	slices.SortFunc(candidates, p.byNeed)
 	asked := len(g.going) + len(g.failed)
@@ -135,10 +137,11 @@ func (p *planner) surveyVolumes() (candidates []smaller) {
 				continue
 			}
 			switch {
+			case s.goesBack():
 			case p.heldBack(i):
 				g.held = append(g.held, i.ordinal)
 				continue
-			case !c.grows() && !slices.Contains(p.Expandable, c.Class):
+			case !slices.Contains(p.Expandable, c.Class):
 				g.fixed, g.class = append(g.fixed, i.ordinal), c.Class
 			}
 			g.left = append(g.left, i.ordinal)
@@ -152,11 +155,15 @@ func (p *planner) surveyVolumes() (candidates []smaller) {
 // asks reports whether the claim is to ask for another size. The last step of a growth is the kubelet's. One that grows already goes on to
 // more when it has what it has asked for.
 func (s smaller) asks() bool {
-	if !s.online() || s.pod == nil || s.pod.Node == "" || s.claim.Has.Cmp(s.wanted) >= 0 || !podspec.Grows(s.claim.Asked, s.wanted, s.claim.Has) {
+	if s.claim.Has.Cmp(s.wanted) >= 0 || !podspec.Grows(s.claim.Asked, s.wanted, s.claim.Has) {
 		return false
 	}
-	return !s.claim.grows() || s.wanted.Cmp(s.claim.Asked) < 0
+	return s.goesBack() || s.online() && s.pod != nil && s.pod.Node != "" && !s.claim.grows()
 }
+
+// goesBack reports whether the claim is to ask for less than it does, which its volume does not have. That takes nobody but the API server, which asks
+// the StorageClass for more alone: so neither a pod, nor the partition, nor others keep it from that.
+func (s smaller) goesBack() bool { return s.claim.grows() && s.wanted.Cmp(s.claim.Asked) < 0 }
 
 // grows reports whether the claim asks for more than its volume has.
 func (c *Claim) grows() bool { return c.Asked.Cmp(c.Has) > 0 }

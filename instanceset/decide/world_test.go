@@ -289,7 +289,7 @@ func (w *world) applyToClaim(c Change) error {
 		claim.Retired, claim.Returning = false, false
 	case GrowClaim:
 		size := resource.MustParse(c.Size)
-		if size.Cmp(claim.Asked) < 0 && size.Cmp(claim.Has) <= 0 || !w.expands {
+		if size.Cmp(claim.Asked) < 0 && size.Cmp(claim.Has) <= 0 || size.Cmp(claim.Asked) > 0 && !w.expands {
 			return errors.New("the API server refuses that")
 		}
 		claim.Asked, claim.Growth, claim.GrowthFailed = size, "", false
