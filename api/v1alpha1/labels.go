@@ -23,7 +23,7 @@ const (
 	// the InstanceSet controller as <set>-<i> when shardSize is set, and by users on StatefulSets (one per shard).
 	LabelShard = GroupName + "/shard"
 	// LabelTemplate names the entry of spec.templates that the instance was made from, or that a ControllerRevision is of; absent for
-	// spec.template.
+	// spec.template. Of a claim it follows its pod, and is empty where that has come back to spec.template.
 	LabelTemplate = GroupName + "/template"
 	// LabelRevision is the hash of the template that the pod was made from. Pods only; written by the controller.
 	LabelRevision = GroupName + "/revision"

@@ -23,6 +23,7 @@ var updateBugs = []bug{
 	{name: "growth-back-of-a-fixed-class-only-with-others", file: "instanceset/decide/grow.go", is: "return !s.goesBack() })", becomes: "return true })", scenarios: ofGrowth, why: noGrowth},
 	{name: "growth-back-with-a-pod-only", file: "instanceset/decide/grow.go", is: "return s.goesBack() || s.online() && s.pod", becomes: "return s.pod", scenarios: ofGrowth, why: noGrowth},
 	{name: "growth-back-held-by-the-partition", file: "instanceset/decide/grow.go", is: "\t\t\tcase s.goesBack():\n", becomes: "", scenarios: ofGrowth, why: noGrowth},
+	{name: "templates-forgotten-with-the-pod", file: "instanceset/decide/decide.go", is: "p.keepTemplates, p.grow,", becomes: "p.grow,", scenarios: []string{"./instanceset/decide TestScenarios/templates"}, apart: true, why: noUpdates},
 	{name: "update-takes-the-master-that-restarts", file: "instanceset/decide/update.go", is: "case p.mends(i) && !p.leadsThrough(i):", becomes: "case p.mends(i):", scenarios: []string{"./test/scenario TestScenarios/update_bad_image"}, seed: 3000051},
 	{name: "update-takes-the-last-copy-that-is-down", file: "instanceset/decide/broken.go", is: "\tcase !p.dispensable(i):\n\t\tu.keep[at] = reason.OnlyCopy\n", becomes: "", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-takes-all-that-are-down", file: "instanceset/decide/broken.go", is: "\t\tu.keep[at] = reason.UpdateWaits\n", becomes: "", scenarios: ofUpdates, apart: true, why: noUpdates},

@@ -59,7 +59,7 @@ func Decide(s Snapshot) Plan {
 		p.rebuild,
 		p.remove, p.takeOffline, p.clearPending, p.replaceStranded,
 		p.replaceEnded, p.create,
-		p.grow,
+		p.keepTemplates, p.grow,
 		p.update, // last: it takes what the others leave of the budget
 	}
 	if s.Set.DeletionTimestamp != nil {

@@ -1,5 +1,10 @@
 package decide
 
+import (
+	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/reason"
+)
+
 // assignTemplates decides which instances are made from which of spec.templates. An instance keeps the template that its
 // pod, or else its claims, record, as long as that template wants it; lower ordinals first. What a template still wants
 // is taken from instances that have neither pod nor claim, then from the others: nobody becomes outdated if somebody new
@@ -52,6 +57,30 @@ func (i *instance) recordedTemplate() string {
 		}
 	}
 	return ""
+}
+
+// keepTemplates writes onto claims from which template the pod beside them is: they are what is left of that while it is away. Otherwise another
+// instance would be found in its place meanwhile, and be changed though nobody changed a template.
+func (p *planner) keepTemplates() {
+	written := 0
+	for n := range p.instances {
+		i := &p.instances[n]
+		if p.spec.Paused || !i.online() || i.foreign != "" || i.pod == nil || i.pod.Terminating || i.lost() || i.pod.ended() || p.deleted[i.ordinal] {
+			continue
+		}
+		for _, c := range i.claims {
+			if c == nil || c.Terminating || c.Retired || c.Template == i.pod.Template {
+				continue
+			}
+			if written++; written > patchesPerPlan {
+				p.again(soon)
+				return
+			}
+			change := p.claimChange(LabelClaim, c, reason.UpdateMetadata)
+			change.Label, change.Value = v1alpha1.LabelTemplate, i.pod.Template // "" for spec.template
+			p.add(change)
+		}
+	}
 }
 
 // revision is the hash of the template that the instance should be made from.

@@ -274,6 +274,9 @@ func (w *world) applyToClaim(c Change) error {
 			Version: "1", Generation: c.Instance.RebuildGeneration, Created: w.now, Class: "disks",
 			Asked: podspec.Claim(w.set, &w.set.Spec.VolumeClaimTemplates[c.Volumes], c.Instance).Spec.Resources.Requests[corev1.ResourceStorage],
 		}
+		if c.Instance.Template != nil {
+			w.claims[c.Object].Template = c.Instance.Template.Name
+		}
 		return nil
 	}
 	if claim == nil || claim.UID != c.UID || c.Version != "" && claim.Version != c.Version {
@@ -282,6 +285,9 @@ func (w *world) applyToClaim(c Change) error {
 	switch c.Kind {
 	case LabelClaim:
 		claim.Lost = claim.Lost || c.Label == v1alpha1.LabelLost
+		if c.Label == v1alpha1.LabelTemplate {
+			claim.Template = c.Value
+		}
 		if c.Label == v1alpha1.LabelRetired {
 			claim.Retired, claim.Returning = true, c.Value == v1alpha1.ReturningValue
 		}
