@@ -184,7 +184,7 @@ func ofUpdates() []row {
 			Name:    "ResizeDeferred",
 			Text:    "the node has no room for the new resources now",
 			Meaning: "The kubelet has no room for what is asked now, and tries again by itself.",
-			Advice:  "Make room on the node, or ask for less.",
+			Advice:  "Make room on the node, or ask for less. There is no deadline: the kubelet tries for as long as it is asked.",
 		}},
 		{ResizeInfeasible, Entry{
 			Name:    "ResizeInfeasible",
