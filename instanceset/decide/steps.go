@@ -195,7 +195,8 @@ func (p *planner) inPlace(i *instance, way *path) move {
 	}
 	has := func(class podspec.Class) bool { return len(of(class)) > 0 }
 	takes := p.takesMemory(i, diffs) // the last step, for which the others do not wait
-	disturbs := has(podspec.InPlaceConfiguration) || has(podspec.InPlaceImage) || has(podspec.InPlaceResize) && !takes
+	resizes := has(podspec.InPlaceResize) && !takes
+	disturbs := has(podspec.InPlaceConfiguration) || has(podspec.InPlaceImage) || resizes
 	configures := has(podspec.InPlaceConfiguration) && !p.raisesMemory(diffs)
 	switch {
 	case has(podspec.Refused) || has(podspec.Recreate) && p.inPlaceMode() == v1alpha1.InPlaceOnly:
@@ -207,7 +208,7 @@ func (p *planner) inPlace(i *instance, way *path) move {
 		return p.awaitAgent(i)
 	case len(diffs) == 0 && i.pod.Unsettled:
 		return move{}
-	case has(podspec.InPlacePatch), len(diffs) == 0, has(podspec.InPlaceResize) && !takes && !configures && !has(podspec.InPlaceImage) && i.pod.Target != p.revision(i):
+	case has(podspec.InPlacePatch), len(diffs) == 0, resizes && !configures && !has(podspec.InPlaceImage) && i.pod.Target != p.revision(i):
 		return move{disturbs: disturbs, change: p.write(i, PatchPod, want, diffs, of(podspec.InPlacePatch), reason.UpdateMetadata)}
 	case configures:
 		return p.configure(i, want, diffs, of(podspec.InPlaceConfiguration))
