@@ -67,7 +67,7 @@ var updateBugs = []bug{
 	{name: "update-takes-memory-of-the-engine-as-of-others", file: "instanceset/decide/memory.go", is: "return d.Container != \"\" && d.Container != engine && slices", becomes: "return d.Container != \"\" && slices", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-keeps-memory-of-others", file: "instanceset/decide/memory.go", is: "return d.Container != \"\" && d.Container != engine && slices", becomes: "return d.Container == \"none\" && slices", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-takes-memory-before-the-master", file: "instanceset/decide/memory.go", is: "return p.fitsItself(i, d) && p.fitsItsMaster(i, d)", becomes: "return p.fitsItself(i, d)", scenarios: ofUpdates, apart: true, why: noUpdates},
-	{name: "update-of-memory-never-ends", file: "instanceset/decide/handover.go", is: " || !p.awaitsMaster(i)", becomes: " || true", scenarios: ofUpdates, apart: true, why: noUpdates},
+	{name: "update-of-memory-never-ends", file: "instanceset/decide/handover.go", is: "if !p.awaitsMaster(i) {", becomes: "if true {", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-of-memory-hands-over-twice", file: "instanceset/decide/handover.go", is: "!p.runsOnWith(i, p.beforeItsLimit(i))", becomes: "!p.runsOn(i)", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-to-what-is-not-recorded", file: "instanceset/decide/steps.go", is: "if p.stored[p.revision(i)] == nil {", becomes: "if i == nil {", scenarios: ofUpdates, apart: true, why: noUpdates},
 	{name: "update-of-the-unknown", file: "instanceset/decide/steps.go", is: "if p.asked(revision) == nil {", becomes: "if i == nil {", scenarios: ofUpdates, apart: true, why: noUpdates},
