@@ -136,10 +136,10 @@ func (p *play) noneLeaves(set string) bool {
 }
 
 // givesLeave and takesLeave report whether a write gives a pod leave to go from its node, or takes it back.
-func givesLeave(before *corev1.Pod, after client.Object) bool {
+func givesLeave(r request, before *corev1.Pod, after client.Object) bool {
 	_, had := before.Labels[v1alpha1.LabelMayLeave]
 	_, has := after.GetLabels()[v1alpha1.LabelMayLeave]
-	return before.UID == after.GetUID() && has && !had
+	return r.verb == "patch" && before.UID == after.GetUID() && has && !had
 }
 
 func takesLeave(before, after client.Object) bool {
@@ -150,7 +150,10 @@ func takesLeave(before, after client.Object) bool {
 
 // leaves: leave to go is given on a node that the manager sees cordoned, and where the data goes with the pod, to nobody who is the only one of its shard
 // that the manager sees Ready.
-func (c *checker) leaves(a *access, r request, pod *corev1.Pod) {
+func (c *checker) leaves(a *access, r request, pod *corev1.Pod, after client.Object) {
+	if !givesLeave(r, pod, after) {
+		return
+	}
 	seen, known, _ := a.replicas[reflect.TypeFor[*corev1.Node]()].GetIndexer().GetByKey(pod.Spec.NodeName)
 	if !known || !seen.(*corev1.Node).Spec.Unschedulable {
 		c.fail("only cordoned nodes are left", "%s on node %s", r, pod.Spec.NodeName)

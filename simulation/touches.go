@@ -42,7 +42,7 @@ func (c *checker) disturbs(r request, before *corev1.Pod, after client.Object) b
 	if r.verb == "delete" {
 		return c.recreated[before.UID]
 	}
-	if r.verb == "patch" && givesLeave(before, after) {
+	if givesLeave(r, before, after) {
 		return true
 	}
 	pod, is := after.(*corev1.Pod)
@@ -80,14 +80,12 @@ func (c *checker) touches(a *access, r request, before *corev1.Pod, after client
 		c.fail("Only makes no pod anew", "%s", r)
 	}
 	if c.w.ha != nil && c.w.ha.sets[set.Name] != nil && (set.Spec.UpdateStrategy.Switchover == "" || set.Spec.UpdateStrategy.Switchover == v1alpha1.UpdateSwitchoverStrict) {
-		if givesLeave(before, after) || !c.runsOn(before, after) {
+		if givesLeave(r, before, after) || !c.runsOn(before, after) {
 			c.noMaster(a, r, before)
 		}
 		c.noRestart(r, before, after)
 	}
-	if r.verb == "patch" && givesLeave(before, after) {
-		c.leaves(a, r, before)
-	}
+	c.leaves(a, r, before, after)
 	p, m := c.w.processOfPod(before)
 	if p == nil || !isReady(before) || !p.ready || !m.reachable() {
 		return // it was not available
