@@ -222,9 +222,10 @@ PODS    ?= 10000
 REPEAT  ?= 3
 CASES   ?=
 .PHONY: bench-once
-bench-once: ## run the benchmarks of placement and plugins a few times on small clusters, to see that they run
+bench-once: ## run the benchmarks of placement and plugins a few times on small clusters, to see that they run, and count allocations
 	go test -run '^$$' -bench '^Benchmark(Pod|PreFilter|Filter|Score)$$/nodes=(100|1000)$$|^Benchmark(Plan|Pack|Guard)' -benchtime 3x ./placement ./plugins/dispersion
 	go test -run '^$$' -bench '^Benchmark(Arrivals|Mixture)$$' -benchtime 1x ./plugins/dispersion
+	go test -run '^TestAllocationsStayAsTheyAre$$' ./instanceset/decide
 
 PERFOUT := $(BIN)/bench-scheduler
 
