@@ -9,53 +9,66 @@ import (
 	"github.com/shoal-dev/shoal/api/agent"
 )
 
-// The Redis of a master is started anew, on an empty volume and not protected, or a pod is made anew and starts as a master: there is one event
-// of it. There is none of a shard that has yet to get its first data, and none of a master whose keys a client has deleted.
+// The Redis of a master is started anew, on an empty volume and not protected: there is one event of it, whatever was heard of its data before.
+// There is none of a shard that has yet to get its first data, and none of a master whose keys a client has deleted.
 func TestAMasterThatComesUpEmptyIsToldOf(t *testing.T) {
-	nothing, data := agent.Report{Role: agent.RoleMaster, Holds: agent.HoldsNothing}, agent.Report{Role: agent.RoleMaster, Holds: agent.HoldsData}
-	of := func(r agent.Report, history string) agent.Report {
-		r.ReplicationID = strings.Repeat(history, 40)
-		return r
+	const nothing, data, silent = agent.HoldsNothing, agent.HoldsData, agent.Holding("")
+	master := func(holds agent.Holding, history string) agent.Report {
+		return agent.Report{Role: agent.RoleMaster, Holds: holds, ReplicationID: strings.Repeat(history, 40)}
+	}
+	hangs := agent.Report{Role: agent.RoleUnknown}
+	type round struct {
+		master agent.Report  // what r-0 says
+		others agent.Holding // what the others have said just before
 	}
 	for name, c := range map[string]struct {
-		master []agent.Report // what r-0 says, one after the other
-		others agent.Holding  // what the others hold by the second of them
-		told   bool
+		rounds []round
+		told   int
 	}{
-		"first start":     {[]agent.Report{of(nothing, "a"), of(nothing, "a")}, agent.HoldsNothing, false},
-		"data comes":      {[]agent.Report{of(nothing, "a"), of(nothing, "a"), of(data, "a")}, agent.HoldsData, false},
-		"keys deleted":    {[]agent.Report{of(data, "a"), of(nothing, "a")}, agent.HoldsData, false},
-		"restarted empty": {[]agent.Report{of(data, "a"), of(nothing, "b"), of(nothing, "b")}, agent.HoldsData, true},
-		"restarted full":  {[]agent.Report{of(data, "a"), of(data, "b")}, agent.HoldsData, false},
+		"first start":                {[]round{{master(nothing, "a"), nothing}, {master(nothing, "a"), silent}}, 0},
+		"data comes":                 {[]round{{master(nothing, "a"), nothing}, {master(nothing, "a"), data}, {master(data, "a"), silent}}, 0},
+		"keys deleted":               {[]round{{master(data, "a"), data}, {master(nothing, "a"), silent}}, 0},
+		"keys deleted, which lasted": {[]round{{master(data, "a"), data}, {hangs, silent}, {master(nothing, "a"), silent}}, 0},
+		"no history":                 {[]round{{master(nothing, ""), data}, {master(nothing, ""), silent}}, 0},
+		"restarted empty":            {[]round{{master(data, "a"), data}, {master(nothing, "b"), silent}, {master(nothing, "b"), data}}, 1},
+		"its data was not heard of":  {[]round{{master(nothing, "a"), nothing}, {master(nothing, "a"), data}, {master(nothing, "b"), silent}}, 1},
+		"read nothing first":         {[]round{{master(data, "a"), data}, {master(silent, "b"), silent}, {master(nothing, "b"), silent}}, 1},
+		"hangs, and is empty still":  {[]round{{master(data, "a"), data}, {master(nothing, "b"), silent}, {hangs, silent}, {master(nothing, "b"), silent}}, 2},
+		"restarted full":             {[]round{{master(data, "a"), data}, {master(data, "b"), silent}}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := three(t)
-			for n, r := range c.master {
-				holds := c.others
-				if n == 0 && r.Holds == agent.HoldsNothing {
-					holds = agent.HoldsNothing
-				}
+			for _, r := range c.rounds {
 				h.clock = h.clock.Add(time.Second)
-				for _, other := range []string{"r-1", "r-2"} {
-					if n == 1 {
-						continue // they have yet to find out
-					}
-					if err := h.reportOf(t, other, agent.Report{Role: agent.RoleReplica, MasterAddr: "10.0.0.10:6379", LinkUp: true, Holds: holds}); err != nil {
-						t.Fatal(err)
-					}
+				if r.others != silent {
+					h.othersHold(t, r.others)
 				}
-				if err := h.reportOf(t, "r-0", r); err != nil {
+				if err := h.reportOf(t, "r-0", r.master); err != nil {
 					t.Fatal(err)
 				}
 				h.reconcile(t)
 				h.reconcile(t)
 			}
-			told := slices.DeleteFunc(slices.Clone(h.told.lines), func(line string) bool {
-				return !strings.HasPrefix(line, "Warning EmptyMaster r-0; data is held by r-1, r-2: ")
-			})
-			if c.told != (len(told) == 1) || len(told) > 1 {
-				t.Errorf("events %q", h.told.lines)
+			if got := h.emptyMasters(); got != c.told {
+				t.Errorf("told %d times, want %d: %q", got, c.told, h.told.lines)
 			}
 		})
 	}
+}
+
+// othersHold has r-1 and r-2 report what they hold, as replicas of r-0.
+func (h *harness) othersHold(t *testing.T, holds agent.Holding) {
+	t.Helper()
+	for _, name := range []string{"r-1", "r-2"} {
+		if err := h.reportOf(t, name, agent.Report{Role: agent.RoleReplica, MasterAddr: "10.0.0.10:6379", LinkUp: true, Holds: holds}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// emptyMasters is how many times it was told that r-0 is empty.
+func (h *harness) emptyMasters() int {
+	return len(slices.DeleteFunc(slices.Clone(h.told.lines), func(line string) bool {
+		return !strings.HasPrefix(line, "Warning EmptyMaster r-0; data is held by r-1, r-2: ")
+	}))
 }

@@ -53,9 +53,10 @@ type entry struct {
 	// claimed is since when it says that it is master, unlinked since when that it has lost its master, and behind since when that it is out
 	// of sync, or nothing of that; zero if it does not.
 	claimed, unlinked, behind time.Time
-	// empty is since when it says that it is a master that holds nothing, if it said so at first or has another history than before: one whose data
-	// a client has deleted has the same. full is since when it says that it holds data.
+	// empty is since when it is a master that has held nothing since its history began: one whose data a client has deleted had some in the same
+	// history. That history is the last one of which it said what it holds. full is since when it says that it holds data.
 	empty, full time.Time
+	history     string
 	// follows is since when it says that it follows the one of its last report.
 	follows time.Time
 	// told is the cause of distrust that somebody was told of at that time.
@@ -158,15 +159,30 @@ func (l *Ledger) note(pod *corev1.Pod, r agent.Report) (news, configured bool, e
 	after.claimed = since(r.Role == agent.RoleMaster, before.claimed, after.at)
 	after.unlinked = since(said(r).Unlinked, before.unlinked, after.at)
 	after.behind = since(said(r).Behind() || said(r).Mute(), before.behind, after.at)
-	nothing := r.Role == agent.RoleMaster && r.Holds == agent.HoldsNothing
-	anew := !known || before.report.ReplicationID != r.ReplicationID || !before.empty.IsZero()
-	after.empty, after.full = since(nothing && anew, before.empty, after.at), since(r.Holds == agent.HoldsData, before.full, after.at)
+	after.empty, after.full = before.emptied(r, after.at), since(r.Holds == agent.HoldsData, before.full, after.at)
+	if r.ReplicationID != "" && r.Holds != "" {
+		after.history = r.ReplicationID
+	}
 	if after.follows = after.at; known && before.report.MasterAddr == r.MasterAddr {
 		after.follows = before.follows
 	}
 	l.entries[uid] = after
 	news = !known || said(before.report) != said(r) || after.at.Sub(before.at) >= silence
 	return news, !sameConfiguration(before.report, r), nil
+}
+
+// emptied is entry.empty after a report that came at now. An engine that does not answer says nothing of its history: FLUSHALL of much data keeps it
+// from answering, and so does much else after it has come up empty. One that changes its history while it holds nothing begins anew, as what it
+// has got meanwhile may never have been heard of.
+func (e entry) emptied(r agent.Report, now time.Time) time.Time {
+	another := r.ReplicationID != "" && r.ReplicationID != e.history
+	switch {
+	case r.Role == agent.RoleMaster && r.Holds == agent.HoldsNothing && another:
+		return now
+	case another, r.Holds == agent.HoldsData, r.Role == agent.RoleReplica:
+		return time.Time{}
+	}
+	return e.empty
 }
 
 // sameConfiguration reports whether two reports say the same of the engine's configuration.

@@ -7,7 +7,9 @@ var roleBugs = []bug{
 	{name: "in-sync-with-a-replica", file: "roles/decide/sync.go", is: "i.Follows != p.plan.Master\n", becomes: "i.Follows == p.plan.Master && i == nil\n", scenarios: ofRoles, apart: true, why: noRoles},
 	{name: "in-sync-never-heard", file: "roles/decide/sync.go", is: "i.Label != NoLabel || p.lasts(i.BegunAt)", becomes: "i.Label != NoLabel || i.Ready && p.lasts(i.BegunAt)", scenarios: ofRoles, apart: true, why: noRoles},
 	{name: "empty-master-untold", file: "roles/decide/empty.go", is: "if len(holders) > 0 {", becomes: "if len(holders) > len(p.Instances) {", scenarios: ofRoles, apart: true, why: noRoles},
-	{name: "empty-master-told-of-deleted-keys", file: "roles/ledger.go", is: "before.report.ReplicationID != r.ReplicationID ||", becomes: "before.report.Holds != r.Holds ||", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "empty-master-told-of-deleted-keys", file: "roles/ledger.go", is: "r.ReplicationID != \"\" && r.ReplicationID != e.history\n", becomes: "r.Holds != e.report.Holds\n", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "empty-master-told-where-it-hung", file: "roles/ledger.go", is: "if r.ReplicationID != \"\" && r.Holds != \"\" {", becomes: "if true {", scenarios: ofRoleWrites, apart: true, why: noRoles},
+	{name: "empty-master-of-old-untold", file: "roles/ledger.go", is: "agent.HoldsNothing && another:\n\t\treturn now\n", becomes: "agent.HoldsNothing && another:\n\t\treturn since(true, e.empty, now)\n", scenarios: ofRoleWrites, apart: true, why: noRoles},
 	{name: "trouble-waits-for-secrets", file: "roles/access.go", is: "\tl.saying.Lock()\n\tdefer l.saying.Unlock()\n\treturn l.notice\n", becomes: "\tl.mu.Lock()\n\tdefer l.mu.Unlock()\n\treturn l.notice\n", scenarios: []string{"./roles ^TestTroubleIsTold"}, apart: true, why: noStrangers},
 	// Who carries the label master.
 	{name: "label-before-strip", file: "roles/decide/decide.go", is: "\tp.strip()\n\tp.relabel()\n\tp.set()\n", becomes: "\tp.set()\n\tp.strip()\n\tp.relabel()\n", scenarios: ofRoles, why: notPlayed},

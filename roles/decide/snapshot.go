@@ -58,7 +58,8 @@ type Instance struct {
 	Report  Report
 	// ClaimedAt is when it was first heard that it is master, by the clock of HeardAt: zero if its last word is another one.
 	ClaimedAt time.Time
-	// EmptyAt is when it was first heard that it has become a master without data, FullAt that it holds data, by the clock of HeardAt.
+	// EmptyAt is when it was first heard that it has become a master without data, as far as is known still without: it may have been silent, or
+	// unable to answer, since. FullAt is when it was first heard that it holds data. Both are by the clock of HeardAt.
 	EmptyAt, FullAt time.Time
 	// UnlinkedAt is when it was first heard that it is Unlinked, by the clock of HeardAt.
 	UnlinkedAt time.Time
