@@ -343,8 +343,8 @@ func ofRoles() []row {
 		{EmptyMaster, Entry{
 			Name:    "EmptyMaster",
 			Text:    "an instance runs as a master that holds nothing, beside others that hold data",
-			Meaning: "It has started, or was promoted, without data, and takes writes. Whoever follows it replaces its data by nothing. An instance whose template starts it protected does not do so. Shoal has neither promoted it nor told anybody to follow it.",
-			Advice:  "If the data matters, act before the others follow: promote one that holds it (REPLICAOF NO ONE), and tell Sentinels where they name the empty one. Then have the template start instances protected: docs/roles.md, Joining.",
+			Meaning: "It has started, or was promoted, without data, and takes writes. Whoever follows it replaces its data by nothing. An instance whose template starts it protected does not do so. Shoal has neither promoted it nor told anybody to follow it, and gives it no label: as the reason of NoMaster it says that the Services of the master lead nowhere because of this. One that has the label already keeps it.",
+			Advice:  "If the data matters, act before the others follow: promote one that holds it (REPLICAOF NO ONE), and tell Sentinels where they name the empty one. If the shard is to begin with nothing, write a key to the empty one, or empty the others: it gets the label when the agents have said so, within five minutes. Then have the template start instances protected: docs/roles.md, Joining.",
 		}},
 		{IssueCertificate, Entry{
 			Name:    "IssueCertificate",

@@ -99,7 +99,7 @@ func (v *verdicts) of(set types.NamespacedName) map[string]verdict {
 // noMasterReasons, twoMastersReasons and behindReasons are what shards may say, what needs a person first.
 var (
 	noMasterReasons = []reason.Code{
-		reason.MastersContested, reason.OthersUnheard, reason.MasterSilent, reason.MasterNotConfirmed, reason.HASilent,
+		reason.EmptyMaster, reason.MastersContested, reason.OthersUnheard, reason.MasterSilent, reason.MasterNotConfirmed, reason.HASilent,
 		reason.NoMasterClaim, reason.MasterNotServing, reason.MasterMoving,
 	}
 	twoMastersReasons = []reason.Code{reason.MastersContested, reason.OutdatedMaster}

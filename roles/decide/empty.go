@@ -18,22 +18,37 @@ func (e Empty) String() string {
 	return fmt.Sprintf("%s; data is held by %s: %s", e.Instance, e.Holders, reason.EmptyMaster.Message())
 }
 
-// empty finds masters that have come up without data beside instances that held some before: whoever follows one loses what it has. Nobody
+// empty finds masters that have come up without data beside instances that hold some: whoever follows one loses what it has. Nobody
 // here makes it so; but a template whose instances do not start protected does.
 func (p *planner) empty() {
 	for n := range p.Instances {
 		i := &p.Instances[n]
-		if !i.claims() || i.EmptyAt.IsZero() {
-			continue
-		}
-		var holders []*Instance
-		for m := range p.Instances {
-			if other := &p.Instances[m]; other != i && !other.out() && other.Heard && other.Report.Holds == HoldsData && !other.FullAt.After(i.EmptyAt) {
-				holders = append(holders, other)
-			}
-		}
-		if len(holders) > 0 {
+		if holders := p.holdBeside(i); len(holders) > 0 {
 			p.plan.Empty = append(p.plan.Empty, Empty{i.Name, i.UID, names(holders)})
 		}
 	}
+}
+
+// holdBeside are those that hold data beside a master that has come up without any; nobody beside another one. Who has data only since then got it
+// from that master, which has yet to say that it was written to.
+func (p *planner) holdBeside(i *Instance) []*Instance {
+	if !i.claims() || i.EmptyAt.IsZero() {
+		return nil
+	}
+	var holders []*Instance
+	for n := range p.Instances {
+		if other := &p.Instances[n]; other != i && !other.out() && other.Heard && other.Report.Holds == HoldsData && !other.FullAt.After(i.EmptyAt) {
+			holders = append(holders, other)
+		}
+	}
+	return holders
+}
+
+// filled: it is not empty beside others that hold data. They may not follow it, as one that is made anew has another address, and clients would write
+// into nothing while what they had is there. This alone holds the label back: it takes it from nobody, as keys that were deleted may look the same.
+func (p *planner) filled(i *Instance) (reason.Code, string) {
+	if holders := p.holdBeside(i); len(holders) > 0 {
+		return reason.EmptyMaster, fmt.Sprintf("%s; data is held by %s", i.Name, names(holders))
+	}
+	return 0, ""
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // heir is who gets the label when nobody has it: the one who claims to be master lately, takes writes, and whom most
-// Sentinels name. Without an HA system it must be known of all others that they are not. Otherwise it says why nobody
-// gets it.
+// Sentinels name. Without an HA system it must be known of all others that they are not. One that is known to be empty while
+// others hold data gets none. Otherwise it says why nobody gets it.
 func (p *planner) heir() (*Instance, reason.Code, string) {
 	switch {
 	case p.contested():
@@ -19,7 +19,7 @@ func (p *planner) heir() (*Instance, reason.Code, string) {
 	case p.one == nil:
 		return nil, reason.NoMasterClaim, ""
 	}
-	for _, rule := range []func(*Instance) (reason.Code, string){p.elected, p.serving, p.alone} {
+	for _, rule := range []func(*Instance) (reason.Code, string){p.elected, p.serving, p.alone, p.filled} {
 		if code, text := rule(p.one); code != 0 {
 			return nil, code, text
 		}

@@ -339,6 +339,7 @@ func anySnapshot(t *rapid.T) Snapshot {
 				Loading: rapid.IntRange(0, 9).Draw(t, "loading") == 0, Protected: rapid.IntRange(0, 9).Draw(t, "protected") == 0,
 				Unlinked: rapid.IntRange(0, 4).Draw(t, "unlinked") == 0, Holds: rapid.SampledFrom([]Holding{HoldsUnknown, HoldsNothing, HoldsData}).Draw(t, "holds"),
 			},
+			EmptyAt: s.sometimes(t, "empty since"), FullAt: s.sometimes(t, "full since"),
 			ClaimedAt:  s.Now.Add(-time.Duration(rapid.IntRange(0, 4000).Draw(t, "claims")) * time.Millisecond),
 			UnlinkedAt: s.Now.Add(-time.Duration(rapid.IntRange(0, 120).Draw(t, "cut")) * time.Second),
 			BehindAt:   s.Now.Add(-time.Duration(rapid.IntRange(0, 120).Draw(t, "behind")) * time.Second),
