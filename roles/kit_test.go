@@ -36,7 +36,8 @@ type harness struct {
 	woken   []shardKey
 	patches []string // name and body, in order
 	refuse  func(name string) error
-	stale   map[string]*corev1.Pod // what the cache shows instead; nil hides a pod
+	lose    func(name string) error // the answer to a write that was stored
+	stale   map[string]*corev1.Pod  // what the cache shows instead; nil hides a pod
 }
 
 // recorded keeps events as lines.
@@ -129,7 +130,10 @@ func (h *harness) patched(ctx context.Context, c client.WithWatch, o client.Obje
 		return err
 	}
 	h.patches = append(h.patches, o.GetName()+" "+string(body))
-	return c.Patch(ctx, o, p, opts...)
+	if err := c.Patch(ctx, o, p, opts...); err != nil || h.lose == nil {
+		return err
+	}
+	return h.lose(o.GetName())
 }
 
 // staleCache shows pods as they were.

@@ -168,6 +168,41 @@ func TestNothingFollowsAWriteThatFailed(t *testing.T) {
 	}
 }
 
+// The old master is stripped, and the answer of the API server is lost: whether it was, nobody knows. So nobody else gets the label by the same plan,
+// or by one from before it, and the next one that has seen what was stored gives it.
+func TestAStripWhoseAnswerIsLost(t *testing.T) {
+	h := three(t)
+	h.hear(t, "r-0", 0)
+	h.reconcile(t)
+	h.hear(t, "r-1", 0)
+	h.stale["r-0"] = h.pod(t, "r-0")
+	h.patches = nil
+	h.lose = func(pod string) error {
+		if pod != "r-0" {
+			return nil
+		}
+		h.lose = nil
+		return apierrors.NewTimeoutError("the answer did not arrive", 1)
+	}
+	if _, err := h.Reconcile(t.Context(), shardZero); err == nil {
+		t.Error("nothing is wrong")
+	}
+	if got := h.labels(t); got != "replica,replica,replica" || len(h.patches) != 1 {
+		t.Fatalf("labels %s, patches %q", got, h.patches)
+	}
+	if after := h.reconcile(t); after != unseenRecheck {
+		t.Errorf("looks again after %s", after)
+	}
+	if got := h.labels(t); got != "replica,replica,replica" {
+		t.Fatalf("labels %s, by a copy from before the write", got)
+	}
+	delete(h.stale, "r-0")
+	h.reconcile(t)
+	if got := h.labels(t); got != "replica,master,replica" {
+		t.Errorf("labels %s", got)
+	}
+}
+
 func TestALostNodeLosesTheLabel(t *testing.T) {
 	node := &corev1.Node{}
 	node.Name = "node-r-0"

@@ -56,6 +56,7 @@ var roleBugs = []bug{
 	{name: "roles-own-writes-not-awaited", file: "roles/reconcile.go", is: "if !r.written.shown(pods) {", becomes: "if len(pods) == 0 {", scenarios: ofRoleWrites, why: notPlayed},
 	{name: "roles-any-version", file: "roles/commit.go", is: "UID: step.UID, ResourceVersion: step.Version}", becomes: "UID: step.UID}", scenarios: ofRoleWrites, why: notPlayed},
 	{name: "roles-go-on-after-failure", file: "roles/commit.go", is: "\t\t\treturn true, nil\n", becomes: "\t\t\tlate = true\n", scenarios: ofRoleWrites, why: notPlayed},
+	{name: "roles-lost-answer-is-done", file: "roles/commit.go", is: "\tcase err != nil:\n\t\treturn err\n\t}\n\tr.written", becomes: "\tcase apierrors.IsTimeout(err):\n\t\treturn nil\n\tcase err != nil:\n\t\treturn err\n\t}\n\tr.written", scenarios: ofRoleWrites, why: notPlayed},
 	{name: "roles-no-census", file: "roles/commit.go", is: "err = r.census(ctx, set, shard, pods)", becomes: "err = nil", scenarios: ofRoleWrites, why: notPlayed},
 	{name: "roles-confirm-writes-nothing", file: "roles/commit.go", is: "step.For + \"/\" + step.Version}", becomes: "\"claimed\"}", scenarios: ofRoleWrites, why: notPlayed},
 	{name: "roles-silent-node-is-lost", file: "roles/reconcile.go", is: "case slots.OutOfService(&node):", becomes: "case slots.OutOfService(&node) || silentNode(&node):", scenarios: ofRoleWrites, why: notPlayed},
