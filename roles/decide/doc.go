@@ -7,12 +7,13 @@
 //	label     what stands on the pod
 //
 // What stands higher is believed before what stands lower. The label master is given only where engine and HA agree, and
-// it is taken away before it is given to another one, in two decisions: the first strips, the second sees that nobody
-// carries the label, has that confirmed by the API server for every other pod, and sets. Between them nobody is labelled,
-// which is legal; two never are.
+// it is taken away before it is given to another one. One plan does both: every other pod is written to first, by a step that
+// strips it, changes its label or confirms that it has another one, each step after the answer to the one before; then one sets.
+// Between them nobody is labelled, which is legal; two never are.
 //
-// Elections have numbers (epochs), boots of agents and their reports too. No clock orders anything: time says only who is
-// silent. Silence takes no label away. The package elects nobody, and asks nobody to become or to stop being master.
+// Elections have numbers (epochs), boots of agents and their reports too. No clock orders what is said: time says who is
+// silent, for how long a claim beside the label is waited for, and who is behind for long. Silence takes no label away. The
+// package elects nobody, and asks nobody to become or to stop being master.
 //
 // The same snapshot gives the same plan, whatever the order of its instances.
 package decide

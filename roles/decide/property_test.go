@@ -287,7 +287,7 @@ func TestWhoHasTheLabelReplicaServes(t *testing.T) {
 	}
 }
 
-// A plan that sets has nobody with the label in its snapshot, writes to each other pod before it sets, and sets last.
+// A plan that sets strips whoever has the label in its snapshot, writes once to each other pod before it sets, and sets last.
 func TestThePlanHasItsOrder(t *testing.T) {
 	rank := map[Kind]int{Strip: 1, Relabel: 2, Census: 3, Confirm: 4, Set: 5}
 	rapid.Check(t, func(t *rapid.T) {

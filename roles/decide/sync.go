@@ -11,8 +11,8 @@ import (
 // namedBehind is how many instances of a shard a verdict names.
 const namedBehind = 3
 
-// lags says who is not in sync with the master of the shard: after lagLimit, so that a start, or a failover, which are over sooner, change
-// nothing that has to be written. Of offsets nothing is said: those of a master and of its replica come in reports up to a heartbeat apart.
+// lags says who is not in sync with the master of the shard: after lagLimit, so that a start, or the way to a master that is there, which are over sooner, change
+// nothing that has to be written. A failover is written, as Unknown, if the label is on its way for longer than sets gather what their shards say. Of offsets nothing is said: those of a master and of its replica come in reports up to a heartbeat apart.
 // Without a master there is nothing to be in sync with, and NoMaster says why. A replica of a replica is not in sync with the master, whatever
 // its link says: nobody knows what is on its way to the one between. Where nobody knows, nobody says that all is well: while most of
 // the set are silent, or this process has just begun to listen, either.
