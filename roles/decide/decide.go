@@ -106,9 +106,10 @@ func (p *planner) compare() {
 	p.early = len(left) > 1 && labelled == 1 && p.unanswered(left)
 }
 
-// patience is for how long the word of the other one is waited for when a master changes: both agents report at the same time, and what is
-// written after the first report alone is written for nothing. When thousands of shards change at once reports arrive within a second.
-const patience = time.Second
+// patience is for how long the word of the other one is waited for when a master changes, as what is written after the first report alone is
+// written for nothing: two agents that look out of step see a change up to a look apart, which is a second by default (--poll-interval
+// of cmd/agent), and half a second is for the reports, those of thousands of shards that change at once too.
+const patience = 1500 * time.Millisecond
 
 // unanswered: of those who claim to be master one has the label, and the others have begun to since it spoke, less than patience ago.
 func (p *planner) unanswered(claims []*Instance) bool {
