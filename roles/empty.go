@@ -11,26 +11,28 @@ import (
 	"github.com/shoal-dev/shoal/roles/decide"
 )
 
-// told remembers of which empty masters there was an event, by the UID of their pods, until they are none any more.
-type told struct {
+// warned remembers of which empty masters there was an event, by the UID of their pods, until they are none any more.
+type warned struct {
 	mu   sync.Mutex
 	pods map[types.UID]bool
 }
 
-// news reports whether a pod is told of for the first time; is: there is something to tell.
-func (t *told) news(uid types.UID, is bool) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	before := t.pods[uid]
-	switch {
-	case !is:
-		delete(t.pods, uid)
-	case t.pods == nil:
-		t.pods = map[types.UID]bool{uid: true}
-	default:
-		t.pods[uid] = true
+// first reports whether there was none of a pod, and notes that there is.
+func (w *warned) first(uid types.UID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.pods == nil {
+		w.pods = map[types.UID]bool{}
 	}
-	return is && !before
+	before := w.pods[uid]
+	w.pods[uid] = true
+	return !before
+}
+
+func (w *warned) forget(uid types.UID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.pods, uid)
 }
 
 // warn makes an event of each master that has come up without data beside instances that hold some: one for each.
@@ -41,7 +43,9 @@ func (r *reconciler) warn(set *v1alpha1.InstanceSet, plan decide.Plan, pods []*c
 	}
 	for _, pod := range pods {
 		e, is := empty[pod.UID]
-		if r.empties.news(pod.UID, is) {
+		if !is {
+			r.warned.forget(pod.UID)
+		} else if r.warned.first(pod.UID) {
 			r.events.Eventf(set, pod, corev1.EventTypeWarning, reason.EmptyMaster.Name(), "HearAgents", "%s", e.String())
 		}
 	}

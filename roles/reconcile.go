@@ -50,7 +50,7 @@ type reconciler struct {
 	planned  func(shardKey, decide.Plan) // is told each plan before it is carried out; nil tells nobody
 	written  written
 	paces    paces
-	empties  told
+	warned   warned
 	joiner   *joiner // nil if there are no agents to be told anything
 	// handingOver reports whether a switchover of the shard is under way; nil if nobody hands over.
 	handingOver func(types.NamespacedName) bool

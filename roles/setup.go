@@ -181,7 +181,7 @@ func (r *reconciler) podChanges() predicate.Predicate {
 			r.ledger.forget(e.Object.GetUID())
 			r.written.forget(e.Object.GetUID())
 			r.joiner.forget(e.Object.GetUID())
-			r.empties.news(e.Object.GetUID(), false)
+			r.warned.forget(e.Object.GetUID())
 			return true
 		},
 	}

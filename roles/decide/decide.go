@@ -78,20 +78,16 @@ func (p *planner) named() string { return cmp.Or(p.HA.Master, p.HA.Addr, "nobody
 // compare finds who may be master. A pod with the label that cannot be asked is a rival too, but not while everybody is
 // silent: then it is as it was. If several have the label, somebody else has written it, and each of them is.
 func (p *planner) compare() {
-	var left []*Instance
-	labelled := 0
-	for n := range p.Instances {
-		if p.Instances[n].Label == Master && p.unfit(&p.Instances[n]) == 0 {
-			labelled++
-		}
-	}
+	// Rivals are not known yet: each is judged by itself.
+	labelled := slices.DeleteFunc(p.holders(), func(i *Instance) bool { return p.unfit(i) != 0 })
 	for n := range p.Instances {
 		i := &p.Instances[n]
 		unasked := !i.out() && i.Label == Master && !i.denies() && !i.claims()
-		if i.claims() || unasked && (!p.Hushed || i.Heard || labelled > 1) {
+		if i.claims() || unasked && (!p.Hushed || i.Heard || len(labelled) > 1) {
 			p.rivals = append(p.rivals, i)
 		}
 	}
+	var left []*Instance
 	for _, i := range p.rivals {
 		if code, text := p.ruledOut(i); code != 0 {
 			p.beaten = append(p.beaten, i)
@@ -103,7 +99,7 @@ func (p *planner) compare() {
 	if len(left) == 1 {
 		p.one = left[0]
 	}
-	p.early = len(left) > 1 && labelled == 1 && p.unanswered(left)
+	p.early = len(left) > 1 && len(labelled) == 1 && p.unanswered(labelled[0], left)
 }
 
 // patience is for how long the word of the other one is waited for when a master changes, as what is written after the first report alone is
@@ -111,15 +107,9 @@ func (p *planner) compare() {
 // of cmd/agent), and half a second is for the reports, those of thousands of shards that change at once too.
 const patience = 1500 * time.Millisecond
 
-// unanswered: of those who claim to be master one has the label, and the others have begun to since it spoke, less than patience ago.
-func (p *planner) unanswered(claims []*Instance) bool {
-	var holder *Instance
-	for _, i := range claims {
-		if i.Label == Master {
-			holder = i
-		}
-	}
-	return holder != nil && holder.claims() && !slices.ContainsFunc(claims, func(i *Instance) bool {
+// unanswered: the holder of the label is one of those who claim to be master, and the others have begun to since it spoke, less than patience ago.
+func (p *planner) unanswered(holder *Instance, claims []*Instance) bool {
+	return slices.Contains(claims, holder) && holder.claims() && !slices.ContainsFunc(claims, func(i *Instance) bool {
 		return i != holder && (!p.begins(i) || !holder.HeardAt.Before(i.ClaimedAt))
 	})
 }
