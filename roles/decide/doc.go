@@ -12,8 +12,8 @@
 // Between them nobody is labelled, which is legal; two never are.
 //
 // Elections have numbers (epochs), boots of agents and their reports too. No clock orders what is said: time says who is
-// silent, for how long a claim beside the label is waited for, and who is behind for long. Silence takes no label away. The
-// package elects nobody, and asks nobody to become or to stop being master.
+// silent, for how long a claim beside the label is waited for, who is behind for long, and who held data before another one
+// came up empty. Silence takes no label away. The package elects nobody, and asks nobody to become or to stop being master.
 //
 // The same snapshot gives the same plan, whatever the order of its instances.
 package decide
