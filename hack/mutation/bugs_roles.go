@@ -8,6 +8,8 @@ var roleBugs = []bug{
 	{name: "in-sync-never-heard", file: "roles/decide/sync.go", is: "i.Label != NoLabel || p.lasts(i.BegunAt)", becomes: "i.Label != NoLabel || i.Ready && p.lasts(i.BegunAt)", scenarios: ofRoles, apart: true, why: noRoles},
 	{name: "empty-master-untold", file: "roles/decide/empty.go", is: "p.plan.Empty = append(p.plan.Empty, ", becomes: "_ = append(p.plan.Empty, ", scenarios: ofRoles, apart: true, why: noRoles},
 	{name: "empty-master-labelled", file: "roles/decide/heir.go", is: "p.alone, p.filled} {", becomes: "p.alone} {", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "empty-master-held-back-by-the-dead", file: "roles/decide/empty.go", is: "return !p.HA.Static && !p.fresh(other)", becomes: "return other.Stranger", scenarios: ofRoles, apart: true, why: noRoles},
+	{name: "empty-master-beside-the-silent", file: "roles/decide/empty.go", is: "return !p.HA.Static && !p.fresh(other)", becomes: "return !p.fresh(other)", scenarios: ofRoles, apart: true, why: noRoles},
 	{name: "empty-master-of-what-came-since", file: "roles/decide/empty.go", is: " && !other.FullAt.After(i.EmptyAt)", becomes: "", scenarios: ofRoles, apart: true, why: noRoles},
 	{name: "empty-master-told-of-deleted-keys", file: "roles/ledger.go", is: "r.ReplicationID != \"\" && r.ReplicationID != e.history\n", becomes: "r.Holds != e.report.Holds\n", scenarios: ofRoleWrites, apart: true, why: noRoles},
 	{name: "empty-master-told-where-it-hung", file: "roles/ledger.go", is: "if r.ReplicationID != \"\" && r.Holds != \"\" {", becomes: "if true {", scenarios: ofRoleWrites, apart: true, why: noRoles},

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/shoal-dev/shoal/reason"
 )
@@ -46,8 +47,12 @@ func (p *planner) holdBeside(i *Instance) []*Instance {
 
 // filled: it is not empty beside others that hold data. They may not follow it, as one that is made anew has another address, and clients would write
 // into nothing while what they had is there. This alone holds the label back: it takes it from nobody, as keys that were deleted may look the same.
+//
+// Of one that Sentinels have elected only those speak who were heard lately. The last word of the dead master may be from before its keys were deleted,
+// and nobody who asks the Service can write to the new one before it has the label: it would not get it for ever.
 func (p *planner) filled(i *Instance) (reason.Code, string) {
-	if holders := p.holdBeside(i); len(holders) > 0 {
+	holders := slices.DeleteFunc(p.holdBeside(i), func(other *Instance) bool { return !p.HA.Static && !p.fresh(other) })
+	if len(holders) > 0 {
 		return reason.EmptyMaster, fmt.Sprintf("%s; data is held by %s", i.Name, names(holders))
 	}
 	return 0, ""

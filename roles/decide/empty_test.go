@@ -31,7 +31,7 @@ func TestWhoIsEmptyGetsNoLabel(t *testing.T) {
 		}
 		for _, i := range s.Instances {
 			data := slices.ContainsFunc(s.Instances, func(other Instance) bool {
-				return other.Name != i.Name && !other.out() && other.Heard && other.Report.Holds == HoldsData && !other.FullAt.After(i.EmptyAt)
+				return other.Name != i.Name && !other.out() && other.Heard && (s.HA.Static || s.fresh(&other)) && other.Report.Holds == HoldsData && !other.FullAt.After(i.EmptyAt)
 			})
 			set := slices.ContainsFunc(plan.Steps, func(s Step) bool { return s.Do == Set && s.Instance == i.Name })
 			if set && !i.EmptyAt.IsZero() && data {
