@@ -84,7 +84,7 @@ func (v *view) lastAttempt(i *instance) attempt {
 // handingOver reports whether somebody's Switchover of the instance's shard has not ended, or one of the update has left something
 // undone: then the old master may not be stopped, though it is not master any more.
 func (v *view) handingOver(i *instance) bool {
-	return len(v.Switchovers) > 0 && v.handing[v.shardName(i)]
+	return len(v.handing) > 0 && v.handing[v.shardName(i)]
 }
 
 func (v *view) readSwitchovers() {
@@ -213,6 +213,7 @@ func (p *planner) askForHandover(i *instance, number int) {
 }
 
 func (p *planner) createHandover(i *instance, number int) {
+	p.handing[p.shardName(i)] = true // of a set without shards, several may be disturbed by one plan
 	p.add(Change{
 		Kind: CreateSwitchover, Ordinal: i.ordinal, Object: p.handoverName(i, number), Reason: reason.AskHandover, Words: p.because(reason.AskHandover),
 		Shard: p.shardName(i), Policy: p.switchoverMode(),
