@@ -72,7 +72,7 @@ const (
 	ConfigurationRefused Code = 2634
 	// ConfigurationInvalid: the configuration asks for what no instance may have.
 	ConfigurationInvalid Code = 2635
-	// OnlyCopy: nothing of the instance runs, and nobody else is known to have what goes with its pod.
+	// OnlyCopy: the instance does not serve, and nobody else is known to have what goes with its pod.
 	OnlyCopy Code = 2636
 	// LeaveWaits: the instance is on a cordoned node, and waits until it may leave it.
 	LeaveWaits Code = 2640
@@ -302,9 +302,9 @@ func ofUpdates() []row {
 		}},
 		{OnlyCopy, Entry{
 			Name:    "OnlyCopy",
-			Text:    "nothing of it runs, and nobody else is known to have what would go with its pod",
-			Meaning: "The instance has no volumes, and what the template asks for takes a new pod. Its engine does not run, but the files beside it may be the only ones that are whole. No other one of its shard is available and, in a set with roles, has one beside a master that is known.",
-			Advice:  "See why the others of the shard do not serve: kubectl shoal status. When one does, the update goes on. If the data may go, annotate the pod with shoal.dev/allow-disruption=true and delete it.",
+			Text:    "it does not serve, and nobody else is known to have what would go with its pod",
+			Meaning: "The instance has no volumes, and what the template asks for takes a new pod. Its engine does not run, or is not Ready, but what it has may be the only copy that is whole. No other one of its shard (of the set, if that has no shards) is available and, in a set with roles, has one beside a master that is known. Or it is the master itself, and cannot hand over: labels may be older than its last writes.",
+			Advice:  "See why the others of the shard do not serve: kubectl shoal status. When one does, or another one is master, the update goes on. If the data may go, annotate the pod with shoal.dev/allow-disruption=true and delete it. Where no instance of a set has anything to lose, as Sentinels, proxies and caches, annotate spec.template with shoal.dev/allow-disruption: \"true\": the update goes on by itself. While that stands there, the set has no budget, and evictions and deletions are not refused; take it away again if that is only for now.",
 		}},
 		{LeaveWaits, Entry{
 			Name:    "LeaveWaits",

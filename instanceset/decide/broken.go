@@ -16,8 +16,9 @@ import (
 //     runs, nothing is touched. Other differences have their turn later.
 //   - A container that has run for long before it ended starts again. Its instance is as one that runs. If it is stuck with what the last
 //     update ended with, its image was to be had, and the registry may only have trouble: it has its turn as one that runs, too.
-//   - An instance of which nothing runs otherwise is broken: it is free of all limits, but for a master's while its shard needs it. Where a new pod is
-//     made, and what it has is on no volume, another one has to have the data, and one goes after the other (mayTakeData).
+//   - An instance of which nothing runs otherwise is broken: it is free of all limits, but for a master's while its shard needs it.
+//   - Where a new pod is made of one that does not serve, for whatever reason, and what it has is on no volume, another one has to have the data, and one
+//     goes after the other (mayTakeData).
 //   - A resize that the kubelet cannot carry out is replaced by another one before all else, if that restarts nothing: nobody is served less. So it
 //     waits for no place in a limit, nor a master for its replicas, which may wait for the place that it has.
 
@@ -32,20 +33,21 @@ func (p *planner) leadsThrough(i *instance) bool {
 	})
 }
 
-// mayTakeData says what keeps the pod of an instance from being made anew of which nothing runs and that has no volumes, 0 for nothing. What it has,
-// the damaged file or the last good one, goes with its pod. A shard of one loses that with each new pod; who was never Ready has nothing.
+// mayTakeData says what keeps the pod of an instance from being made anew that does not serve and has no volumes, 0 for nothing. What it has, the
+// damaged file or the last good one, goes with its pod. Who serves goes under the limits of all updates, and so leaves others behind, or is declared to be
+// one of those that may. A shard of one loses its data with each new pod; who was never Ready has nothing.
 func (p *planner) mayTakeData(i *instance) reason.Code {
 	shard := p.shard(i)
-	if !p.mends(i) || len(i.claims) > 0 || i.pod.Node == "" || !p.bootstrapped.has(i.ordinal) ||
+	if p.servesOn(i) || !p.goesWithItsPod(i) || i.pod.Node == "" || !p.bootstrapped.has(i.ordinal) ||
 		!slices.ContainsFunc(shard.members, func(other *instance) bool { return other != i && other.online() }) {
 		return 0
 	}
 	u, at := &p.updates, p.shardOf(i)
-	if u.keep == nil {
-		u.keep = map[int32]reason.Code{}
+	if u.orphaned == nil {
+		u.orphaned = map[int32]bool{}
 	}
-	if u.keep[at] != 0 { // and stays so in this plan, as more and more go by it
-		return u.keep[at]
+	if !u.orphaned[at] { // and stays so in this plan, as more and more go by it
+		u.orphaned[at] = !p.dispensable(i)
 	}
 	busy := u.inFlight >= u.limit && !p.inFlight(i)
 	if p.sharded() {
@@ -54,12 +56,25 @@ func (p *planner) mayTakeData(i *instance) reason.Code {
 		})
 	}
 	switch {
-	case !p.dispensable(i):
-		u.keep[at] = reason.OnlyCopy
+	case u.orphaned[at], p.takesDataAlong(i) && p.handsNothingOver(i):
+		return reason.OnlyCopy
 	case busy:
-		u.keep[at] = reason.UpdateWaits
+		return reason.UpdateWaits
 	}
-	return u.keep[at]
+	return 0
+}
+
+// handsNothingOver reports whether a master would be touched without a handover: the set wants none, or nobody could take over, or nothing of it runs
+// that could be asked. That is leave enough where its data stays.
+func (p *planner) handsNothingOver(i *instance) bool {
+	switch p.switchoverMode() {
+	case v1alpha1.UpdateSwitchoverNone:
+		return true
+	case v1alpha1.UpdateSwitchoverBestEffort:
+		asked := p.handover(i)
+		return i.pod.Idle || asked != nil && asked.Complete && !asked.HandedOver
+	}
+	return false // it waits until another one is master
 }
 
 // repairable are the containers to which another image may be written at once. Which one is the engine is not known: of a master they are those

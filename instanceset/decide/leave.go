@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
+	"github.com/shoal-dev/shoal/podspec"
 	"github.com/shoal-dev/shoal/reason"
 )
 
@@ -259,12 +260,18 @@ func (p *planner) remakable(i *instance) (reason.Code, string, bool) {
 	return 0, "", true
 }
 
-// dispensable reports whether the data of an instance outlives its pod: it is on volumes, or another one of the shard is available, does not leave
+// goesWithItsPod reports whether what an instance has goes with its pod, and is worth something: it has no volumes, and nobody has said that instances of
+// the set may go at any time.
+func (p *planner) goesWithItsPod(i *instance) bool {
+	return len(i.claims) == 0 && !podspec.AllowsDisruption(p.Set)
+}
+
+// dispensable reports whether the data of an instance outlives its pod: it is on volumes, or of no worth, or another one of the shard is available, does not leave
 // itself, and is known to have it: it has a role, in a shard of which a master is known. That an instance runs, or is Ready, says nothing of its data.
 // In a set without roles there is nothing that could be known: another one has to be available even so. A shard of one has no other one, and a
 // set without shards is one shard.
 func (p *planner) dispensable(i *instance) bool {
-	if len(i.claims) > 0 {
+	if !p.goesWithItsPod(i) {
 		return true
 	}
 	roles, shard := len(p.spec.Roles) > 0, p.shard(i)
@@ -279,7 +286,7 @@ func (p *planner) dispensable(i *instance) bool {
 
 // takesDataAlong reports whether the instance may be the one whose data the others of its shard have from, and which goes with its pod. It
 // leaves only after it has handed over: a handover asks the engines whether another one has everything, and labels may be older than that.
-func (p *planner) takesDataAlong(i *instance) bool { return len(i.claims) == 0 && p.leads(i) }
+func (p *planner) takesDataAlong(i *instance) bool { return p.goesWithItsPod(i) && p.leads(i) }
 
 // queued names a pod of the placement group, or of the set, that has yet to get a node and could get one; "" for none. Who has a volume on one waits for
 // that, and whom no node would take now is not waited for.

@@ -174,11 +174,12 @@ func (w *world) forbidsGoing(v *view, i *instance, pod *Pod) string {
 	}
 	before := *pod
 	before.MayLeave = time.Time{}
-	served := w.serves(&before) || pod.Ready && pod.Resize != 0
+	served := w.serves(&before) || pod.Ready && (pod.Resize != 0 || w.unapplied(pod))
+	takes := len(i.claims) == 0 && !w.mayGo()
 	switch {
-	case len(i.claims) == 0 && (!has || roles && !master):
+	case takes && (!has || roles && !master):
 		return "nobody else is known to have its data"
-	case len(i.claims) == 0 && pod.Role == v1alpha1.RoleMaster:
+	case takes && pod.Role == v1alpha1.RoleMaster:
 		return "its data goes with it, and it is master"
 	case served && mateDown != "":
 		return mateDown + " of the same shard is not available"

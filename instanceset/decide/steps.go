@@ -172,7 +172,7 @@ func (p *planner) recreate(i *instance) move {
 	}
 	if code := p.mayTakeData(i); code != 0 {
 		if code == reason.OnlyCopy {
-			p.note(i, code, "")
+			p.note(i, code, map[bool]string{true: "it is master"}[p.takesDataAlong(i)])
 		}
 		return move{code: code}
 	}

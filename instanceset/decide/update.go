@@ -40,9 +40,9 @@ type rollout struct {
 	inFlight  int
 	down      int
 	limit     int
-	trying    bool                  // an instance gets another configuration by this plan
-	disturbed map[int32]bool        // shards
-	keep      map[int32]reason.Code // why shards keep the pods of which nothing runs, see mayTakeData
+	trying    bool           // an instance gets another configuration by this plan
+	disturbed map[int32]bool // shards
+	orphaned  map[int32]bool // shards of which nobody is known to have the data, see mayTakeData
 }
 
 // block is a field for which nothing is written.

@@ -36,19 +36,23 @@ func TestUpdatesKeepTheirLimits(t *testing.T) {
 func drawUpdating(t *rapid.T) *world {
 	w := newWorld()
 	spec := &w.set.Spec
-	if size := rapid.SampledFrom([]int32{0, 1, 2, 3}).Draw(t, "shardSize"); size > 0 {
+	size := rapid.SampledFrom([]int32{0, 1, 2, 3}).Draw(t, "shardSize")
+	if size > 0 {
 		spec.ShardSize = &size
-		spec.UpdateStrategy.Switchover = rapid.SampledFrom([]v1alpha1.UpdateSwitchover{"", v1alpha1.UpdateSwitchoverBestEffort, v1alpha1.UpdateSwitchoverNone}).Draw(t, "switchover")
-		if (size > 1 || spec.UpdateStrategy.Switchover != "") && rapid.Bool().Draw(t, "roles") { // one alone has nobody to hand over to
-			spec.Roles = []v1alpha1.InstanceRole{{Name: v1alpha1.RoleMaster, Exclusive: true}, {Name: v1alpha1.RoleReplica}}
-			if rapid.Bool().Draw(t, "configuration") {
-				parameters(spec, map[string]string{"maxmemory": "1gb", "databases": firstDatabases})
-			}
+	}
+	spec.UpdateStrategy.Switchover = rapid.SampledFrom([]v1alpha1.UpdateSwitchover{"", v1alpha1.UpdateSwitchoverBestEffort, v1alpha1.UpdateSwitchoverNone}).Draw(t, "switchover")
+	if (size != 1 || spec.UpdateStrategy.Switchover != "") && rapid.Bool().Draw(t, "roles") { // one alone has nobody to hand over to
+		spec.Roles = []v1alpha1.InstanceRole{{Name: v1alpha1.RoleMaster, Exclusive: true}, {Name: v1alpha1.RoleReplica}}
+		if size > 0 && rapid.Bool().Draw(t, "configuration") { // without shards, a master may be restarted beside a replica, see replicasFirst
+			parameters(spec, map[string]string{"maxmemory": "1gb", "databases": firstDatabases})
 		}
 	}
-	*spec.Replicas = max(1, drawReplicas(t, spec))
-	if spec.ShardSize != nil {
-		*spec.Replicas = max(*spec.ShardSize, *spec.Replicas)
+	*spec.Replicas = max(1, size, drawReplicas(t, spec))
+	if len(spec.Roles) > 0 && size == 0 {
+		*spec.Replicas = max(2, *spec.Replicas)
+	}
+	if rapid.IntRange(0, 4).Draw(t, "allows") == 0 {
+		setTemplate(&spec.Template, "allows", "true")
 	}
 	if rapid.Bool().Draw(t, "volumes") {
 		spec.VolumeClaimTemplates = []v1alpha1.VolumeClaimTemplate{{Metadata: v1alpha1.VolumeClaimMeta{Name: "data"}}}
@@ -377,10 +381,13 @@ func (w *world) forbidsDisturbing(c Change, pod *Pod) string {
 	if why := w.forbidsByRole(v, pod, again); why != "" {
 		return why
 	}
-	if pod.Idle && !pod.Restarts || pod.Node == "" || again {
-		return w.forbidsLoss(c, pod, v)
-	}
 	servesOn := w.serves(pod) || pod.Ready && (pod.Resize != 0 || w.unapplied(pod))
+	if why := w.forbidsLoss(c, pod, v); why != "" && !servesOn {
+		return why
+	}
+	if pod.Idle && !pod.Restarts || pod.Node == "" || again {
+		return ""
+	}
 	down, away, knownMaster := 0, 0, false
 	mates, matesRun := 0, false
 	for n := range v.instances {
@@ -389,7 +396,7 @@ func (w *world) forbidsDisturbing(c Change, pod *Pod) string {
 			continue
 		}
 		other := w.pods["r-"+fmt.Sprint(i.ordinal)]
-		mate := v.sharded() && v.shardOf(i) == v.shardOf(v.at(pod.Ordinal))
+		mate := v.shardOf(i) == v.shardOf(v.at(pod.Ordinal))
 		if mate {
 			mates++
 			matesRun = matesRun || other != nil && !other.Idle
@@ -405,7 +412,7 @@ func (w *world) forbidsDisturbing(c Change, pod *Pod) string {
 		if touched {
 			away++
 		}
-		if mate && (servesOn || touched || len(i.claims) == 0) {
+		if mate && v.sharded() && (servesOn || touched || len(i.claims) == 0) {
 			return fmt.Sprintf("r-%d of the same shard is not available", i.ordinal)
 		}
 	}
@@ -421,26 +428,36 @@ func (w *world) forbidsDisturbing(c Change, pod *Pod) string {
 	return ""
 }
 
-// forbidsLoss says why a pod must not be made anew though nothing of it runs: what it has is on no volume.
+// forbidsLoss says why a pod must not be made anew that does not serve: what it has is on no volume.
 func (w *world) forbidsLoss(c Change, pod *Pod, v *view) string {
 	i := v.at(pod.Ordinal)
-	if c.Kind != DeletePod || pod.Node == "" || len(i.claims) > 0 || !v.bootstrapped.has(pod.Ordinal) {
+	if c.Kind != DeletePod || pod.Node == "" || len(i.claims) > 0 || !v.bootstrapped.has(pod.Ordinal) || w.mayGo() {
 		return ""
 	}
-	alone := true
+	alone, has := true, false
 	for _, mate := range v.shard(i).members {
 		if mate == i || !mate.online() {
 			continue
 		}
 		alone = false
 		if other := w.pods["r-"+fmt.Sprint(mate.ordinal)]; other != nil && w.serves(other) && (len(w.set.Spec.Roles) == 0 || other.Role != "") {
-			return ""
+			has = true
 		}
 	}
-	if alone {
+	switch {
+	case alone:
 		return ""
+	case !has:
+		return "nobody else has its data"
+	case len(w.set.Spec.Roles) > 0 && pod.Role == v1alpha1.RoleMaster:
+		return "it is master, and its data goes with it"
 	}
-	return "nobody else has its data"
+	return ""
+}
+
+// mayGo reports whether the template says that instances may go at any time.
+func (w *world) mayGo() bool {
+	return w.set.Spec.Template.Annotations[v1alpha1.AnnotationAllowDisruption] == "true"
 }
 
 // forbidsByRole says why a master, or its shard, must not be disturbed.
