@@ -168,7 +168,8 @@ var updateBugs = []bug{
 	{name: "diff-of-a-secret", file: "podspec/fields.go", is: "recreate(\"env\"), hidden(\"env[]\"),", becomes: "recreate(\"env\"), recreate(\"env[]\"),", scenarios: ofCommands, apart: true, why: noCommands},
 	{name: "done-before-all-serve", file: "kubectlshoal/answer/rollout.go", is: "if phase.Done() && s.Available < s.Instances {", becomes: "if false {", scenarios: ofCommands, apart: true, why: noCommands},
 	{name: "foresight-with-masters-first", file: "instanceset/decide/foresee.go", is: " || p.leads(i) && replicas[shard] > 0)", becomes: ")", scenarios: []string{"./instanceset/decide Foresight"}, apart: true, why: noCommands},
-	{name: "foresight-forgets-memory", file: "instanceset/decide/foresee.go", is: "if way.code == 0 && p.keepsMemory(i) {", becomes: "if false {", scenarios: ofCommands, apart: true, why: noCommands},
+	{name: "foresight-stops-at-a-limit", file: "instanceset/decide/foresee.go", is: "return beforeResize(way.diffs), true", becomes: "return nil, true", scenarios: []string{"./instanceset/decide Foresight", "./kubectlshoal TestScenarios/diff"}, apart: true, why: noCommands},
+	{name: "foresight-forgets-memory", file: "instanceset/decide/foresee.go", is: "case way.code != 0 || !waits && !p.awaitsReplicas(i):", becomes: "case i != nil:", scenarios: ofCommands, apart: true, why: noCommands},
 	{name: "revision-without-its-cause", file: "instanceset/update.go", is: "cause != \"\" {\n\t\t\trevision", becomes: "cause == \"\" {\n\t\t\trevision", scenarios: []string{"./instanceset ARevision"}, apart: true, why: noCommands},
 
 	// The guard of instances: an admission policy, judged here by the API server's own code, and on a real one in test/integration.

@@ -40,8 +40,9 @@ type planner struct {
 	// heardLeft are those of them that are available, are no masters, and whose agents are heard.
 	toUpdate, replicasLeft map[int32]bool
 	heardLeft              []*instance
-	heardGoes              *bool // see heardMayGo
-	fixed                  bool  // the status is not written any more
+	limitsWait             map[int32]bool // shards, see noteLimits
+	heardGoes              *bool          // see heardMayGo
+	fixed                  bool           // the status is not written any more
 }
 
 // note is what is wrong with one instance.

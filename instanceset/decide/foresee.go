@@ -27,6 +27,8 @@ type Foreseen struct {
 	Differences []podspec.Difference
 	// Code says why it stays as it is, 0 for nothing.
 	Code reason.Code
+	// Later says why its last step, a lower limit of memory, is not foreseen, 0 for nothing: all the rest is.
+	Later reason.Code
 	// Held back by the partition.
 	Held bool
 	// Recreated: its pod is deleted, and made anew on its volumes.
@@ -61,6 +63,7 @@ func Foresee(s Snapshot) Foresight {
 	for _, b := range p.updates.blocked {
 		f.Blocked = append(f.Blocked, Blocked{b.path, b.why, b.ordinals})
 	}
+	p.noteLimits(candidates)
 	turns := p.turnsOf(candidates)
 	mode := p.inPlaceMode()
 	for _, o := range slices.Sorted(slices.Values(slices.Concat(p.updates.outdated, p.updates.held))) {
@@ -71,21 +74,43 @@ func Foresee(s Snapshot) Foresight {
 			Differences: way.diffs, Code: way.code, Held: p.heldBack(i), Master: i.pod.Role == v1alpha1.RoleMaster, Turn: turns[o],
 		}
 		one.Recreated = mode == v1alpha1.InPlaceNever && len(way.diffs) > 0 || mode == v1alpha1.InPlacePrefer && slices.ContainsFunc(way.diffs, isRecreation)
-		if way.code == 0 && p.keepsMemory(i) {
+		now, waits := p.withoutItsLimit(i)
+		switch {
+		case way.code != 0 || !waits && !p.awaitsReplicas(i):
+		case len(now) == 0, p.awaitsReplicas(i):
 			one.Code = reason.MemoryWaits
+		default:
+			one.Later = reason.MemoryWaits
 		}
-		one.HandsOver = one.Master && one.Turn > 0 && p.switchoverMode() != v1alpha1.UpdateSwitchoverNone && !p.runsOn(i)
+		one.HandsOver = one.Master && one.Turn > 0 && p.switchoverMode() != v1alpha1.UpdateSwitchoverNone && !p.runsOnWith(i, now)
 		f.Instances = append(f.Instances, one)
 	}
 	return f
 }
 
-// keepsMemory reports whether the instance waits as it is since it would get less memory than it has.
-func (p *planner) keepsMemory(i *instance) bool {
+// withoutItsLimit is what the update does to an instance that would get less memory than it may use: all but the resize, which waits.
+func (p *planner) withoutItsLimit(i *instance) (now []podspec.Difference, waits bool) {
 	way := p.wayOf(i)
 	anew := p.inPlaceMode() == v1alpha1.InPlaceNever || slices.ContainsFunc(way.diffs, isRecreation)
-	return !anew && i.pod.Live != nil && p.takesMemory(i, way.diffs)
+	if anew || i.pod.Live == nil || !p.takesMemory(i, way.diffs) {
+		return way.diffs, false
+	}
+	return beforeResize(way.diffs), true
 }
+
+// noteLimits notes the shards of which a replica keeps its limit, and its master as it is therefore: that comes last. It does not wait for a limit
+// that waits for nothing but its own maxmemory (awaitsMaster).
+func (p *planner) noteLimits(candidates []*instance) {
+	p.limitsWait = map[int32]bool{}
+	for _, i := range candidates {
+		if _, waits := p.withoutItsLimit(i); waits && !p.leads(i) && (i.pod.Reported.MaxMemory == 0 || p.keepsResize(i, p.fitsItself)) {
+			p.limitsWait[p.shardOf(i)] = true
+		}
+	}
+}
+
+// awaitsReplicas reports whether an instance stays as it is since a replica of its shard keeps its limit.
+func (p *planner) awaitsReplicas(i *instance) bool { return p.leads(i) && p.limitsWait[p.shardOf(i)] }
 
 func isRecreation(d podspec.Difference) bool { return d.Class == podspec.Recreate }
 
@@ -93,7 +118,9 @@ func isRecreation(d podspec.Difference) bool { return d.Class == podspec.Recreat
 func (p *planner) toDisturb(candidates []*instance) (left []*instance, replicas map[int32]int) {
 	replicas = map[int32]int{}
 	for _, i := range candidates {
-		if way := p.wayOf(i); way.code == 0 && way.disturbs && !p.keepsMemory(i) {
+		now, waits := p.withoutItsLimit(i)
+		isMore := func(d podspec.Difference) bool { return d.Class != podspec.InPlacePatch }
+		if way := p.wayOf(i); way.code == 0 && way.disturbs && (!waits || slices.ContainsFunc(now, isMore)) && !p.awaitsReplicas(i) {
 			left = append(left, i)
 			if !p.leads(i) {
 				replicas[p.shardOf(i)]++

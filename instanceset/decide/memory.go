@@ -109,6 +109,11 @@ func (p *planner) beforeItsLimit(i *instance) []podspec.Difference {
 	if !p.keepsResize(i, p.fitsItself) {
 		return diffs
 	}
+	return beforeResize(diffs)
+}
+
+// beforeResize is all that comes before the last step of an instance.
+func beforeResize(diffs []podspec.Difference) []podspec.Difference {
 	return slices.DeleteFunc(slices.Clone(diffs), func(d podspec.Difference) bool { return d.Class == podspec.InPlaceResize })
 }
 

@@ -157,7 +157,7 @@ func (p *planner) nextMove(i *instance) move {
 		return p.recreate(i)
 	case i.pod.Live == nil:
 		return move{}
-	case !slices.ContainsFunc(way.diffs, func(d podspec.Difference) bool { return d.Class != podspec.InPlaceResize }) && p.takesMemory(i, way.diffs):
+	case len(beforeResize(way.diffs)) == 0 && p.takesMemory(i, way.diffs):
 		return p.waitForMemory(i)
 	}
 	return p.inPlace(i, way)

@@ -86,7 +86,9 @@ type InstanceChange struct {
 	// Recreated: their pods are made anew, on their volumes.
 	Recreated bool `json:"recreated"`
 	// Waits says why they stay as they are.
-	Waits   []Wait           `json:"waits"`
+	Waits []Wait `json:"waits"`
+	// Later says why their last step, a lower limit of memory, would not be taken for now. Nothing else waits for it.
+	Later   []Wait           `json:"later,omitempty"`
 	Changes []TemplateChange `json:"changes"`
 }
 
@@ -122,7 +124,7 @@ type OrderedInstance struct {
 
 // Bad reports whether something would not be done.
 func (d *SetDiff) Bad() bool {
-	stays := func(u InstanceChange) bool { return len(u.Waits) > 0 && !u.UnderWay }
+	stays := func(u InstanceChange) bool { return len(u.Waits)+len(u.Later) > 0 && !u.UnderWay }
 	return slices.ContainsFunc(d.Sets, func(s SetChange) bool {
 		return s.Differs && (len(s.Refused)+len(s.Blocked) > 0 || slices.ContainsFunc(s.Updates, stays))
 	})
@@ -261,7 +263,7 @@ func (s *SetChange) foresee(c *snapshot.Cluster, stored, set *v1alpha1.InstanceS
 type way struct {
 	from, to, revision, wanted string
 	underWay, recreated        bool
-	waits                      reason.Code
+	waits, later               reason.Code
 	differences                string // an update that was interrupted has left some with fewer
 }
 
@@ -270,11 +272,14 @@ func (s *SetChange) group(all []decide.Foreseen, already map[int32]decide.Forese
 	at := map[way]int{}
 	for _, i := range all {
 		before, was := already[i.Ordinal]
-		w := way{i.From, i.To, i.Revision, i.Wanted, was && before.Wanted == i.Wanted && before.To == i.To, i.Recreated, i.Code, fmt.Sprint(i.Differences)}
+		w := way{i.From, i.To, i.Revision, i.Wanted, was && before.Wanted == i.Wanted && before.To == i.To, i.Recreated, i.Code, i.Later, fmt.Sprint(i.Differences)}
 		if _, known := at[w]; !known {
 			u := InstanceChange{FromTemplate: i.From, Template: i.To, FromRevision: i.Revision, Revision: i.Wanted, UnderWay: w.underWay, Recreated: i.Recreated, Waits: []Wait{}}
 			if i.Code != 0 {
 				u.Waits = append(u.Waits, waitFor(i.Code, i.Code.Text()))
+			}
+			if i.Later != 0 {
+				u.Later = append(u.Later, waitFor(i.Later, i.Later.Text()))
 			}
 			u.Changes = templateChanges(i.Differences, blocked)
 			at[w], s.Updates = len(s.Updates), append(s.Updates, u)

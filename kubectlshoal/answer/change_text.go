@@ -10,6 +10,7 @@ import (
 
 	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/podspec"
+	"github.com/shoal-dev/shoal/reason"
 )
 
 // shownOrder is how many instances of an order are listed without wide.
@@ -49,7 +50,16 @@ func (s *SetChange) print(out io.Writer, p Paint, wide bool) error {
 			return err
 		}
 	}
+	if s.awaitsReports() {
+		fmt.Fprintf(out, "\n%s\n", p.warn("What agents report of maxmemory is not known here. Where that is within the limit, resources are changed at once, and masters hand over before."))
+	}
 	return s.printOrder(out, p, wide)
+}
+
+// awaitsReports reports whether something waits for what agents report, which nobody here knows.
+func (s *SetChange) awaitsReports() bool {
+	memory := func(w Wait) bool { return w.Code == reason.MemoryWaits.String() }
+	return slices.ContainsFunc(s.Updates, func(u InstanceChange) bool { return slices.ContainsFunc(slices.Concat(u.Waits, u.Later), memory) })
 }
 
 // summary is the answer in a line.
@@ -70,6 +80,9 @@ func (s *SetChange) summary(p Paint) string {
 	rest := ""
 	if stay > 0 {
 		rest = p.bad(fmt.Sprintf("; %d would stay as %s", stay, map[bool]string{true: "it is", false: "they are"}[stay == 1]))
+	}
+	if later := s.later(); later > 0 {
+		rest += p.bad(fmt.Sprintf("; the memory limit of %d would stay as it is", later))
 	}
 	switch {
 	case len(s.Blocked) > 0:
@@ -105,6 +118,16 @@ func (s *SetChange) disturbed() (inPlace, anew, stay int) {
 		}
 	}
 	return inPlace, anew, stay
+}
+
+// later counts the instances of which the last step would not be taken.
+func (s *SetChange) later() (n int) {
+	for _, u := range s.Updates {
+		if len(u.Later) > 0 {
+			n += u.Instances
+		}
+	}
+	return n
 }
 
 func (s *SetChange) printPopulation(out io.Writer) {
@@ -147,6 +170,9 @@ func (s *SetChange) printUpdate(out io.Writer, p Paint, u *InstanceChange, wide 
 	fmt.Fprintf(out, "\n%s\n", u.head())
 	for _, w := range u.Waits {
 		fmt.Fprintf(out, "  they stay as they are: %s\n", p.bad(w.String()))
+	}
+	for _, w := range u.Later {
+		fmt.Fprintf(out, "  their resources stay as they are, and nothing else waits for that: %s\n", p.bad(w.String()))
 	}
 	if u.Held != "" {
 		fmt.Fprintf(out, "  held back by updateStrategy.partition: %s\n", u.Held)
