@@ -4,7 +4,7 @@ import "slices"
 
 // Index knows who of a set is at rest, from one plan to the next one. It has no objects, and nothing that follows from one but what it counts: who is
 // not at rest is looked at anew for each plan. Where something has happened to an object of an instance, or to a node or a volume that it uses, Touch has to be
-// told before; what belongs to the set as a whole takes a new index.
+// told before; what belongs to the set as a whole takes a new index. The manager does not use it yet, and decides from full snapshots.
 //
 //	Touch(who something happened to), Active() -> a snapshot of those, with Rest() -> Missing() -> Decide -> Settle
 type Index struct {

@@ -113,9 +113,9 @@ func (p *planner) atRest(i *instance) bool {
 	return true
 }
 
-// settledClaim reports whether a claim is there, has a volume of the size that is wanted, and stays.
+// settledClaim reports whether a claim is there, has a volume of the size that is wanted and the template of its pod, and stays.
 func (p *planner) settledClaim(i *instance, t int, c *Claim) bool {
-	if c == nil || c.Terminating || c.Retired || c.Lost || c.Volume == "" || c.Node != "" && p.state(c.Node) != NodeHealthy {
+	if c == nil || c.Terminating || c.Retired || c.Lost || c.Volume == "" || c.Template != i.pod.Template || c.Node != "" && p.state(c.Node) != NodeHealthy {
 		return false
 	}
 	if !c.Has.IsZero() && (c.grows() || smaller{i, c, t, podspec.Size(p.Set, &p.spec.VolumeClaimTemplates[t], p.templateName(i))}.asks()) {

@@ -40,6 +40,17 @@ func TestMostOfALargeSetIsAtRest(t *testing.T) {
 	}
 }
 
+// A claim that does not have the template of its pod yet is written to: its shard is not left out. Here the entry of spec.templates that its pod was of is long gone.
+func TestWhoseClaimIsBehindIsNotAtRest(t *testing.T) {
+	s := largeSnapshot(999, 1)
+	s.Set.Status = Decide(s).Status
+	s.Claims[500].Template = "former"
+	plan := planOf(t, s)
+	if len(plan.Changes) != 1 || plan.Changes[0].Kind != LabelClaim {
+		t.Errorf("changes %v", plan.Changes)
+	}
+}
+
 // follower decides as a controller does that keeps an index: from one snapshot to the next it touches those to whom something has happened.
 type follower struct {
 	index *Index
