@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/shoal-dev/shoal/api/v1alpha1"
 	"github.com/shoal-dev/shoal/instanceset/decide"
 	"github.com/shoal-dev/shoal/reason"
 )
@@ -131,13 +132,27 @@ func (w writing) writeInstances(ctx context.Context, instances [][]decide.Change
 
 // writeInstance makes the changes of one instance, in their order.
 func (w writing) writeInstance(ctx context.Context, changes []decide.Change) (done []outcome) {
+	forgets := false // with its pod, of which template the instance is
 	for _, c := range changes {
+		if forgets && c.Kind == decide.DeletePod {
+			break
+		}
 		err := w.write(ctx, c)
-		if done = append(done, outcome{c, err}); err != nil && c.Kind != decide.GrowClaim {
-			break // what comes after rests on it
+		done = append(done, outcome{c, err})
+		switch {
+		case err == nil, c.Kind == decide.GrowClaim:
+		case keepsTemplate(c):
+			forgets = true
+		default:
+			return done // what comes after rests on it
 		}
 	}
 	return done
+}
+
+// keepsTemplate reports whether a change writes onto a claim of which template its pod is.
+func keepsTemplate(c decide.Change) bool {
+	return c.Kind == decide.LabelClaim && c.Label == v1alpha1.LabelTemplate
 }
 
 // writeStatus is the last write, and there is none when nothing changed. It is refused when the set has changed since it

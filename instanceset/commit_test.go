@@ -458,6 +458,37 @@ func TestAnEventSaysWhatHoldsForAll(t *testing.T) {
 	}
 }
 
+// TestARefusedTemplateOfAClaimHoldsNothingElseUp: a webhook that lets nobody write to claims keeps nothing from an instance but the deletion of its pod: without
+// that, its claim would be found with a former template, and another instance in its place.
+func TestARefusedTemplateOfAClaimHoldsNothingElseUp(t *testing.T) {
+	set := testSet(1)
+	claim := podspec.Claim(set, &set.Spec.VolumeClaimTemplates[0], podspec.Instance{})
+	claim.UID = "claim-uid"
+	label := decide.Change{Kind: decide.LabelClaim, Object: "data-r-0", UID: "claim-uid", Label: v1alpha1.LabelTemplate, Value: "large"}
+	for _, test := range []struct {
+		then    decide.Change
+		written string
+		is      bool
+	}{
+		{createPod(0), "create Pod r-0", true},
+		{decide.Change{Kind: decide.DeletePod, Object: "r-0", UID: "pod-uid"}, "delete Pod r-0", false},
+	} {
+		h := newHarness(t, set.DeepCopy(), claim.DeepCopy())
+		h.refuse = func(verb string, o client.Object) error {
+			if _, is := o.(*corev1.PersistentVolumeClaim); is && verb == "patch" {
+				return apierrors.NewForbidden(schema.GroupResource{Resource: "persistentvolumeclaims"}, o.GetName(), errors.New("claims are ours"))
+			}
+			return nil
+		}
+		if _, err := h.carryOut(t, label, test.then); err == nil {
+			t.Error("the refusal is no error")
+		}
+		if slices.Contains(h.writes, test.written) != test.is {
+			t.Errorf("%s: %v", test.written, h.writes)
+		}
+	}
+}
+
 // TestARefusedGrowthHoldsNothingElseUp: a quota that lets no volume grow does not keep the image from the instance, and is told.
 func TestARefusedGrowthHoldsNothingElseUp(t *testing.T) {
 	set := testSet(1)

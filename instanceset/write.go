@@ -81,7 +81,7 @@ func (r *reconciler) apply(ctx context.Context, o decide.Objects, c decide.Chang
 	case decide.LabelPod, decide.UnlabelPod:
 		return r.labelPod(ctx, o, c)
 	case decide.LabelClaim:
-		return r.patch(ctx, o, c, &corev1.PersistentVolumeClaim{}, labels(c, c.Value))
+		return r.labelClaim(ctx, o, c)
 	case decide.UnlabelClaim:
 		return r.unlabelClaim(ctx, o, c)
 	case decide.GrowClaim:
@@ -183,6 +183,18 @@ func (r *reconciler) unlabelClaim(ctx context.Context, o decide.Objects, c decid
 	}
 	err := r.giveBack(ctx, o, c)
 	r.refused.note(c.UID, err, r.now())
+	return err
+}
+
+// labelClaim labels a claim. Where the API server refuses to have its template written, that is not asked for again at once: nothing waits for it.
+func (r *reconciler) labelClaim(ctx context.Context, o decide.Objects, c decide.Change) error {
+	if err := r.refused.lately(c.UID, r.now()); err != nil && keepsTemplate(c) {
+		return err
+	}
+	err := r.patch(ctx, o, c, &corev1.PersistentVolumeClaim{}, labels(c, c.Value))
+	if keepsTemplate(c) {
+		r.refused.note(c.UID, err, r.now())
+	}
 	return err
 }
 

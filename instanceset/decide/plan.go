@@ -14,7 +14,8 @@ import (
 )
 
 // Plan is what Decide wants. Changes of the set as a whole come first and in order. Changes of one instance are carried
-// out in their order, and no further than the first that fails, but for GrowClaim, on which nothing rests; different instances do not wait for each other.
+// out in their order, and no further than the first that fails, but for GrowClaim, on which nothing rests, and the template of a claim, on which only
+// a deletion of the pod does; different instances do not wait for each other.
 type Plan struct {
 	Changes []Change
 	Status  v1alpha1.InstanceSetStatus
