@@ -146,7 +146,7 @@ var updateBugs = []bug{
 	{name: "cordon-takes-paths-for-the-network", file: "instanceset/decide/leave.go", is: "\t\tcase p.volumes[c.Volume].OfNode:\n", becomes: "\t\tcase false:\n", scenarios: ofCordons, apart: true, why: noCordons},
 	{name: "cordon-room-of-other-zones", file: "instanceset/decide/observe_room.go", is: " || slices.ContainsFunc(k.reach, outside)", becomes: " || outside == nil", scenarios: ofRoom, apart: true, why: noCordons},
 	{name: "cordon-zones-are-alike", file: "instanceset/decide/observe_room.go", is: " && slices.EqualFunc(k.volumes, volumes, sameReach)", becomes: "", scenarios: ofRoom, apart: true, why: noCordons},
-	{name: "cordon-with-a-claim-of-others", file: "instanceset/decide/observe_room.go", is: "strange := strangeClaim(o, live); strange != \"\"", becomes: "strange := strangeClaim(o, live); false", scenarios: ofRoom, apart: true, why: noCordons},
+	{name: "cordon-with-a-claim-of-others", file: "instanceset/decide/observe_room.go", is: "strange := strangeClaim(ours, live); strange != \"\"", becomes: "strange := strangeClaim(ours, live); false", scenarios: ofRoom, apart: true, why: noCordons},
 	{name: "cordon-whatever-neighbours", file: "instanceset/decide/observe_room.go", is: "k.Alone, k.Tied = judgeNeighbours(pod)", becomes: "k.Alone, _ = judgeNeighbours(pod)", scenarios: ofRoom, apart: true, why: noCordons},
 	{name: "cordon-beside-who-repels", file: "instanceset/decide/observe_room.go", is: " || repelled(k.live, there)", becomes: "", scenarios: ofRoom, apart: true, why: noCordons},
 	{name: "cordon-repelled-by-another-ordinal", file: "instanceset/decide/observe_room.go", is: "return !ownLabels[r.Key()] && !r.Matches", becomes: "return !r.Matches", scenarios: ofRoom, apart: true, why: noCordons},

@@ -111,15 +111,29 @@ func cordonedSnapshot(n, open int) Snapshot {
 	return s
 }
 
-// BenchmarkLook is the look for room of 10,000 instances on 2,000 cordoned nodes, in a cluster with 3,000 more that are full.
+// BenchmarkLook is the look for room of 10,000 instances on 2,000 cordoned nodes, in a cluster with 3,000 more that are full: without volumes, and with
+// one each in the network.
 func BenchmarkLook(b *testing.B) {
+	for name, zone := range map[string]string{"bare": "", "volumes": "z"} {
+		b.Run(name, func(b *testing.B) {
+			w := crowded(zone)
+			for b.Loop() {
+				if s := w.look(); s.Pods[0].Move == nil || len(s.Pods[0].Move.To) > 0 {
+					b.Fatal("there is room, or nobody looks for it")
+				}
+			}
+		})
+	}
+}
+
+func crowded(zone string) *building {
 	w := newBuilding()
 	for n := range 5_000 {
 		name := "n" + strconv.Itoa(n)
 		w.node(name, "z", 5, n < 2_000)
 		for i := range int32(5) {
 			if n < 2_000 {
-				w.pod(int32(n)*5+i, name, "")
+				w.pod(int32(n)*5+i, name, zone)
 			} else {
 				w.there[name] = append(w.there[name], w.o.Pods[i])
 			}
@@ -128,11 +142,7 @@ func BenchmarkLook(b *testing.B) {
 	for _, pod := range w.o.Pods {
 		w.o.Room.Held = append(w.o.Room.Held, slots.Slot{Node: pod.Spec.NodeName, Pod: pod})
 	}
-	for b.Loop() {
-		if s := w.look(); s.Pods[0].Move == nil || len(s.Pods[0].Move.To) > 0 {
-			b.Fatal("there is room, or nobody looks for it")
-		}
-	}
+	return w
 }
 
 // configuredSnapshot is a set with roles of which every instance has another parameter than the set, and nobody has tried it.

@@ -89,13 +89,17 @@ func (s *Snapshot) observeMovers(o Objects, pods map[int32]*corev1.Pod, volumes 
 			reach[c.Ordinal] = append(reach[c.Ordinal], v)
 		}
 	}
+	ours := make(map[string]bool, len(o.Claims))
+	for _, c := range o.Claims {
+		ours[c.Name] = true
+	}
 	for n := range s.Pods {
 		p := &s.Pods[n]
 		if p.Foreign || p.Terminating || pinned[p.Ordinal] || !Cordoned(o.Nodes.Get(p.Node)) {
 			continue
 		}
 		live := pods[p.Ordinal]
-		if strange := strangeClaim(o, live); strange != "" {
+		if strange := strangeClaim(ours, live); strange != "" {
 			p.Move = &Move{Tied: strange}
 			continue
 		}
@@ -259,10 +263,10 @@ func freeOn(node *corev1.Node, there []*corev1.Pod, podless int64, each slots.Am
 }
 
 // strangeClaim names a claim of a pod that is none of the set's: where its volume may be used is not known here.
-func strangeClaim(o Objects, pod *corev1.Pod) string {
+func strangeClaim(ours map[string]bool, pod *corev1.Pod) string {
 	for n := range pod.Spec.Volumes {
 		source := pod.Spec.Volumes[n].PersistentVolumeClaim
-		if source != nil && !slices.ContainsFunc(o.Claims, func(c *corev1.PersistentVolumeClaim) bool { return c.Name == source.ClaimName }) {
+		if source != nil && !ours[source.ClaimName] {
 			return "claim " + source.ClaimName + " is none of the set's"
 		}
 	}
