@@ -136,6 +136,7 @@ var updateBugs = []bug{
 	{name: "cordon-keeps-the-empty-node", file: "instanceset/decide/room.go", is: "from != nil && from.Held == 1 {", becomes: "from != nil && from.Held == 0 {", scenarios: ofCordons, apart: true, why: noCordons},
 	{name: "cordon-forgets-maxnodes", file: "instanceset/decide/room.go", is: "case to.Held == 0 && r.limits.MaxNodes > 0 && used >= r.limits.MaxNodes:", becomes: "case false:", scenarios: ofCordons, apart: true, why: noCordons},
 	{name: "cordon-while-somebody-waits-for-a-node", file: "instanceset/decide/leave.go", is: "if why.code == 0 && queued != \"\" && ", becomes: "if why.code == 0 && queued == \"never\" && ", scenarios: ofCordons, apart: true, why: noCordons},
+	{name: "cordon-waits-for-who-cannot-be-made", file: "instanceset/decide/leave.go", is: "i.pod != nil || ok || code == 0 {", becomes: "i.pod != nil || ok || code >= 0 {", scenarios: ofCordons, apart: true, why: noCordons},
 	{name: "cordon-deletes-before-the-drain", file: "instanceset/decide/leave.go", is: "case age < drainTime:", becomes: "case false:", scenarios: ofCordons, apart: true, why: noCordons},
 	{name: "cordon-leave-not-taken-back", file: "instanceset/decide/leave.go", is: "\tc := p.ofPod(UnlabelPod, i, reason.TakeLeaveBack)\n", becomes: "\treturn\n\tc := p.ofPod(UnlabelPod, i, reason.TakeLeaveBack)\n", scenarios: ofCordons, apart: true, why: noCordons},
 	{name: "cordon-goes-on-when-paused", file: "instanceset/decide/leave.go", is: "\tcase p.spec.Paused:\n\t\treturn stay{reason.LeaveWaits, p.because(reason.Paused)}, false\n", becomes: "", scenarios: ofCordons, apart: true, why: noCordons},
@@ -171,7 +172,7 @@ var updateBugs = []bug{
 	{name: "done-before-all-serve", file: "kubectlshoal/answer/rollout.go", is: "if phase.Done() && s.Available < s.Instances {", becomes: "if false {", scenarios: ofCommands, apart: true, why: noCommands},
 	{name: "foresight-with-masters-first", file: "instanceset/decide/foresee.go", is: " || p.leads(i) && replicas[shard] > 0)", becomes: ")", scenarios: []string{"./instanceset/decide Foresight"}, apart: true, why: noCommands},
 	{name: "foresight-stops-at-a-limit", file: "instanceset/decide/foresee.go", is: "return beforeResize(way.diffs), true", becomes: "return nil, true", scenarios: []string{"./instanceset/decide Foresight", "./kubectlshoal TestScenarios/diff"}, apart: true, why: noCommands},
-	{name: "foresight-forgets-memory", file: "instanceset/decide/foresee.go", is: "case way.code != 0 || !waits && !p.awaitsReplicas(i):", becomes: "case i != nil:", scenarios: ofCommands, apart: true, why: noCommands},
+	{name: "foresight-forgets-memory", file: "instanceset/decide/foresee.go", is: "case way.code != 0 || !waits && !p.awaitsReplicas(i):", becomes: "case i != nil || waits:", scenarios: ofCommands, apart: true, why: noCommands},
 	{name: "revision-without-its-cause", file: "instanceset/update.go", is: "cause != \"\" {\n\t\t\trevision", becomes: "cause == \"\" {\n\t\t\trevision", scenarios: []string{"./instanceset ARevision"}, apart: true, why: noCommands},
 
 	// The guard of instances: an admission policy, judged here by the API server's own code, and on a real one in test/integration.

@@ -60,16 +60,22 @@ var blockers = []func(*planner, *instance) (code reason.Code, detail string, ok 
 }
 
 func (p *planner) creatable(i *instance) bool {
+	code, detail, ok := p.makable(i)
+	if code != 0 {
+		p.note(i, code, detail)
+		p.again(foreignRecheck) // objects of others raise no event here
+	}
+	return ok
+}
+
+// makable reports whether nothing keeps the pod of an instance from being made, and what does.
+func (p *planner) makable(i *instance) (reason.Code, string, bool) {
 	for _, blocker := range blockers {
 		if code, detail, ok := blocker(p, i); !ok {
-			if code != 0 {
-				p.note(i, code, detail)
-				p.again(foreignRecheck) // objects of others raise no event here
-			}
-			return false
+			return code, detail, false
 		}
 	}
-	return true
+	return 0, "", true
 }
 
 func notForeign(_ *planner, i *instance) (reason.Code, string, bool) {

@@ -252,12 +252,7 @@ func (p *planner) remakable(i *instance) (reason.Code, string, bool) {
 	}()
 	without := *i
 	without.pod = nil
-	for _, blocker := range blockers {
-		if code, detail, ok := blocker(p, &without); !ok {
-			return code, detail, false
-		}
-	}
-	return 0, "", true
+	return p.makable(&without)
 }
 
 // goesWithItsPod reports whether what an instance has goes with its pod, and is worth something: it has no volumes, and nobody has said that instances of
@@ -289,7 +284,8 @@ func (p *planner) dispensable(i *instance) bool {
 func (p *planner) takesDataAlong(i *instance) bool { return p.goesWithItsPod(i) && p.leads(i) }
 
 // queued names a pod of the placement group, or of the set, that has yet to get a node and could get one; "" for none. Who has a volume on one waits for
-// that, and whom no node would take now is not waited for.
+// that, and whom no node would take now is not waited for, nor whose pod
+// cannot be made.
 func (p *planner) queued(r *room) string {
 	n := slices.IndexFunc(p.Queued, func(w Waiting) bool { return r.couldTake(&w) })
 	if n >= 0 {
@@ -297,7 +293,10 @@ func (p *planner) queued(r *room) string {
 	}
 	for n := range p.instances {
 		i := &p.instances[n]
-		if i.online() && i.pin() == "" && (i.pod == nil || i.pod.Terminating || p.deleted[i.ordinal]) {
+		if !i.online() || i.pin() != "" || i.pod != nil && !i.pod.Terminating && !p.deleted[i.ordinal] {
+			continue
+		}
+		if code, _, ok := p.makable(i); i.pod != nil || ok || code == 0 { // 0 passes by itself
 			return p.name(i.ordinal)
 		}
 	}

@@ -88,7 +88,7 @@ func (w *world) look(s *Snapshot) {
 	}
 	for n := range s.Pods {
 		p := &s.Pods[n]
-		if p.Node == "" && !p.ended() && w.pinnedTo(p) == "" {
+		if p.Node == "" && !p.Foreign && !p.ended() && w.pinnedTo(p) == "" {
 			to := open
 			if memory := p.Live.Spec.Containers[0].Resources.Limits[corev1.ResourceMemory]; memory.String() == "900Gi" { // no node has so much
 				to = none
