@@ -49,7 +49,8 @@ probes, hooks and volumes are never printed.
 | refused | nothing: it would be another instance, or lose data | yes |
 
 A resize that changes the pod's class of QoS is a recreate, and so is every resize of a pod of Windows. A memory limit comes down only
-after Redis' maxmemory did, as its agent and that of its master report it.
+after Redis' maxmemory did, as its agent and that of its master report it. A new pod has it at once: where a change takes new pods, lower maxmemory
+before, in a change of its own. A replica beside a master that holds more than it may is killed in each full sync.
 
 Parameters of ` + "`spec.configuration`" + ` are no fields of a pod: what a change of each takes is in
 [instanceset.md](instanceset.md#configuration). To add or to remove ` + "`configuration`" + ` as a whole is a recreate.
