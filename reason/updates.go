@@ -315,7 +315,7 @@ func ofUpdates() []row {
 		{VolumeStays, Entry{
 			Name:    "VolumeStays",
 			Text:    "its node is cordoned, and its volume is there: it stays",
-			Meaning: "The instance has a volume that is local to the cordoned node, or a hostPath, which on another node would be another one. A pod that is made anew could start nowhere else, or would start without its data.",
+			Meaning: "The instance has a volume that is local to the cordoned node, or a PersistentVolume of type hostPath, which on another node would be another one. A pod that is made anew could start nowhere else, or would start without its data.",
 			Advice:  "For a short stop, annotate the pod with shoal.dev/allow-disruption=true and delete it: it comes back when the node is uncordoned. For a node that goes for good, shut it down and declare it out of service: the set rebuilds the instance elsewhere, from another one of its shard.",
 		}},
 		{NowhereToGo, Entry{

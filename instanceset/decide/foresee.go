@@ -46,7 +46,8 @@ type Blocked struct {
 }
 
 // Foresee says what it takes to bring the instances of a snapshot to the templates of its set, by the rules by which Decide does it: what is
-// foreseen of a set that was not stored yet is what would come of storing it. Whether the set is paused, and who is available, is not asked.
+// foreseen of a set that was not stored yet is what would come of storing it. Whether the set is paused, and who is available, is not asked. What agents
+// report is as the snapshot has it: without reports, a limit of memory waits.
 func Foresee(s Snapshot) Foresight {
 	p := &planner{view: newView(s), words: map[reason.Code]string{}, deleted: map[int32]bool{}}
 	for t, name := range p.revisions { // the first plan records them
