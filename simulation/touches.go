@@ -61,10 +61,14 @@ func (c *checker) disturbs(r request, before *corev1.Pod, after client.Object) b
 	return false
 }
 
-// stuck reports whether a container does not run because its image cannot be had: another one ends nothing.
+// stuck reports whether a container does not run because its image cannot be had: another one ends nothing. On a machine that is off, what could not
+// start before has not started since.
 func (w *World) stuck(pod *corev1.Pod, name string) bool {
-	p, _ := w.processOfPod(pod)
-	return p != nil && slices.ContainsFunc(p.containers, func(c *container) bool { return c.name == name && c.tries > 0 })
+	m := w.machines[pod.Spec.NodeName]
+	if m == nil || m.running[pod.UID] == nil {
+		return false
+	}
+	return slices.ContainsFunc(m.running[pod.UID].containers, func(c *container) bool { return c.name == name && c.tries > 0 })
 }
 
 // touches judges a write that disturbs an instance.
