@@ -88,7 +88,24 @@ func (p *play) drawRoleTroubles() {
 	if d := p.choice.of("report faults"); d.chance(0.6) && p.choice.happens("reports") {
 		p.ha.reports = reportFaults{d.Float64() * 0.2, d.Float64() * 0.3, d.Float64() * 0.2, d.between(2*time.Second, time.Minute)}
 	}
-	d := p.choice.of("troubles of roles")
+	for _, t := range drawnRoleTroubles(p.choice.of("troubles of roles")) {
+		p.after(t.at, "trouble of roles", func() {
+			if !p.over && p.choice.happens(t.name) {
+				t.do(p, p.choice.of(t.name))
+			}
+		})
+	}
+}
+
+// drawnTrouble is one that befalls a seed: when, and what. Its name is that of its dice.
+type drawnTrouble struct {
+	at   time.Duration
+	name string
+	do   func(*play, dice)
+}
+
+// drawnRoleTroubles are those of a seed, one after the other.
+func drawnRoleTroubles(d dice) []drawnTrouble {
 	var bag []int
 	for n, t := range roleTroubles {
 		for range t.weight {
@@ -98,15 +115,12 @@ func (p *play) drawRoleTroubles() {
 			bag = bag[:len(bag)-t.weight]
 		}
 	}
+	var drawn []drawnTrouble
 	for n, at := 0, d.between(0, 60*time.Second); at < trouble && len(bag) > 0; n, at = n+1, at+d.between(time.Second, 90*time.Second) {
 		t := roleTroubles[bag[d.Intn(len(bag))]]
-		name := fmt.Sprintf("%s.%d", t.name, n)
-		p.after(at, "trouble of roles", func() {
-			if !p.over && p.choice.happens(name) {
-				t.do(p, p.choice.of(name))
-			}
-		})
+		drawn = append(drawn, drawnTrouble{at, fmt.Sprintf("%s.%d", t.name, n), t.do})
 	}
+	return drawn
 }
 
 // someEngine is a Redis that answers and is wanted, if there is one.
