@@ -4,6 +4,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -61,14 +62,16 @@ func (c *checker) disturbs(r request, before *corev1.Pod, after client.Object) b
 	return false
 }
 
-// stuck reports whether a container does not run because its image cannot be had: another one ends nothing. On a machine that is off, what could not
-// start before has not started since.
+// stuck reports whether a container does not run because its image cannot be had: another one ends nothing. Of a machine that is off, what it said last
+// is true: nothing has started there since.
 func (w *World) stuck(pod *corev1.Pod, name string) bool {
-	m := w.machines[pod.Spec.NodeName]
-	if m == nil || m.running[pod.UID] == nil {
-		return false
+	if m := w.machines[pod.Spec.NodeName]; m != nil && m.off {
+		return slices.ContainsFunc(pod.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool {
+			return c.Name == name && c.State.Waiting != nil && strings.Contains(c.State.Waiting.Reason, "ImagePull")
+		})
 	}
-	return slices.ContainsFunc(m.running[pod.UID].containers, func(c *container) bool { return c.name == name && c.tries > 0 })
+	p, _ := w.processOfPod(pod)
+	return p != nil && slices.ContainsFunc(p.containers, func(c *container) bool { return c.name == name && c.tries > 0 })
 }
 
 // touches judges a write that disturbs an instance.
